@@ -1,0 +1,282 @@
+/* liaison.h — the engine's public C interface.
+ *
+ * A mailbox is a file in a memory file system that every process maps. This header
+ * names what a C program may do with one; the bytes themselves are drawn in layout.h.
+ *
+ * Results. Every function that can fail returns an int of one of two kinds:
+ *   > 0  a condition of `enum liaison_result`, which the caller is expected to handle;
+ *   < 0  a fault, the negative errno of a system call that failed, to be passed on.
+ * LIAISON_OK is 0.
+ *
+ * Blocking. A function whose parameters include a `struct liaison_wait` may block as
+ * that says; every other function returns without waiting for anybody.
+ *
+ * Threads. All functions may be called from many threads at once, except that a
+ * handle must not be closed while another thread is inside a call on it
+ * (liaison_mailbox_interrupt makes such calls return).
+ */
+#ifndef LIAISON_H
+#define LIAISON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef LIAISON_API
+#define LIAISON_API __attribute__((visibility("default")))
+#endif
+
+enum liaison_result {
+    LIAISON_OK = 0,
+    LIAISON_EMPTY,       /* nothing to receive in time */
+    LIAISON_FULL,        /* no room in time */
+    LIAISON_NO_RECEIVER, /* rendezvous: nobody came in time */
+    LIAISON_BUSY,        /* the turn, or the last place on the link, is a living process's */
+    LIAISON_NOT_FOUND,   /* no link of that name */
+    LIAISON_NAME_TAKEN,  /* a link of that name exists */
+    LIAISON_DENIED,      /* rights, or a file that is not what it should be */
+    LIAISON_MISMATCH,    /* the link exists with another geometry, kind or policy */
+    LIAISON_NOT_OWNER,   /* destroying a living process's link */
+    LIAISON_CLOSED,      /* this handle was closed or interrupted for good */
+    LIAISON_DESTROYED,   /* the link is gone */
+    LIAISON_LEASE_LOST,  /* the message is no longer this holder's */
+    LIAISON_TOO_LARGE,   /* above the link's largest message */
+    LIAISON_NO_SPACE,    /* memory could not be reserved */
+    LIAISON_CORRUPT,     /* the segment failed a check */
+    LIAISON_VERSION,     /* the segment is of another version */
+    LIAISON_INTERRUPTED, /* the caller's `interrupted` said so */
+    LIAISON_INVALID,     /* an argument is out of range */
+    LIAISON_EXHAUSTED,   /* every member number or attachment is a living process's */
+};
+
+#define LIAISON_NAME_MAX 100
+#define LIAISON_CAPACITY_MAX (1u << 18)
+#define LIAISON_ADDRESS_MAX 240
+
+/* ---- spaces ---------------------------------------------------------------- */
+
+typedef struct liaison_space liaison_space;
+
+/* The directory under which user `uid`'s spaces lie: private ones, or those that are
+ * open to a group. Writes at most `size` bytes with the terminating NUL. */
+LIAISON_API int liaison_root(uint32_t uid, bool shared, char *path, size_t size);
+
+/* Opens the space `root`/`name` of user `owner`, making both directories where they are
+ * missing and `create` says so. `gid` >= 0 makes it a space of that group (2770, files
+ * 0660). The caller owns the handle and gives it up with liaison_space_close. */
+LIAISON_API int liaison_space_open(const char *root, uint32_t owner, const char *name, bool create,
+                                   int64_t gid, liaison_space **space);
+LIAISON_API void liaison_space_close(liaison_space *space);
+LIAISON_API const char *liaison_space_path(const liaison_space *space);
+
+/* A process as the space knows it. `known` is false when the process has left and its
+ * record was reused: then only what was noted elsewhere (the pid) is filled in. */
+struct liaison_peer {
+    uint64_t identity; /* member number and generation; 0: nobody */
+    int32_t pid;       /* in its own pid namespace */
+    bool known;
+    bool alive;
+    double started;                  /* seconds since the epoch */
+    char name[LIAISON_NAME_MAX + 4]; /* endpoint name, or empty */
+    char command[128];
+};
+
+/* Fills `peers` with the living members, at most `max`; `count` says how many. */
+LIAISON_API int liaison_space_members(liaison_space *space, struct liaison_peer *peers, size_t max,
+                                      size_t *count);
+
+struct liaison_cleaned {
+    uint32_t links;    /* complete links that nobody is attached to and whose creator is dead */
+    uint32_t nameless; /* segments that no name leads to */
+    uint32_t doorbells;
+    uint64_t bytes;
+};
+/* Removes what no living process uses: nameless and destroyed segments and doorbells
+ * always; links with no living process attached only where `links` is true. */
+LIAISON_API int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned *out);
+
+/* ---- waiting --------------------------------------------------------------- */
+
+struct liaison_wait {
+    int64_t timeout; /* nanoseconds; < 0 for ever, 0 not at all */
+    /* Called, when not NULL, whenever a sleep ends without its reason having come; a
+     * true result makes the operation return LIAISON_INTERRUPTED. */
+    bool (*interrupted)(void *context);
+    void *context;
+};
+
+/* ---- mailboxes ------------------------------------------------------------- */
+
+typedef struct liaison_mailbox liaison_mailbox;
+
+enum liaison_access { LIAISON_ANY = 1, LIAISON_EXCLUSIVE = 2, LIAISON_PAIR = 3 };
+enum liaison_kind { LIAISON_KIND_MAILBOX = 1 };
+
+/* What a link is to be. A field that is 0 (capacity: < 0) is left to the default when
+ * the link is created, and not compared when it exists. */
+struct liaison_policy {
+    uint32_t kind;
+    uint32_t access;
+    int64_t capacity;                       /* messages; 0 rendezvous; < 0 unsaid */
+    uint64_t max_message;                   /* bytes; 0 variable size */
+    uint64_t memory;                        /* bytes for payloads; 0 grows on demand */
+    uint32_t max_deliveries;                /* 0 no limit */
+    char dead_letters[LIAISON_ADDRESS_MAX]; /* "" none */
+};
+
+/* LIAISON_OBSERVE opens without taking part: the process takes no place on the link, and may
+ * only look at it (info, attached, statistics, waiting, peek) or destroy it. */
+enum liaison_open {
+    LIAISON_OPEN = 1,
+    LIAISON_CREATE = 2,
+    LIAISON_OPEN_OR_CREATE = 3,
+    LIAISON_OBSERVE = 4
+};
+
+/* `policy` may be NULL with LIAISON_OPEN. The handle keeps its own hold on the space. */
+LIAISON_API int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_open how,
+                                     const struct liaison_policy *policy,
+                                     liaison_mailbox **mailbox);
+/* Gives the handle up; what it has loaned is discarded, what it has leased returned,
+ * unless another handle of this process is open on the same link. */
+LIAISON_API void liaison_mailbox_close(liaison_mailbox *mailbox);
+/* Makes every call that is waiting on this handle, and every later one, return CLOSED. */
+LIAISON_API void liaison_mailbox_interrupt(liaison_mailbox *mailbox);
+LIAISON_API int liaison_mailbox_destroy(liaison_mailbox *mailbox, bool force);
+
+struct liaison_info {
+    struct liaison_policy policy; /* as it is: every field filled in */
+    char id[40];
+    char name[LIAISON_NAME_MAX + 4];
+    uint32_t max_processes;
+    uint64_t largest; /* message that can ever be sent, bytes */
+    uint64_t bytes;   /* of the file, reserved now */
+    struct liaison_peer creator;
+};
+LIAISON_API int liaison_mailbox_info(liaison_mailbox *mailbox, struct liaison_info *info);
+
+struct liaison_attached {
+    struct liaison_peer peer;
+    bool sends, receives;
+    uint32_t held; /* leases and loans */
+};
+LIAISON_API int liaison_mailbox_attached(liaison_mailbox *mailbox, struct liaison_attached *list,
+                                         size_t max, size_t *count);
+
+struct liaison_statistics {
+    uint64_t accepted; /* messages since creation */
+    uint64_t taken;    /* of these, taken from the queue at least once */
+    uint32_t waiting;  /* queued or returned */
+    uint32_t returned; /* of these, returned by a holder */
+    uint32_t leased;
+    uint32_t loaned; /* being written */
+    uint32_t free;
+    uint32_t receivers_waiting, senders_waiting;
+    uint64_t arena_size, arena_limit, arena_used; /* bytes */
+};
+LIAISON_API int liaison_mailbox_statistics(liaison_mailbox *mailbox,
+                                           struct liaison_statistics *out);
+LIAISON_API int liaison_mailbox_waiting(liaison_mailbox *mailbox, uint32_t *count);
+
+/* A message being written. `data` is the sender's until it is sent or discarded. */
+struct liaison_loan {
+    void *data;
+    size_t size;
+    uint32_t cell;
+    uint32_t receipt; /* its place for a receipt, + 1; 0: none */
+    uint32_t receipt_generation;
+    uint64_t header; /* proof of ownership */
+    uint64_t epoch;  /* the process it belongs to: a forked child has another */
+};
+/* `try_` never waits. LIAISON_FULL when there is no room, or, with `receipt`, no place for
+ * one. */
+LIAISON_API int liaison_mailbox_try_loan(liaison_mailbox *mailbox, size_t size, bool receipt,
+                                         struct liaison_loan *loan);
+LIAISON_API int liaison_mailbox_loan(liaison_mailbox *mailbox, size_t size, bool receipt,
+                                     const struct liaison_wait *wait, struct liaison_loan *loan);
+/* A message's ticket, by which its sender can follow it. */
+struct liaison_receipt {
+    uint32_t index; /* + 1; 0: none */
+    uint32_t generation;
+    uint32_t cell;
+    uint32_t cell_generation;
+    uint64_t epoch;
+};
+/* Sends a loan. On a rendezvous link `wait` says how long for a receiver to take it;
+ * it is not used elsewhere. `receipt` is filled in where the loan has a place for one, and
+ * may be NULL. */
+LIAISON_API int liaison_mailbox_send_loan(liaison_mailbox *mailbox, struct liaison_loan *loan,
+                                          uint32_t format, const struct liaison_wait *wait,
+                                          struct liaison_receipt *receipt);
+LIAISON_API void liaison_mailbox_discard(liaison_mailbox *mailbox, struct liaison_loan *loan);
+
+/* A received message under lease. `data` is valid until it is settled. */
+struct liaison_delivery {
+    const void *data;
+    size_t size;
+    uint32_t format;
+    uint32_t attempt; /* 1 at first */
+    uint32_t cell;
+    int32_t sender_pid;
+    uint64_t sender; /* identity */
+    uint64_t header;
+    uint64_t epoch;
+    uint64_t position; /* in the order of acceptance */
+};
+LIAISON_API int liaison_mailbox_try_take(liaison_mailbox *mailbox, struct liaison_delivery *out);
+LIAISON_API int liaison_mailbox_take(liaison_mailbox *mailbox, const struct liaison_wait *wait,
+                                     struct liaison_delivery *out);
+/* Polls for at most `nanoseconds` without sleeping; for callers that hold a lock which
+ * they would rather not release for so short a time. */
+LIAISON_API int liaison_mailbox_poll(liaison_mailbox *mailbox, int64_t nanoseconds,
+                                     struct liaison_delivery *out);
+/* Notes that a user of the caller now has a lease or a loan, and that one is given up:
+ * while somebody has, others look after it. `epoch` is the lease's or the loan's. */
+LIAISON_API void liaison_mailbox_hold(liaison_mailbox *mailbox);
+LIAISON_API void liaison_mailbox_unhold(liaison_mailbox *mailbox, uint64_t epoch);
+
+LIAISON_API int liaison_mailbox_acknowledge(liaison_mailbox *mailbox,
+                                            const struct liaison_delivery *delivery);
+/* Gives the message to the next receiver, ahead of the rest. */
+LIAISON_API int liaison_mailbox_release(liaison_mailbox *mailbox,
+                                        const struct liaison_delivery *delivery);
+/* Acknowledges a message that was moved to the dead letters: its receipt says so. */
+LIAISON_API int liaison_mailbox_bury(liaison_mailbox *mailbox,
+                                     const struct liaison_delivery *delivery);
+
+/* Calls `visit` with each waiting message, oldest first, at most `max`. The data are a
+ * copy, the visitor's for the time of the call. Takes nothing. */
+typedef bool (*liaison_visit)(void *context, const struct liaison_delivery *message);
+LIAISON_API int liaison_mailbox_peek(liaison_mailbox *mailbox, size_t max, liaison_visit visit,
+                                     void *context);
+
+enum liaison_receipt_state {
+    LIAISON_QUEUED = 1,
+    LIAISON_RECEIVED,
+    LIAISON_ACKNOWLEDGED,
+    LIAISON_DEAD_LETTERED
+};
+LIAISON_API int liaison_receipt_state(liaison_mailbox *mailbox,
+                                      const struct liaison_receipt *receipt, int *state,
+                                      struct liaison_peer *peer);
+/* Waits until the message has reached `state` or one beyond. LIAISON_EMPTY: not in time. */
+LIAISON_API int liaison_receipt_wait(liaison_mailbox *mailbox,
+                                     const struct liaison_receipt *receipt, int state,
+                                     const struct liaison_wait *wait);
+LIAISON_API void liaison_receipt_drop(liaison_mailbox *mailbox, struct liaison_receipt *receipt);
+
+LIAISON_API int liaison_mailbox_peer(liaison_mailbox *mailbox, uint64_t identity, int32_t pid,
+                                     struct liaison_peer *peer);
+
+/* A descriptor that is readable when there may be a message. It belongs to the handle
+ * and is closed with it. */
+LIAISON_API int liaison_mailbox_doorbell(liaison_mailbox *mailbox, int *fd);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,135 @@
+#include "cell.h"
+
+#include "ring.h"
+
+bool cell_claim(struct segment *s, word32 *cursor, uint32_t *cell, uint64_t *header)
+{
+    uint32_t n = s->geometry.cells, me = segment_owner(s);
+    uint32_t x = glance32(cursor);
+    if (x >= n)
+        x = 0;
+    for (uint32_t i = 0; i < n; i++, x = x + 1 < n ? x + 1 : 0) {
+        struct cell *c = segment_cell(s, x);
+        uint64_t h = glance(&c->header);
+        uint64_t loaned = cell_word(cell_generation(h), 0, me, CELL_LOANED);
+        if (cell_state(h) == CELL_FREE && exchange(&c->header, h, loaned)) {
+            uint32_t next = x + 1 < n ? x + 1 : 0;
+            note32(cursor, next);
+            /* Its line lies in the cache of whoever freed it; ask for it while this
+             * message is under way. */
+            __builtin_prefetch(segment_cell(s, next), 1);
+            /* A bit left by somebody who died just before returning it. */
+            if (observe(&s->header->return_epoch) != glance(&s->header->clean_epoch))
+                clear_bits(&s->returned[x / 64], UINT64_C(1) << (x % 64));
+            *cell = x;
+            *header = loaned;
+            return true;
+        }
+        /* Freed in about the order in which they were filled: a miss mostly means full, and
+         * the ring can often tell for certain without a walk through every cell. */
+        if (i == 1 && ring_full(s))
+            return false;
+    }
+    return false;
+}
+
+bool cell_free(struct segment *s, uint32_t cell, uint64_t header)
+{
+    return exchange(&segment_cell(s, cell)->header, header,
+                    cell_word(cell_generation(header) + 1, 0, 0, CELL_FREE));
+}
+
+/* The bit, then the epoch, then the cell: wherever this stops, whoever takes RETURNED cells
+ * sees the epoch differ and finds the bit. A bit without a returned cell costs a look; a
+ * returned cell without a bit would be lost. */
+bool cell_return(struct segment *s, uint32_t cell, uint64_t header)
+{
+    set_bits(&s->returned[cell / 64], UINT64_C(1) << (cell % 64));
+    add(&s->header->return_epoch, 1);
+    return exchange(&segment_cell(s, cell)->header, header,
+                    cell_word(cell_generation(header), cell_deliveries(header), 0, CELL_RETURNED));
+}
+
+int cell_take_returned(struct segment *s, uint32_t *cell, uint64_t *header)
+{
+    uint64_t epoch = observe(&s->header->return_epoch);
+    uint64_t clean = observe(&s->header->clean_epoch);
+    if (__builtin_expect(epoch == clean, 1))
+        return LIAISON_EMPTY;
+    uint32_t words = (s->geometry.cells + 63) / 64;
+    for (uint32_t tries = 0; tries < s->geometry.cells + 1; tries++) {
+        bool any = false, found = false;
+        uint32_t oldest = 0;
+        uint64_t oldest_header = 0, oldest_position = 0;
+        for (uint32_t i = 0; i < words; i++) {
+            uint64_t bits = look(&s->returned[i]);
+            any |= bits != 0;
+            for (; bits; bits &= bits - 1) {
+                uint32_t x = i * 64 + (uint32_t)__builtin_ctzll(bits);
+                if (x >= s->geometry.cells)
+                    return LIAISON_CORRUPT;
+                uint64_t h = look(&segment_cell(s, x)->header);
+                uint64_t position = glance(&segment_cell(s, x)->position);
+                if (cell_state(h) != CELL_RETURNED ||
+                    (found && (int64_t)(position - oldest_position) >= 0))
+                    continue;
+                found = true;
+                oldest = x;
+                oldest_header = h;
+                oldest_position = position;
+            }
+        }
+        if (!found) {
+            /* Only a scan that saw no bit at all may say so: a bit whose cell is not
+             * returned yet belongs to somebody who is about to. */
+            if (!any)
+                exchange(&s->header->clean_epoch, clean, epoch);
+            return LIAISON_EMPTY;
+        }
+        uint32_t deliveries = cell_deliveries(oldest_header);
+        if (deliveries < DELIVERIES_MAX)
+            deliveries++;
+        uint64_t leased =
+            cell_word(cell_generation(oldest_header), deliveries, segment_owner(s), CELL_LEASED);
+        if (exchange(&segment_cell(s, oldest)->header, oldest_header, leased)) {
+            /* Ours now: nobody else can be returning it, so the bit may go. */
+            clear_bits(&s->returned[oldest / 64], UINT64_C(1) << (oldest % 64));
+            *cell = oldest;
+            *header = leased;
+            return LIAISON_OK;
+        }
+    }
+    return LIAISON_EMPTY;
+}
+
+uint32_t cell_count_returned(struct segment *s)
+{
+    if (observe(&s->header->return_epoch) == observe(&s->header->clean_epoch))
+        return 0;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < (s->geometry.cells + 63) / 64; i++)
+        for (uint64_t bits = look(&s->returned[i]); bits; bits &= bits - 1) {
+            uint32_t x = i * 64 + (uint32_t)__builtin_ctzll(bits);
+            if (x < s->geometry.cells &&
+                cell_state(look(&segment_cell(s, x)->header)) == CELL_RETURNED)
+                n++;
+        }
+    return n;
+}
+
+int cell_payload(struct segment *s, uint32_t cell, const uint8_t **data, uint64_t *size)
+{
+    struct cell *c = segment_cell(s, cell);
+    uint64_t length = glance(&c->length);
+    *size = length;
+    if (length <= s->inline_max) {
+        *data = c->payload;
+        return LIAISON_OK;
+    }
+    /* What was reserved, not what may be: beyond it there are no pages. */
+    uint64_t block = glance(&c->block), limit = observe(&s->header->arena_size);
+    if (limit > s->geometry.arena_limit || length > limit || block > limit - length)
+        return LIAISON_CORRUPT;
+    *data = s->arena + block;
+    return LIAISON_OK;
+}

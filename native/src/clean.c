@@ -1,0 +1,114 @@
+/* clean.c — removing from a space what no living process uses. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "doorbell.h"
+#include "member.h"
+#include "segment.h"
+
+/* Whether a living process is attached, as the file itself tells. */
+static bool attached(struct liaison_space *space, int fd, const struct geometry *g)
+{
+    for (uint32_t i = 0; i < g->attachments && i < ATTACHMENTS; i++) {
+        uint64_t identity;
+        off_t at = (off_t)(g->attachments_at + i * sizeof(struct attachment));
+        if (pread(fd, &identity, sizeof identity, at) != sizeof identity)
+            return false;
+        if (identity && member_alive(space, identity))
+            return true;
+    }
+    return false;
+}
+
+/* Nobody may come to use what is about to be unlinked: who opens it now finds it destroyed.
+ * Announce, then look again: who attached just before is left in peace. */
+static bool condemn(struct liaison_space *space, int fd, const struct geometry *g)
+{
+    struct header *h = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (h == MAP_FAILED)
+        return false;
+    bool ours = exchange32(&h->state, LINK_LIVE, LINK_DESTROYED);
+    bool condemned = true;
+    if (ours && attached(space, fd, g)) {
+        exchange32(&h->state, LINK_DESTROYED, LINK_LIVE);
+        condemned = false;
+    }
+    munmap(h, PAGE);
+    return condemned;
+}
+
+static void clean_link(struct liaison_space *space, int directory, const char *name, bool links,
+                       struct liaison_cleaned *out)
+{
+    char path[300];
+    snprintf(path, sizeof path, "links/%s", name);
+    int fd;
+    struct stat st;
+    struct header h;
+    if (space_file(space, directory, path, O_RDWR, &fd, &st) != LIAISON_OK)
+        return;
+    bool aside = name[0] == '.';
+    if (pread(fd, &h, sizeof h, 0) != (ssize_t)sizeof h || h.geometry.magic != LAYOUT_MAGIC ||
+        h.geometry.version != LAYOUT_VERSION) {
+        close(fd); /* another version's, or damaged: not ours to judge */
+        return;
+    }
+    bool used = attached(space, fd, &h.geometry);
+    bool destroyed = glance32(&h.state) != LINK_LIVE;
+    if (aside) {
+        /* A destroyer died between taking a name away and putting back what was not its
+         * own (see segment_unlink). */
+        h.geometry.name[sizeof h.geometry.name - 1] = 0;
+        char back[LIAISON_NAME_MAX + 16];
+        if (!destroyed && name_valid(h.geometry.name)) {
+            snprintf(back, sizeof back, "names/%s", h.geometry.name);
+            (void)linkat(directory, path, directory, back, 0);
+        }
+        unlinkat(directory, path, 0);
+        close(fd);
+        return;
+    }
+    bool nameless = st.st_nlink < 2;
+    bool unused = !used && !member_alive(space, h.geometry.creator);
+    bool unwanted = destroyed || (nameless && !used) || (links && unused);
+    bool condemned = unwanted && condemn(space, fd, &h.geometry);
+    close(fd);
+    if (!condemned)
+        return;
+    segment_unlink(space, st.st_dev, st.st_ino, name);
+    if (nameless || destroyed)
+        out->nameless++;
+    else
+        out->links++;
+    out->bytes += (uint64_t)st.st_blocks * 512;
+}
+
+int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned *out)
+{
+    memset(out, 0, sizeof *out);
+    int directory = space_directory(space);
+    if (directory < 0)
+        return space_result(directory);
+    int fd = openat(directory, "links", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+    if (!listing) {
+        int r = space_result(-errno);
+        if (fd >= 0)
+            close(fd);
+        close(directory);
+        return r;
+    }
+    struct dirent *e;
+    while ((e = readdir(listing)) != NULL)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            clean_link(space, directory, e->d_name, links, out);
+    closedir(listing);
+    close(directory);
+    out->doorbells = doorbell_clean(space);
+    return LIAISON_OK;
+}

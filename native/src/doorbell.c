@@ -1,0 +1,143 @@
+#include "doorbell.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+static void path_of(uint64_t number, char path[40])
+{
+    snprintf(path, 40, "bells/%016llx", (unsigned long long)number);
+}
+
+int doorbell_create(struct liaison_space *space, struct doorbell *bell)
+{
+    *bell = (struct doorbell){0, -1, -1, -1};
+    int directory = space_directory(space);
+    if (directory < 0)
+        return space_result(directory);
+    char path[40], fresh[48];
+    int r = LIAISON_OK;
+    mode_t mode = space->file_mode;
+    struct epoll_event readable = {.events = EPOLLIN};
+    if (getrandom(&bell->number, sizeof bell->number, 0) != sizeof bell->number) {
+        close(directory);
+        return -EIO;
+    }
+    path_of(bell->number, path);
+    snprintf(fresh, sizeof fresh, "bells/.new-%016llx", (unsigned long long)bell->number);
+    /* Under another name until it is open: a cleaner removes bells that nobody has open. */
+    if (mkfifoat(directory, fresh, mode) != 0)
+        r = space_result(-errno);
+    else if (fchmodat(directory, fresh, mode, 0) != 0 ||
+             /* For writing too, so that it never reads as ended. */
+             (bell->fifo = openat(directory, fresh, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)) <
+                 0 ||
+             (bell->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) < 0 ||
+             (bell->fd = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
+             epoll_ctl(bell->fd, EPOLL_CTL_ADD, bell->fifo, &readable) != 0 ||
+             epoll_ctl(bell->fd, EPOLL_CTL_ADD, bell->timer, &readable) != 0 ||
+             renameat(directory, fresh, directory, path) != 0) {
+        r = space_result(-errno);
+        unlinkat(directory, fresh, 0);
+        doorbell_close(bell);
+    }
+    close(directory);
+    return r;
+}
+
+void doorbell_close(struct doorbell *bell)
+{
+    if (bell->fifo >= 0)
+        close(bell->fifo);
+    if (bell->timer >= 0)
+        close(bell->timer);
+    if (bell->fd >= 0)
+        close(bell->fd);
+    *bell = (struct doorbell){0, -1, -1, -1};
+}
+
+static bool knock(struct liaison_space *space, int directory, const char *path)
+{
+    /* For reading too: if its owner dies now, writing must not raise SIGPIPE. */
+    int fd = openat(directory, path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    if (fd < 0)
+        return errno == ENOENT;
+    bool heard = true; /* what is no doorbell has nobody to hear it */
+    if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) &&
+        (space->file_mode != 0600 || st.st_uid == space->owner))
+        heard = write(fd, "", 1) == 1 || errno == EAGAIN; /* a full pipe is readable enough */
+    close(fd);
+    return heard;
+}
+
+bool doorbell_ring(struct liaison_space *space, uint64_t number)
+{
+    int directory = space_directory(space);
+    if (directory < 0)
+        return directory == -ENOENT;
+    char path[40];
+    path_of(number, path);
+    bool heard = knock(space, directory, path);
+    close(directory);
+    return heard;
+}
+
+void doorbell_silence(const struct doorbell *bell)
+{
+    char drain[256];
+    while (read(bell->fifo, drain, sizeof drain) > 0 || read(bell->timer, drain, sizeof drain) > 0)
+        ;
+}
+
+void doorbell_remind(const struct doorbell *bell, int64_t nanoseconds)
+{
+    struct itimerspec t = {.it_value = {nanoseconds / 1000000000, nanoseconds % 1000000000}};
+    timerfd_settime(bell->timer, 0, &t, NULL);
+}
+
+void doorbell_remove(struct liaison_space *space, uint64_t number)
+{
+    int directory = space_directory(space);
+    if (directory < 0)
+        return;
+    char path[40];
+    path_of(number, path);
+    unlinkat(directory, path, 0);
+    close(directory);
+}
+
+uint32_t doorbell_clean(struct liaison_space *space)
+{
+    uint32_t n = 0;
+    int directory = space_directory(space);
+    if (directory < 0)
+        return 0;
+    int bells = openat(directory, "bells", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    close(directory);
+    DIR *listing = bells < 0 ? NULL : fdopendir(bells);
+    if (!listing) {
+        if (bells >= 0)
+            close(bells);
+        return 0;
+    }
+    struct dirent *e;
+    while ((e = readdir(listing)) != NULL) {
+        if (e->d_name[0] == '.')
+            continue;
+        int fd = openat(bells, e->d_name, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+        if (fd >= 0)
+            close(fd);
+        else if (errno == ENXIO && unlinkat(bells, e->d_name, 0) == 0) /* no reader */
+            n++;
+    }
+    closedir(listing);
+    return n;
+}

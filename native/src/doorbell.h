@@ -1,0 +1,27 @@
+/* doorbell.h — a descriptor that becomes readable when there may be a message.
+ *
+ * A FIFO with a name in the space, since senders of other processes must find it; only who
+ * asked for one has one, and only a sender that meets an armed one pays for ringing. */
+#ifndef LIAISON_DOORBELL_H
+#define LIAISON_DOORBELL_H
+
+#include "space.h"
+
+/* `fifo` is for silencing; `fd`, for users, is readable when the bell rang or the timer ended. */
+struct doorbell {
+    uint64_t number;
+    int fifo, timer, fd;
+};
+int doorbell_create(struct liaison_space *space, struct doorbell *bell);
+void doorbell_close(struct doorbell *bell);
+void doorbell_silence(const struct doorbell *bell);
+/* Has the descriptor readable after so long even if nobody rings: who waits on it must look
+ * after the dead now and then, like any sleeper. */
+void doorbell_remind(const struct doorbell *bell, int64_t nanoseconds);
+/* Whether it is certain that the owner hears it, or that there is none. */
+bool doorbell_ring(struct liaison_space *space, uint64_t number);
+void doorbell_remove(struct liaison_space *space, uint64_t number);
+/* Removes those that nobody has open for reading. Result: how many. */
+uint32_t doorbell_clean(struct liaison_space *space);
+
+#endif

@@ -1,0 +1,111 @@
+/* guard.c — a page that vanishes beneath a mapping must not kill the process.
+ *
+ * Whoever may write a segment may also truncate it; touching a page beyond the new end is
+ * a SIGBUS. The handler lays private zero pages over the whole mapping, raises the
+ * segment's `broken` flag and returns, so the interrupted instruction goes on, harmlessly,
+ * and the operation reports CORRUPT when it looks at the flag. Rejected: sigsetjmp around
+ * every operation, which costs each of them and leaks whatever it jumps out of.
+ *
+ * A fault that is not ours goes to the handler that was there before. */
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "order.h"
+#include "process.h"
+
+struct guarded {
+    word64 base; /* 0: the entry is free; written last when taken, first when freed */
+    word64 size;
+    _Atomic(volatile int *) broken;
+};
+
+/* Chunks are linked, never freed: the handler may be walking them at any time. */
+struct chunk {
+    struct guarded entry[254];
+    _Atomic(struct chunk *) next;
+};
+static struct chunk first;
+static struct sigaction previous;
+static bool installed;
+
+static void on_bus_error(int number, siginfo_t *info, void *context)
+{
+    uintptr_t at = (uintptr_t)info->si_addr;
+    /* One that was sent with kill() has no address. */
+    for (struct chunk *c = info->si_code > 0 ? &first : NULL; c; c = atomic_load(&c->next)) {
+        for (size_t i = 0; i < sizeof c->entry / sizeof c->entry[0]; i++) {
+            struct guarded *g = &c->entry[i];
+            uint64_t base = look(&g->base), size = look(&g->size);
+            if (!base || at < base || at - base >= size || look(&g->base) != base)
+                continue;
+            volatile int *broken = atomic_load(&g->broken);
+            void *p = mmap((void *)(uintptr_t)base, size, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+            if (p == MAP_FAILED)
+                break;
+            *broken = 1;
+            return;
+        }
+    }
+    if (previous.sa_flags & SA_SIGINFO) {
+        previous.sa_sigaction(number, info, context);
+    } else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
+        /* Returning runs the instruction again, now with the default action. */
+        signal(SIGBUS, SIG_DFL);
+    } else {
+        previous.sa_handler(number);
+    }
+}
+
+static bool add_locked(void *base, uint64_t size, volatile int *broken)
+{
+    if (!installed) {
+        struct sigaction action;
+        memset(&action, 0, sizeof action);
+        action.sa_sigaction = on_bus_error;
+        action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+        sigemptyset(&action.sa_mask);
+        if (sigaction(SIGBUS, &action, &previous) != 0)
+            return false;
+        installed = true;
+    }
+    for (struct chunk *c = &first;;) {
+        for (size_t i = 0; i < sizeof c->entry / sizeof c->entry[0]; i++) {
+            struct guarded *g = &c->entry[i];
+            if (look(&g->base))
+                continue;
+            atomic_store(&g->broken, broken);
+            publish(&g->size, size);
+            publish(&g->base, (uintptr_t)base);
+            return true;
+        }
+        struct chunk *next = atomic_load(&c->next);
+        if (!next) {
+            next = mmap(NULL, sizeof *next, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                        0);
+            if (next == MAP_FAILED)
+                return false;
+            atomic_store(&c->next, next);
+        }
+        c = next;
+    }
+}
+
+bool guard_add(void *base, uint64_t size, volatile int *broken)
+{
+    process_lock();
+    bool added = add_locked(base, size, broken);
+    process_unlock();
+    return added;
+}
+
+void guard_remove(void *base)
+{
+    process_lock();
+    for (struct chunk *c = &first; c; c = atomic_load(&c->next))
+        for (size_t i = 0; i < sizeof c->entry / sizeof c->entry[0]; i++)
+            if (look(&c->entry[i].base) == (uintptr_t)base)
+                publish(&c->entry[i].base, 0);
+    process_unlock();
+}

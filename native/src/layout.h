@@ -1,0 +1,229 @@
+/* layout.h — every shared byte of a segment, drawn by offset.
+ *
+ *   0         header            4096   written once, before the segment has a name;
+ *                                      the lines from 1024 on are the live words
+ *   4096      ring              8 x ring_size      one word a position, modulo the size
+ *             attachments      16 x attachments    who has the segment mapped
+ *             waiters    2 x 32 x WAITERS          who sleeps: receivers, then senders
+ *             receipts         24 x receipts       senders that want to know
+ *             returned          8 x cells / 64     a bit per cell that may be RETURNED
+ *             cells        stride x cells          the messages
+ *             index    INDEX_SIZE x blocks         the arena's tags       (variable size)
+ *             arena                                payloads too large for their cell
+ *
+ * All zero is the initial state of everything but the header, so a new segment needs no
+ * initialising pass: an empty ring word of cycle 0, a free cell of generation 0, no
+ * attachment, no waiter, an arena of free blocks.
+ *
+ * Who may write what, and what a crash leaves, is said at each part. Three rules hold for
+ * all of it: a word that has an owner changes by one compare-and-swap of the whole word;
+ * a hint may be wrong in one direction only, which is named; and a value read from here is
+ * range-checked against the private copy of the geometry before it is used as an index.
+ */
+#ifndef LIAISON_LAYOUT_H
+#define LIAISON_LAYOUT_H
+
+#include <stddef.h>
+
+#include "liaison.h"
+#include "order.h"
+
+#define LAYOUT_MAGIC UINT64_C(0x314e4f534941494c) /* "LIAISON1", little endian */
+#define LAYOUT_VERSION 1u
+
+#define PAGE 4096u
+#define LINE 128u /* two cache lines: the neighbour is prefetched with the first */
+
+/* ---- the ring word ------------------------------------------------------------
+ *
+ *   63        32 31          14 13      2 1     0
+ *  |   cycle    |     cell     |  owner  | state |
+ *
+ * Position p lives in word p mod ring_size during cycle p / ring_size.
+ *   EMPTY(c)          --sender-->    FULL(c, cell)         acceptance
+ *   FULL(c, cell)     --receiver-->  TAKEN(c, cell, me)    the lease
+ *   TAKEN(c, cell, o) --anybody-->   EMPTY(c + 1)          after the cell says LEASED(o)
+ * A crash leaves any of the three; the last is finished by whoever meets it.
+ */
+enum { RING_EMPTY = 0, RING_FULL = 1, RING_TAKEN = 2 };
+
+static inline uint64_t ring_word(uint32_t cycle, uint32_t cell, uint32_t owner, uint32_t state)
+{
+    return (uint64_t)cycle << 32 | (uint64_t)cell << 14 | (uint64_t)owner << 2 | state;
+}
+static inline uint32_t ring_state(uint64_t w) { return (uint32_t)w & 3u; }
+static inline uint32_t ring_owner(uint64_t w) { return (uint32_t)w >> 2 & 0xfffu; }
+static inline uint32_t ring_cell(uint64_t w) { return (uint32_t)w >> 14; }
+static inline uint32_t ring_cycle(uint64_t w) { return (uint32_t)(w >> 32); }
+
+/* ---- the cell's header word ---------------------------------------------------
+ *
+ *   63        32 31 30          15 14     3 2     0
+ *  | generation |  |  deliveries  |  owner | state |
+ *
+ * Authoritative. `owner` is an attachment's number + 1; 0, nobody.
+ *   FREE(g) -> LOANED(me, g) -> QUEUED(me, g) -> LEASED(o, g) -> FREE(g + 1)
+ *   LEASED(o, g) -> RETURNED(g) -> LEASED(o', g)         deliveries + 1 each time
+ *   LOANED(me, g) -> FREE(g + 1)                          discarded
+ * QUEUED is said before the ring word is tried: whether the message was accepted, the ring
+ * word at the cell's `position` tells. The generation moves whenever a cell becomes free,
+ * so everything that was hung on (cell, generation), such as arena blocks, is free at that
+ * same instant without anybody touching it.
+ */
+enum { CELL_FREE = 0, CELL_LOANED = 1, CELL_QUEUED = 2, CELL_LEASED = 3, CELL_RETURNED = 4 };
+#define DELIVERIES_MAX 0xffffu
+
+static inline uint64_t cell_word(uint32_t generation, uint32_t deliveries, uint32_t owner,
+                                 uint32_t state)
+{
+    return (uint64_t)generation << 32 | (uint64_t)deliveries << 15 | (uint64_t)owner << 3 | state;
+}
+static inline uint32_t cell_state(uint64_t h) { return (uint32_t)h & 7u; }
+static inline uint32_t cell_owner(uint64_t h) { return (uint32_t)h >> 3 & 0xfffu; }
+static inline uint32_t cell_deliveries(uint64_t h) { return (uint32_t)h >> 15 & DELIVERIES_MAX; }
+static inline uint32_t cell_generation(uint64_t h) { return (uint32_t)(h >> 32); }
+
+/* All fields but `header` are written by the loan's holder before acceptance and not
+ * changed until the cell is free again. */
+struct cell {
+    word64 header;
+    word64 position; /* the ring position of the last try to send it */
+    word64 sender;   /* identity of the sending member */
+    word64 length;   /* bytes of payload */
+    word64 block;    /* offset of the payload in the arena; unused when it is inline */
+    word32 receipt;  /* index + 1 of the receipt, or 0 */
+    word32 receipt_generation;
+    word32 sender_pid;
+    word32 format; /* of the payload; the engine carries it and does not look at it */
+    uint8_t payload[];
+};
+#define CELL_PAYLOAD 56u
+_Static_assert(offsetof(struct cell, payload) == CELL_PAYLOAD, "drawn");
+
+/* ---- attachments ----------------------------------------------------------------
+ * A process's place on this link; its number + 1 is the owner in the words above.
+ * `identity` 0: free. Claimed by exchange; given up by its owner after it has swept, or,
+ * when the owner is dead, by whoever swept it. A crash leaves an identity whose member
+ * lock is free. `held` is a hint for the living: leases and loans that its users hold. */
+struct attachment {
+    word64 identity;
+    word32 held;
+    word32 roles;
+};
+enum { ROLE_SENDS = 1, ROLE_RECEIVES = 2 };
+#define ATTACHMENTS 1024u
+_Static_assert(sizeof(struct attachment) == 16 && ATTACHMENTS < 0xfff, "fits an owner field");
+
+/* ---- waiters ----------------------------------------------------------------------
+ * A thread that sleeps, or a doorbell that is armed. The entry is its owner's, from the
+ * exchange of `owner` 0 -> me to the store of 0; only `signal` is written by wakers. The
+ * bit in the header's bitmap tells wakers to look; it is set and cleared by the owner. A
+ * crash leaves an entry that a sweeper takes over as its own and then clears. */
+struct waiter {
+    word32 signal; /* the futex word */
+    word32 kind;
+    word64 owner;  /* identity of the member; an attachment's number comes again */
+    word64 ticket; /* order of arrival */
+    word64 detail; /* a doorbell's number; of a thread, when it was last woken */
+};
+enum { SIGNAL_NONE = 0, SIGNAL_WAITING = 1, SIGNAL_WOKEN = 2 };
+#define SIGNAL_MASK 3u /* a doorbell's word has a version above, raised when it is armed */
+/* A watcher looks after the leases of others: it sleeps in short slices. */
+enum { WAITER_THREAD = 0, WAITER_WATCHER = 1, WAITER_DOORBELL = 2 };
+#define WAITERS 256u
+#define WAITER_WORDS (WAITERS / 64)
+enum waiter_role { RECEIVERS = 0, SENDERS = 1 };
+_Static_assert(sizeof(struct waiter) == 32, "drawn");
+
+/* ---- receipts -----------------------------------------------------------------------
+ * Outlive the cell, so that a sender can learn who took its message after the cell went
+ * on to carry another. `claim` is the sender's; `outcome` is written by the message's
+ * holder, by exchange, and only while the generations agree.
+ *   claim    {generation 32 | owner 12 | state 1}
+ *   outcome  {generation 28 | member 12 | pid 22 | kind 2} */
+struct receipt {
+    word64 claim;
+    word64 outcome;
+    word32 bell;    /* futex word, raised with every outcome */
+    word32 waiting; /* somebody may be asleep on it */
+};
+_Static_assert(sizeof(struct receipt) == 24, "drawn");
+
+/* ---- the arena --------------------------------------------------------------------
+ * Blocks of 1 KiB x 4^level, level 0 to 6 (4 MiB); each has a tag word in the index of
+ * its 4 MiB. See arena.c.
+ *   FREE | WHOLE(cell, generation) | SPLIT | PROBING(cell, generation) */
+enum { TAG_FREE = 0, TAG_WHOLE = 1, TAG_SPLIT = 2, TAG_PROBING = 3 };
+static inline uint64_t tag_word(uint32_t generation, uint32_t cell, uint32_t kind)
+{
+    return (uint64_t)generation << 32 | (uint64_t)cell << 2 | kind;
+}
+static inline uint32_t tag_kind(uint64_t t) { return (uint32_t)t & 3u; }
+static inline uint32_t tag_cell(uint64_t t) { return (uint32_t)t >> 2 & 0x3ffffu; }
+static inline uint32_t tag_generation(uint64_t t) { return (uint32_t)(t >> 32); }
+
+#define LEVELS 7u
+#define TOP (LEVELS - 1)
+#define BLOCK_MIN 1024u
+#define BLOCK_TOP (BLOCK_MIN << (2 * TOP))
+/* Levels 6 to 2 share the first page of a block's index (341 words), level 1 has two
+ * pages and level 0 eight: a small arena reserves three pages, not eleven. */
+#define INDEX_SIZE (11u * PAGE)
+
+/* ---- the header -------------------------------------------------------------------- */
+
+/* Written once. Checked at attach, together with the checksum, and copied into private
+ * memory; nobody looks at it in the segment again. */
+struct geometry {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t header_size;
+    uint32_t kind;
+    uint32_t access;
+    uint32_t rendezvous; /* 1: capacity 0 */
+    uint32_t cells;      /* the capacity, or the places of a rendezvous */
+    uint32_t ring_size;  /* a power of two, at least `cells` */
+    uint32_t stride;     /* of a cell, a multiple of 64 */
+    uint32_t attachments;
+    uint32_t receipts;
+    uint64_t max_message; /* bytes; 0: variable */
+    uint64_t arena_limit; /* bytes the arena may grow to; 0: none */
+    uint64_t arena_start; /* bytes reserved at creation */
+    uint64_t memory;      /* as it was asked for; 0: grows on demand */
+    uint64_t ring_at, attachments_at, waiters_at, receipts_at, returned_at, cells_at, index_at,
+        arena_at;
+    uint64_t size;    /* of the file */
+    uint64_t creator; /* identity */
+    uint64_t id[2];
+    uint32_t max_deliveries;
+    uint32_t spare;
+    char name[LIAISON_NAME_MAX + 4];
+    char dead_letters[LIAISON_ADDRESS_MAX];
+};
+
+enum { LINK_LIVE = 0, LINK_DESTROYED = 1 };
+
+struct header {
+    struct geometry geometry;
+    uint64_t checksum; /* of the geometry */
+
+    /* Read by every operation, written seldom: stays in everybody's cache. */
+    _Alignas(1024) word32 state; /* LINK_LIVE -> LINK_DESTROYED, once, by the destroyer */
+    word32 attachments_top;      /* hint, never too low: attachments in use lie below */
+    word64 return_epoch;         /* raised before a cell becomes RETURNED */
+    word64 clean_epoch;          /* a scan at this return_epoch found no bit set */
+    word64 waiters[2][WAITER_WORDS];
+
+    _Alignas(LINE) word64 tail; /* hint, never too high: every position below was sent */
+    _Alignas(LINE) word64 head; /* hint, never too high: every position below was taken */
+
+    _Alignas(LINE) word64 turn; /* exclusive access: {version 32 | count 20 | owner 12} */
+    word64 ticket;              /* of the next waiter */
+    word64 arena_size;          /* bytes reserved so far; never too high */
+};
+_Static_assert(offsetof(struct header, state) == 1024, "drawn");
+_Static_assert(offsetof(struct header, tail) == 1024 + LINE, "senders' own line");
+_Static_assert(offsetof(struct header, head) == 1024 + 2 * LINE, "receivers' own line");
+_Static_assert(sizeof(struct header) <= PAGE, "one page");
+
+#endif

@@ -1,0 +1,803 @@
+/* mailbox.c — what users of the engine call: the parts put together, nothing of its own. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "cell.h"
+#include "doorbell.h"
+#include "member.h"
+#include "process.h"
+#include "receipt.h"
+#include "recover.h"
+#include "ring.h"
+#include "turn.h"
+#include "wait.h"
+
+struct liaison_mailbox {
+    struct segment *segment;
+    /* Private hints. */
+    word32 cursor;
+    struct arena_cursor arena;
+    word32 spin;
+    word32 closed;
+    /* The doorbell, where one was asked for. */
+    word64 bell_epoch;
+    struct doorbell bell;
+    uint32_t bell_entry;
+    int64_t bell_slice;
+};
+
+#define SPIN_FIRST 4000u /* ns */
+
+/* ---- opening and closing ---------------------------------------------------------- */
+
+int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_open how,
+                         const struct liaison_policy *policy, liaison_mailbox **out)
+{
+    static const struct liaison_policy defaults = {.capacity = -1};
+    struct segment *s = NULL;
+    int r = LIAISON_NOT_FOUND;
+    /* Creating and destroying processes can make either half fail in turn; each failure
+     * means that one of them got on. */
+    for (int tries = 0; tries < 1000; tries++) {
+        if (how & (LIAISON_OPEN | LIAISON_OBSERVE)) {
+            r = segment_open(space, name, policy, !(how & LIAISON_OBSERVE), &s);
+            if (r != LIAISON_NOT_FOUND || !(how & LIAISON_CREATE))
+                break;
+        }
+        r = segment_create(space, name, policy ? policy : &defaults, &s);
+        if (r != LIAISON_NAME_TAKEN)
+            break;
+        if (!(how & LIAISON_OPEN)) {
+            /* Taken by a link that is destroyed and only not yet unlinked? Opening it
+             * finds out, and removes it. */
+            struct segment *other = NULL;
+            int o = segment_open(space, name, NULL, false, &other);
+            if (o == LIAISON_OK)
+                segment_close(other);
+            if (o != LIAISON_NOT_FOUND)
+                break;
+        }
+    }
+    if (r != LIAISON_OK)
+        return r;
+    liaison_mailbox *m = calloc(1, sizeof *m);
+    if (!m) {
+        segment_close(s);
+        return -ENOMEM;
+    }
+    m->segment = s;
+    m->bell = (struct doorbell){0, -1, -1, -1};
+    note32(&m->spin, SPIN_FIRST);
+    /* Senders that begin in different places get in each other's way less. */
+    note32(&m->cursor, glance32(&s->slot) * 37 % s->geometry.cells);
+    *out = m;
+    return LIAISON_OK;
+}
+
+void liaison_mailbox_interrupt(liaison_mailbox *m)
+{
+    announce32(&m->closed, 1);
+    wait_wake_own(m->segment);
+}
+
+static void bell_close(liaison_mailbox *m)
+{
+    if (m->bell.fd < 0)
+        return;
+    if (observe(&m->bell_epoch) == process_epoch() && !m->segment->broken) {
+        wait_leave(m->segment, RECEIVERS, m->bell_entry);
+        doorbell_remove(m->segment->space, m->bell.number);
+    }
+    doorbell_close(&m->bell);
+}
+
+void liaison_mailbox_close(liaison_mailbox *m)
+{
+    if (!m)
+        return;
+    bell_close(m);
+    segment_close(m->segment);
+    free(m);
+}
+
+int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
+{
+    struct segment *s = m->segment;
+    uint64_t me = 0;
+    int r = segment_look(s);
+    if (r != LIAISON_OK && r != LIAISON_CORRUPT)
+        return r;
+    r = member_identity(s->space, &me);
+    if (r != LIAISON_OK)
+        return r;
+    if (!force && s->geometry.creator != me && member_alive(s->space, s->geometry.creator))
+        return LIAISON_NOT_OWNER;
+    if (!s->broken && !exchange32(&s->header->state, LINK_LIVE, LINK_DESTROYED))
+        return LIAISON_DESTROYED;
+    char id[40];
+    segment_id(&s->geometry, id);
+    segment_unlink(s->space, s->device, s->inode, id);
+    if (!s->broken)
+        wait_wake_all(s);
+    return LIAISON_OK;
+}
+
+/* ---- sending ------------------------------------------------------------------------ */
+
+static void tell_role(struct segment *s, uint32_t role)
+{
+    uint32_t told = observe32(&s->roles);
+    if (__builtin_expect(told & role, role))
+        return;
+    /* The shared word before the private one, or another thread could go ahead untold and
+     * its process be swept as one that never took part: see recover.c. */
+    atomic_fetch_or(&s->attachments[glance32(&s->slot)].roles, role);
+    atomic_fetch_or_explicit(&s->roles, role, memory_order_release);
+}
+
+int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
+                             struct liaison_loan *loan)
+{
+    struct segment *s = m->segment;
+    uint64_t epoch = process_epoch();
+    int r = segment_check(s, epoch);
+    if (r != LIAISON_OK)
+        return r;
+    bool large = size > s->inline_max;
+    if (large && size > arena_largest(s))
+        return LIAISON_TOO_LARGE;
+    tell_role(s, ROLE_SENDS);
+    uint32_t x;
+    uint64_t header;
+    loan->receipt = loan->receipt_generation = 0;
+    if (__builtin_expect(receipt || s->geometry.rendezvous, 0)) {
+        r = receipt_claim(s, &loan->receipt, &loan->receipt_generation);
+        if (r != LIAISON_OK)
+            return r;
+    }
+    if (!cell_claim(s, &m->cursor, &x, &header)) {
+        receipt_free(s, loan->receipt, loan->receipt_generation);
+        return LIAISON_FULL;
+    }
+    struct cell *c = segment_cell(s, x);
+    void *data = c->payload;
+    if (large) {
+        uint64_t offset;
+        r = arena_claim(s, &m->arena, x, cell_generation(header), size, &offset);
+        if (r != LIAISON_OK) {
+            cell_free(s, x, header);
+            receipt_free(s, loan->receipt, loan->receipt_generation);
+            return r;
+        }
+        note(&c->block, offset);
+        data = s->arena + offset;
+    }
+    note(&c->length, size);
+    loan->data = data;
+    loan->size = size;
+    loan->cell = x;
+    loan->header = header;
+    loan->epoch = epoch;
+    return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
+}
+
+struct loaning {
+    liaison_mailbox *mailbox;
+    size_t size;
+    bool receipt;
+    struct liaison_loan *loan;
+};
+static int attempt_loan(void *context)
+{
+    struct loaning *l = context;
+    return liaison_mailbox_try_loan(l->mailbox, l->size, l->receipt, l->loan);
+}
+
+int liaison_mailbox_loan(liaison_mailbox *m, size_t size, bool receipt,
+                         const struct liaison_wait *wait, struct liaison_loan *loan)
+{
+    struct segment *s = m->segment;
+    int r = liaison_mailbox_try_loan(m, size, receipt, loan);
+    if (r == LIAISON_FULL && recover_now_and_then(s, true))
+        r = liaison_mailbox_try_loan(m, size, receipt, loan);
+    if (r == LIAISON_FULL && segment_vanished(s))
+        return LIAISON_DESTROYED;
+    if (r != LIAISON_FULL || wait->timeout == 0)
+        return r;
+    struct loaning l = {m, size, receipt, loan};
+    r = wait_until(&(struct waiting){.segment = s,
+                                     .role = SENDERS,
+                                     .wait = wait,
+                                     .spin = &m->spin,
+                                     .closed = &m->closed,
+                                     .pending = LIAISON_FULL,
+                                     .attempt = attempt_loan,
+                                     .context = &l});
+    /* Perhaps there is room for the next one too. */
+    if (r == LIAISON_OK && wait_any(s, SENDERS))
+        wait_wake(s, SENDERS);
+    return r;
+}
+
+/* Long enough for a receiver that was seen waiting to come and take a message that was
+ * offered without waiting. It may be stopped: then it has not come. */
+#define PRESENT_RECEIVER (50 * INT64_C(1000000))
+
+/* The message lies in the ring; nobody may have it if nobody comes for it in time. */
+static int meet(liaison_mailbox *m, const struct liaison_wait *wait,
+                const struct liaison_receipt *receipt, uint64_t position)
+{
+    struct segment *s = m->segment;
+    struct liaison_wait present = *wait;
+    if (wait->timeout == 0)
+        present.timeout = PRESENT_RECEIVER;
+    int r = receipt_await(s, receipt, LIAISON_RECEIVED, &present, &m->closed);
+    if (r == LIAISON_OK)
+        return r;
+    struct cell *c = segment_cell(s, receipt->cell);
+    if (!ring_withdraw(s, position, receipt->cell))
+        return r == LIAISON_EMPTY ? LIAISON_OK : r; /* taken in the last moment */
+    uint64_t h = observe(&c->header);
+    if (cell_state(h) == CELL_LEASED && cell_owner(h) == segment_owner(s) &&
+        cell_generation(h) == receipt->cell_generation) {
+        struct wakeup before = wait_before(s, SENDERS);
+        cell_free(s, receipt->cell, h);
+        wait_after(s, SENDERS, before);
+    }
+    return r == LIAISON_EMPTY ? LIAISON_NO_RECEIVER : r;
+}
+
+struct pushing {
+    struct segment *segment;
+    uint32_t cell;
+    uint64_t position;
+};
+static int attempt_push(void *context)
+{
+    struct pushing *p = context;
+    int r = segment_look(p->segment);
+    return r == LIAISON_OK ? ring_push(p->segment, p->cell, &p->position) : r;
+}
+
+int liaison_mailbox_send_loan(liaison_mailbox *m, struct liaison_loan *loan, uint32_t format,
+                              const struct liaison_wait *wait, struct liaison_receipt *receipt)
+{
+    struct segment *s = m->segment;
+    if (loan->epoch != process_epoch())
+        return LIAISON_LEASE_LOST; /* our parent's */
+    struct cell *c = segment_cell(s, loan->cell);
+    uint64_t h = observe(&c->header);
+    if (s->broken)
+        return LIAISON_CORRUPT;
+    if (h != loan->header)
+        return LIAISON_LEASE_LOST;
+    if (observe32(&s->header->state) != LINK_LIVE) {
+        liaison_mailbox_discard(m, loan);
+        return LIAISON_DESTROYED;
+    }
+    bool rendezvous = s->geometry.rendezvous;
+    if (rendezvous && wait->timeout == 0 && wait_count(s, RECEIVERS) == 0) {
+        liaison_mailbox_discard(m, loan);
+        return LIAISON_NO_RECEIVER;
+    }
+    struct liaison_receipt own = {loan->receipt, loan->receipt_generation, loan->cell,
+                                  cell_generation(loan->header), loan->epoch};
+    note(&c->sender, glance(&s->identity));
+    note32(&c->sender_pid, glance32(&s->pid));
+    note32(&c->format, format);
+    note32(&c->receipt, own.index);
+    note32(&c->receipt_generation, own.generation);
+    publish(&c->header, cell_word(cell_generation(loan->header), 0, segment_owner(s), CELL_QUEUED));
+    struct wakeup before = wait_before(s, RECEIVERS);
+    struct pushing push = {s, loan->cell, 0};
+    int r = ring_push(s, loan->cell, &push.position);
+    if (r == LIAISON_FULL && wait->timeout != 0)
+        r = wait_until(&(struct waiting){.segment = s,
+                                         .role = SENDERS,
+                                         .wait = wait,
+                                         .spin = &m->spin,
+                                         .closed = &m->closed,
+                                         .pending = LIAISON_FULL,
+                                         .attempt = attempt_push,
+                                         .context = &push});
+    wait_after(s, RECEIVERS, before);
+    if (r == LIAISON_OK && rendezvous) {
+        r = meet(m, wait, &own, push.position);
+    } else if (r != LIAISON_OK) {
+        h = observe(&c->header);
+        if (cell_state(h) == CELL_QUEUED && cell_generation(h) == cell_generation(loan->header))
+            cell_free(s, loan->cell, h);
+        if (r == LIAISON_FULL)
+            r = LIAISON_NO_RECEIVER;
+    }
+    if (receipt && r == LIAISON_OK)
+        *receipt = own;
+    else if (own.index)
+        receipt_free(s, own.index, own.generation);
+    return s->broken ? LIAISON_CORRUPT : r;
+}
+
+void liaison_mailbox_discard(liaison_mailbox *m, struct liaison_loan *loan)
+{
+    struct segment *s = m->segment;
+    if (loan->epoch != process_epoch())
+        return;
+    struct wakeup before = wait_before(s, SENDERS);
+    if (cell_free(s, loan->cell, loan->header)) {
+        wait_after(s, SENDERS, before);
+        if (loan->receipt)
+            receipt_free(s, loan->receipt, loan->receipt_generation);
+    }
+}
+
+/* ---- receiving ---------------------------------------------------------------------- */
+
+#define BELL_FIRST (250 * INT64_C(1000000)) /* ns */
+#define BELL_WATCH (3 * INT64_C(1000000))
+#define BELL_LAST (3000 * INT64_C(1000000))
+
+/* Nothing there: silence the doorbell and arm it anew, unless something came meanwhile. */
+static void bell_rearm(liaison_mailbox *m)
+{
+    struct segment *s = m->segment;
+    if (observe(&m->bell_epoch) != process_epoch())
+        return;
+    struct waiter *e = &s->waiters[RECEIVERS][m->bell_entry];
+    uint32_t signal = look32(&e->signal);
+    doorbell_silence(&m->bell);
+    /* Slices as in wait.c: each time that nothing was found, twice as long. */
+    m->bell_slice = (signal & SIGNAL_MASK) == SIGNAL_WOKEN ? BELL_FIRST : m->bell_slice * 2;
+    if (m->bell_slice > BELL_LAST)
+        m->bell_slice = BELL_LAST;
+    doorbell_remind(&m->bell, recover_others_hold(s) ? BELL_WATCH : m->bell_slice);
+    /* Announce, then look. Another version: a waker that is slow cannot disarm this one. */
+    announce32(&e->signal, ((signal & ~SIGNAL_MASK) + SIGNAL_MASK + 1) | SIGNAL_WAITING);
+    uint32_t waiting = 0;
+    if (liaison_mailbox_waiting(m, &waiting) != LIAISON_OK || waiting)
+        doorbell_ring(s->space, m->bell.number);
+}
+
+static int take(liaison_mailbox *m, struct liaison_delivery *d)
+{
+    struct segment *s = m->segment;
+    uint64_t epoch = process_epoch();
+    int r = segment_check(s, epoch);
+    if (r != LIAISON_OK)
+        return r;
+    tell_role(s, ROLE_RECEIVES);
+    recover_now_and_then(s, false);
+    uint32_t x;
+    uint64_t h;
+    r = cell_take_returned(s, &x, &h);
+    if (r == LIAISON_EMPTY)
+        r = ring_take(s, &x, &h);
+    if (r != LIAISON_OK)
+        return s->broken ? LIAISON_CORRUPT : r;
+    struct cell *c = segment_cell(s, x);
+    const uint8_t *data;
+    uint64_t size;
+    r = cell_payload(s, x, &data, &size);
+    if (r != LIAISON_OK || s->broken) {
+        cell_free(s, x, h);
+        return LIAISON_CORRUPT;
+    }
+    d->data = data;
+    d->size = size;
+    d->format = glance32(&c->format);
+    d->attempt = cell_deliveries(h);
+    d->cell = x;
+    d->sender_pid = (int32_t)glance32(&c->sender_pid);
+    d->sender = glance(&c->sender);
+    d->header = h;
+    d->epoch = epoch;
+    d->position = glance(&c->position);
+    if (__builtin_expect(glance32(&c->receipt) != 0, 0)) {
+        receipt_note(s, x, LIAISON_RECEIVED);
+        receipt_wake_index(s, glance32(&c->receipt));
+    }
+    return LIAISON_OK;
+}
+
+static int attempt_take(void *context)
+{
+    void **both = context;
+    return take(both[0], both[1]);
+}
+static int attempt_turn(void *context) { return turn_enter(context); }
+
+static bool exclusive(const struct segment *s) { return s->geometry.access == LIAISON_EXCLUSIVE; }
+
+int liaison_mailbox_try_take(liaison_mailbox *m, struct liaison_delivery *d)
+{
+    struct segment *s = m->segment;
+    int r;
+    if (__builtin_expect(exclusive(s), 0)) {
+        r = segment_check(s, process_epoch());
+        if (r == LIAISON_OK)
+            r = turn_enter(s);
+        if (r != LIAISON_OK)
+            return r;
+    }
+    r = take(m, d);
+    if (__builtin_expect(r != LIAISON_OK, 0)) {
+        if (exclusive(s))
+            turn_leave(s);
+        if (r == LIAISON_EMPTY && m->bell.fd >= 0)
+            bell_rearm(m);
+    }
+    return r;
+}
+
+int liaison_mailbox_poll(liaison_mailbox *m, int64_t nanoseconds, struct liaison_delivery *d)
+{
+    const struct segment *s = m->segment;
+    int r = liaison_mailbox_try_take(m, d);
+    /* A rendezvous is to be seen waiting, an exclusive turn not to be passed to and fro. */
+    if (r != LIAISON_EMPTY || process_cores() < 2 || exclusive(s) || s->geometry.rendezvous)
+        return r;
+    int64_t until = process_ticks() + nanoseconds;
+    do {
+        for (int i = 0; i < 8; i++) {
+            pause_briefly();
+            if ((r = take(m, d)) != LIAISON_EMPTY)
+                return r;
+        }
+    } while (process_ticks() < until);
+    return r;
+}
+
+int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
+                         struct liaison_delivery *d)
+{
+    struct segment *s = m->segment;
+    int r = liaison_mailbox_try_take(m, d);
+    if ((r == LIAISON_EMPTY || r == LIAISON_BUSY) && recover_now_and_then(s, true))
+        r = liaison_mailbox_try_take(m, d);
+    if (r == LIAISON_EMPTY && segment_vanished(s))
+        return LIAISON_DESTROYED;
+    if ((r != LIAISON_EMPTY && r != LIAISON_BUSY) || wait->timeout == 0)
+        return r;
+    struct liaison_wait left = *wait;
+    void *both[] = {m, d};
+    struct waiting w = {.segment = s,
+                        .role = RECEIVERS,
+                        .wait = &left,
+                        .spin = &m->spin,
+                        .closed = &m->closed,
+                        .announced = s->geometry.rendezvous};
+    if (exclusive(s)) {
+        int64_t began = process_now();
+        w.pending = LIAISON_BUSY;
+        w.attempt = attempt_turn;
+        w.context = s;
+        r = wait_until(&w);
+        if (r != LIAISON_OK)
+            return r;
+        if (left.timeout > 0) {
+            left.timeout -= process_now() - began;
+            left.timeout = left.timeout < 0 ? 0 : left.timeout;
+        }
+    }
+    w.pending = LIAISON_EMPTY;
+    w.attempt = attempt_take;
+    w.context = both;
+    r = wait_until(&w);
+    if (r != LIAISON_OK && exclusive(s) && observe(&s->epoch) == process_epoch())
+        turn_leave(s);
+    if (r == LIAISON_EMPTY && m->bell.fd >= 0)
+        bell_rearm(m);
+    /* More than one message may have come while a single sleeper was woken. */
+    if (r == LIAISON_OK && wait_any(s, RECEIVERS) && ring_count(s))
+        wait_wake(s, RECEIVERS);
+    return r;
+}
+
+void liaison_mailbox_hold(liaison_mailbox *m)
+{
+    struct segment *s = m->segment;
+    add32(&s->attachments[glance32(&s->slot)].held, 1);
+    wait_watch(s);
+}
+
+void liaison_mailbox_unhold(liaison_mailbox *m, uint64_t epoch)
+{
+    struct segment *s = m->segment;
+    if (epoch == process_epoch() && observe(&s->epoch) == epoch)
+        add32(&s->attachments[glance32(&s->slot)].held, (uint32_t)-1);
+}
+
+/* What both ways of settling begin with: is it still this holder's? */
+static int still_leased(struct segment *s, const struct liaison_delivery *d)
+{
+    uint64_t h = observe(&segment_cell(s, d->cell)->header);
+    if (s->broken) /* what was just read may be the zeros that the guard laid there */
+        return LIAISON_CORRUPT;
+    return d->epoch == process_epoch() && h == d->header ? LIAISON_OK : LIAISON_LEASE_LOST;
+}
+
+static int settle(liaison_mailbox *m, const struct liaison_delivery *d, int outcome)
+{
+    struct segment *s = m->segment;
+    int r = still_leased(s, d);
+    if (r != LIAISON_OK)
+        return r;
+    uint32_t receipt = glance32(&segment_cell(s, d->cell)->receipt);
+    if (__builtin_expect(receipt != 0, 0))
+        receipt_note(s, d->cell, outcome);
+    struct wakeup before = wait_before(s, SENDERS);
+    if (!cell_free(s, d->cell, d->header))
+        return s->broken ? LIAISON_CORRUPT : LIAISON_LEASE_LOST;
+    wait_after(s, SENDERS, before);
+    if (__builtin_expect(receipt != 0, 0))
+        receipt_wake_index(s, receipt);
+    if (exclusive(s))
+        turn_leave(s);
+    return observe32(&s->header->state) == LINK_LIVE ? LIAISON_OK : LIAISON_DESTROYED;
+}
+
+int liaison_mailbox_acknowledge(liaison_mailbox *m, const struct liaison_delivery *d)
+{
+    return settle(m, d, LIAISON_ACKNOWLEDGED);
+}
+
+int liaison_mailbox_bury(liaison_mailbox *m, const struct liaison_delivery *d)
+{
+    return settle(m, d, LIAISON_DEAD_LETTERED);
+}
+
+int liaison_mailbox_release(liaison_mailbox *m, const struct liaison_delivery *d)
+{
+    struct segment *s = m->segment;
+    int r = still_leased(s, d);
+    if (r != LIAISON_OK)
+        return r;
+    struct wakeup before = wait_before(s, RECEIVERS);
+    if (!cell_return(s, d->cell, d->header))
+        return s->broken ? LIAISON_CORRUPT : LIAISON_LEASE_LOST;
+    wait_after(s, RECEIVERS, before);
+    if (exclusive(s))
+        turn_leave(s);
+    return LIAISON_OK;
+}
+
+/* ---- receipts ----------------------------------------------------------------------- */
+
+int liaison_receipt_state(liaison_mailbox *m, const struct liaison_receipt *receipt, int *state,
+                          struct liaison_peer *peer)
+{
+    return receipt_look(m->segment, receipt, state, peer);
+}
+
+int liaison_receipt_wait(liaison_mailbox *m, const struct liaison_receipt *receipt, int state,
+                         const struct liaison_wait *wait)
+{
+    return receipt_await(m->segment, receipt, state, wait, &m->closed);
+}
+
+void liaison_receipt_drop(liaison_mailbox *m, struct liaison_receipt *receipt)
+{
+    if (receipt->epoch == process_epoch())
+        receipt_free(m->segment, receipt->index, receipt->generation);
+    receipt->index = 0;
+}
+
+/* ---- seeing ------------------------------------------------------------------------- */
+
+int liaison_mailbox_peer(liaison_mailbox *m, uint64_t identity, int32_t pid,
+                         struct liaison_peer *peer)
+{
+    member_peer(m->segment->space, identity, pid, peer);
+    return LIAISON_OK;
+}
+
+int liaison_mailbox_waiting(liaison_mailbox *m, uint32_t *count)
+{
+    struct segment *s = m->segment;
+    int r = segment_look(s);
+    if (r == LIAISON_OK)
+        *count = ring_count(s) + cell_count_returned(s);
+    return s->broken ? LIAISON_CORRUPT : r;
+}
+
+int liaison_mailbox_info(liaison_mailbox *m, struct liaison_info *info)
+{
+    const struct segment *s = m->segment;
+    const struct geometry *g = &s->geometry;
+    memset(info, 0, sizeof *info);
+    info->policy.kind = g->kind;
+    info->policy.access = g->access;
+    info->policy.capacity = g->rendezvous ? 0 : (int64_t)g->cells;
+    info->policy.max_message = g->max_message;
+    info->policy.memory = g->memory;
+    info->policy.max_deliveries = g->max_deliveries;
+    memcpy(info->policy.dead_letters, g->dead_letters, sizeof info->policy.dead_letters);
+    segment_id(g, info->id);
+    memcpy(info->name, g->name, sizeof info->name);
+    info->max_processes = g->attachments;
+    uint64_t arena = arena_largest(s);
+    info->largest = arena > s->inline_max ? arena : s->inline_max;
+    member_peer(s->space, g->creator, 0, &info->creator);
+    int directory = space_directory(s->space);
+    if (directory >= 0) {
+        char path[64];
+        struct stat st;
+        snprintf(path, sizeof path, "links/%s", info->id);
+        if (fstatat(directory, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            info->bytes = (uint64_t)st.st_blocks * 512;
+        close(directory);
+    }
+    return LIAISON_OK;
+}
+
+int liaison_mailbox_attached(liaison_mailbox *m, struct liaison_attached *list, size_t max,
+                             size_t *count)
+{
+    struct segment *s = m->segment;
+    uint32_t top = observe32(&s->header->attachments_top);
+    *count = 0;
+    for (uint32_t i = 0; i < top && i < s->geometry.attachments && *count < max; i++) {
+        uint64_t identity = observe(&s->attachments[i].identity);
+        if (identity == 0)
+            continue;
+        struct liaison_attached *a = &list[*count];
+        member_peer(s->space, identity, 0, &a->peer);
+        if (!a->peer.alive)
+            continue;
+        uint32_t roles = glance32(&s->attachments[i].roles);
+        a->sends = roles & ROLE_SENDS;
+        a->receives = roles & ROLE_RECEIVES;
+        a->held = glance32(&s->attachments[i].held);
+        ++*count;
+    }
+    return LIAISON_OK;
+}
+
+int liaison_mailbox_statistics(liaison_mailbox *m, struct liaison_statistics *out)
+{
+    struct segment *s = m->segment;
+    int r = segment_look(s);
+    if (r != LIAISON_OK)
+        return r;
+    memset(out, 0, sizeof *out);
+    out->taken = glance(&s->header->head);
+    out->accepted = glance(&s->header->tail);
+    out->returned = cell_count_returned(s);
+    out->waiting = ring_count(s) + out->returned;
+    for (uint32_t x = 0; x < s->geometry.cells; x++)
+        switch (cell_state(glance(&segment_cell(s, x)->header))) {
+        case CELL_FREE:
+            out->free++;
+            break;
+        case CELL_LOANED:
+            out->loaned++;
+            break;
+        case CELL_LEASED:
+            out->leased++;
+            break;
+        }
+    out->receivers_waiting = wait_count(s, RECEIVERS);
+    out->senders_waiting = wait_count(s, SENDERS);
+    out->arena_size = observe(&s->header->arena_size);
+    out->arena_limit = s->geometry.arena_limit;
+    out->arena_used = arena_used(s);
+    return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
+}
+
+/* Copies a message that others may take meanwhile. The copy is good if `word` still says
+ * `value` afterwards: while it does, the cell does not change. */
+__attribute__((no_sanitize("thread"))) static bool copy_message(struct segment *s, uint32_t x,
+                                                                const word64 *word, uint64_t value,
+                                                                struct liaison_delivery *d)
+{
+    struct cell *c = segment_cell(s, x);
+    const uint8_t *data;
+    uint64_t size;
+    memset(d, 0, sizeof *d);
+    if (cell_payload(s, x, &data, &size) != LIAISON_OK)
+        return false;
+    uint8_t *copy = malloc(size ? size : 1);
+    if (!copy)
+        return false;
+    memcpy(copy, data, size);
+    d->data = copy;
+    d->size = size;
+    d->format = glance32(&c->format);
+    d->attempt = cell_deliveries(observe(&c->header));
+    d->cell = x;
+    d->sender_pid = (int32_t)glance32(&c->sender_pid);
+    d->sender = glance(&c->sender);
+    d->position = glance(&c->position);
+    if (look(word) == value && !s->broken)
+        return true;
+    free(copy);
+    return false;
+}
+
+int liaison_mailbox_peek(liaison_mailbox *m, size_t max, liaison_visit visit, void *context)
+{
+    struct segment *s = m->segment;
+    int r = segment_look(s);
+    if (r != LIAISON_OK)
+        return r;
+    struct liaison_delivery d;
+    bool more = true;
+    uint64_t after = 0;
+    bool any = false;
+    /* The returned ones first, in order: each time the oldest that is younger than the last. */
+    for (uint32_t n = cell_count_returned(s); n > 0 && max > 0 && more; n--) {
+        uint32_t best = UINT32_MAX;
+        uint64_t best_header = 0, best_position = 0;
+        for (uint32_t x = 0; x < s->geometry.cells; x++) {
+            uint64_t h = observe(&segment_cell(s, x)->header);
+            uint64_t p = glance(&segment_cell(s, x)->position);
+            if (cell_state(h) != CELL_RETURNED || (any && (int64_t)(p - after) <= 0) ||
+                (best != UINT32_MAX && (int64_t)(p - best_position) >= 0))
+                continue;
+            best = x;
+            best_header = h;
+            best_position = p;
+        }
+        if (best == UINT32_MAX)
+            break;
+        any = true;
+        after = best_position;
+        if (copy_message(s, best, &segment_cell(s, best)->header, best_header, &d)) {
+            more = visit(context, &d);
+            free((void *)d.data);
+            max--;
+        }
+    }
+    uint64_t p = glance(&s->header->head);
+    for (uint32_t i = 0; i < 2 * s->geometry.ring_size && max > 0 && more; i++, p++) {
+        uint64_t w = observe(ring_at(s, p));
+        if (ring_cycle(w) != cycle_of(s, p) || ring_state(w) == RING_TAKEN)
+            continue;
+        if (ring_state(w) == RING_EMPTY)
+            break;
+        if (ring_cell(w) >= s->geometry.cells)
+            return LIAISON_CORRUPT;
+        if (copy_message(s, ring_cell(w), ring_at(s, p), w, &d)) {
+            more = visit(context, &d);
+            free((void *)d.data);
+            max--;
+        }
+    }
+    return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
+}
+
+/* ---- the doorbell -------------------------------------------------------------------- */
+
+int liaison_mailbox_doorbell(liaison_mailbox *m, int *fd)
+{
+    struct segment *s = m->segment;
+    uint64_t epoch = process_epoch();
+    int r = segment_check(s, epoch);
+    if (r != LIAISON_OK)
+        return r;
+    if (m->bell.fd >= 0 && observe(&m->bell_epoch) == epoch) {
+        *fd = m->bell.fd;
+        return LIAISON_OK;
+    }
+    bell_close(m); /* a parent's: only the descriptors are ours */
+    struct doorbell bell;
+    r = doorbell_create(s->space, &bell);
+    if (r != LIAISON_OK)
+        return r;
+    r = wait_enter(s, RECEIVERS, WAITER_DOORBELL, bell.number, &m->bell_entry);
+    if (r != LIAISON_OK) {
+        doorbell_remove(s->space, bell.number);
+        doorbell_close(&bell);
+        return r;
+    }
+    m->bell = bell;
+    m->bell_slice = BELL_FIRST;
+    publish(&m->bell_epoch, epoch);
+    bell_rearm(m);
+    *fd = bell.fd;
+    return LIAISON_OK;
+}

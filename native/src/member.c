@@ -1,0 +1,331 @@
+#include "member.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "process.h"
+
+#define PAGE 4096
+#define PERMITS 64
+
+/* The members file: one page of shared words, then a record a member. Records are read
+ * and written by system calls, not through a mapping: they are looked at seldom, and so
+ * their pages need no reserving. */
+struct members_page {
+    word64 spinners[PERMITS]; /* identity of who may spin now, or 0 */
+};
+struct record {
+    uint64_t generation; /* written by the holder of the byte's lock only */
+    int32_t pid;
+    uint32_t spare;
+    double started;
+    char name[LIAISON_NAME_MAX + 4];
+    char command[128];
+};
+_Static_assert(sizeof(struct record) == 256, "drawn");
+#define RECORD_AT(n) (PAGE + (off_t)(n) * (off_t)sizeof(struct record))
+
+static int lock_byte(int fd, int command, uint32_t number, short *type)
+{
+    struct flock lock = {.l_type = *type, .l_whence = SEEK_SET, .l_start = number, .l_len = 1};
+    int r = fcntl(fd, command, &lock) == 0 ? 0 : -errno;
+    *type = lock.l_type;
+    return r;
+}
+
+static double process_started(void)
+{
+    struct timespec real, boot;
+    clock_gettime(CLOCK_REALTIME, &real);
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    double now = (double)real.tv_sec + (double)real.tv_nsec / 1e9;
+    char text[1024];
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return now;
+    text[n] = 0;
+    char *p = strrchr(text, ')'); /* the command may hold anything, even this */
+    unsigned long long ticks;
+    if (!p || sscanf(p + 1,
+                     " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+                     "%*d %llu",
+                     &ticks) != 1)
+        return now;
+    double up = (double)boot.tv_sec + (double)boot.tv_nsec / 1e9;
+    return now - up + (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+static void process_command(char *text, size_t size)
+{
+    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, size - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n < 0)
+        n = 0;
+    while (n > 0 && text[n - 1] == 0)
+        n--;
+    for (ssize_t i = 0; i < n; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == 127)
+            text[i] = ' '; /* NULs between arguments, and nothing that moves a cursor */
+    text[n] = 0;
+}
+
+int32_t member_pid(void) { return (int32_t)getpid(); }
+
+static int open_members(struct liaison_space *space, int flags, int *fd)
+{
+    int directory = space_directory(space);
+    if (directory < 0)
+        return space_result(directory);
+    struct stat st;
+    int r = space_file(space, directory, "members", O_RDWR | flags, fd, &st);
+    close(directory);
+    if (r != LIAISON_OK)
+        return r;
+    if (st.st_nlink != 1) { /* a hard link to some other file of ours */
+        close(*fd);
+        return LIAISON_DENIED;
+    }
+    if ((flags & O_CREAT) && st.st_size < RECORD_AT(MEMBERS)) {
+        int e = posix_fallocate(*fd, 0, PAGE);
+        if (e == 0 && ftruncate(*fd, RECORD_AT(MEMBERS)) != 0)
+            e = errno;
+        if (e != 0) {
+            close(*fd);
+            return space_result(-e);
+        }
+    }
+    return LIAISON_OK;
+}
+
+/* With the process lock held. */
+static int enrol(struct liaison_space *space, uint64_t *identity)
+{
+    int fd;
+    int r = open_members(space, O_CREAT, &fd);
+    if (r != LIAISON_OK)
+        return r;
+    r = LIAISON_EXHAUSTED;
+    uint32_t number;
+    for (number = 0; number < MEMBERS; number++) {
+        short type = F_WRLCK;
+        int e = lock_byte(fd, F_OFD_SETLK, number, &type);
+        if (e == 0) {
+            r = LIAISON_OK;
+            break;
+        }
+        if (e != -EAGAIN && e != -EACCES) {
+            r = space_result(e);
+            break;
+        }
+    }
+    struct record record;
+    memset(&record, 0, sizeof record);
+    if (r == LIAISON_OK) {
+        if (pread(fd, &record, sizeof record, RECORD_AT(number)) < 0)
+            r = space_result(-errno);
+        /* 48 bits: at a million a second, nine years until an identity could come again. */
+        record.generation = (record.generation + 1) & UINT64_C(0xffffffffffff);
+        if (record.generation == 0)
+            record.generation = 1;
+        record.pid = member_pid();
+        record.started = process_started();
+        memset(record.name, 0, sizeof record.name);
+        process_command(record.command, sizeof record.command);
+    }
+    if (r == LIAISON_OK) {
+        ssize_t n = pwrite(fd, &record, sizeof record, RECORD_AT(number));
+        if (n != (ssize_t)sizeof record)
+            r = n < 0 ? space_result(-errno) : LIAISON_NO_SPACE;
+    }
+    if (r == LIAISON_OK) {
+        void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (page == MAP_FAILED) {
+            r = -errno;
+        } else if (madvise(page, PAGE, MADV_DONTFORK) != 0) {
+            r = -errno;
+            munmap(page, PAGE);
+        } else {
+            space->page = page;
+            *identity = record.generation << 16 | (number + 1);
+        }
+    }
+    close(fd); /* the mapping keeps the lock */
+    return r;
+}
+
+int member_identity(struct liaison_space *space, uint64_t *identity)
+{
+    uint64_t epoch = process_epoch();
+    if (observe(&space->epoch) == epoch) {
+        *identity = glance(&space->identity);
+        return LIAISON_OK;
+    }
+    process_lock();
+    int r = LIAISON_OK;
+    if (glance(&space->epoch) != epoch) {
+        r = enrol(space, identity);
+        if (r == LIAISON_OK) {
+            note(&space->identity, *identity);
+            publish(&space->epoch, epoch);
+        }
+    } else {
+        *identity = glance(&space->identity);
+    }
+    process_unlock();
+    return r;
+}
+
+void member_leave(struct liaison_space *space)
+{
+    if (glance(&space->epoch) == process_epoch() && space->page)
+        munmap(space->page, PAGE);
+    if (space->probe >= 0) {
+        struct stat st;
+        /* Close it only if it is still ours. */
+        if (fstat(space->probe, &st) == 0 && st.st_size == RECORD_AT(MEMBERS))
+            close(space->probe);
+    }
+}
+
+/* The descriptor for probing, reopened when somebody closed it behind our back: it must be
+ * the members file, or a lock that is not there would be taken for a death. */
+static int probe_descriptor(struct liaison_space *space)
+{
+    int fd = atomic_load(&space->probe);
+    struct stat st;
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == space->device && S_ISREG(st.st_mode) &&
+        st.st_size == RECORD_AT(MEMBERS))
+        return fd;
+    int fresh;
+    int r = open_members(space, 0, &fresh);
+    if (r != LIAISON_OK)
+        return r < 0 ? r : -ENOENT;
+    int expected = fd;
+    if (!atomic_compare_exchange_strong(&space->probe, &expected, fresh)) {
+        close(fresh); /* another thread was faster */
+        fresh = expected;
+    }
+    return fresh;
+}
+
+bool member_alive(struct liaison_space *space, uint64_t identity)
+{
+    if (identity == 0)
+        return false;
+    uint32_t number = identity_number(identity);
+    if (number >= MEMBERS)
+        return false; /* not an identity: nobody will miss it */
+    if (glance(&space->epoch) == process_epoch() && identity == glance(&space->identity))
+        return true;
+    int fd = probe_descriptor(space);
+    if (fd < 0)
+        return true;
+    short type = F_WRLCK;
+    if (lock_byte(fd, F_OFD_GETLK, number, &type) != 0)
+        return true;
+    uint64_t generation = 0;
+    if (pread(fd, &generation, sizeof generation, RECORD_AT(number)) != sizeof generation)
+        return true;
+    /* The lock first, then the generation: a successor locks before it counts up, so a
+     * wrong answer can only be "alive". */
+    bool alive = type != F_UNLCK && generation == identity_generation(identity);
+    return alive || probe_descriptor(space) != fd; /* swapped meanwhile: ask again later */
+}
+
+void member_peer(struct liaison_space *space, uint64_t identity, int32_t pid,
+                 struct liaison_peer *peer)
+{
+    memset(peer, 0, sizeof *peer);
+    peer->identity = identity;
+    peer->pid = pid;
+    if (identity == 0 || identity_number(identity) >= MEMBERS)
+        return;
+    int fd = probe_descriptor(space);
+    struct record record;
+    if (fd < 0 ||
+        pread(fd, &record, sizeof record, RECORD_AT(identity_number(identity))) != sizeof record ||
+        record.generation != identity_generation(identity))
+        return;
+    peer->known = true;
+    peer->alive = member_alive(space, identity);
+    peer->pid = record.pid;
+    peer->started = record.started;
+    memcpy(peer->name, record.name, sizeof peer->name);
+    memcpy(peer->command, record.command, sizeof peer->command);
+    peer->name[sizeof peer->name - 1] = 0;
+    peer->command[sizeof peer->command - 1] = 0;
+}
+
+void member_peer_numbered(struct liaison_space *space, uint32_t number, int32_t pid,
+                          struct liaison_peer *peer)
+{
+    struct record record;
+    int fd = probe_descriptor(space);
+    if (fd >= 0 && number < MEMBERS &&
+        pread(fd, &record, sizeof record, RECORD_AT(number)) == sizeof record && record.pid == pid)
+        member_peer(space, record.generation << 16 | (number + 1), pid, peer);
+    else
+        member_peer(space, 0, pid, peer);
+}
+
+int liaison_space_members(liaison_space *space, struct liaison_peer *peers, size_t max,
+                          size_t *count)
+{
+    *count = 0;
+    int fd = probe_descriptor(space);
+    if (fd < 0)
+        return fd == -ENOENT ? LIAISON_OK : fd; /* nobody has ever enrolled */
+    for (uint32_t n = 0; n < MEMBERS && *count < max; n++) {
+        short type = F_WRLCK;
+        uint64_t generation;
+        if (lock_byte(fd, F_OFD_GETLK, n, &type) != 0 || type == F_UNLCK ||
+            pread(fd, &generation, sizeof generation, RECORD_AT(n)) != sizeof generation)
+            continue;
+        member_peer(space, generation << 16 | (n + 1), 0, &peers[*count]);
+        if (peers[*count].known)
+            ++*count;
+    }
+    return LIAISON_OK;
+}
+
+int member_spin_begin(struct liaison_space *space)
+{
+    uint64_t me;
+    unsigned permits = process_cores() - 1;
+    if (permits > PERMITS)
+        permits = PERMITS;
+    if (permits == 0 || member_identity(space, &me) != LIAISON_OK)
+        return -1;
+    for (unsigned i = 0; i < permits; i++) {
+        word64 *w = &space->page->spinners[i];
+        uint64_t holder = glance(w);
+        if (holder == 0 && exchange(w, 0, me))
+            return (int)i;
+    }
+    /* All taken. Now and then see whether a holder was killed while it span. */
+    static word32 tries;
+    if ((add32(&tries, 1) & 63) == 0)
+        for (unsigned i = 0; i < permits; i++) {
+            word64 *w = &space->page->spinners[i];
+            uint64_t holder = glance(w);
+            if (holder && !member_alive(space, holder) && exchange(w, holder, me))
+                return (int)i;
+        }
+    return -1;
+}
+
+void member_spin_end(struct liaison_space *space, int permit)
+{
+    if (permit >= 0)
+        publish(&space->page->spinners[permit], 0);
+}

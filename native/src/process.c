@@ -1,0 +1,78 @@
+#include "process.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "order.h"
+
+/* The kernel zeroes this page in a forked child (MADV_WIPEONFORK): one load tells a child
+ * that it is one, also where it was made by a bare clone() that runs no fork handlers.
+ * Comparing getpid() would cost a system call an operation. */
+static word64 *epoch_page;
+static word64 last_epoch;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned cores = 1;
+
+/* Held across fork, so that the child never finds the tables half changed. */
+static void before_fork(void) { pthread_mutex_lock(&lock); }
+static void after_fork(void) { pthread_mutex_unlock(&lock); }
+
+static void begin(void)
+{
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED || madvise(page, 4096, MADV_WIPEONFORK) != 0)
+        abort(); /* Linux 4.14 has it; going on would let a child act as its parent. */
+    epoch_page = page;
+    pthread_atfork(before_fork, after_fork, after_fork);
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) == 0)
+        cores = (unsigned)CPU_COUNT(&set);
+}
+
+uint64_t process_epoch(void)
+{
+    if (epoch_page) {
+        uint64_t epoch = glance(epoch_page);
+        if (epoch)
+            return epoch;
+    } else {
+        pthread_once(&once, begin);
+    }
+    /* First use in this process; of threads that race here, one names the epoch. */
+    uint64_t mine = add(&last_epoch, 1) + 1;
+    return exchange(epoch_page, 0, mine) ? mine : observe(epoch_page);
+}
+
+void process_lock(void)
+{
+    process_epoch();
+    pthread_mutex_lock(&lock);
+}
+
+void process_unlock(void) { pthread_mutex_unlock(&lock); }
+
+unsigned process_cores(void) { return cores; }
+
+int64_t process_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+uint32_t process_tick(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (uint32_t)((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000);
+}
+
+/* CLOCK_MONOTONIC through the vDSO costs some 20 ns, which is fine for bounding a spin of
+ * microseconds; raw counters would need calibrating and differ between machines. */
+int64_t process_ticks(void) { return process_now(); }

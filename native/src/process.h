@@ -1,0 +1,33 @@
+/* process.h — what this process is: its epoch, its lock, its cores. */
+#ifndef LIAISON_PROCESS_H
+#define LIAISON_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Tells a process from the child it forks: a child sees another epoch than its parent,
+ * from its first instruction on, however it was made. Never 0. */
+uint64_t process_epoch(void);
+
+/* Guards the process's own tables (open spaces, mapped segments). Never held while
+ * shared memory is waited for; a forked child finds it free. */
+void process_lock(void);
+void process_unlock(void);
+
+/* Processors this process may run on. */
+unsigned process_cores(void);
+
+/* A clock for spinning: cheap, monotonic, unit of about a nanosecond. */
+int64_t process_ticks(void);
+/* Milliseconds, by a clock that moves every few of them and is cheap enough to read in every
+ * operation. */
+uint32_t process_tick(void);
+/* Monotonic nanoseconds; setting the clock has no effect on it. */
+int64_t process_now(void);
+
+/* Tells the SIGBUS guard of a mapping, or that it is gone. A page that vanished beneath a
+ * guarded mapping (the file was truncated) reads as zeros and raises `*broken`. */
+bool guard_add(void *base, uint64_t size, volatile int *broken);
+void guard_remove(void *base);
+
+#endif

@@ -1,0 +1,27 @@
+/* receipt.h — the sender learns who received. */
+#ifndef LIAISON_RECEIPT_H
+#define LIAISON_RECEIPT_H
+
+#include "segment.h"
+
+/* Claims a place; LIAISON_FULL when all are in use. */
+int receipt_claim(struct segment *s, uint32_t *index, uint32_t *generation);
+/* Gives it up, and lets a sender know that waits for one. */
+void receipt_free(struct segment *s, uint32_t index, uint32_t generation);
+
+/* The holder of the cell's message says what became of it, before the word that makes it
+ * true: whoever sees the word sees who it was. Does nothing when the message has none. */
+void receipt_note(struct segment *s, uint32_t cell, int state);
+/* Wakes whoever waits for it, after that word; the index as read while the cell was held. */
+void receipt_wake_index(struct segment *s, uint32_t index);
+
+/* Frees what attachment `slot` had claimed, while that is `identity`'s. */
+void receipt_sweep(struct segment *s, uint32_t slot, uint64_t identity);
+
+int receipt_look(struct segment *s, const struct liaison_receipt *receipt, int *state,
+                 struct liaison_peer *peer);
+/* LIAISON_EMPTY when the time is over. */
+int receipt_await(struct segment *s, const struct liaison_receipt *receipt, int state,
+                  const struct liaison_wait *wait, word32 *closed);
+
+#endif

@@ -1,0 +1,179 @@
+#include "ring.h"
+
+/* Every failed exchange means that somebody else got on. That many in a row, in one
+ * operation, is not contention but a segment that lies. */
+#define TRIES (1u << 20)
+
+/* TAKEN(c, cell, o) -> EMPTY(c + 1), after the cell says LEASED(o). `w` was read from the
+ * position's word. Idempotent, and harmless when stale:
+ *   - the header is read, then the ring word again. If that is still `w`, the header read
+ *     belongs to this very lease: the owner goes on to settle it only after the word has
+ *     changed. (Otherwise a helper that slept could lease the cell's next message to the
+ *     owner of its last.)
+ *   - the exchange then names the generation, so it fails if the cell has moved on.
+ * It can also fail because a sweeper took a dead sender's name off the header. Then the
+ * cell is still QUEUED and must be tried again: freeing the ring word now would lose it. */
+static void finish(struct segment *s, uint64_t position, uint64_t w)
+{
+    word64 *at = ring_at(s, position);
+    if (ring_cell(w) < s->geometry.cells) {
+        struct cell *cell = segment_cell(s, ring_cell(w));
+        for (;;) {
+            uint64_t h = observe(&cell->header);
+            if (cell_state(h) != CELL_QUEUED || observe(at) != w)
+                break;
+            uint32_t deliveries = cell_deliveries(h);
+            if (deliveries < DELIVERIES_MAX)
+                deliveries++;
+            if (exchange(&cell->header, h,
+                         cell_word(cell_generation(h), deliveries, ring_owner(w), CELL_LEASED)))
+                break;
+        }
+    }
+    exchange(at, w, ring_word(ring_cycle(w) + 1, 0, 0, RING_EMPTY));
+}
+
+int ring_push(struct segment *s, uint32_t cell, uint64_t *position)
+{
+    struct header *h = s->header;
+    struct cell *c = segment_cell(s, cell);
+    uint64_t p = glance(&h->tail);
+    for (uint32_t tries = 0; tries < TRIES; tries++) {
+        word64 *at = ring_at(s, p);
+        uint32_t cycle = cycle_of(s, p);
+        uint64_t w = observe(at);
+        int32_t ahead = (int32_t)(ring_cycle(w) - cycle);
+        if (ahead == 0 && ring_state(w) == RING_EMPTY) {
+            /* Said before it is true: recovery looks for the message here, and only here. */
+            note(&c->position, p);
+            if (exchange(at, w, ring_word(cycle, cell, 0, RING_FULL))) { /* acceptance */
+                advance(&h->tail, p);
+                *position = p;
+                return LIAISON_OK;
+            }
+        } else if (ahead >= 0) {
+            advance(&h->tail, p); /* somebody sent here and has not said so yet */
+            p++;
+            uint64_t tail = glance(&h->tail);
+            if ((int64_t)(tail - p) > 0)
+                p = tail;
+        } else if (ahead == -1 && ring_state(w) == RING_TAKEN) {
+            finish(s, p - s->geometry.ring_size, w);
+        } else if (ahead == -1 && ring_state(w) == RING_FULL && s->geometry.rendezvous) {
+            return LIAISON_FULL;
+        } else {
+            /* Still FULL from the cycle before: then every cell is queued, and yet the
+             * caller has one. Or the hint ran ahead, which it cannot. */
+            return LIAISON_CORRUPT;
+        }
+    }
+    return LIAISON_CORRUPT;
+}
+
+int ring_take(struct segment *s, uint32_t *cell, uint64_t *header)
+{
+    struct header *h = s->header;
+    uint32_t me = segment_owner(s);
+    uint64_t p = glance(&h->head);
+    for (uint32_t tries = 0; tries < TRIES; tries++) {
+        word64 *at = ring_at(s, p);
+        uint32_t cycle = cycle_of(s, p);
+        uint64_t w = observe(at);
+        int32_t ahead = (int32_t)(ring_cycle(w) - cycle);
+        if (ahead == 0 && ring_state(w) == RING_EMPTY)
+            return LIAISON_EMPTY;
+        if (ahead == 0 && ring_state(w) == RING_FULL) {
+            uint32_t x = ring_cell(w);
+            if (x >= s->geometry.cells)
+                return LIAISON_CORRUPT;
+            uint64_t taken = ring_word(cycle, x, me, RING_TAKEN);
+            if (exchange(at, w, taken)) { /* the lease */
+                finish(s, p, taken);
+                advance(&h->head, p);
+                uint64_t now = observe(&segment_cell(s, x)->header);
+                if (cell_state(now) != CELL_LEASED || cell_owner(now) != me)
+                    return LIAISON_CORRUPT; /* nobody else may change it */
+                *cell = x;
+                *header = now;
+                return LIAISON_OK;
+            }
+        } else if (ahead == 0 && ring_state(w) == RING_TAKEN) {
+            finish(s, p, w);
+        } else if (ahead > 0) {
+            advance(&h->head, p);
+            p++;
+            uint64_t head = glance(&h->head);
+            if ((int64_t)(head - p) > 0)
+                p = head;
+        } else {
+            return LIAISON_CORRUPT;
+        }
+    }
+    return LIAISON_CORRUPT;
+}
+
+bool ring_withdraw(struct segment *s, uint64_t position, uint32_t cell)
+{
+    uint64_t full = ring_word(cycle_of(s, position), cell, 0, RING_FULL);
+    uint64_t taken = ring_word(cycle_of(s, position), cell, segment_owner(s), RING_TAKEN);
+    if (!exchange(ring_at(s, position), full, taken))
+        return false;
+    finish(s, position, taken);
+    return true;
+}
+
+bool ring_holds(struct segment *s, uint64_t position, uint32_t cell)
+{
+    uint64_t w = observe(ring_at(s, position));
+    return ring_cycle(w) == cycle_of(s, position) && ring_state(w) != RING_EMPTY &&
+           ring_cell(w) == cell;
+}
+
+bool ring_full(struct segment *s)
+{
+    if (s->geometry.rendezvous)
+        return false; /* withdrawn messages leave holes */
+    uint64_t head = glance(&s->header->head);
+    uint64_t tail = observe(&s->header->tail);
+    uint64_t w = observe(ring_at(s, head));
+    if (ring_state(w) != RING_FULL || ring_cycle(w) != cycle_of(s, head))
+        return false; /* the hint lags: no certainty */
+    return (int64_t)(tail - head) >= (int64_t)s->geometry.cells;
+}
+
+uint32_t ring_count(struct segment *s)
+{
+    if (s->geometry.rendezvous) {
+        uint32_t n = 0;
+        for (uint32_t i = 0; i < s->geometry.ring_size; i++)
+            n += ring_state(observe(&s->ring[i])) == RING_FULL;
+        return n;
+    }
+    /* From the true head to the true tail, found as an operation would find them. */
+    uint64_t head = glance(&s->header->head), tail = glance(&s->header->tail);
+    for (uint32_t i = 0; i < s->geometry.ring_size; i++, head++) {
+        uint64_t w = observe(ring_at(s, head));
+        if (ring_cycle(w) == cycle_of(s, head) && ring_state(w) != RING_TAKEN)
+            break;
+    }
+    if ((int64_t)(tail - head) < 0)
+        tail = head;
+    for (uint32_t i = 0; i < s->geometry.ring_size; i++, tail++) {
+        uint64_t w = observe(ring_at(s, tail));
+        if (ring_cycle(w) == cycle_of(s, tail) && ring_state(w) == RING_EMPTY)
+            break;
+        if ((int32_t)(ring_cycle(w) - cycle_of(s, tail)) < 0)
+            break;
+    }
+    uint64_t n = tail - head;
+    return n > s->geometry.cells ? s->geometry.cells : (uint32_t)n;
+}
+
+void ring_finish_owner(struct segment *s, uint32_t slot)
+{
+    for (uint64_t i = 0; i < s->geometry.ring_size; i++) {
+        uint64_t w = observe(&s->ring[i]);
+        if (ring_state(w) == RING_TAKEN && ring_owner(w) == slot + 1)
+            finish(s, i, w);
+    }
+}

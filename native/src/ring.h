@@ -1,0 +1,52 @@
+/* ring.h — the order of the messages.
+ *
+ * Words, one a position, each holding a cell's number. Two hints, head and tail, say where
+ * to begin looking; they are advanced only past words that were seen to be done with, so
+ * they can lag behind and never run ahead, whoever dies. From that follows: the first
+ * EMPTY word of its cycle at or after the tail hint is the true tail (there is no hole
+ * before it), and per sender messages stand in the order in which they were sent.
+ *
+ * Nobody ever waits for another's step. A word left TAKEN is finished by whoever meets it.
+ */
+#ifndef LIAISON_RING_H
+#define LIAISON_RING_H
+
+#include "segment.h"
+
+/* Accepts the message in `cell`, which is QUEUED and the caller's; `*position` is its place.
+ * LIAISON_FULL on a rendezvous link alone: withdrawn messages use places up, and the next
+ * one still holds a message that waits. */
+int ring_push(struct segment *s, uint32_t cell, uint64_t *position);
+
+/* Leases the oldest message. LIAISON_EMPTY when there is none; else `*cell` is LEASED by
+ * the caller and `*header` its word. */
+int ring_take(struct segment *s, uint32_t *cell, uint64_t *header);
+
+/* Takes the message at `position` if it is `cell` and nobody has: a sender's own message
+ * back. */
+bool ring_withdraw(struct segment *s, uint64_t position, uint32_t cell);
+
+/* Whether the ring word at the cell's position says that it was accepted and is still
+ * queued there. */
+bool ring_holds(struct segment *s, uint64_t position, uint32_t cell);
+
+/* Certain knowledge that every cell is queued, without looking at the cells. False does
+ * not mean that there is room. */
+bool ring_full(struct segment *s);
+
+/* Messages queued, within what changes while one looks. */
+uint32_t ring_count(struct segment *s);
+
+/* Finishes every word that attachment `slot` left TAKEN. */
+void ring_finish_owner(struct segment *s, uint32_t slot);
+
+static inline word64 *ring_at(const struct segment *s, uint64_t position)
+{
+    return &s->ring[position & s->ring_mask];
+}
+static inline uint32_t cycle_of(const struct segment *s, uint64_t position)
+{
+    return (uint32_t)(position >> s->ring_shift);
+}
+
+#endif

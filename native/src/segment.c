@@ -1,0 +1,522 @@
+#include "segment.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "member.h"
+#include "process.h"
+#include "recover.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+#define DEFAULT_CAPACITY 1024u
+#define RENDEZVOUS_CELLS 64u
+#define DEFAULT_STRIDE 128u
+#define ARENA_LIMIT (UINT64_C(1) << 30) /* where nothing was said */
+#define MEMORY_MAX (UINT64_C(1) << 40)
+#define ARENA_START (32u * 1024)
+
+static struct segment *segments;
+
+static uint64_t round_up(uint64_t n, uint64_t to) { return (n + to - 1) / to * to; }
+
+static uint64_t checksum(const struct geometry *g)
+{
+    /* FNV-1a: against accident. Against malice the checks of every value are. */
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    const uint8_t *p = (const uint8_t *)g;
+    for (size_t i = 0; i < sizeof *g; i++)
+        h = (h ^ p[i]) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+int geometry_plan(struct geometry *g)
+{
+    if (g->cells < 1 || g->cells > LIAISON_CAPACITY_MAX || g->max_message > MEMORY_MAX ||
+        g->memory > MEMORY_MAX || (g->memory && g->max_message))
+        return LIAISON_INVALID;
+    g->ring_size = 64; /* not smaller: the cycle should take long to come round */
+    while (g->ring_size < g->cells)
+        g->ring_size *= 2;
+    g->attachments = g->access == LIAISON_PAIR ? 2 : ATTACHMENTS;
+    g->receipts = g->rendezvous ? 2 * g->cells : g->cells;
+    uint64_t stride = g->max_message ? round_up(CELL_PAYLOAD + g->max_message, 64) : DEFAULT_STRIDE;
+    if (stride > UINT32_MAX)
+        return LIAISON_INVALID;
+    g->stride = (uint32_t)stride;
+    if (g->max_message) {
+        g->arena_limit = g->arena_start = 0;
+    } else if (g->memory) {
+        g->arena_limit = g->arena_start = round_up(g->memory, PAGE);
+    } else {
+        g->arena_limit = ARENA_LIMIT;
+        g->arena_start = ARENA_START;
+    }
+    g->ring_at = PAGE;
+    g->attachments_at = g->ring_at + (uint64_t)g->ring_size * sizeof(word64);
+    g->waiters_at = g->attachments_at + round_up(g->attachments * sizeof(struct attachment), LINE);
+    g->receipts_at = g->waiters_at + 2 * WAITERS * sizeof(struct waiter);
+    g->returned_at = g->receipts_at + round_up(g->receipts * sizeof(struct receipt), LINE);
+    g->cells_at = g->returned_at + round_up((g->cells + 63) / 64 * sizeof(word64), LINE);
+    g->index_at = round_up(g->cells_at + (uint64_t)g->cells * g->stride, PAGE);
+    uint64_t tops = (g->arena_limit + BLOCK_TOP - 1) / BLOCK_TOP;
+    g->arena_at = g->index_at + tops * INDEX_SIZE;
+    g->size = g->arena_at + g->arena_limit;
+    return LIAISON_OK;
+}
+
+static int geometry_of(const struct liaison_policy *p, struct geometry *g)
+{
+    memset(g, 0, sizeof *g);
+    g->magic = LAYOUT_MAGIC;
+    g->version = LAYOUT_VERSION;
+    g->header_size = sizeof(struct header);
+    g->kind = p->kind ? p->kind : LIAISON_KIND_MAILBOX;
+    g->access = p->access ? p->access : LIAISON_ANY;
+    g->rendezvous = p->capacity == 0;
+    if (p->capacity > (int64_t)LIAISON_CAPACITY_MAX || g->access > LIAISON_PAIR)
+        return LIAISON_INVALID;
+    g->cells = p->capacity < 0   ? DEFAULT_CAPACITY
+               : p->capacity > 0 ? (uint32_t)p->capacity
+                                 : RENDEZVOUS_CELLS;
+    g->max_message = p->max_message;
+    g->memory = p->memory;
+    g->max_deliveries = p->max_deliveries;
+    memcpy(g->dead_letters, p->dead_letters, strnlen(p->dead_letters, LIAISON_ADDRESS_MAX - 1));
+    return geometry_plan(g);
+}
+
+static bool policy_fits(const struct liaison_policy *p, const struct geometry *g)
+{
+    if (p->capacity >= 0 && (p->capacity == 0) != (g->rendezvous != 0))
+        return false;
+    return (p->capacity <= 0 || p->capacity == (int64_t)g->cells) &&
+           (!p->kind || p->kind == g->kind) && (!p->access || p->access == g->access) &&
+           (!p->max_message || p->max_message == g->max_message) &&
+           (!p->memory || p->memory == g->memory) &&
+           (!p->max_deliveries || p->max_deliveries == g->max_deliveries) &&
+           (!p->dead_letters[0] || strcmp(p->dead_letters, g->dead_letters) == 0);
+}
+
+/* Everything that an attacher relies on later is checked here, once. */
+static int geometry_check(const struct header *h, uint64_t file_size)
+{
+    const struct geometry *g = &h->geometry;
+    if (g->magic != LAYOUT_MAGIC)
+        return LIAISON_CORRUPT;
+    if (g->version != LAYOUT_VERSION || g->header_size != sizeof(struct header))
+        return LIAISON_VERSION;
+    if (h->checksum != checksum(g))
+        return LIAISON_CORRUPT;
+    struct geometry plan = *g;
+    if (g->access < LIAISON_ANY || g->access > LIAISON_PAIR || g->rendezvous > 1 ||
+        geometry_plan(&plan) != LIAISON_OK || memcmp(&plan, g, sizeof plan) != 0 ||
+        memchr(g->name, 0, sizeof g->name) == NULL || !name_valid(g->name) ||
+        memchr(g->dead_letters, 0, sizeof g->dead_letters) == NULL || file_size != g->size)
+        return LIAISON_CORRUPT;
+    return LIAISON_OK;
+}
+
+void segment_id(const struct geometry *g, char text[40])
+{
+    snprintf(text, 40, "%016llx%016llx", (unsigned long long)g->id[0],
+             (unsigned long long)g->id[1]);
+}
+
+/* ---- mapping ------------------------------------------------------------------- */
+
+static int map(struct liaison_space *space, int fd, const struct stat *st, const struct geometry *g,
+               struct segment **out)
+{
+    struct segment *s = calloc(1, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    void *base = mmap(NULL, g->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (base == MAP_FAILED) {
+        free(s);
+        return -errno;
+    }
+    s->base = base;
+    s->references = 1;
+    s->device = st->st_dev;
+    s->inode = st->st_ino;
+    s->geometry = *g;
+    s->header = base;
+    s->ring = (word64 *)(s->base + g->ring_at);
+    s->ring_mask = g->ring_size - 1;
+    s->ring_shift = (uint32_t)__builtin_ctz(g->ring_size);
+    s->attachments = (struct attachment *)(s->base + g->attachments_at);
+    s->waiters[RECEIVERS] = (struct waiter *)(s->base + g->waiters_at);
+    s->waiters[SENDERS] = s->waiters[RECEIVERS] + WAITERS;
+    s->receipts = (struct receipt *)(s->base + g->receipts_at);
+    s->returned = (word64 *)(s->base + g->returned_at);
+    s->cells = s->base + g->cells_at;
+    s->index = s->base + g->index_at;
+    s->arena = s->base + g->arena_at;
+    s->inline_max = g->stride - CELL_PAYLOAD;
+    if (g->max_message && g->max_message < s->inline_max)
+        s->inline_max = (uint32_t)g->max_message;
+    if (!guard_add(base, g->size, &s->broken)) {
+        munmap(base, g->size);
+        free(s);
+        return -ENOMEM;
+    }
+    s->space = space_hold(space);
+    *out = s;
+    return LIAISON_OK;
+}
+
+static void unmap(struct segment *s)
+{
+    guard_remove(s->base);
+    munmap(s->base, s->geometry.size);
+    liaison_space_close(s->space);
+    free(s);
+}
+
+int segment_reserve(struct segment *s, uint64_t offset, uint64_t length)
+{
+    uint64_t from = offset / PAGE * PAGE;
+    uint64_t to = round_up(offset + length, PAGE);
+    /* Allocates the pages as a write would, but where a write would be killed by SIGBUS
+     * this returns EFAULT; and it needs no descriptor. Linux 5.14. */
+    if (madvise(s->base + from, to - from, MADV_POPULATE_WRITE) == 0)
+        return LIAISON_OK;
+    return errno == EFAULT || errno == ENOMEM || errno == EINVAL ? LIAISON_NO_SPACE : -errno;
+}
+
+/* ---- creation --------------------------------------------------------------------- */
+
+static int reserve_file(int fd, uint64_t from, uint64_t length)
+{
+    return length ? -posix_fallocate(fd, (off_t)from, (off_t)length) : 0;
+}
+
+/* Of a block's index only the pages that a small arena needs: levels 2 to 6, the first
+ * page of level 1 and of level 0. */
+static int reserve_index(int fd, const struct geometry *g)
+{
+    if (g->arena_start == 0)
+        return 0;
+    if (g->arena_start == g->arena_limit)
+        return reserve_file(fd, g->index_at, g->arena_at - g->index_at);
+    int r = reserve_file(fd, g->index_at, 2 * PAGE);
+    return r ? r : reserve_file(fd, g->index_at + 3 * PAGE, PAGE);
+}
+
+static int name_file(int fd, int directory, const char *name)
+{
+    char self[64];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
+    if (linkat(AT_FDCWD, self, directory, name, AT_SYMLINK_FOLLOW) == 0)
+        return 0;
+    if (errno != ENOENT)
+        return -errno;
+    /* No /proc here; this needs a capability, or Linux 6.10. */
+    return linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0 ? 0 : -errno;
+}
+
+int segment_create(struct liaison_space *space, const char *name,
+                   const struct liaison_policy *policy, struct segment **out)
+{
+    struct header h;
+    memset(&h, 0, sizeof h);
+    struct geometry *g = &h.geometry;
+    int r = name_valid(name) ? geometry_of(policy, g) : LIAISON_INVALID;
+    if (r == LIAISON_OK)
+        r = member_identity(space, &g->creator);
+    if (r != LIAISON_OK)
+        return r;
+    memcpy(g->name, name, strlen(name));
+    if (getrandom(g->id, sizeof g->id, 0) != sizeof g->id)
+        return -EIO;
+    h.checksum = checksum(g);
+    note(&h.arena_size, g->arena_start);
+
+    int directory = space_directory(space);
+    if (directory < 0)
+        return space_result(directory);
+    int fd = -1;
+    struct segment *s = NULL;
+    /* Told at once when the name is taken, rather than after reserving all that memory. */
+    struct stat st;
+    char path[LIAISON_NAME_MAX + 16];
+    snprintf(path, sizeof path, "names/%s", name);
+    if (fstatat(directory, path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        r = S_ISREG(st.st_mode) ? -EEXIST : -EACCES;
+        goto out;
+    }
+    fd = openat(directory, "links", O_TMPFILE | O_RDWR | O_CLOEXEC, space->file_mode);
+    if (fd < 0) {
+        r = -errno;
+        goto out;
+    }
+    if (fchmod(fd, space->file_mode) != 0 || ftruncate(fd, (off_t)g->size) != 0)
+        r = -errno;
+    if (r == 0)
+        r = reserve_file(fd, 0, g->index_at);
+    if (r == 0)
+        r = reserve_index(fd, g);
+    if (r == 0)
+        r = reserve_file(fd, g->arena_at, g->arena_start);
+    if (r == 0 && pwrite(fd, &h, sizeof h, 0) != (ssize_t)sizeof h)
+        r = -EIO;
+    if (r == 0 && fstat(fd, &st) != 0)
+        r = -errno;
+    if (r == 0)
+        r = map(space, fd, &st, g, &s);
+    if (r == 0)
+        r = segment_attach(s); /* before it has a name: nobody can be in our way */
+    if (r == 0) {
+        /* Known to this process's other threads before they can find the name. */
+        process_lock();
+        s->next = segments;
+        segments = s;
+        process_unlock();
+        r = name_file(fd, directory, path);
+    }
+    if (r == 0) {
+        /* The name is what counts; an opener that finds no permanent one adds it. */
+        char id[40], link[64];
+        segment_id(g, id);
+        snprintf(link, sizeof link, "links/%s", id);
+        (void)name_file(fd, directory, link);
+        *out = s;
+    } else if (s) {
+        segment_close(s);
+    }
+out:
+    if (fd >= 0)
+        close(fd);
+    close(directory);
+    return space_result(r);
+}
+
+/* ---- opening ------------------------------------------------------------------------ */
+
+static struct segment *find_mapped(const struct stat *st)
+{
+    struct segment *s;
+    process_lock();
+    for (s = segments; s; s = s->next)
+        if (s->inode == st->st_ino && s->device == st->st_dev) {
+            s->references++;
+            break;
+        }
+    process_unlock();
+    return s;
+}
+
+int segment_open(struct liaison_space *space, const char *name, const struct liaison_policy *policy,
+                 bool attach, struct segment **out)
+{
+    if (!name_valid(name))
+        return LIAISON_INVALID;
+    int directory = space_directory(space);
+    if (directory < 0)
+        return space_result(directory);
+    char path[LIAISON_NAME_MAX + 16], id[40], link[64];
+    snprintf(path, sizeof path, "names/%s", name);
+    int fd = -1;
+    struct stat st;
+    struct segment *s = NULL;
+    int r = space_file(space, directory, path, O_RDWR, &fd, &st);
+    if (r != LIAISON_OK)
+        goto out;
+    s = find_mapped(&st);
+    if (!s) {
+        struct header h;
+        ssize_t n = pread(fd, &h, sizeof h, 0);
+        r = n == (ssize_t)sizeof h ? geometry_check(&h, (uint64_t)st.st_size) : LIAISON_CORRUPT;
+        if (r != LIAISON_OK)
+            goto out;
+        segment_id(&h.geometry, id);
+        if (glance32(&h.state) != LINK_LIVE) {
+            /* Its destroyer died half-way, or is about to remove the name. */
+            segment_unlink(space, st.st_dev, st.st_ino, id);
+            r = LIAISON_NOT_FOUND;
+            goto out;
+        }
+        r = map(space, fd, &st, &h.geometry, &s);
+        if (r != LIAISON_OK)
+            goto out;
+        if (st.st_nlink < 2) { /* its creator died before it gave the permanent name */
+            snprintf(link, sizeof link, "links/%s", id);
+            (void)name_file(fd, directory, link);
+        }
+        process_lock();
+        struct segment *other;
+        for (other = segments; other; other = other->next)
+            if (other->inode == st.st_ino && other->device == st.st_dev)
+                break;
+        if (other) { /* another thread was faster */
+            other->references++;
+        } else {
+            s->next = segments;
+            segments = s;
+        }
+        process_unlock();
+        if (other) {
+            unmap(s);
+            s = other;
+        }
+    }
+    if (observe32(&s->header->state) != LINK_LIVE) {
+        segment_id(&s->geometry, id);
+        segment_unlink(space, st.st_dev, st.st_ino, id);
+        r = LIAISON_NOT_FOUND;
+    } else if (policy && !policy_fits(policy, &s->geometry)) {
+        r = LIAISON_MISMATCH;
+    } else if (attach) {
+        r = segment_attach(s);
+        /* Destroyed meanwhile, perhaps by a cleaner that saw nobody attached. */
+        if (r == LIAISON_OK && look32(&s->header->state) != LINK_LIVE)
+            r = LIAISON_NOT_FOUND;
+    }
+    if (r == LIAISON_OK)
+        *out = s;
+    else
+        segment_close(s);
+out:
+    if (fd >= 0)
+        close(fd);
+    close(directory);
+    return r;
+}
+
+void segment_close(struct segment *s)
+{
+    process_lock();
+    bool last = --s->references == 0;
+    if (last) {
+        /* Before another thread can open the link again: on a pair it would find this
+         * process's place still taken. */
+        if (observe(&s->epoch) == process_epoch() && !s->broken)
+            recover_leave(s);
+        struct segment **at = &segments;
+        while (*at && *at != s)
+            at = &(*at)->next;
+        if (*at)
+            *at = s->next;
+    }
+    process_unlock();
+    if (last)
+        unmap(s);
+}
+
+/* ---- attaching ---------------------------------------------------------------------- */
+
+static bool claim_attachment(struct segment *s, uint64_t me)
+{
+    for (uint32_t i = 0; i < s->geometry.attachments; i++) {
+        if (glance(&s->attachments[i].identity) != 0)
+            continue;
+        /* The hint first: dying in between must not leave a place where nobody looks. */
+        for (uint32_t top = glance32(&s->header->attachments_top); top < i + 1;
+             top = glance32(&s->header->attachments_top))
+            if (exchange32(&s->header->attachments_top, top, i + 1))
+                break;
+        if (!exchange(&s->attachments[i].identity, 0, me))
+            continue;
+        note32(&s->attachments[i].held, 0);
+        note32(&s->attachments[i].roles, 0);
+        note32(&s->slot, i);
+        return true;
+    }
+    return false;
+}
+
+int segment_attach(struct segment *s)
+{
+    uint64_t me, epoch = process_epoch();
+    if (observe(&s->epoch) == epoch)
+        return LIAISON_OK;
+    int r = member_identity(s->space, &me);
+    if (r != LIAISON_OK)
+        return r;
+    process_lock();
+    if (observe(&s->epoch) != epoch) {
+        note(&s->identity, me); /* sweeping others is done under our own name */
+        bool placed = claim_attachment(s, me) || (recover_dead(s, true) && claim_attachment(s, me));
+        if (placed) {
+            note32(&s->pid, (uint32_t)member_pid());
+            note32(&s->roles, 0);
+            publish(&s->epoch, epoch);
+        } else {
+            r = s->geometry.access == LIAISON_PAIR ? LIAISON_BUSY : LIAISON_EXHAUSTED;
+        }
+    }
+    process_unlock();
+    return r;
+}
+
+/* ---- names --------------------------------------------------------------------------- */
+
+static bool linked(const struct segment *s)
+{
+    /* One call: every sleeper asks this now and then. */
+    char id[40], path[PATH_MAX + 64];
+    struct stat st;
+    segment_id(&s->geometry, id);
+    snprintf(path, sizeof path, "%s/links/%s", s->space->path, id);
+    if (lstat(path, &st) != 0)
+        return errno != ENOENT && errno != ENOTDIR; /* other failures are no sign of removal */
+    /* The permanent name alone: the others were removed, and nobody can find it. */
+    return st.st_ino == s->inode && st.st_dev == s->device && st.st_nlink > 1;
+}
+
+bool segment_vanished(struct segment *s)
+{
+    int64_t now = process_now() / 1000000;
+    uint64_t last = glance(&s->last_seen);
+    if (now - (int64_t)last < 1000 || !exchange(&s->last_seen, last, (uint64_t)now))
+        return false;
+    return !linked(s);
+}
+
+void segment_unlink(struct liaison_space *space, dev_t device, ino_t inode, const char *id)
+{
+    int directory = space_directory(space);
+    if (directory < 0)
+        return;
+    int names = openat(directory, "names", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *listing = names < 0 ? NULL : fdopendir(names);
+    if (names >= 0 && !listing)
+        close(names);
+    struct dirent *entry;
+    while (listing && (entry = readdir(listing)) != NULL) {
+        if (entry->d_ino != inode || !name_valid(entry->d_name))
+            continue;
+        /* There is no "unlink if it is this file". Between seeing the name and removing it
+         * another destroyer may have removed it and a creator taken it for a new link. So
+         * take the name away whole, see what it was, and put back what was not ours. */
+        char aside[64], path[LIAISON_NAME_MAX + 16];
+        uint64_t random;
+        struct stat st;
+        if (getrandom(&random, sizeof random, 0) != sizeof random)
+            break;
+        snprintf(aside, sizeof aside, "links/.aside-%016llx", (unsigned long long)random);
+        snprintf(path, sizeof path, "names/%.*s", LIAISON_NAME_MAX, entry->d_name);
+        if (renameat(directory, path, directory, aside) != 0)
+            continue;
+        if (fstatat(directory, aside, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+            (st.st_ino != inode || st.st_dev != device))
+            (void)linkat(directory, aside, directory, path, 0);
+        unlinkat(directory, aside, 0);
+    }
+    if (listing)
+        closedir(listing);
+    char link[64];
+    snprintf(link, sizeof link, "links/%s", id);
+    unlinkat(directory, link, 0);
+    close(directory);
+}

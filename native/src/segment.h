@@ -1,0 +1,100 @@
+/* segment.h — one link's shared memory, as this process has it mapped.
+ *
+ * A segment is built without a name (O_TMPFILE), complete, and then given one by link():
+ * no reader sees half of one, of racing creators exactly one wins, and one that dies
+ * half-way leaves nothing behind. All handles of a process share a mapping and an
+ * attachment. No descriptor is kept.
+ */
+#ifndef LIAISON_SEGMENT_H
+#define LIAISON_SEGMENT_H
+
+#include "layout.h"
+#include "space.h"
+
+struct segment {
+    struct segment *next; /* process table; guarded by process_lock */
+    int references;       /* likewise */
+    dev_t device;
+    ino_t inode;
+    struct liaison_space *space;
+    struct geometry geometry; /* private, validated: the only one that is used */
+    volatile int broken;      /* raised by the guard */
+
+    uint8_t *base;
+    struct header *header;
+    word64 *ring;
+    uint64_t ring_mask;
+    uint32_t ring_shift;
+    struct attachment *attachments;
+    struct waiter *waiters[2];
+    struct receipt *receipts;
+    word64 *returned;
+    uint8_t *cells;
+    uint8_t *index;
+    uint8_t *arena;
+    uint32_t inline_max; /* bytes of payload that fit in a cell */
+
+    /* This process's place on the link: valid while `epoch` is the process's own. */
+    word64 epoch;
+    word32 slot;
+    word32 roles; /* those already told */
+    word64 identity;
+    word32 pid;
+    word32 last_recovery[2]; /* tick; when we last looked for the dead: some, all */
+    word64 last_seen;        /* milliseconds; when we last looked for the file */
+};
+
+static inline struct cell *segment_cell(const struct segment *s, uint32_t i)
+{
+    return (struct cell *)(s->cells + (uint64_t)i * s->geometry.stride);
+}
+static inline uint32_t segment_owner(const struct segment *s) { return glance32(&s->slot) + 1; }
+
+/* Fills in everything that follows from what was asked for. The same function lays a new
+ * segment out and checks an old one. */
+int geometry_plan(struct geometry *g);
+
+int segment_create(struct liaison_space *space, const char *name,
+                   const struct liaison_policy *policy, struct segment **out);
+/* Maps the link and, if `attach`, takes this process's place on it. */
+int segment_open(struct liaison_space *space, const char *name, const struct liaison_policy *policy,
+                 bool attach, struct segment **out);
+void segment_close(struct segment *s);
+
+/* Makes sure that this process, not its parent, is attached. */
+int segment_attach(struct segment *s);
+
+/* Reserves bytes of the file that lie beyond what was reserved at creation. */
+int segment_reserve(struct segment *s, uint64_t offset, uint64_t length);
+
+/* Whether the link can no longer be found: its file was removed behind our back, and
+ * whoever asks for its name now gets another. Looks at most once in a second. */
+bool segment_vanished(struct segment *s);
+
+/* Removes every name of a destroyed link. */
+void segment_unlink(struct liaison_space *space, dev_t device, ino_t inode, const char *id);
+
+void segment_id(const struct geometry *g, char text[40]);
+
+/* What looking begins with. */
+static inline int segment_look(const struct segment *s)
+{
+    if (s->broken)
+        return LIAISON_CORRUPT;
+    return observe32(&s->header->state) == LINK_LIVE ? LIAISON_OK : LIAISON_DESTROYED;
+}
+
+/* What taking part begins with. */
+static inline int segment_check(struct segment *s, uint64_t epoch)
+{
+    if (__builtin_expect(observe(&s->epoch) != epoch, 0)) {
+        int r = segment_attach(s);
+        if (r != LIAISON_OK)
+            return r;
+    }
+    if (__builtin_expect(observe32(&s->header->state) != LINK_LIVE || s->broken, 0))
+        return s->broken ? LIAISON_CORRUPT : LIAISON_DESTROYED;
+    return LIAISON_OK;
+}
+
+#endif

@@ -1,0 +1,62 @@
+#include "turn.h"
+
+#include "recover.h"
+#include "wait.h"
+
+#define TRIES (1u << 16)
+
+static uint64_t turn_word(uint32_t version, uint32_t count, uint32_t owner)
+{
+    return (uint64_t)version << 32 | (uint64_t)count << 12 | owner;
+}
+static uint32_t turn_owner(uint64_t w) { return (uint32_t)w & 0xfffu; }
+static uint32_t turn_count(uint64_t w) { return (uint32_t)w >> 12; }
+static uint32_t turn_version(uint64_t w) { return (uint32_t)(w >> 32); }
+
+int turn_enter(struct segment *s)
+{
+    word64 *at = &s->header->turn;
+    uint32_t me = segment_owner(s);
+    for (uint32_t tries = 0; tries < TRIES; tries++) {
+        uint64_t w = look(at);
+        uint32_t owner = turn_owner(w);
+        if (owner == 0 || owner == me) {
+            uint32_t count = owner == me ? turn_count(w) + 1 : 1;
+            if (exchange(at, w, turn_word(turn_version(w) + 1, count, me)))
+                return LIAISON_OK;
+        } else if (owner > s->geometry.attachments) {
+            return LIAISON_CORRUPT;
+        } else if (!recover_slot(s, owner - 1)) {
+            return LIAISON_BUSY;
+        }
+    }
+    return LIAISON_CORRUPT; /* a turn of nobody's */
+}
+
+void turn_leave(struct segment *s)
+{
+    word64 *at = &s->header->turn;
+    for (uint32_t tries = 0; tries < TRIES; tries++) {
+        uint64_t w = look(at);
+        if (turn_owner(w) != segment_owner(s) || turn_count(w) == 0)
+            return;
+        bool last = turn_count(w) == 1;
+        struct wakeup before = {0, 0};
+        if (last)
+            before = wait_before(s, RECEIVERS);
+        uint64_t next =
+            turn_word(turn_version(w) + 1, turn_count(w) - 1, last ? 0 : segment_owner(s));
+        if (!exchange(at, w, next))
+            continue;
+        if (last)
+            wait_after(s, RECEIVERS, before);
+        return;
+    }
+}
+
+void turn_sweep(struct segment *s, uint32_t slot, uint64_t identity)
+{
+    uint64_t w = look(&s->header->turn);
+    if (turn_owner(w) == slot + 1 && look(&s->attachments[slot].identity) == identity)
+        exchange(&s->header->turn, w, turn_word(turn_version(w) + 1, 0, 0));
+}

@@ -1,0 +1,17 @@
+/* turn.h — exclusive access: one process at a time receives.
+ *
+ * The turn belongs to a process from the beginning of a receive until the message is
+ * settled; threads of one process share it. A dead process's turn is free.
+ *   {version 32 | count 20 | owner 12} */
+#ifndef LIAISON_TURN_H
+#define LIAISON_TURN_H
+
+#include "segment.h"
+
+/* LIAISON_BUSY while it is a living process's. */
+int turn_enter(struct segment *s);
+void turn_leave(struct segment *s);
+/* Frees the turn of attachment `slot` while that is `identity`'s. */
+void turn_sweep(struct segment *s, uint32_t slot, uint64_t identity);
+
+#endif

@@ -1,0 +1,319 @@
+#include "wait.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "doorbell.h"
+#include "member.h"
+#include "process.h"
+#include "recover.h"
+
+#define MILLISECOND INT64_C(1000000)
+#define SLICE_FIRST (2 * MILLISECOND)
+#define SLICE_LONG (32 * MILLISECOND)
+#define SLICE_LAST (3000 * MILLISECOND)
+#define SLICE_WATCH (3 * MILLISECOND)
+#define SPIN_MAX 10000u /* ns; a sleep and a wake-up cost about as much */
+#define SPIN_MIN 1000u
+#define COMING 50000 /* ns; a wake-up takes 5 to 30 */
+
+void futex_wake(word32 *word, int how_many)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE, how_many, NULL, NULL, 0);
+}
+
+int futex_sleep(word32 *word, uint32_t value, int64_t nanoseconds)
+{
+    struct timespec t = {nanoseconds / 1000000000, nanoseconds % 1000000000};
+    if (syscall(SYS_futex, word, FUTEX_WAIT, value, &t, NULL, 0) == 0 || errno == EAGAIN)
+        return 0;
+    return -errno;
+}
+
+/* ---- the table ----------------------------------------------------------------------- */
+
+int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t doorbell,
+               uint32_t *out)
+{
+    uint64_t me = glance(&s->identity);
+    for (uint32_t i = 0; i < WAITERS; i++) {
+        struct waiter *e = &s->waiters[role][i];
+        if (glance(&e->owner) != 0 || !exchange(&e->owner, 0, me))
+            continue;
+        note(&e->ticket, add(&s->header->ticket, 1));
+        note32(&e->kind, kind);
+        note(&e->detail, doorbell);
+        uint32_t version = kind == WAITER_DOORBELL ? (uint32_t)glance(&e->ticket) << 2 | 4 : 0;
+        announce32(&e->signal, version | SIGNAL_WAITING);
+        set_bits(&s->header->waiters[role][i / 64], UINT64_C(1) << (i % 64));
+        *out = i;
+        return LIAISON_OK;
+    }
+    return LIAISON_EXHAUSTED;
+}
+
+void wait_leave(struct segment *s, enum waiter_role role, uint32_t i)
+{
+    struct waiter *e = &s->waiters[role][i];
+    announce32(&e->signal, SIGNAL_NONE);
+    clear_bits(&s->header->waiters[role][i / 64], UINT64_C(1) << (i % 64));
+    publish(&e->owner, 0);
+}
+
+void wait_sweep(struct segment *s, uint64_t identity)
+{
+    for (int role = 0; role < 2; role++)
+        for (uint32_t i = 0; i < WAITERS; i++) {
+            struct waiter *e = &s->waiters[role][i];
+            /* First make it ours. Clearing a dead process's bit without owning the entry
+             * could clear the bit of its next owner, who would then never be woken. */
+            if (glance(&e->owner) != identity ||
+                !exchange(&e->owner, identity, glance(&s->identity)))
+                continue;
+            if (glance32(&e->kind) == WAITER_DOORBELL)
+                doorbell_remove(s->space, glance(&e->detail));
+            wait_leave(s, role, i);
+        }
+}
+
+uint32_t wait_count(struct segment *s, enum waiter_role role)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < WAITER_WORDS; i++)
+        for (uint64_t bits = look(&s->header->waiters[role][i]); bits; bits &= bits - 1) {
+            struct waiter *e = &s->waiters[role][i * 64 + (uint32_t)__builtin_ctzll(bits)];
+            n += glance32(&e->kind) != WAITER_DOORBELL && glance32(&e->signal) != SIGNAL_NONE;
+        }
+    return n;
+}
+
+/* ---- waking ------------------------------------------------------------------------- */
+
+/* Rings an armed doorbell, and only then says so: who dies in between, or has no descriptor
+ * left to ring with, leaves it armed for the next. The version in the word keeps a slow
+ * waker from disarming a bell that was armed again meanwhile. */
+static void ring(struct segment *s, struct waiter *e)
+{
+    uint32_t signal = look32(&e->signal);
+    if ((signal & SIGNAL_MASK) == SIGNAL_WAITING && doorbell_ring(s->space, glance(&e->detail)))
+        exchange32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
+}
+
+/* Wakes the oldest sleeper. An armed doorbell is rung besides: that a descriptor has become
+ * readable does not mean that anybody comes for the message. */
+struct wakeup wait_wake(struct segment *s, enum waiter_role role)
+{
+    struct waiter *table = s->waiters[role];
+    for (uint32_t tries = 0; tries < WAITERS; tries++) {
+        uint32_t oldest = 0;
+        uint64_t ticket = 0;
+        for (uint32_t i = 0; i < WAITER_WORDS; i++)
+            for (uint64_t bits = look(&s->header->waiters[role][i]); bits; bits &= bits - 1) {
+                uint32_t n = i * 64 + (uint32_t)__builtin_ctzll(bits);
+                if (glance32(&table[n].kind) == WAITER_DOORBELL) {
+                    ring(s, &table[n]);
+                    continue;
+                }
+                uint32_t signal = look32(&table[n].signal);
+                /* Somebody was called a moment ago and has not come yet. When it does and there
+                 * is more than it takes, it calls the next: while messages pour in, a system
+                 * call for each would cost more than all the rest. Not so if it is late: it may
+                 * be stopped, or dead. */
+                if (signal == SIGNAL_WOKEN &&
+                    process_now() - (int64_t)glance(&table[n].detail) < COMING)
+                    return (struct wakeup){n + 1, glance(&table[n].ticket)};
+                if (signal != SIGNAL_WAITING)
+                    continue;
+                uint64_t t = glance(&table[n].ticket);
+                if (oldest == 0 || (int64_t)(t - ticket) < 0) {
+                    oldest = n + 1;
+                    ticket = t;
+                }
+            }
+        if (oldest == 0)
+            break;
+        struct waiter *e = &table[oldest - 1];
+        uint64_t owner = glance(&e->owner);
+        note(&e->detail, (uint64_t)process_now());
+        if (!exchange32(&e->signal, SIGNAL_WAITING, SIGNAL_WOKEN))
+            continue;
+        if (syscall(SYS_futex, &e->signal, FUTEX_WAKE, 1, NULL, NULL, 0) == 1)
+            return (struct wakeup){oldest, ticket};
+        /* Nobody slept on it: either it is just about to, and will not, or it is dead and
+         * the next one must be woken in its place. */
+        if (owner == 0 || member_alive(s->space, owner))
+            return (struct wakeup){oldest, ticket};
+        wait_sweep(s, owner);
+    }
+    return (struct wakeup){0, 0};
+}
+
+void wait_after_slow(struct segment *s, enum waiter_role role, struct wakeup before)
+{
+    if (before.entry) {
+        struct waiter *e = &s->waiters[role][before.entry - 1];
+        /* Still about to look: it will see the change. If it has looked already, too early,
+         * and gone back to sleep, it needs another call. */
+        if (look32(&e->signal) == SIGNAL_WOKEN && glance(&e->ticket) == before.ticket)
+            return;
+    }
+    wait_wake(s, role);
+}
+
+static void wake_where(struct segment *s, uint64_t owner)
+{
+    for (int role = 0; role < 2; role++)
+        for (uint32_t i = 0; i < WAITERS; i++) {
+            struct waiter *e = &s->waiters[role][i];
+            if (look32(&e->signal) == SIGNAL_NONE || (owner && glance(&e->owner) != owner))
+                continue;
+            if (glance32(&e->kind) == WAITER_DOORBELL)
+                ring(s, e);
+            else if (exchange32(&e->signal, SIGNAL_WAITING, SIGNAL_WOKEN))
+                futex_wake(&e->signal, INT_MAX);
+        }
+    for (uint32_t i = 0; i < s->geometry.receipts; i++)
+        if (glance32(&s->receipts[i].waiting)) {
+            add32(&s->receipts[i].bell, 1);
+            futex_wake(&s->receipts[i].bell, INT_MAX);
+        }
+}
+
+void wait_wake_all(struct segment *s) { wake_where(s, 0); }
+void wait_wake_own(struct segment *s)
+{
+    if (observe(&s->epoch) == process_epoch()) /* an observer never waits */
+        wake_where(s, glance(&s->identity));
+}
+
+static bool watched(struct segment *s, struct waiter *except)
+{
+    for (int role = 0; role < 2; role++)
+        for (uint32_t i = 0; i < WAITER_WORDS; i++)
+            for (uint64_t bits = look(&s->header->waiters[role][i]); bits; bits &= bits - 1) {
+                struct waiter *e = &s->waiters[role][i * 64 + (uint32_t)__builtin_ctzll(bits)];
+                if (e != except && look32(&e->kind) == WAITER_WATCHER &&
+                    look32(&e->signal) == SIGNAL_WAITING)
+                    return true;
+            }
+    return false;
+}
+
+void wait_watch(struct segment *s)
+{
+    bool receivers = wait_any(s, RECEIVERS), senders = wait_any(s, SENDERS);
+    if ((receivers || senders) && !watched(s, NULL))
+        wait_wake(s, receivers ? RECEIVERS : SENDERS);
+}
+
+/* ---- waiting ------------------------------------------------------------------------- */
+
+static int spin(const struct waiting *w, int64_t end)
+{
+    uint32_t worth = glance32(w->spin);
+    if (worth < SPIN_MIN || process_cores() < 2)
+        return w->pending;
+    int permit = member_spin_begin(w->segment->space);
+    if (permit < 0)
+        return w->pending;
+    int64_t now = process_ticks(), until = now + worth;
+    if (end >= 0 && until > end)
+        until = end;
+    int r = w->pending;
+    while (r == w->pending && now < until && !observe32(w->closed)) {
+        for (int i = 0; i < 16 && r == w->pending; i++) {
+            pause_briefly();
+            r = w->attempt(w->context);
+        }
+        now = process_ticks();
+    }
+    member_spin_end(w->segment->space, permit);
+    /* What pays is done again, what does not is done less. */
+    if (r != w->pending)
+        note32(w->spin, worth * 2 < SPIN_MAX ? worth * 2 : SPIN_MAX);
+    else
+        note32(w->spin, worth / 2);
+    return r;
+}
+
+/* After a sleep that nobody ended: somebody may have died at it. */
+static int64_t look_around(struct segment *s, struct waiter *e, int64_t slice)
+{
+    recover_dead(s, slice <= 8 * SLICE_FIRST);
+    bool hold = recover_others_hold(s);
+    bool watch = hold && (glance32(&e->kind) == WAITER_WATCHER || !watched(s, e));
+    announce32(&e->kind, watch ? WAITER_WATCHER : WAITER_THREAD);
+    /* Who has slept for long will hardly be called soon, and there may be many of it. */
+    slice *= slice < SLICE_LONG ? 2 : 4;
+    if (slice > SLICE_LAST)
+        slice = SLICE_LAST;
+    return watch && slice > SLICE_WATCH ? SLICE_WATCH : slice;
+}
+
+static bool interrupted(const struct waiting *w)
+{
+    return w->wait->interrupted && w->wait->interrupted(w->wait->context);
+}
+
+int wait_until(const struct waiting *w)
+{
+    struct segment *s = w->segment;
+    int64_t now = process_now();
+    /* Further off than the clock goes is for ever. */
+    bool forever = w->wait->timeout < 0 || w->wait->timeout > INT64_MAX - now;
+    int64_t end = forever ? -1 : now + w->wait->timeout;
+    int r = w->announced ? w->pending : spin(w, end);
+    if (r != w->pending)
+        return r;
+
+    uint32_t index;
+    bool polling = wait_enter(s, w->role, WAITER_THREAD, 0, &index) != LIAISON_OK;
+    struct waiter spare = {0}; /* the table is full: sleep, and look oneself */
+    struct waiter *e = polling ? &spare : &s->waiters[w->role][index];
+    int64_t slice = SLICE_FIRST;
+    int64_t began = process_now();
+    bool woken = false;
+    for (;;) {
+        announce32(&e->signal, SIGNAL_WAITING); /* announce, then look */
+        r = observe32(w->closed) ? LIAISON_CLOSED : w->attempt(w->context);
+        if (r != w->pending)
+            break;
+        now = process_now();
+        if (end >= 0 && now >= end)
+            break;
+        int64_t sleep = polling ? SLICE_FIRST : slice;
+        if (end >= 0 && sleep > end - now)
+            sleep = end - now;
+        int slept = futex_sleep(&e->signal, SIGNAL_WAITING, sleep);
+        if (slept == -ETIMEDOUT) {
+            slice = look_around(s, e, slice);
+            if (segment_vanished(s)) {
+                r = LIAISON_DESTROYED; /* removed behind our back: nobody will come */
+                break;
+            }
+        }
+        woken = slept == 0;
+        if (woken)
+            slice = SLICE_FIRST;
+        if (slept != 0 && interrupted(w)) {
+            r = LIAISON_INTERRUPTED;
+            break;
+        }
+    }
+    if (!polling) {
+        /* Called and not coming: pass the call on. */
+        bool called = look32(&e->signal) == SIGNAL_WOKEN || (woken && r != LIAISON_OK);
+        bool was_watching = glance32(&e->kind) == WAITER_WATCHER;
+        wait_leave(s, w->role, index);
+        if ((r != LIAISON_OK && called) || (was_watching && recover_others_hold(s)))
+            wait_wake(s, w->role);
+    }
+    if (r == LIAISON_OK && process_now() - began < 4 * SPIN_MAX)
+        note32(w->spin, SPIN_MAX / 2); /* so short a sleep had better been a spin */
+    return r;
+}
