@@ -1,0 +1,5 @@
+"""``python -m liaison``: the command line, where its script is not on the path."""
+
+from liaison.cli import main
+
+main(prog_name="python -m liaison")

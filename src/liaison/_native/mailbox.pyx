@@ -1,0 +1,1011 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
+"""A mailbox's end, and what it hands out: deliveries, loans, receipts.
+
+The lock of the interpreter is held while an operation can be tried, and for a microsecond of
+polling, which is less than giving it up and taking it back would cost; it is released to spin
+longer, to sleep, and to copy a quarter of a megabyte or more.
+
+An end may be closed by one thread while another waits in it. So the engine's handle is given up
+only when nobody is inside (`users`) and nothing that was handed out still looks at its memory
+(`pins`); until then a closed end just refuses.
+"""
+
+cimport cython
+from cpython.buffer cimport (
+    PyBUF_CONTIG_RO, PyBUF_READ, PyBUF_WRITABLE, Py_buffer, PyBuffer_FillInfo, PyBuffer_Release,
+    PyObject_GetBuffer,
+)
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset, strncpy
+
+from liaison._native.engine cimport *
+from liaison._native.space cimport SpaceHandle, peer_of
+
+from weakref import ref
+
+from liaison import errors
+from liaison._native.failure import failure
+from liaison.deadline import Deadline, nanoseconds
+from liaison.link import Statistics
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() noexcept
+
+cdef Py_ssize_t LARGE = 256 * 1024  # bytes; copied without the interpreter's lock
+cdef int64_t POLL = 1500  # ns
+cdef size_t MAX_ATTACHED = 1024
+
+OPEN, CREATE, OPEN_OR_CREATE, OBSERVE = 1, 2, 3, 4
+KINDS = {1: "mailbox"}
+ACCESS = {"any": 1, "exclusive": 2, "pair": 3}
+ACCESS_NAMES = {number: name for name, number in ACCESS.items()}
+STATES = {LIAISON_QUEUED: "queued", LIAISON_RECEIVED: "received",
+          LIAISON_ACKNOWLEDGED: "acknowledged", LIAISON_DEAD_LETTERED: "dead-lettered"}
+
+
+cdef boolean interrupted(void *context) noexcept with gil:
+    """A signal's handler raised; the exception stays set until `propagate` passes it on."""
+    return PyErr_CheckSignals() < 0
+
+
+cdef int propagate() except -1:
+    return -1
+
+
+cdef int64_t wait_of(object timeout, liaison_wait *wait) except -2:
+    wait.timeout = -1 if timeout is None else nanoseconds(timeout)
+    wait.interrupted = interrupted
+    wait.context = NULL
+    return wait.timeout
+
+
+cdef class End:
+    """One end of a mailbox in shared memory."""
+
+    cdef liaison_mailbox *box
+    cdef SpaceHandle space
+    cdef readonly str address
+    cdef object coder  # made when a message first needs one: see `translator`
+    cdef object make_coder
+    cdef object undertaker  # callable(end, format, payload, attempt): moves to the dead letters
+    cdef bint bytes_only  # messages are bytes and arrive as bytes: no need to ask the coder
+    cdef bint is_closed
+    cdef bint rendezvous
+    cdef bint observing
+    cdef bint has_dead_letters
+    cdef readonly str dead_letters
+    cdef uint32_t max_deliveries
+    cdef Py_ssize_t places  # messages there can be at once
+    cdef Py_ssize_t users
+    cdef Py_ssize_t pins
+    cdef void *held  # Held, the first of those not yet settled; borrowed
+    cdef object __weakref__
+
+    def _begin(self, SpaceHandle space not None, str name, str address, int how, make_coder,
+               bint bytes_only, undertaker, *, int64_t capacity=-1, access=None, max_message=0,
+               memory=0, uint32_t max_deliveries=0, str dead_letters="", str default_dead_letters=""):
+        """Open or create the mailbox; once, before anything else."""
+        cdef liaison_policy policy
+        cdef liaison_info info
+        cdef bytes what = name.encode()
+        cdef bytes buried = dead_letters.encode()
+        if len(buried) >= LIAISON_ADDRESS_MAX:
+            raise errors.InvalidAddress(
+                f"dead_letters= has {len(buried)} bytes; at most {LIAISON_ADDRESS_MAX - 1} fit")
+        memset(&policy, 0, sizeof(policy))
+        policy.kind = 1
+        policy.capacity = capacity
+        policy.access = ACCESS[access] if access is not None else 0
+        policy.max_message = max_message
+        policy.memory = memory
+        policy.max_deliveries = max_deliveries
+        strncpy(policy.dead_letters, buried, LIAISON_ADDRESS_MAX - 1)
+        self.space = space
+        self.address = address
+        self.observing = how == OBSERVE
+        self.make_coder = make_coder
+        self.bytes_only = bytes_only
+        self.undertaker = undertaker
+        cdef int r
+        while True:
+            r = liaison_mailbox_open(space.space, what, <liaison_open>how, &policy, &self.box)
+            if r != -4:  # EINTR: reserving memory was interrupted
+                break
+            if PyErr_CheckSignals() < 0:
+                propagate()
+        if r != LIAISON_OK:
+            self.is_closed = True
+            raise failure(r, address)
+        liaison_mailbox_info(self.box, &info)
+        self.max_deliveries = info.policy.max_deliveries
+        self.dead_letters = (<bytes>info.policy.dead_letters).decode()
+        if not self.dead_letters and self.max_deliveries:
+            self.dead_letters = default_dead_letters
+        self.has_dead_letters = bool(self.dead_letters)
+        self.places = info.policy.capacity or 64
+        self.rendezvous = info.policy.capacity == 0
+
+    cdef object translator(self):
+        """The coder. Bytes need none, and msgspec takes longer to import than all the rest."""
+        if self.coder is None:
+            self.coder = self.make_coder()
+        return self.coder
+
+    # ---- life ---------------------------------------------------------------------------
+
+    cdef int check(self) except -1:
+        if self.is_closed or self.box == NULL:
+            raise failure(LIAISON_CLOSED, self.address or "this mailbox")
+        return 0
+
+    cdef int take_part(self) except -1:
+        """What every operation begins with that is more than looking."""
+        self.check()
+        if self.observing:
+            raise errors.AccessDenied(
+                f"{self.address} was opened to observe it; use Mailbox.open(...) to take part")
+        return 0
+
+    cdef void leave(self) noexcept:
+        """Gives the engine's handle up when the end is closed and nobody needs it any more."""
+        cdef liaison_mailbox *box = self.box
+        if self.is_closed and self.users == 0 and self.pins == 0 and box != NULL:
+            self.box = NULL
+            liaison_mailbox_close(box)
+
+    def close(self):
+        """Give up this end; idempotent."""
+        if self.is_closed or self.box == NULL:
+            return
+        self.is_closed = True
+        self.users += 1
+        liaison_mailbox_interrupt(self.box)
+        cdef void *next = self.held
+        cdef Held held
+        while next != NULL:
+            held = <Held>next
+            next = held.next
+            held.give_up()
+        self.users -= 1
+        self.leave()
+
+    def __dealloc__(self):
+        if self.box != NULL:
+            liaison_mailbox_close(self.box)
+
+    @property
+    def closed(self):
+        """Whether this end was closed."""
+        return self.is_closed
+
+    def destroy(self, *, bint force=False):
+        """Destroy the mailbox for everybody."""
+        self.check()
+        r = liaison_mailbox_destroy(self.box, force)
+        if r != LIAISON_OK:
+            raise failure(r, self.address)
+
+    # ---- sending ------------------------------------------------------------------------
+
+    cdef int copy_in(self, char *to, const char *head, Py_ssize_t h, const char *body,
+                     Py_ssize_t n) except -1:
+        if h:
+            memcpy(to, head, h)
+        if n < LARGE:
+            memcpy(to + h, body, n)
+        else:
+            self.users += 1
+            with nogil:
+                memcpy(to + h, body, n)
+            self.users -= 1
+        return 0
+
+    cdef int reserve(self, Py_ssize_t size, bint receipt, const liaison_wait *wait,
+                     liaison_loan *loan) except? -1:
+        cdef int r = liaison_mailbox_try_loan(self.box, size, receipt, loan)
+        if r == LIAISON_FULL:
+            self.users += 1
+            with nogil:
+                r = liaison_mailbox_loan(self.box, size, receipt, wait, loan)
+            self.users -= 1
+            if self.is_closed and r != LIAISON_INTERRUPTED:
+                if r == LIAISON_OK:
+                    liaison_mailbox_discard(self.box, loan)
+                self.leave()
+                raise failure(LIAISON_CLOSED, self.address)
+        return r
+
+    cdef int commit(self, liaison_loan *loan, uint32_t format, const liaison_wait *wait,
+                    liaison_receipt *receipt) except? -1:
+        cdef int r
+        if not self.rendezvous:
+            r = liaison_mailbox_send_loan(self.box, loan, format, wait, receipt)
+        else:
+            self.users += 1
+            with nogil:
+                r = liaison_mailbox_send_loan(self.box, loan, format, wait, receipt)
+            self.users -= 1
+        return r
+
+    cdef int put(self, uint32_t format, const char *head, Py_ssize_t h, const char *body,
+                 Py_ssize_t n, const liaison_wait *wait, liaison_receipt *receipt) except? -1:
+        cdef liaison_loan loan
+        cdef int r = self.reserve(h + n, receipt != NULL, wait, &loan)
+        if r == LIAISON_OK:
+            self.copy_in(<char *>loan.data, head, h, body, n)
+            r = self.commit(&loan, format, wait, receipt)
+        return r
+
+    cdef int put_object(self, object message, const liaison_wait *wait, liaison_receipt *receipt,
+                        Py_ssize_t *size) except? -1:
+        """FULL and NO_RECEIVER are for the caller; anything else is raised.
+
+        The caller is inside (`users`): another thread may close the end meanwhile.
+        """
+        cdef Py_buffer view
+        cdef int r
+        cdef bytes head
+        self.take_part()
+        if type(message) is bytes:
+            size[0] = PyBytes_GET_SIZE(message)
+            r = self.put(0, NULL, 0, PyBytes_AS_STRING(message), size[0], wait, receipt)
+        else:
+            format, head, body = self.translator().encode(message)
+            PyObject_GetBuffer(body, &view, PyBUF_CONTIG_RO)
+            try:
+                self.check()  # encoding may have run anything
+                size[0] = len(head) + view.len
+                r = self.put(format, PyBytes_AS_STRING(head), len(head), <char *>view.buf,
+                             view.len, wait, receipt)
+            finally:
+                PyBuffer_Release(&view)
+        if r == LIAISON_OK or r == LIAISON_FULL or r == LIAISON_NO_RECEIVER:
+            return r
+        if r == LIAISON_INTERRUPTED:
+            propagate()
+        raise failure(r, self.address, size[0])
+
+    def send(self, message, *, timeout=None, bint receipt=False):
+        """Send one message."""
+        cdef liaison_wait wait
+        cdef liaison_receipt ticket
+        cdef Py_ssize_t size
+        cdef Receipt result
+        wait_of(timeout, &wait)
+        cdef int r
+        self.users += 1
+        try:
+            r = self.put_object(message, &wait, &ticket if receipt else NULL, &size)
+            if r != LIAISON_OK:
+                raise failure(r, self.address)
+            if receipt:
+                result = Receipt.__new__(Receipt)
+                result.begin(self, &ticket)
+                return result
+        finally:
+            self.users -= 1
+            if self.is_closed:
+                self.leave()
+
+    def try_send(self, message):
+        """Send one message if that needs no waiting; whether it was sent."""
+        cdef liaison_wait wait
+        cdef Py_ssize_t size
+        wait_of(0, &wait)
+        self.users += 1
+        try:
+            return self.put_object(message, &wait, NULL, &size) == LIAISON_OK
+        finally:
+            self.users -= 1
+            if self.is_closed:
+                self.leave()
+
+    def send_many(self, messages, *, timeout=None):
+        """Send messages in order; how many were accepted in time."""
+        cdef liaison_wait wait
+        cdef Py_ssize_t size, count = 0
+        cdef int64_t left = wait_of(timeout, &wait)
+        cdef int r
+        self.take_part()
+        deadline = Deadline(timeout) if left > 0 else None
+        self.users += 1
+        try:
+            for message in messages:
+                r = self.put_object(message, &wait, NULL, &size)
+                if r != LIAISON_OK:
+                    if count:
+                        break
+                    raise failure(r, self.address)
+                count += 1
+                if deadline is not None:  # one for all of them
+                    wait.timeout = nanoseconds(deadline.remaining())
+            return count
+        finally:
+            self.users -= 1
+            if self.is_closed:
+                self.leave()
+
+    def _forward(self, uint32_t format, payload):
+        """Send a payload as it is, without waiting: how a message gets to the dead letters."""
+        cdef liaison_wait wait
+        cdef Py_buffer view
+        wait_of(0, &wait)
+        PyObject_GetBuffer(payload, &view, PyBUF_CONTIG_RO)
+        self.users += 1
+        try:
+            self.take_part()
+            r = self.put(format, NULL, 0, <char *>view.buf, view.len, &wait, NULL)
+            if r != LIAISON_OK:
+                raise failure(r, self.address, view.len)
+        finally:
+            PyBuffer_Release(&view)
+            self.users -= 1
+            if self.is_closed:
+                self.leave()
+
+    def loan(self, Py_ssize_t size, *, timeout=None):
+        """Memory of the mailbox to write a message into."""
+        cdef liaison_wait wait
+        cdef Loan result = Loan.__new__(Loan)
+        if size < 0:
+            raise ValueError(f"a loan has 0 or more bytes, not {size}")
+        wait_of(timeout, &wait)
+        self.take_part()
+        cdef int r = self.reserve(size, False, &wait, &result.loan_)
+        if r == LIAISON_INTERRUPTED:
+            propagate()
+        if r != LIAISON_OK:
+            raise failure(r, self.address, size)
+        result.begin(self, result.loan_.epoch)
+        return result
+
+    # ---- receiving ----------------------------------------------------------------------
+
+    cdef int get(self, const liaison_wait *wait, liaison_delivery *d) except? -1:
+        """EMPTY and BUSY are for the caller; anything else is raised."""
+        cdef int r
+        while True:
+            r = liaison_mailbox_try_take(self.box, d)
+            if r == LIAISON_EMPTY or r == LIAISON_BUSY:
+                if wait.timeout:
+                    r = liaison_mailbox_poll(self.box, POLL, d)
+                if r == LIAISON_EMPTY or r == LIAISON_BUSY:
+                    self.users += 1
+                    with nogil:
+                        r = liaison_mailbox_take(self.box, wait, d)
+                    self.users -= 1
+                    if self.is_closed:
+                        if r == LIAISON_OK:
+                            liaison_mailbox_release(self.box, d)
+                        elif r == LIAISON_INTERRUPTED:
+                            self.leave()
+                            propagate()
+                        self.leave()
+                        raise failure(LIAISON_CLOSED, self.address)
+            if r == LIAISON_OK:
+                if self.max_deliveries and d.attempt > self.max_deliveries:
+                    self.bury(d)
+                    self.check()  # which ran Python
+                    continue
+                return r
+            if r == LIAISON_EMPTY or r == LIAISON_BUSY:
+                return r
+            if r == LIAISON_INTERRUPTED:
+                propagate()
+            raise failure(r, self.address)
+
+    cdef int bury(self, liaison_delivery *d) except -1:
+        """Moves a message to the dead letters. If they have no room it stays, and that is said."""
+        view = PyMemoryView_FromMemory(<char *>d.data, d.size, PyBUF_READ)
+        self.users += 1
+        try:
+            self.undertaker(self, d.format, view, d.attempt)
+            liaison_mailbox_bury(self.box, d)
+        except BaseException:
+            liaison_mailbox_release(self.box, d)
+            raise
+        finally:
+            view.release()
+            self.users -= 1
+            if self.is_closed:
+                self.leave()
+        return 0
+
+    cdef object copy_out(self, const liaison_delivery *d):
+        """The message as the user gets it."""
+        cdef bytes copy
+        cdef char *to
+        if d.format == 0 and self.bytes_only:
+            if <Py_ssize_t>d.size < LARGE:
+                return PyBytes_FromStringAndSize(<char *>d.data, d.size)
+            copy = PyBytes_FromStringAndSize(NULL, d.size)
+            to = PyBytes_AS_STRING(copy)
+            self.users += 1
+            with nogil:
+                memcpy(to, d.data, d.size)
+            self.users -= 1
+            return copy
+        view = PyMemoryView_FromMemory(<char *>d.data, d.size, PyBUF_READ)
+        self.users += 1
+        try:
+            return self.translator().decode(d.format, view)
+        finally:
+            self.users -= 1
+            view.release()
+
+    cdef object read(self, liaison_delivery *d):
+        """The message, still leased; settled, if it cannot be had."""
+        try:
+            return self.copy_out(d)
+        except errors.DecodeError:
+            # It would fail for the next one too. The exception has the payload; where there are
+            # dead letters they get it as well.
+            if self.box != NULL:
+                if self.has_dead_letters:
+                    self.bury(d)
+                else:
+                    liaison_mailbox_acknowledge(self.box, d)
+            raise
+        except BaseException:
+            if self.box != NULL:
+                liaison_mailbox_release(self.box, d)
+            raise
+
+    cdef object receive_one(self, liaison_delivery *d):
+        cdef int r
+        # Decoding may run Python, in which this end may be closed; it is given up only afterwards.
+        self.users += 1
+        try:
+            message = self.read(d)
+            r = liaison_mailbox_acknowledge(self.box, d)
+        finally:
+            self.users -= 1
+            if self.is_closed:
+                self.leave()
+        if r != LIAISON_OK and r != LIAISON_DESTROYED:
+            raise failure(r, self.address)
+        return message
+
+    def receive(self, *, timeout=None):
+        """Receive one message."""
+        cdef liaison_wait wait
+        cdef liaison_delivery d
+        wait_of(timeout, &wait)
+        self.take_part()
+        cdef int r = self.get(&wait, &d)
+        if r != LIAISON_OK:
+            raise failure(r, self.address)
+        return self.receive_one(&d)
+
+    def try_receive(self, default=None):
+        """Receive one message if there is one, else return `default`."""
+        cdef liaison_wait wait
+        cdef liaison_delivery d
+        wait_of(0, &wait)
+        self.take_part()
+        if self.get(&wait, &d) != LIAISON_OK:
+            return default
+        return self.receive_one(&d)
+
+    def receive_many(self, Py_ssize_t max, *, timeout=None):
+        """Wait for one message and take what is there besides, at most `max`."""
+        cdef liaison_wait wait
+        cdef liaison_delivery *taken
+        cdef Py_ssize_t count = 0, room, i
+        cdef int r
+        cdef list messages = []
+        if max < 1:
+            raise ValueError(f"max is 1 or more, not {max}")
+        wait_of(timeout, &wait)
+        self.take_part()
+        room = max if max < self.places else self.places  # there are never more to take
+        taken = <liaison_delivery *>malloc(room * sizeof(liaison_delivery))
+        if taken == NULL:
+            raise MemoryError
+        self.users += 1  # decoding runs Python, which may close this end
+        try:
+            r = self.get(&wait, &taken[0])
+            if r != LIAISON_OK:
+                raise failure(r, self.address)
+            messages.append(self.read(&taken[0]))
+            count = 1
+            try:
+                while count < room and not self.is_closed:
+                    r = liaison_mailbox_try_take(self.box, &taken[count])
+                    if r != LIAISON_OK:
+                        break
+                    if self.max_deliveries and taken[count].attempt > self.max_deliveries:
+                        self.bury(&taken[count])
+                        continue
+                    try:
+                        messages.append(self.copy_out(&taken[count]))
+                    except BaseException:
+                        liaison_mailbox_release(self.box, &taken[count])
+                        raise
+                    count += 1
+            except errors.LiaisonError:
+                # It cannot be decoded, or not be buried. Those before it first; it came back, and
+                # is the first of the next call.
+                pass
+            except BaseException:
+                for i in range(count):
+                    liaison_mailbox_release(self.box, &taken[i])
+                raise
+            # Acknowledged together at the end: dying in between gives all of them back.
+            for i in range(count):
+                liaison_mailbox_acknowledge(self.box, &taken[i])
+            return messages
+        finally:
+            free(taken)
+            self.users -= 1
+            if self.is_closed:
+                self.leave()
+
+    def lease(self, *, timeout=None):
+        """Receive one message and keep it until it is settled."""
+        cdef liaison_wait wait
+        cdef Delivery result = Delivery.__new__(Delivery)
+        wait_of(timeout, &wait)
+        self.take_part()
+        cdef int r = self.get(&wait, &result.delivery)
+        if r != LIAISON_OK:
+            raise failure(r, self.address)
+        result.begin(self, result.delivery.epoch)
+        return result
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        try:
+            return self.receive()
+        except errors.Destroyed:
+            raise StopIteration from None
+
+    # ---- seeing -------------------------------------------------------------------------
+
+    def __len__(self):
+        cdef uint32_t count = 0
+        self.check()
+        r = liaison_mailbox_waiting(self.box, &count)
+        if r != LIAISON_OK:
+            raise failure(r, self.address)
+        return count
+
+    def __bool__(self):
+        return True  # an empty mailbox is a mailbox
+
+    def peek(self, Py_ssize_t max=10):
+        """Copies of the messages that wait, oldest first; takes nothing."""
+        self.check()
+        if max < 0:
+            raise ValueError(f"max is 0 or more, not {max}")
+        found = _Peek()
+        found.end = self
+        found.messages = []
+        self.users += 1
+        r = liaison_mailbox_peek(self.box, max, visit, <void *>found)
+        self.users -= 1
+        if self.is_closed:
+            self.leave()
+        if found.error is not None:
+            raise found.error
+        if r != LIAISON_OK:
+            raise failure(r, self.address)
+        return found.messages
+
+    def statistics(self):
+        """A snapshot of the counts."""
+        cdef liaison_statistics s
+        self.check()
+        r = liaison_mailbox_statistics(self.box, &s)
+        if r != LIAISON_OK:
+            raise failure(r, self.address)
+        return Statistics(s.accepted, s.taken, s.waiting, s.returned, s.leased, s.loaned, s.free,
+                          s.receivers_waiting, s.senders_waiting, s.arena_used, s.arena_size,
+                          s.arena_limit)
+
+    def _describe(self):
+        """The facts of which a Link is made."""
+        cdef liaison_info info
+        cdef size_t count = 0, i
+        cdef liaison_attached *list_
+        self.check()
+        liaison_mailbox_info(self.box, &info)
+        list_ = <liaison_attached *>malloc(MAX_ATTACHED * sizeof(liaison_attached))
+        if list_ == NULL:
+            raise MemoryError
+        try:
+            liaison_mailbox_attached(self.box, list_, MAX_ATTACHED, &count)
+            attached = [(peer_of(&list_[i].peer), bool(list_[i].sends), bool(list_[i].receives))
+                        for i in range(count)]
+        finally:
+            free(list_)
+        return {
+            "id": (<bytes>info.id).decode(),
+            "name": (<bytes>info.name).decode(),
+            "kind": KINDS.get(info.policy.kind, str(info.policy.kind)),
+            "access": ACCESS_NAMES[info.policy.access],
+            "capacity": info.policy.capacity,
+            "max_processes": info.max_processes,
+            "message_size": "fixed" if info.policy.max_message else "variable",
+            "max_message": info.largest,
+            "memory": info.policy.memory or None,
+            "max_deliveries": info.policy.max_deliveries or None,
+            "dead_letters": self.dead_letters or None,
+            "bytes": info.bytes,
+            "creator": peer_of(&info.creator),
+            "attached": attached,
+        }
+
+    def fileno(self):
+        """A descriptor that is readable when there may be a message."""
+        cdef int fd
+        self.take_part()
+        r = liaison_mailbox_doorbell(self.box, &fd)
+        if r != LIAISON_OK:
+            raise failure(r, self.address)
+        return fd
+
+
+cdef class _Peek:
+    cdef End end
+    cdef list messages
+    cdef object error
+
+
+cdef boolean visit(void *context, const liaison_delivery *d) noexcept:
+    found = <_Peek>context
+    try:
+        try:
+            found.messages.append(found.end.copy_out(d))
+        except errors.DecodeError as error:
+            found.messages.append(error.payload)
+        return True
+    except BaseException as error:
+        found.error = error
+        return False
+
+
+@cython.no_gc  # part of no cycle: the collector need not know, which a lease would pay for
+cdef class Held:
+    """Something of an end's that a user has: it must be settled, and keeps the memory mapped."""
+
+    cdef End end
+    cdef void *previous  # neighbours in the end's list; borrowed
+    cdef void *next
+    cdef uint64_t epoch
+    cdef bint settled
+    cdef Py_ssize_t exports
+    cdef object window  # a weak reference to the memoryview handed out by `view`
+
+    def __cinit__(self):
+        self.settled = True
+
+    cdef int begin(self, End end, uint64_t epoch) except -1:
+        self.end = end
+        self.epoch = epoch
+        self.settled = False
+        self.next = end.held
+        self.previous = NULL
+        if end.held != NULL:
+            (<Held>end.held).previous = <void *>self
+        end.held = <void *>self
+        end.pins += 1
+        liaison_mailbox_hold(end.box)
+        return 0
+
+    cdef int settle(self) except -1:
+        """From now on nobody else may: said before the interpreter's lock is given up."""
+        cdef End end = self.end
+        self.settled = True
+        if self.previous != NULL:
+            (<Held>self.previous).next = self.next
+        else:
+            end.held = self.next
+        if self.next != NULL:
+            (<Held>self.next).previous = self.previous
+        liaison_mailbox_unhold(end.box, self.epoch)
+        return 0
+
+    cdef int unpin(self) except -1:
+        """The engine is done with it too."""
+        self.end.pins -= 1
+        self.end.leave()
+        return 0
+
+    cdef int withdraw(self) except -1:
+        """Makes sure that nobody looks at the memory any more."""
+        window = None if self.window is None else self.window()
+        if window is not None:
+            window.release()  # BufferError when an array still uses it
+        self.window = None
+        if self.exports:
+            raise BufferError(
+                "a memoryview or an array still looks at this message's memory: "
+                "drop it, or copy what it shows, before the message is settled")
+        return 0
+
+    cdef void abandon(self) noexcept:
+        """Gives it back to the engine, however that is done."""
+
+    cdef void give_up(self) noexcept:
+        if self.settled:
+            return
+        try:
+            self.withdraw()
+        except BufferError:
+            return  # still looked at: the memory stays until that ends
+        self.settle()
+        self.abandon()
+        self.unpin()
+
+    cdef object open_window(self):
+        if self.settled:
+            raise failure(LIAISON_LEASE_LOST, self.end.address if self.end else "a mailbox")
+        # Weakly, for a memoryview holds on to what it shows: dropping a delivery must return it.
+        window = None if self.window is None else self.window()
+        if window is None:
+            window = memoryview(self)
+            self.window = ref(window)
+        return window
+
+    def __releasebuffer__(self, Py_buffer *buffer):
+        self.exports -= 1
+
+    def __bool__(self):
+        return True  # also when it is empty
+
+
+@cython.no_gc
+@cython.final
+cdef class Delivery(Held):
+    """A message under lease; a context manager that acknowledges it at the end of its block.
+
+    Leaving the block by an exception gives the message to the next receiver instead, with
+    `attempt` raised. So does dying, or dropping the delivery without settling it.
+    """
+
+    cdef liaison_delivery delivery
+    cdef object decoded
+    cdef object from_
+
+    def __dealloc__(self):
+        if not self.settled:
+            self.settle()
+            liaison_mailbox_release(self.end.box, &self.delivery)
+            self.unpin()
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        if self.settled:
+            raise BufferError("this message was settled: its memory may carry another by now")
+        PyBuffer_FillInfo(buffer, self, <void *>self.delivery.data, self.delivery.size, 1, flags)
+        self.exports += 1
+
+    @property
+    def view(self):
+        """The received bytes in place, read-only; released when the message is settled."""
+        return self.open_window()
+
+    @property
+    def message(self):
+        """The message. Raises `DecodeError` when it cannot be decoded."""
+        if self.decoded is None:
+            if self.settled:
+                raise failure(LIAISON_LEASE_LOST, self.end.address)
+            self.exports += 1  # closing must not give it away while it is being read
+            try:
+                self.decoded = (self.end.copy_out(&self.delivery),)
+            finally:
+                self.exports -= 1
+        return self.decoded[0]
+
+    @property
+    def sender(self):
+        """The process that sent it, a `Peer`."""
+        cdef liaison_peer peer
+        if self.from_ is None:
+            if self.end.box == NULL:
+                raise failure(LIAISON_CLOSED, self.end.address)
+            liaison_mailbox_peer(self.end.box, self.delivery.sender, self.delivery.sender_pid,
+                                 &peer)
+            self.from_ = peer_of(&peer)
+        return self.from_
+
+    @property
+    def attempt(self):
+        """How many times it was delivered: 1 at first."""
+        return self.delivery.attempt
+
+    def __len__(self):
+        return self.delivery.size
+
+    def acknowledge(self):
+        """Be done with the message: it is gone, and makes room for another."""
+        if self.settled:
+            raise failure(LIAISON_LEASE_LOST, self.end.address)
+        self.withdraw()
+        self.settle()
+        cdef int r = liaison_mailbox_acknowledge(self.end.box, &self.delivery)
+        self.unpin()
+        if r != LIAISON_OK:
+            raise failure(r, self.end.address)
+
+    def release(self):
+        """Give the message to the next receiver, ahead of the rest, with `attempt` raised."""
+        cdef int r = LIAISON_OK
+        if self.settled:
+            raise failure(LIAISON_LEASE_LOST, self.end.address)
+        self.withdraw()
+        self.settle()
+        try:
+            if self.end.max_deliveries and self.delivery.attempt >= self.end.max_deliveries:
+                self.end.bury(&self.delivery)  # or, raising, releases it
+            else:
+                r = liaison_mailbox_release(self.end.box, &self.delivery)
+        finally:
+            self.unpin()
+        if r != LIAISON_OK:
+            raise failure(r, self.end.address)
+
+    cdef void abandon(self) noexcept:
+        liaison_mailbox_release(self.end.box, &self.delivery)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if self.settled:
+            return
+        if kind is None:
+            self.acknowledge()
+        else:
+            try:
+                self.release()
+            except (BufferError, errors.LiaisonError):
+                # The block's own exception matters more. What still looks at the memory keeps
+                # the lease until it is dropped; then the message goes back by itself.
+                pass
+
+
+@cython.no_gc
+@cython.final
+cdef class Loan(Held):
+    """Memory of the mailbox, to write a message into and send without copying it.
+
+    Supports the buffer protocol, and slices of bytes. A context manager: leaving its block without
+    `send` discards it.
+    """
+
+    cdef liaison_loan loan_
+
+    def __dealloc__(self):
+        if not self.settled:
+            self.settle()
+            liaison_mailbox_discard(self.end.box, &self.loan_)
+            self.unpin()
+
+    def __getbuffer__(self, Py_buffer *buffer, int flags):
+        if self.settled:
+            raise BufferError("this loan was sent or discarded: its memory is not yours any more")
+        PyBuffer_FillInfo(buffer, self, self.loan_.data, self.loan_.size, 0, flags)
+        self.exports += 1
+
+    @property
+    def view(self):
+        """The memory, writable; released when the loan is sent or discarded."""
+        return self.open_window()
+
+    def __len__(self):
+        return self.loan_.size
+
+    def __getitem__(self, index):
+        return self.open_window()[index]
+
+    def __setitem__(self, index, value):
+        self.open_window()[index] = value
+
+    def send(self, *, timeout=None):
+        """Send what was written. `timeout` matters on a rendezvous link only."""
+        cdef liaison_wait wait
+        cdef End end = self.end
+        wait_of(timeout, &wait)
+        if self.settled:
+            raise failure(LIAISON_LEASE_LOST, self.end.address)
+        self.withdraw()
+        self.settle()
+        cdef int r = end.commit(&self.loan_, 0, &wait, NULL)
+        self.unpin()
+        if r == LIAISON_INTERRUPTED:
+            propagate()
+        if r != LIAISON_OK:
+            raise failure(r, end.address, self.loan_.size)
+
+    def discard(self):
+        """Give the memory back without sending; idempotent."""
+        if not self.settled:
+            self.withdraw()
+            self.settle()
+            liaison_mailbox_discard(self.end.box, &self.loan_)
+            self.unpin()
+
+    cdef void abandon(self) noexcept:
+        liaison_mailbox_discard(self.end.box, &self.loan_)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            self.discard()
+        else:
+            self.give_up()
+
+
+@cython.no_gc_clear
+@cython.final
+cdef class Receipt:
+    """Follows a message that was sent with ``receipt=True``: who received it, and whether it was
+    acknowledged. Each takes one of the link's places for receipts until it is dropped."""
+
+    cdef End end
+    cdef liaison_receipt receipt
+
+    cdef int begin(self, End end, const liaison_receipt *receipt) except -1:
+        self.end = end
+        self.receipt = receipt[0]
+        end.pins += 1
+        return 0
+
+    def __dealloc__(self):
+        if self.end is not None:
+            liaison_receipt_drop(self.end.box, &self.receipt)
+            self.end.pins -= 1
+            self.end.leave()
+
+    cdef object look(self, int *state):
+        cdef liaison_peer peer
+        cdef int r = liaison_receipt_state(self.end.box, &self.receipt, state, &peer)
+        if r != LIAISON_OK:
+            raise failure(LIAISON_LEASE_LOST, self.end.address)
+        return peer_of(&peer) if state[0] != LIAISON_QUEUED else None
+
+    @property
+    def state(self):
+        """``"queued"``, ``"received"``, ``"acknowledged"`` or ``"dead-lettered"``."""
+        cdef int state
+        self.look(&state)
+        return STATES[state]
+
+    cdef object wait_for(self, int state, timeout):
+        cdef liaison_wait wait
+        cdef int reached
+        cdef int r
+        cdef End end = self.end
+        wait_of(timeout, &wait)
+        end.users += 1
+        try:
+            with nogil:
+                r = liaison_receipt_wait(end.box, &self.receipt, state, &wait)
+        finally:
+            end.users -= 1
+        if r == LIAISON_INTERRUPTED:
+            propagate()
+        if r == LIAISON_EMPTY:
+            raise errors.Empty(
+                f"the message to {end.address} was not {STATES[state]} in time; "
+                "wait longer with timeout=")
+        if r != LIAISON_OK:
+            raise failure(r, end.address)
+        return self.look(&reached)
+
+    def wait_received(self, timeout=None):
+        """Wait until somebody has received the message; who, a `Peer`."""
+        return self.wait_for(LIAISON_RECEIVED, timeout)
+
+    def wait_acknowledged(self, timeout=None):
+        """Wait until the message was acknowledged, or moved to the dead letters; by whom."""
+        return self.wait_for(LIAISON_ACKNOWLEDGED, timeout)

@@ -1,0 +1,7 @@
+from liaison._native.engine cimport liaison_space, liaison_peer
+
+cdef class SpaceHandle:
+    cdef liaison_space *space
+    cdef readonly str name
+
+cdef object peer_of(const liaison_peer *peer)

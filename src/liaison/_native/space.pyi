@@ -1,0 +1,19 @@
+from typing_extensions import disjoint_base
+
+from liaison.link import Peer
+
+__pyx_capi__: dict[str, object]
+
+def root_of(uid: int, shared: bool) -> str: ...
+
+@disjoint_base
+class SpaceHandle:
+    def __init__(
+        self, root: str, owner: int, name: str, create: bool = True, gid: int = -1
+    ) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    def members(self) -> list[Peer]: ...
+    def clean(self, links: bool) -> tuple[int, int, int, int]: ...

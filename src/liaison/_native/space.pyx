@@ -1,0 +1,81 @@
+# cython: language_level=3, boundscheck=False, auto_pickle=False
+"""A space, as the engine has it open."""
+
+from libc.stdlib cimport free, malloc
+from libc.stdint cimport int64_t, uint32_t
+
+from liaison._native.engine cimport *
+
+import os
+
+from liaison._native.failure import RESULTS as _RESULTS, failure
+from liaison.link import Peer
+
+assert len(_RESULTS) == LIAISON_EXHAUSTED + 1
+assert _RESULTS[LIAISON_TOO_LARGE] == "TOO_LARGE"
+
+cdef size_t MEMBERS = 4096
+cdef object HOST = None
+
+
+cdef object peer_of(const liaison_peer *peer):
+    global HOST
+    if HOST is None:
+        HOST = os.uname().nodename
+    cdef bytes name = peer.name
+    cdef bytes command = peer.command
+    return Peer(name.decode("utf-8", "replace") or None, peer.pid, HOST, peer.started,
+                command.decode("utf-8", "replace"))
+
+
+def root_of(uint32_t uid, bint shared):
+    """The directory under which the spaces of user `uid` lie."""
+    cdef char path[4096]
+    cdef int r = liaison_root(uid, shared, path, sizeof(path))
+    if r != LIAISON_OK:
+        raise failure(r, f"the spaces of user {uid}")
+    return (<bytes>path).decode("utf-8", "surrogateescape")
+
+
+cdef class SpaceHandle:
+    """A hold on a space: while one exists this process stays its member, once it has become one."""
+
+    def __init__(self, str root, uint32_t owner, str name, bint create=True, int64_t gid=-1):
+        cdef bytes where = root.encode("utf-8", "surrogateescape")
+        cdef bytes what = name.encode()
+        self.name = name
+        cdef int r = liaison_space_open(where, owner, what, create, gid, &self.space)
+        if r != LIAISON_OK:
+            raise failure(r, f"space {name!r}")
+
+    def __dealloc__(self):
+        liaison_space_close(self.space)
+
+    @property
+    def path(self):
+        """The space's directory."""
+        return (<bytes>liaison_space_path(self.space)).decode("utf-8", "surrogateescape")
+
+    def members(self):
+        """The living processes of the space."""
+        cdef size_t count = 0, i
+        cdef liaison_peer *peers = <liaison_peer *>malloc(MEMBERS * sizeof(liaison_peer))
+        if peers == NULL:
+            raise MemoryError
+        try:
+            r = liaison_space_members(self.space, peers, MEMBERS, &count)
+            if r != LIAISON_OK:
+                raise failure(r, f"space {self.name!r}")
+            return [peer_of(&peers[i]) for i in range(count)]
+        finally:
+            free(peers)
+
+    def clean(self, bint links):
+        """Remove what is not used; gives counts of links, nameless segments, doorbells, bytes."""
+        cdef liaison_cleaned cleaned
+        cdef int r
+        with nogil:
+            r = liaison_space_clean(self.space, links, &cleaned)
+        if r != LIAISON_OK:
+            raise failure(r, f"space {self.name!r}")
+        return cleaned.links, cleaned.nameless, cleaned.doorbells, cleaned.bytes

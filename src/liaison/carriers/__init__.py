@@ -1,0 +1,1 @@
+"""What carries links: each module fulfils the contract of `liaison.carriers.contract`."""

@@ -1,0 +1,241 @@
+"""What each carrier promises of a mailbox: the words of the API, said once for all carriers.
+
+A carrier implements these methods in a class of its own; nothing above it may depend on more. It
+owns what it gives out until that is settled. Where a method waits, ``timeout`` is in seconds:
+None waits for ever, 0 does not wait, and Ctrl-C interrupts. Every method may be called from many
+threads, and after a fork from the child.
+"""
+
+from __future__ import annotations
+
+# A contract has no bodies.
+# pyright: reportReturnType=false
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from liaison.link import Link, Peer, Statistics
+
+__all__ = ["DeliveryContract", "LoanContract", "MailboxContract", "ReceiptContract"]
+
+
+class DeliveryContract(Protocol):
+    """A message under lease; leaving its ``with`` block acknowledges it, or returns it."""
+
+    @property
+    def message(self) -> Any:
+        """What was sent. Raises `DecodeError`."""
+        ...
+
+    @property
+    def view(self) -> memoryview:
+        """The bytes in place."""
+        ...
+
+    @property
+    def sender(self) -> Peer:
+        """The process that sent it."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """How many times it was delivered: 1 at first."""
+        ...
+
+    def acknowledge(self) -> None:
+        """Be done with it. Raises `LeaseLost` when it is no longer the caller's."""
+        ...
+
+    def release(self) -> None:
+        """Give it to the next receiver, ahead of the rest."""
+        ...
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class LoanContract(Protocol):
+    """Memory of the link to write a message into; leaving its ``with`` block discards it."""
+
+    @property
+    def view(self) -> memoryview:
+        """The memory, writable."""
+        ...
+
+    def send(self, *, timeout: float | None = None) -> None:
+        """Send what was written; `timeout` is for a rendezvous."""
+        ...
+
+    def discard(self) -> None:
+        """Give the memory back; idempotent."""
+        ...
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: Any, /) -> Any: ...
+    def __setitem__(self, index: Any, value: Any, /) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class ReceiptContract(Protocol):
+    """Tells a sender what became of its message."""
+
+    @property
+    def state(self) -> str:
+        """``"queued"``, ``"received"``, ``"acknowledged"`` or ``"dead-lettered"``."""
+        ...
+
+    def wait_received(self, timeout: float | None = None) -> Peer:
+        """Wait until somebody has received it; who. Raises `Empty`."""
+        ...
+
+    def wait_acknowledged(self, timeout: float | None = None) -> Peer:
+        """Wait until it was acknowledged or dead-lettered; by whom. Raises `Empty`."""
+        ...
+
+
+class MailboxContract:
+    """The operations of a mailbox, as every carrier has them.
+
+    Not abstract in the sense of `abc`: a checker of types must see that a `Mailbox`, which inherits
+    this, can be made. A carrier's class stands before it; a test sees to it that it has everything.
+    """
+
+    __slots__ = ()
+
+    @property
+    def address(self) -> str:
+        """The link's address, a URL."""
+
+    def send(
+        self, message: Any, *, timeout: float | None = None, receipt: bool = False
+    ) -> ReceiptContract | None:
+        """Send one message; on a rendezvous link, once a receiver has it.
+
+        With ``receipt=True`` returns a receipt, by which to learn who received the message.
+
+        Raises `Full` when there was no room within `timeout` seconds, `NoReceiver` when nobody came
+        to a rendezvous, `TooLarge`, `EncodeError`, `NoSpace`, `Destroyed`, `Closed`.
+
+        >>> import liaison
+        >>> with liaison.Mailbox("contract") as box:
+        ...     receipt = box.send(b"hello", receipt=True)
+        ...     print(receipt.state, box.receive(), receipt.state)
+        ...     box.destroy()
+        queued b'hello' acknowledged
+        """
+
+    def try_send(self, message: Any) -> bool:
+        """Send one message if that needs no waiting; return whether it was sent.
+
+        Raises as `send` does, but for `Full` and `NoReceiver`.
+        """
+
+    def send_many(self, messages: Iterable[Any], *, timeout: float | None = None) -> int:
+        """Send messages in their order; return how many were accepted within `timeout` seconds.
+
+        Raises `Full` when not even the first was, otherwise as `send` does.
+        """
+
+    def loan(self, size: int, *, timeout: float | None = None) -> LoanContract:
+        """Borrow memory of the link for a message of `size` bytes, to be sent without a copy.
+
+        Raises `Full`, `TooLarge`, `NoSpace`, `Destroyed`, `Closed`.
+
+        >>> import liaison
+        >>> with liaison.Mailbox("contract") as box:
+        ...     with box.loan(5) as loan:
+        ...         loan[:] = b"hello"
+        ...         loan.send()
+        ...     print(box.receive())
+        ...     box.destroy()
+        b'hello'
+        """
+
+    def receive(self, *, timeout: float | None = None) -> Any:
+        """Receive one message.
+
+        Raises `Empty` when none came within `timeout` seconds, `Busy` when another process has the
+        exclusive turn, `DecodeError` when the message cannot be decoded (it carries the payload),
+        `Destroyed`, `Closed`.
+        """
+
+    def try_receive(self, default: Any = None) -> Any:
+        """Receive one message if there is one, else return `default`."""
+
+    def receive_many(self, max: int, *, timeout: float | None = None) -> list[Any]:
+        """Wait for one message, then take what is there besides: at most `max` in all.
+
+        Raises as `receive` does.
+        """
+
+    def lease(self, *, timeout: float | None = None) -> DeliveryContract:
+        """Receive one message, and keep it until it is acknowledged.
+
+        Raises as `receive` does; decoding happens when ``.message`` is read.
+
+        >>> import liaison
+        >>> with liaison.Mailbox("contract") as box:
+        ...     box.send({"job": 1})
+        ...     try:
+        ...         with box.lease() as delivery:
+        ...             raise RuntimeError("could not do it")
+        ...     except RuntimeError:
+        ...         pass
+        ...     with box.lease() as delivery:
+        ...         print(delivery.message, delivery.attempt)
+        ...     box.destroy()
+        {'job': 1} 2
+        """
+
+    def peek(self, max: int = 10) -> list[Any]:
+        """Copies of at most `max` waiting messages, oldest first; takes nothing.
+
+        What cannot be decoded appears as its bytes.
+        """
+
+    def statistics(self) -> Statistics:
+        """Return a snapshot of the counts."""
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when there may be a message.
+
+        It becomes quiet again when a receive finds nothing. For selectors and event loops; the
+        first call costs a descriptor.
+        """
+
+    def close(self) -> None:
+        """Give up this end; idempotent. What it has leased goes to the next receiver."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether this end was closed."""
+
+    def destroy(self, *, force: bool = False) -> None:
+        """Destroy the link for everybody: all who use it get `Destroyed`.
+
+        Its creator may, and anyone once the creator is dead, or with `force`; else `NotOwner`.
+        """
+
+    @property
+    def link(self) -> Link:
+        """What this link is, and who is on it at this moment."""
+
+    def __len__(self) -> int:
+        """Count the messages that wait."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Receive messages until the link is destroyed."""

@@ -1,0 +1,128 @@
+"""The carrier of one machine: links in shared memory, by the engine."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from typing import TYPE_CHECKING, Any
+
+from liaison import errors
+from liaison._native import mailbox as native
+from liaison._native.space import SpaceHandle, root_of
+from liaison.carriers.contract import MailboxContract
+from liaison.link import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from liaison.address import Address
+    from liaison.codec import Codec, Coder
+
+__all__ = ["MailboxEnd", "link_names", "open_space", "owner_of", "space_names"]
+
+# Spaces stay open for as long as the process lives, so that it keeps its place among the members
+# between one link and the next. By path, because the environment may change where they lie.
+_spaces: dict[tuple[str, str], SpaceHandle] = {}
+
+_HOW = {
+    "open": native.OPEN,
+    "create": native.CREATE,
+    "open or create": native.OPEN_OR_CREATE,
+    "observe": native.OBSERVE,
+}
+
+
+def owner_of(address: Address) -> tuple[int, bool]:
+    """The user id of the space's owner, and whether it is a space that a group shares."""
+    if address.owner is None:
+        return os.geteuid(), False
+    try:
+        return pwd.getpwnam(address.owner).pw_uid, True
+    except KeyError:
+        raise errors.NotFound(
+            f"there is no user {address.owner!r}, whose space {address.space!r} was asked for"
+        ) from None
+
+
+def open_space(address: Address, *, create: bool = True, group: int = -1) -> SpaceHandle:
+    """The address's space, made where it is missing and `create` says so."""
+    uid, shared = owner_of(address)
+    root = root_of(uid, shared)
+    key = (root, address.space)
+    held = _spaces.get(key)
+    # A space that was removed (a logout does that) and perhaps made anew is another one.
+    if held is not None and os.path.isdir(held.path) and group < 0:
+        fresh = SpaceHandle(root, uid, address.space, False, -1)
+    else:
+        fresh = SpaceHandle(root, uid, address.space, (create and not shared) or group >= 0, group)
+    _spaces[key] = fresh
+    return fresh
+
+
+def space_names() -> list[str]:
+    """The caller's spaces."""
+    uid = os.geteuid()
+    found: list[str] = []
+    for shared in (False, True):
+        try:
+            entries = sorted(os.listdir(root_of(uid, shared)))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        found += [f"{pwd.getpwuid(uid).pw_name}@{name}" if shared else name for name in entries]
+    return found
+
+
+def link_names(space: SpaceHandle) -> list[str]:
+    """The names of the space's links."""
+    try:
+        return sorted(os.listdir(os.path.join(space.path, "names")))
+    except FileNotFoundError:
+        return []
+
+
+def _coder(type: Any, codec: Codec | str | None) -> Coder:
+    from liaison.codec import Coder  # imports msgspec, which takes longer than all the rest
+
+    return Coder(type, codec)
+
+
+class MailboxEnd(native.End, MailboxContract):
+    """A mailbox's end in shared memory; see `liaison.carriers.contract` for what it promises."""
+
+    __slots__ = ()
+
+    def _start(
+        self,
+        address: Address,
+        how: str,
+        policy: dict[str, Any],
+        type: Any,
+        codec: Codec | str | None,
+        undertaker: Callable[[Any, int, memoryview, int], None],
+    ) -> None:
+        space = open_space(address, create=how in ("create", "open or create"))
+        bytes_only = type in (None, Any, bytes)
+        made: list[Coder] = [] if type is None and codec is None else [_coder(type, codec)]
+
+        def make_coder() -> Coder:
+            return made[0] if made else _coder(None, None)
+
+        self._begin(
+            *(space, address.name, str(address), _HOW[how], make_coder, bytes_only, undertaker),
+            default_dead_letters=f"{address}.dead",
+            **policy,
+        )
+
+    @property
+    def link(self) -> Link:
+        """What this link is, and who is on it at this moment."""
+        facts = self._describe()
+        attached = facts.pop("attached")
+        return Link(
+            carrier="shm",
+            direction="one-way",
+            established="named",
+            senders=tuple(peer for peer, sends, _ in attached if sends),
+            receivers=tuple(peer for peer, _, receives in attached if receives),
+            **facts,
+        )

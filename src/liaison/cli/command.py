@@ -1,0 +1,73 @@
+"""How a command is declared: with the options that all of them have."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from liaison.cli.parameters import CHOSEN_SPACE, SPACE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["command", "with_common_options"]
+
+_VARIABLE = "LIAISON_SPACE"
+
+
+def command(name: str, *, examples: str = "") -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a command of a function, which gets ``as_json`` besides its own parameters.
+
+    What it returns, when that is an int, is the exit code. `examples` stand at the end of its help.
+    """
+    epilog = f"\b\n{examples}" if examples else None
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        return with_common_options(click.command(name, epilog=epilog)(function))
+
+    return decorate
+
+
+def with_common_options(command: click.Command) -> click.Command:
+    """Add, below its own, the options that all commands have."""
+    space = click.Option(
+        ["-s", "--space"],
+        type=SPACE,
+        callback=_choose_space,
+        expose_value=False,
+        help="The space of bare names.  [env: LIAISON_SPACE; default: default]",
+    )
+    json = click.Option(
+        ["--json", "as_json"],
+        is_flag=True,
+        callback=_inherit,
+        help="Write JSON; errors too, to standard error.",
+    )
+    # Looked for in the arguments by `failure`, because an error can come before they are parsed.
+    traceback = click.Option(["--traceback"], is_flag=True, expose_value=False, hidden=True)
+    command.params += [space, json, traceback]
+    return command
+
+
+def _choose_space(ctx: click.Context, _: click.Parameter, name: str | None) -> None:
+    # The variable is what every bare name goes by, in this process and in those it starts. It is
+    # put back for a caller that goes on afterwards.
+    if name is None:
+        return
+    ctx.meta[CHOSEN_SPACE] = name
+    before = os.environ.get(_VARIABLE)
+    os.environ[_VARIABLE] = name
+
+    def put_back() -> None:
+        if before is None:
+            os.environ.pop(_VARIABLE, None)
+        else:
+            os.environ[_VARIABLE] = before
+
+    ctx.call_on_close(put_back)
+
+
+def _inherit(ctx: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    return value or bool(ctx.find_root().params.get(parameter.name or ""))

@@ -1,0 +1,139 @@
+"""What is written: JSON for programs, and numbers, times and tables for people."""
+
+from __future__ import annotations
+
+import io
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from liaison import Peer
+
+__all__ = [
+    "age",
+    "amount",
+    "as_line",
+    "console",
+    "described",
+    "json_line",
+    "printable",
+    "rate",
+    "write_json",
+]
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for: arrays as lists of their items, the rest as Python shows it."""
+    return value.tolist() if hasattr(value, "tolist") else repr(value)
+
+
+def json_line(value: Any) -> bytes:
+    """The value as JSON, on one line; bytes in base64."""
+    return msgspec.json.encode(value, enc_hook=_plain)
+
+
+def write_json(value: Any) -> None:
+    """Write one JSON document; spread out where a person reads it."""
+    text = json_line(value)
+    click.echo(msgspec.json.format(text, indent=2) if sys.stdout.isatty() else text)
+
+
+def as_line(message: Any) -> bytes:
+    """A message as ``receive`` and ``peek`` write it: text and bytes as they are, else JSON."""
+    if isinstance(message, str):
+        return message.encode("utf-8", "surrogatepass")
+    if isinstance(message, bytes):
+        return message
+    return json_line(_listed(message))
+
+
+def _listed(message: Any) -> Any:
+    """An array that came where NumPy is missing, like one that came where it is not."""
+    return message.tolist() if isinstance(message, memoryview) else message
+
+
+def described(message: Any) -> dict[str, Any]:
+    """A message in a JSON object: as ``message``, or, in base64, as ``bytes``."""
+    return {"bytes": message} if isinstance(message, bytes) else {"message": _listed(message)}
+
+
+def console() -> Console:
+    """A console on standard output; where that is no terminal, one that never breaks lines."""
+    from rich.console import Console
+
+    class OurConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # rich would end the process with 1; here `failure` says how  # noqa: PLE0704
+
+    stream: object = sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        # An encoding without the characters that are drawn with gets question marks.
+        stream.reconfigure(errors="replace")
+    wide = None if sys.stdout.isatty() else 1000
+    return OurConsole(width=wide, highlight=False, markup=False, emoji=False)
+
+
+def amount(count: int) -> str:
+    """A number of bytes.
+
+    >>> amount(512), amount(249856), amount(1 << 30)
+    ('512 B', '244 KiB', '1 GiB')
+    """
+    value, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1000:
+            break
+        value, unit = value / 1024, larger
+    digits = 1 if round(value, 1) < 10 and round(value, 1) % 1 else 0
+    return f"{value:.{digits}f} {unit}"
+
+
+def rate(value: float) -> str:
+    """A number of messages a second, three digits of it.
+
+    >>> rate(0), rate(7.25), rate(8430), rate(1234567)
+    ('0', '7.2', '8.43k', '1.23M')
+    """
+    if value < 999.5:
+        return f"{value:.1f}" if 0 < value < 10 else f"{value:.0f}"
+    unit = "k" if value < 999.5e3 else "M" if value < 999.5e6 else "G"
+    value /= {"k": 1e3, "M": 1e6, "G": 1e9}[unit]
+    digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return f"{value:.{digits}f}{unit}"
+
+
+def age(started: float) -> str:
+    """How long ago a moment was, in its largest unit.
+
+    >>> age(0.0)
+    '?'
+    """
+    if not started:
+        return "?"
+    seconds = max(0, int(time.time() - started))
+    if seconds < _MINUTE:
+        return f"{seconds} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE} min"
+    if seconds < _DAY:
+        return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
+    return f"{seconds // _DAY} d {seconds % _DAY // _HOUR} h"
+
+
+def printable(text: str) -> str:
+    """Text of somebody else's, harmless on a terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def who(peer: Peer) -> str:
+    """A process, in few words."""
+    command = f" ({printable(peer.command)})" if peer.command else ""
+    return f"{peer}{command}"

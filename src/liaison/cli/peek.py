@@ -1,0 +1,29 @@
+"""``liaison peek``."""
+
+from __future__ import annotations
+
+import click
+
+from liaison import Mailbox
+from liaison.cli import output
+from liaison.cli.command import command
+from liaison.cli.parameters import LINK
+
+
+@command("peek")
+@click.argument("name", type=LINK)
+@click.option(
+    "-n", "count", type=click.IntRange(min=0), default=10, show_default=True, help="How many."
+)
+def peek(name: str, count: int, as_json: bool) -> None:
+    """Look at waiting messages without taking them.
+
+    The oldest first, written as `liaison receive` would.
+    """
+    with Mailbox.observe(name) as box:
+        messages = box.peek(count)
+    if as_json:
+        output.write_json([output.described(message) for message in messages])
+        return
+    for message in messages:
+        click.echo(output.as_line(message))

@@ -1,0 +1,66 @@
+"""``liaison rm``."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from liaison import Corrupt, Mailbox, VersionMismatch
+from liaison.address import Address
+from liaison.cli import output
+from liaison.cli.command import command
+from liaison.cli.failure import Failure
+from liaison.cli.parameters import LINK
+from liaison.cli.sight import space_of
+
+
+@command("rm")
+@click.argument("names", type=LINK, nargs=-1, required=True, metavar="NAME...")
+@click.option(
+    "-f", "--force", is_flag=True, help="Also links whose creator lives, or that are damaged."
+)
+def rm(names: tuple[str, ...], force: bool, as_json: bool) -> None:
+    """Destroy links.
+
+    Their messages are lost, and whoever uses them is told. All the names are tried; the exit code
+    is that of the first that could not be destroyed.
+    """
+    removed: list[str] = []
+    failures: list[Failure] = []
+    for name in names:
+        try:
+            removed.append(_destroy(name, force=force))
+        except Exception as error:
+            failures.append(Failure.of(error))
+    if as_json:
+        output.write_json({"removed": removed})
+    if failures:
+        first = failures[0]
+        message = "; ".join(failure.message for failure in failures)
+        raise Failure(message, hint=first.hint, code=first.code, kind=first.kind)
+
+
+def _destroy(name: str, *, force: bool) -> str:
+    try:
+        with Mailbox.observe(name) as box:
+            box.destroy(force=force)
+            return box.address
+    except (Corrupt, VersionMismatch):
+        if not force:
+            raise
+    return _unlink(name)
+
+
+def _unlink(name: str) -> str:
+    """Remove a segment that the engine will not open; whoever still has it notices at once."""
+    address = Address.parse(name)
+    path = space_of(name).path
+    named = os.path.join(path, "names", address.name)
+    segment = os.stat(named, follow_symlinks=False).st_ino
+    with os.scandir(os.path.join(path, "links")) as links:
+        for link in links:
+            if link.inode() == segment:
+                os.unlink(link.path)
+    os.unlink(named)
+    return str(address)

@@ -1,0 +1,104 @@
+"""``liaison send``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from liaison import LiaisonError, Mailbox
+from liaison.cli import output
+from liaison.cli.command import command
+from liaison.cli.failure import Failure
+from liaison.cli.parameters import LINK, SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@command(
+    "send",
+    examples="""\
+liaison send jobs "first job" "second job"
+tail -f access.log | liaison send log -
+liaison send jobs --parse-json '{"id": 7, "urgent": true}'
+""",
+)
+@click.argument("name", type=LINK)
+@click.argument("messages", nargs=-1, metavar="[MESSAGE]...")
+@click.option("--whole", is_flag=True, help="Send all of standard input as one message of bytes.")
+@click.option("--parse-json", "--json-in", is_flag=True, help="Each message is JSON: send values.")
+@click.option("--existing", is_flag=True, help="Fail when there is no such mailbox yet.")
+@click.option(
+    "--timeout", type=SECONDS, metavar="S", help="Seconds that each message may wait for room."
+)
+@click.option("--receipt", is_flag=True, help="Wait until each is received, and tell by whom.")
+def send(
+    name: str,
+    messages: tuple[str, ...],
+    whole: bool,
+    parse_json: bool,
+    existing: bool,
+    timeout: float | None,
+    receipt: bool,
+    as_json: bool,
+) -> None:
+    """Send messages to a mailbox.
+
+    Each MESSAGE is sent as text. The message - stands for the lines of standard input, each of
+    which is sent as soon as it is read. The mailbox is created if it is missing.
+    """
+    if whole and parse_json:
+        raise click.UsageError("--whole sends bytes: leave out --parse-json")
+    if whole and messages not in ((), ("-",)):
+        raise click.UsageError("--whole sends standard input: leave out the messages")
+    if not whole and not messages:
+        raise click.UsageError("there is no message: give some, or - to send standard input")
+    contents = _whole() if whole else _each(messages, parse_json=parse_json)
+    sent = 0
+    with Mailbox.open(name) if existing else Mailbox(name) as box:
+        try:
+            for content in contents:
+                ticket = box.send(content, timeout=timeout, receipt=receipt)
+                sent += 1
+                if ticket is not None:
+                    peer = ticket.wait_received(timeout)
+                    if as_json:
+                        click.echo(output.json_line({"received_by": peer}))
+                    else:
+                        click.echo(f"received by {output.who(peer)}")
+        except (LiaisonError, Failure) as error:
+            if sent:
+                error.add_note(f"{sent} sent before")
+            raise
+        if as_json and not receipt:
+            output.write_json({"address": box.address, "sent": sent})
+
+
+def _whole() -> Iterator[bytes]:
+    yield sys.stdin.buffer.read()
+
+
+def _each(messages: tuple[str, ...], *, parse_json: bool) -> Iterator[Any]:
+    for message in messages:
+        if message != "-":
+            # As the shell gave it: arguments need not be UTF-8.
+            yield _content(os.fsencode(message), "the message", parse_json=parse_json)
+            continue
+        for number, line in enumerate(sys.stdin.buffer, 1):
+            yield _content(line.removesuffix(b"\n"), f"line {number}", parse_json=parse_json)
+
+
+def _content(text: bytes, place: str, *, parse_json: bool) -> Any:
+    if parse_json:
+        try:
+            return msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise Failure(f"{place} is not JSON: {error}", kind="InvalidJSON") from error
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text  # received as the same bytes, so a pipeline changes nothing

@@ -1,0 +1,144 @@
+"""``liaison show``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from liaison.cli import output
+from liaison.cli.command import command
+from liaison.cli.parameters import LINK
+from liaison.cli.sight import Sight, facts, look_at, space_of
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from liaison import Peer
+
+
+@command("show")
+@click.argument("name", type=LINK)
+def show(name: str, as_json: bool) -> None:
+    """Show all there is to know about a link."""
+    sight = look_at(name)
+    if as_json:
+        output.write_json(facts(sight))
+    else:
+        _draw(sight)
+
+
+def _draw(sight: Sight) -> None:
+    from rich.box import ROUNDED
+    from rich.console import Group
+    from rich.panel import Panel
+    from rich.text import Text
+
+    parts = (_policy(sight), Text(), _counts(sight), Text(), _peers(sight))
+    title = Text.assemble((f" {sight.link.name} ", "bold"), (f"{sight.address} ", "dim"))
+    output.console().print(
+        Panel(
+            Group(*parts),
+            title=title,
+            title_align="left",
+            box=ROUNDED,
+            border_style="dim",
+            padding=(1, 2),
+            expand=False,
+        )
+    )
+
+
+def _pairs(pairs: list[tuple[str, str]]) -> Table:
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 3, 0, 0))
+    table.add_column(style="dim", no_wrap=True, min_width=12)
+    table.add_column()
+    for label, value in pairs:
+        table.add_row(label, value)
+    return table
+
+
+def _policy(sight: Sight) -> Table:
+    link = sight.link
+    access = {
+        "any": "any process may receive",
+        "exclusive": "one process at a time may receive",
+        "pair": "two processes at most",
+    }
+    capacity = f"{link.capacity} messages" if link.capacity else "none: a rendezvous"
+    largest = output.amount(link.max_message)
+    reserved = "grows on demand" if link.memory is None else output.amount(link.memory)
+    pairs = [
+        ("kind", f"{link.kind}, {link.direction}, {link.established}"),
+        ("carried by", link.carrier),
+        ("access", f"{link.access}: {access.get(link.access, '')}".removesuffix(": ")),
+        ("capacity", capacity),
+        ("messages", f"{link.message_size} size, {largest} at most"),
+        ("for payloads", reserved if link.message_size == "variable" else "in each place"),
+        ("processes", f"{link.max_processes} at most"),
+    ]
+    if link.max_deliveries is not None:
+        pairs.append(("deliveries", f"{link.max_deliveries}, then to {link.dead_letters}"))
+    elif link.dead_letters is not None:
+        pairs.append(("dead letters", link.dead_letters))
+    pairs += [("created by", _creator(sight)), ("id", link.id)]
+    return _pairs(pairs)
+
+
+def _creator(sight: Sight) -> str:
+    creator = sight.link.creator
+    if not creator.pid:
+        return "a process that has ended"
+    lives = creator in space_of(sight.address).members()
+    return output.who(creator) + ("" if lives else ", which has ended")
+
+
+def _counts(sight: Sight) -> Table:
+    now = sight.statistics
+    waiting = f"{now.waiting}"
+    if now.returned:
+        waiting += f", {now.returned} of them came back from a receiver"
+    asleep = f"{now.receivers_waiting} to receive, {now.senders_waiting} to send"
+    memory = f"{output.amount(sight.link.bytes)} in all"
+    if now.memory_reserved:
+        used, reserved = output.amount(now.memory_used), output.amount(now.memory_reserved)
+        memory += f"; payloads use {used} of {reserved}"
+    return _pairs(
+        [
+            ("accepted", f"{now.accepted} since it was created"),
+            ("taken", f"{now.taken}"),
+            ("waiting", waiting),
+            ("leased", f"{now.leased}"),
+            ("room for", f"{now.free} more"),
+            ("asleep", asleep),
+            ("memory", memory),
+        ]
+    )
+
+
+def _peers(sight: Sight) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    link = sight.link
+    table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column("PID", justify="right")
+    table.add_column("DOES")
+    table.add_column("FOR", justify="right")
+    table.add_column("COMMAND")
+    roles: dict[Peer, list[str]] = {}
+    for role, peers in (("sends", link.senders), ("receives", link.receivers)):
+        for peer in peers:
+            roles.setdefault(peer, []).append(role)
+    for peer, role in roles.items():
+        table.add_row(
+            str(peer),
+            ", ".join(role),
+            output.age(peer.started),
+            Text(output.printable(peer.command)),
+        )
+    if not roles:
+        table = _pairs([("processes", "none is on it now")])
+    return table

@@ -1,0 +1,75 @@
+"""Looking at links without taking part in them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from liaison import Mailbox, Space, spaces
+from liaison.address import Address
+from liaison.errors import Destroyed, LiaisonError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from liaison import Link, Statistics
+
+__all__ = ["Sight", "current_space", "facts", "look", "look_at", "space_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A link as it was at one moment."""
+
+    address: str
+    link: Link
+    statistics: Statistics
+
+    @property
+    def processes(self) -> int:
+        """How many processes are on it."""
+        return len({peer.pid for peer in (*self.link.senders, *self.link.receivers)})
+
+
+def current_space(name: str | None = None) -> Space | None:
+    """The space of bare names, or the one of that name; None while it was never used.
+
+    Looking makes nothing, whereas `Space` would make it.
+
+    Raises `InvalidAddress` when it is not one of this machine.
+    """
+    wanted = Address.parse_space(name) if name else Address.current_space()
+    if wanted.scheme == "shm" and wanted.owner is None:
+        return next((space for space in spaces() if space.name == wanted.space), None)
+    return Space(str(wanted))
+
+
+def space_of(address: str) -> Space:
+    """The space in which the link at `address` is."""
+    return Space(str(replace(Address.parse(address), name="")))
+
+
+def look_at(address: str) -> Sight:
+    """The link at `address`. Raises as `Mailbox.observe` does."""
+    with Mailbox.observe(address) as box:
+        return Sight(box.address, box.link, box.statistics())
+
+
+def look(space: Space) -> Iterator[Sight | tuple[str, LiaisonError]]:
+    """Each link of the space; instead of one that cannot be opened, its name and the reason."""
+    for name in space.names():
+        try:
+            yield look_at(space.address(name))
+        except (NotFound, Destroyed):
+            continue  # gone since its name was read
+        except LiaisonError as error:
+            yield name, error
+
+
+def facts(sight: Sight) -> dict[str, Any]:
+    """What was seen, for JSON."""
+    return {
+        "address": sight.address,
+        **asdict(sight.link),
+        "statistics": asdict(sight.statistics),
+    }

@@ -1,0 +1,111 @@
+"""What a link is, and who is on it, as told to its users: plain facts, frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Link", "Peer", "Statistics"]
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A process at the other end.
+
+    What is known of a process that has ended can be little: then only ``pid`` is set.
+
+    - ``name``: the endpoint name it gave itself, or None.
+    - ``pid``: its process id, in its own pid namespace; 0 when not even that is known.
+    - ``host``: the machine's name.
+    - ``started``: when it started, in seconds since the epoch; 0.0 when not known.
+    - ``command``: its command line, shortened to 127 bytes.
+
+    >>> Peer(name=None, pid=4711, host="here", started=0.0, command="python worker.py").pid
+    4711
+    """
+
+    name: str | None
+    pid: int
+    host: str
+    started: float
+    command: str
+
+    def __str__(self) -> str:
+        """Say who it is as briefly as can be."""
+        return f"{self.name} (pid {self.pid})" if self.name else f"pid {self.pid}"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a link is: its kind, its policy, and the processes on it at this moment.
+
+    - ``capacity``: messages accepted and not yet acknowledged; 0 is a rendezvous.
+    - ``max_processes``: how many may be on the link at once.
+    - ``message_size``: ``"fixed"`` (up to ``max_message`` bytes) or ``"variable"``.
+    - ``max_message``: bytes of the largest message that can ever be sent.
+    - ``memory``: bytes reserved for payloads of any size; None where it grows on demand.
+    - ``bytes``: what the link occupies now.
+    - ``creator``: who made it; while it lives only it may destroy the link without force.
+
+    >>> import liaison
+    >>> with liaison.Mailbox.create("described", capacity=10) as box:
+    ...     box.link.capacity, box.link.kind, box.link.direction
+    ...     box.destroy()
+    (10, 'mailbox', 'one-way')
+    """
+
+    name: str
+    id: str
+    kind: str
+    carrier: str
+    capacity: int
+    direction: str
+    max_processes: int
+    established: str
+    message_size: str
+    max_message: int
+    senders: tuple[Peer, ...]
+    receivers: tuple[Peer, ...]
+    access: str
+    memory: int | None
+    max_deliveries: int | None
+    dead_letters: str | None
+    creator: Peer
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """A snapshot of a link's counts; taken while others go on, so it need not add up exactly.
+
+    A message that is just being taken may be in neither ``waiting`` nor ``leased``; when ``free``
+    is the capacity, there is none.
+
+    - ``accepted``, ``taken``: messages since the link was created: sent, and received at least
+      once.
+    - ``waiting``: messages that could be received now; ``returned`` of these came back from a
+      receiver that died or gave them up.
+    - ``leased``: received and not yet acknowledged; ``loaned``: being written.
+    - ``free``: further messages that could be accepted.
+    - ``receivers_waiting``, ``senders_waiting``: threads asleep until there is a message, or room.
+    - ``memory_used``, ``memory_reserved``, ``memory_limit``: bytes for payloads of any size.
+
+    >>> import liaison
+    >>> with liaison.Mailbox.create("counted", capacity=10) as box:
+    ...     box.send("tea")
+    ...     box.statistics().waiting, box.statistics().free
+    ...     box.destroy()
+    (1, 9)
+    """
+
+    accepted: int
+    taken: int
+    waiting: int
+    returned: int
+    leased: int
+    loaned: int
+    free: int
+    receivers_waiting: int
+    senders_waiting: int
+    memory_used: int
+    memory_reserved: int
+    memory_limit: int

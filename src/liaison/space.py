@@ -1,0 +1,149 @@
+"""Spaces: where links live, and what can be seen of them."""
+
+from __future__ import annotations
+
+import grp
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from liaison.address import Address
+from liaison.carriers import shm
+from liaison.errors import InvalidAddress, LiaisonError, NotFound
+from liaison.links.mailbox import Mailbox
+
+if TYPE_CHECKING:
+    from liaison.link import Link, Peer
+
+__all__ = ["Cleaned", "Space", "spaces"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """What `Space.clean` removed: links, remains of dead creators, doorbells; bytes set free."""
+
+    links: int
+    remains: int
+    doorbells: int
+    bytes: int
+
+
+class Space:
+    """A directory of links, in memory, that belongs to one user or to a group.
+
+    Made at first use. ``Space("lab")`` is the caller's; ``Space("alice@lab")`` is one that alice
+    opened to a group with `Space.create`. Without a name it is the current one (``LIAISON_SPACE``,
+    or ``default``).
+
+    Raises `InvalidAddress`, `AccessDenied` when its directory is not what it should be, `NoSpace`.
+
+    >>> import liaison
+    >>> liaison.Space("example").name
+    'example'
+    """
+
+    __slots__ = ("_address", "_handle")
+
+    def __init__(self, name: str | None = None) -> None:
+        """Open the space, or make it."""
+        self._address = Address.current_space() if name is None else Address.parse_space(name)
+        if self._address.scheme != "shm":
+            raise InvalidAddress(f"{self._address} is not a space on this machine")
+        self._handle = shm.open_space(self._address)
+
+    @classmethod
+    def create(cls, name: str, group: str | int | None = None) -> Space:
+        """Make a space; with `group` (a name or number) one that the group's members share.
+
+        They reach it as ``OWNER@NAME``: its directory has mode 2770, its files 0660. A space
+        without a group is its user's alone, as any space that is simply used.
+
+        Raises `NotFound` for an unknown group, `AccessDenied` when you are not a member of it or
+        the space exists with other rights.
+
+        >>> import liaison
+        >>> liaison.Space.create("example").links()
+        []
+        """
+        if group is None:
+            return cls(name)
+        import os
+        import pwd
+
+        try:
+            gid = group if isinstance(group, int) else grp.getgrnam(group).gr_gid
+        except KeyError:
+            raise NotFound(f"there is no group {group!r}") from None
+        owner = pwd.getpwuid(os.geteuid()).pw_name
+        space = cls.__new__(cls)
+        space._address = Address.parse_space(f"{owner}@{name}")
+        space._handle = shm.open_space(space._address, group=gid)
+        return space
+
+    @property
+    def name(self) -> str:
+        """Its name, with its owner's where it is shared."""
+        owner = self._address.owner
+        return f"{owner}@{self._address.space}" if owner else self._address.space
+
+    @property
+    def path(self) -> str:
+        """The directory in which it lies."""
+        return self._handle.path
+
+    def address(self, name: str) -> str:
+        """The address of the link called `name` in this space."""
+        from dataclasses import replace
+
+        return str(replace(self._address, name=name))
+
+    def names(self) -> list[str]:
+        """The names of its links."""
+        return shm.link_names(self._handle)
+
+    def links(self) -> list[Link]:
+        """What links there are. One that vanishes meanwhile, or is damaged, is left out."""
+        found: list[Link] = []
+        for name in self.names():
+            try:
+                with Mailbox.observe(self.address(name)) as box:
+                    found.append(box.link)
+            except LiaisonError:
+                continue
+        return found
+
+    def members(self) -> list[Peer]:
+        """The living processes that use it."""
+        return self._handle.members()
+
+    def clean(self, *, links: bool = False) -> Cleaned:
+        """Remove what dead processes left behind.
+
+        Always: segments that no name leads to, links that were half destroyed, doorbells. With
+        ``links=True`` also every link whose creator is dead and which no living process has open,
+        together with the messages in it.
+
+        >>> import liaison
+        >>> liaison.Space("example").clean(links=True).links
+        0
+        """
+        return Cleaned(*self._handle.clean(links))
+
+    def __repr__(self) -> str:
+        """Show which it is."""
+        return f"Space({self.name!r})"
+
+
+def spaces() -> list[Space]:
+    """The caller's spaces.
+
+    >>> import liaison
+    >>> liaison.Space("example") and "example" in [space.name for space in liaison.spaces()]
+    True
+    """
+    found: list[Space] = []
+    for name in shm.space_names():
+        try:
+            found.append(Space(name))
+        except LiaisonError:
+            continue
+    return found
