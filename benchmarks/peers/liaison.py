@@ -1,0 +1,83 @@
+"""liaison itself: mailboxes, as a user makes them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .contract import End, Link, Peer, Role, Unsupported, fresh_name, load
+
+# A space of its own, so that what the user runs is neither counted nor disturbed.
+SPACE = f"bench-{os.getpid()}"
+
+# Up to here a mailbox is made with its defaults; for more, its reserved memory has to be said.
+_DEFAULTS_UP_TO = 1024
+
+
+def space_directory() -> Path:
+    """Where the space of this run keeps its files."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    candidates = [Path("/dev/shm", f"liaison-{os.getuid()}", SPACE)]
+    if runtime:
+        candidates.insert(0, Path(runtime, "liaison", SPACE))
+    return next((path for path in candidates if path.is_dir()), candidates[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Mailbox(Link):
+    address: str
+    creator: Any
+
+    def open(self, role: Role) -> End:
+        box: Any = load("liaison").Mailbox.open(self.address)
+
+        def loan(size: int) -> None:
+            with box.loan(size) as message:
+                message.send()
+
+        def lease() -> None:
+            with box.lease() as delivery:
+                delivery.view  # noqa: B018 (looking at it is the point)
+
+        return End(
+            send=box.send,
+            receive=box.receive,
+            send_many=box.send_many,
+            receive_many=box.receive_many,
+            loan=loan,
+            lease=lease,
+            take=box.lease,
+            close=box.close,
+        )
+
+    def close(self) -> None:
+        self.creator.destroy(force=True)
+        self.creator.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Mailbox, (self.address, None)  # children open it by its name
+
+
+class Liaison(Peer):
+    name = "liaison"
+    module = "liaison"
+    package = "liaison-ipc"
+    opened_by_name = True
+    batches = True
+    in_place = True
+
+    def one_way(self, size: int, depth: int) -> Link:
+        liaison: Any = load(self.module)
+        if not hasattr(liaison, "Mailbox"):
+            raise Unsupported("this build has no mailboxes")
+        address = f"shm://{SPACE}/{fresh_name()}"
+        if size <= _DEFAULTS_UP_TO:
+            return _Mailbox(address, liaison.Mailbox.create(address))
+        memory = depth * (size + 4096)
+        return _Mailbox(address, liaison.Mailbox.create(address, capacity=depth, memory=memory))
+
+    def tidy(self) -> None:
+        shutil.rmtree(space_directory(), ignore_errors=True)

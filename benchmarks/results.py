@@ -1,0 +1,129 @@
+"""What a run found: figures, who was absent and why, and on which machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .machine import Machine
+from .options import Options
+from .peers import OURS
+from .samples import median
+
+if TYPE_CHECKING:
+    from .gates import Verdict
+    from .table import Section
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number: the median of its rounds."""
+
+    scenario: str
+    contender: str
+    metric: str
+    unit: str
+    rounds: tuple[float, ...]
+
+    @property
+    def value(self) -> float:
+        return median(self.rounds)
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Why a contender has no figures: everywhere (`scenario` is "") or in one scenario."""
+
+    scenario: str
+    contender: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Results:
+    machine: Machine
+    options: Options
+    versions: dict[str, str] = field(default_factory=dict[str, str])
+    limits: dict[str, Any] = field(default_factory=dict[str, Any])
+    figures: list[Figure] = field(default_factory=list[Figure])
+    absences: list[Absence] = field(default_factory=list[Absence])
+    clock_ns: float = 0.0
+    """What the clock adds to each ping-pong sample; nothing is subtracted."""
+
+    def value(self, scenario: str, metric: str, contender: str = OURS) -> float | None:
+        for figure in self.figures:
+            if (figure.scenario, figure.metric, figure.contender) == (scenario, metric, contender):
+                return figure.value
+        return None
+
+    def values(self, scenario: str, metric: str) -> dict[str, float]:
+        """By contender."""
+        return {
+            figure.contender: figure.value
+            for figure in self.figures
+            if (figure.scenario, figure.metric) == (scenario, metric)
+        }
+
+    def best_peer(
+        self, scenario: str, metric: str, *, less_is_better: bool, without: Iterable[str] = ()
+    ) -> tuple[str, float] | None:
+        others = {
+            name: value
+            for name, value in self.values(scenario, metric).items()
+            if name != OURS and name not in without
+        }
+        if not others:
+            return None
+        name = (min if less_is_better else max)(others, key=others.__getitem__)
+        return name, others[name]
+
+    def limit(self, name: str) -> float | None:
+        """A ping-pong limit's median in microseconds, by its name in limits.c."""
+        found = self.limits.get(name)
+        return found["p50"] / 1000 if found else None
+
+    def copy_speeds(self) -> dict[str, float]:
+        """GB/s of memcpy, by size."""
+        return self.limits.get("copy") or {}
+
+    def to_json(self) -> str:
+        document = asdict(self)
+        for figure in document["figures"]:
+            figure["value"] = median(figure["rounds"])
+        document["gates"] = [asdict(verdict) for verdict in self.verdicts()]
+        return json.dumps(document, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Results:
+        document = json.loads(text)
+        options = document["options"]
+        options["peers"] = tuple(options["peers"])
+        return cls(
+            machine=Machine(**document["machine"]),
+            options=Options(**options),
+            versions=document["versions"],
+            limits=document["limits"],
+            figures=[
+                Figure(f["scenario"], f["contender"], f["metric"], f["unit"], tuple(f["rounds"]))
+                for f in document["figures"]
+            ],
+            absences=[Absence(**absence) for absence in document["absences"]],
+            clock_ns=document["clock_ns"],
+        )
+
+    def verdicts(self) -> list[Verdict]:
+        from .gates import judge
+
+        return judge(self)
+
+    def table(self) -> list[Section]:
+        from .table import sections
+
+        return sections(self)
+
+    def svg(self) -> str:
+        from .picture import draw
+
+        return draw(self)

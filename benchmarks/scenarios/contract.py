@@ -1,0 +1,46 @@
+"""What a scenario is: what it measures, and how one contender is set up for it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from ..options import Options
+from ..peers import Peer
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    name: str
+    unit: Literal["us", "messages/s", "%", "KiB", "ms"]
+
+    @property
+    def less_is_better(self) -> bool:
+        return self.unit != "messages/s"
+
+
+class Trial(ABC):
+    """One contender, set up and waiting for its turn. Its rounds alternate with the others'."""
+
+    @abstractmethod
+    def round(self) -> dict[str, float]:
+        """Measure once; a value for each of the scenario's metrics that this contender has."""
+
+    def close(self) -> None:
+        """Leave nothing behind, whatever state the trial is in."""
+
+
+class Scenario(ABC):
+    limits: ClassVar[tuple[str, ...]] = ()
+    """The machine's limits to measure in the same rounds."""
+    most_rounds: ClassVar[int | None] = None
+
+    def __init__(self, key: str, title: str, *metrics: Metric) -> None:
+        self.key = key
+        self.title = title
+        self.metrics = metrics
+
+    @abstractmethod
+    def prepare(self, peer: Peer, options: Options) -> Trial:
+        """Set the contender up. Raises `Unsupported` where it cannot take part."""

@@ -1,0 +1,90 @@
+"""Ping-pong: two processes take turns. What a request and its answer cost at the least."""
+
+from __future__ import annotations
+
+import time
+from array import array
+from itertools import repeat
+from typing import Any
+
+from ..crew import await_start
+from ..options import Options
+from ..peers import Link, Peer
+from ..samples import differences, percentile
+from ..worker import Job
+from .contract import Metric, Scenario, Trial
+from .counted import CountedTrial
+
+
+def _ping(link: Link, size: int) -> Job:
+    end = link.open("ping")
+    message = bytes(size)
+
+    def step(order: Any) -> list[int]:
+        start, count = order
+        send, receive, clock = end.send, end.receive, time.perf_counter_ns
+        stamps = array("q", bytes(8 * (count + 1)))
+        await_start(start)
+        stamps[0] = clock()
+        # One reading of the clock a round trip: where one ends the next begins.
+        answer = message
+        for turn in range(1, count + 1):
+            send(message)
+            answer = receive()
+            stamps[turn] = clock()
+        if answer != message:
+            raise ValueError("what arrived is not what was sent")
+        return sorted(differences(stamps))
+
+    return Job(step, end.close)
+
+
+def _pong(link: Link, size: int) -> Job:
+    end = link.open("pong")
+    message = bytes(size)
+
+    def step(order: Any) -> None:
+        _, count = order
+        send, receive = end.send, end.receive
+        for _ in repeat(None, count):
+            receive()
+            send(message)
+
+    return Job(step, end.close)
+
+
+def clock_cost_ns() -> float:
+    """What the clock and the loop add to each round trip; reported, never subtracted."""
+    clock, count = time.perf_counter_ns, 20_000
+    stamps = array("q", bytes(8 * (count + 1)))
+    for turn in range(count + 1):
+        stamps[turn] = clock()
+    return percentile(sorted(differences(stamps)), 0.5)
+
+
+class _PingPongTrial(CountedTrial):
+    def measure(self, count: int) -> tuple[float, dict[str, float]]:
+        ascending, _ = self.order(count)
+        figures = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
+        return sum(ascending) / 1e9, {
+            name: percentile(ascending, part) / 1e3 for name, part in figures.items()
+        }
+
+
+class PingPong(Scenario):
+    limits = ("spin", "futex", "pipe", "socket")
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"ping-pong/{size}",
+            f"Ping-pong of {size} B",
+            Metric("p50", "us"),
+            Metric("p99", "us"),
+            Metric("p99.9", "us"),
+        )
+        self.size = size
+
+    def prepare(self, peer: Peer, options: Options) -> Trial:
+        link = peer.two_way(self.size)
+        bodies = [(_ping, (link, self.size)), (_pong, (link, self.size))]
+        return _PingPongTrial(link, bodies, options, at_first=100, most=300_000)
