@@ -1,0 +1,127 @@
+"""What becomes of errors: exit codes and what is written."""
+
+import json
+
+import pytest
+
+import liaison
+from liaison import errors
+from liaison.cli.failure import Failure
+
+CODES = {
+    "InvalidAddress": 2,
+    **dict.fromkeys(["Empty", "Full", "NoReceiver", "Busy", "CallTimeout"], 3),
+    "NotFound": 4,
+    **dict.fromkeys(["AccessDenied", "NotOwner"], 5),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in errors.__all__ if name != "LiaisonError"])
+def test_every_error_has_an_exit_code(name):
+    """3 is for what may work later, 4 and 5 for what is missing or not allowed, 1 for the rest."""
+    failure = Failure.of(getattr(errors, name)("something happened"))
+    assert failure.code == CODES.get(name, 1)
+    assert "something happened" in failure.message
+    assert failure.kind == name
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (FileNotFoundError(2, "No such file or directory", "x.svg"), 4),
+        (PermissionError(13, "Permission denied", "x.svg"), 5),
+        (OSError(28, "No space left on device"), 1),
+    ],
+)
+def test_errors_of_files_are_told_without_their_number(error, code):
+    """They read as other Unix commands write them."""
+    failure = Failure.of(error)
+    assert failure.code == code
+    assert "Errno" not in failure.message
+    assert error.strerror in failure.message
+
+
+def test_advice_for_python_programs_is_replaced(cli):
+    """Nobody at a command line is told of arguments and classes."""
+    told = cli("show", "nowhere", code=4).err
+    assert "Mailbox(" not in told
+    assert "liaison ls" in told
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("show", "nowhere"), ("send", "a/b", "x"), ("show",), ("receive", "--count", "x", "box")],
+)
+def test_an_error_is_one_or_two_lines(cli, arguments):
+    """No usage text, no traceback; the first line begins with `error:`."""
+    result = cli(*arguments, code=4 if arguments[-1] == "nowhere" else 2)
+    assert result.out == ""
+    assert result.err.startswith("error: ")
+    assert len(result.err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "kind"),
+    [
+        (("show", "nowhere"), 4, "NotFound"),
+        (("send", "a/b", "x"), 2, "InvalidAddress"),
+        (("show",), 2, "Usage"),
+        (("ls", "--nonsense"), 2, "Usage"),
+        (("nonsense",), 2, "Usage"),
+    ],
+)
+def test_with_json_errors_are_json(cli, arguments, code, kind):
+    """Also errors about the arguments, wherever --json stands among them."""
+    for given in (("--json", *arguments), (*arguments, "--json")):
+        result = cli(*given, code=code)
+        told = json.loads(result.err)
+        assert (told["type"], told["exit_code"]) == (kind, code)
+        assert told["error"]
+
+
+def test_json_as_a_message_is_a_message(cli):
+    """After -- nothing is an option."""
+    cli("send", "box", "--", "--json", "--traceback")
+    assert cli("peek", "box").lines == ["--json", "--traceback"]
+    assert cli("show", "nowhere", "--", "--json", code=2).err.startswith("error: ")
+
+
+@pytest.mark.parametrize("how", ["option", "variable"])
+def test_developers_get_tracebacks(cli, monkeypatch, how):
+    """--traceback and LIAISON_DEBUG show where an error arose, before it is told as ever."""
+    if how == "variable":
+        monkeypatch.setenv("LIAISON_DEBUG", "1")
+    told = cli("show", "nowhere", *(["--traceback"] if how == "option" else []), code=4).err
+    assert "Traceback (most recent call last)" in told
+    assert "NotFound" in told
+    assert "error: there is no" in told
+
+
+def test_a_mistake_of_our_own_is_told_as_such(cli, monkeypatch):
+    """An exception that nobody foresaw is one line too, and fails."""
+
+    def observe(*_):
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr("liaison.cli.sight.look_at", observe)
+    monkeypatch.setattr("liaison.cli.show.look_at", observe)
+    told = cli("show", "box", code=1).err
+    assert "RuntimeError: unforeseen" in told
+    assert "--traceback" in told
+
+
+def test_a_destroyed_link_is_not_taken_for_a_closed_output(cli, monkeypatch):
+    """Destroyed is a BrokenPipeError, but nothing is wrong with the output."""
+
+    def observe(*_):
+        raise liaison.Destroyed("shm://default/box was destroyed")
+
+    monkeypatch.setattr("liaison.cli.peek.Mailbox.observe", observe)
+    assert "was destroyed" in cli("peek", "box", code=1).err
+
+
+def test_an_output_that_cannot_be_written_is_an_error(program):
+    """A full disk is told in one line, with code 1, also when little was written."""
+    with open("/dev/full", "wb") as full:
+        result = program("ls", stdout=full).end(1)
+    assert result.err == "error: No space left on device\n"

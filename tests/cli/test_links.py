@@ -1,0 +1,258 @@
+"""ls, show, create, rm, clean."""
+
+import os
+
+import pytest
+
+import liaison
+from liaison.testing import Process, point
+
+
+def holds(name):
+    """Create a mailbox, and keep it."""
+    with liaison.Mailbox(name) as box:
+        box.send("x")
+        box.receive()
+        point("there", wait=True)
+
+
+# ---- create
+
+
+def test_create_tells_the_address(cli):
+    """What is printed is what send and receive take."""
+    address = cli("create", "jobs").lines[0]
+    assert address == "shm://default/jobs"
+    cli("send", address, "x")
+
+
+def test_create_takes_the_policy_of_the_mailbox(cli):
+    """Every option is one of Mailbox.create's, and sizes have units."""
+    cli("create", "a", "--capacity", 8, "--max-message", "4K", "--access", "exclusive")
+    cli("create", "b", "--memory", "1M", "--max-deliveries", 3, "--dead-letters", "grave")
+    with liaison.Mailbox.observe("a") as box:
+        assert (box.link.capacity, box.link.max_message) == (8, 4096)
+        assert box.link.access == "exclusive"
+    with liaison.Mailbox.observe("b") as box:
+        assert box.link.memory == 1 << 20
+        assert (box.link.max_deliveries, box.link.dead_letters) == (3, "shm://default/grave")
+
+
+def test_create_gives_json(cli):
+    """The same facts as `show --json`."""
+    made = cli("create", "jobs", "--capacity", 3, "--json").json
+    assert made["address"] == "shm://default/jobs"
+    assert made["capacity"] == 3
+    assert made["statistics"]["free"] == 3
+
+
+def test_what_exists_is_not_created(cli):
+    """Code 1; the mailbox stays as it is."""
+    cli("create", "jobs", "--capacity", 3)
+    assert "exists" in cli("create", "jobs", code=1).err
+    assert cli("show", "jobs", "--json").json["capacity"] == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--capacity", "-1"),
+        ("--capacity", "999999999"),
+        ("--max-message", "1X"),
+        ("--max-message", "1K", "--memory", "1M"),
+        ("--access", "all"),
+        ("--max-deliveries", "0"),
+        ("--dead-letters", "jobs", "--max-deliveries", "1"),
+    ],
+)
+def test_what_cannot_be_created_is_a_usage_error(cli, options):
+    """Code 2, in the words of the options, and nothing is created."""
+    told = cli("create", "jobs", *options, code=2).err
+    assert "=" not in told.splitlines()[0]
+    assert "None" not in told
+    assert cli("ls", "--json").json == []
+
+
+# ---- ls
+
+
+def test_an_empty_space_says_what_to_do(cli):
+    """Not an empty table; and it is not an error."""
+    shown = cli("ls").out
+    assert "no links in shm://default" in shown
+    assert "liaison send" in shown
+    assert "no links in any space" in cli("ls", "--all-spaces").out
+
+
+def test_links_are_listed_with_what_goes_on(cli, mailbox):
+    """A line a link, and columns that scripts can cut: nothing is shortened in a pipe."""
+    long = "n" * 100
+    box, other = mailbox("jobs", capacity=5), mailbox(long, capacity=0, access="exclusive")
+    with box, other:
+        for text in "abc":
+            box.send(text)
+        with box.lease():
+            lines = cli("ls").lines
+    assert lines[0].startswith("space default  2 links, 1 process")
+    table = {line.split()[0]: line.split() for line in lines[2:]}
+    assert table["jobs"][1:7] == ["mailbox", "5", "2", "1", "1", "1"]
+    assert table[long][1:4] == ["mailbox,", "exclusive", "rendezvous"]
+
+
+def test_the_list_is_one_json_document(cli):
+    """A list of objects, each with its space, its facts and its counts."""
+    cli("send", "jobs", "a", "b")
+    (link,) = cli("ls", "--json").json
+    assert (link["space"], link["name"], link["kind"]) == ("default", "jobs", "mailbox")
+    assert link["statistics"]["waiting"] == 2
+    assert link["senders"] == []
+
+
+def test_all_spaces_can_be_listed(cli):
+    """Each with its name."""
+    cli("send", "-s", "red", "one", "x")
+    cli("send", "-s", "blue", "two", "x")
+    shown = cli("ls", "--all-spaces").out
+    assert "space red" in shown
+    assert "space blue" in shown
+    assert {link["space"] for link in cli("ls", "-a", "--json").json} == {"red", "blue"}
+
+
+def damage(lab, name):
+    path = lab.path / "names" / name
+    with open(path, "r+b") as segment:
+        segment.write(os.urandom(256))
+
+
+def test_a_damaged_link_is_listed_as_such(cli, program, lab):
+    """One bad link hides neither itself nor the others."""
+    program("send", "bad", "x").end(0)
+    cli("send", "good", "x")
+    damage(lab, "bad")
+    listed = {link["name"]: link for link in cli("ls", "--json").json}
+    assert listed["bad"]["type"] in ("Corrupt", "VersionMismatch")
+    assert listed["good"]["statistics"]["waiting"] == 1
+    assert "good" in cli("ls").out
+    assert "bad" in cli("ls").out
+    cli("rm", "--force", "bad")
+
+
+# ---- show
+
+
+def test_a_link_is_shown_with_its_processes(cli, mailbox):
+    """Its policy, its counts, and who is on it."""
+    with mailbox("jobs", capacity=7, max_deliveries=2) as box:
+        box.send("x")
+        shown = cli("show", "jobs").out
+    for fact in ("shm://default/jobs", "7 messages", "2, then to", "any process", "sends"):
+        assert fact in shown
+    assert f"pid {os.getpid()}" in shown
+
+
+def test_a_link_is_shown_as_json(cli, mailbox):
+    """Everything of Link and Statistics."""
+    with mailbox("jobs") as box:
+        box.send("x")
+        shown = cli("show", "jobs", "--json").json
+    assert shown["senders"][0]["pid"] == os.getpid()
+    assert shown["creator"]["pid"] == os.getpid()
+    assert shown["statistics"]["accepted"] == 1
+
+
+def test_a_dead_creator_is_told(cli):
+    """So that nobody looks for it."""
+    with Process(holds, "jobs") as process:
+        process.reach("there")
+        assert "ended" not in cli("show", "jobs").out
+        process.kill()
+    assert "ended" in cli("show", "jobs").out
+
+
+def test_what_is_not_there_is_not_shown(cli):
+    """Code 4, by name and by address."""
+    cli("show", "nowhere", code=4)
+    cli("show", "shm://nowhere/jobs", code=4)
+
+
+def test_seeing_takes_no_place(cli, mailbox):
+    """Neither ls nor show nor peek nor top is on the link, even one for two processes."""
+    with mailbox("pair", access="pair") as box:
+        with Process(holds, "pair") as process:
+            process.reach("there")
+            for command in (["ls"], ["show", "pair"], ["peek", "pair"], ["top", "--once", "-i.05"]):
+                cli(*command)
+            process.go_on()
+            process.result()
+        assert len(box.link.senders) <= 1
+
+
+# ---- rm
+
+
+def test_links_are_destroyed(cli):
+    """Several at once; their users and creators being dead, nobody is asked."""
+    for name in ("a", "b", "c"):
+        cli("send", name, "x")
+    assert cli("rm", "a", "b").out == ""
+    assert [link["name"] for link in cli("ls", "--json").json] == ["c"]
+
+
+def test_what_was_destroyed_is_told_as_json(cli):
+    """By address."""
+    cli("send", "a", "x")
+    assert cli("rm", "a", "--json").json == {"removed": ["shm://default/a"]}
+
+
+def test_one_that_cannot_be_destroyed_keeps_none_of_the_others(cli):
+    """All are tried; the code is that of the first failure."""
+    cli("send", "a", "x")
+    result = cli("rm", "nowhere", "a", "elsewhere", code=4)
+    assert "nowhere" in result.err
+    assert "elsewhere" in result.err
+    assert cli("ls", "--json").json == []
+
+
+def test_a_living_creators_link_needs_force(cli):
+    """Code 5 without; the creator is told by Destroyed."""
+    with Process(holds, "jobs") as process:
+        process.reach("there")
+        assert "--force" in cli("rm", "jobs", code=5).err
+        cli("rm", "--force", "jobs")
+        cli("show", "jobs", code=4)
+
+
+def test_a_damaged_link_needs_force(cli, program, lab):
+    """What cannot be opened is removed as a file, with its memory."""
+    program("send", "jobs", "x").end(0)
+    damage(lab, "jobs")
+    cli("rm", "jobs", code=1)
+    cli("rm", "--force", "jobs")
+    assert lab.files("names") == lab.files("links") == []
+
+
+# ---- clean
+
+
+def test_cleaning_spares_messages(cli):
+    """Without --links nothing that has a name goes away."""
+    cli("send", "jobs", "x")
+    assert cli("clean").out == "nothing to remove\n"
+    assert cli("peek", "jobs").lines == ["x"]
+
+
+@pytest.mark.parametrize("option", ["--links", "--all"])
+def test_cleaning_links_removes_those_of_the_dead(cli, program, mailbox, option):
+    """Those that a living process has open stay."""
+    program("send", "jobs", "x").end(0)
+    with mailbox("mine"):
+        assert cli("clean", option).out.startswith("removed 1 link;")
+        assert [link["name"] for link in cli("ls", "--json").json] == ["mine"]
+
+
+def test_cleaning_tells_json(cli, program):
+    """Counts and bytes."""
+    program("send", "jobs", "x").end(0)
+    told = cli("clean", "--links", "--json").json
+    assert told["links"] == 1
+    assert told["bytes"] > 0

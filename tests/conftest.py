@@ -1,0 +1,109 @@
+"""What all tests share: a space of their own, and the proof that they left nothing in it."""
+
+import gc
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+import liaison
+from liaison.carriers import shm
+from liaison.errors import Destroyed, LiaisonError
+
+PARTS = ("links", "names", "bells")
+_report = pytest.StashKey[dict]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    item.stash.setdefault(_report, {})[report.when] = report
+    return report
+
+
+def _directory():
+    return tempfile.mkdtemp(prefix="liaison-test-", dir="/dev/shm")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _away_from_the_users_spaces():
+    """Even a test that asks for no space must not touch those of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        root = _directory()
+        patch.setenv("LIAISON_ROOT", root)
+        patch.delenv("LIAISON_SPACE", raising=False)
+        yield
+        shutil.rmtree(root)
+
+
+class Ground:
+    """The directory under which one test's spaces lie."""
+
+    def __init__(self, root):
+        self.root = Path(root)
+        self.path = self.root / str(os.geteuid()) / "default"  # the current space
+        self._left = dict.fromkeys(PARTS, 0)
+
+    def files(self, part):
+        """Names of the files in a part of any of the spaces."""
+        return sorted(file.name for file in self.root.glob(f"*/*/{part}/*"))
+
+    def leaves(self, **counts):
+        """Say how many files the test means to leave in a part."""
+        self._left.update(counts)
+
+    def check(self):
+        left = {part: self.files(part) for part in PARTS}
+        assert {part: len(files) for part, files in left.items()} == self._left, left
+
+    def held(self):
+        """Descriptors and mappings of this process that lead here."""
+        found = []
+        for number in os.listdir("/proc/self/fd"):
+            try:
+                found.append(os.readlink(f"/proc/self/fd/{number}"))
+            except FileNotFoundError:
+                continue
+        with open("/proc/self/maps") as maps:
+            found += [line.rstrip() for line in maps]
+        return [one for one in found if str(self.root) in one]
+
+
+@pytest.fixture
+def space(request, monkeypatch):
+    """A ground for one test alone, and the check that it leaves nothing behind on it."""
+    ground = Ground(_directory())
+    monkeypatch.setenv("LIAISON_ROOT", str(ground.root))
+    monkeypatch.delenv("LIAISON_SPACE", raising=False)
+    try:
+        yield ground
+        # A failed test's traceback keeps what it used: what it left says nothing.
+        if all(report.passed for report in request.node.stash[_report].values()):
+            shm._spaces.clear()
+            if ground.held():
+                gc.collect()
+            ground.check()
+            assert ground.held() == []
+    finally:
+        shm._spaces.clear()
+        shutil.rmtree(ground.root, ignore_errors=True)
+
+
+@pytest.fixture
+def mailbox(space):
+    """Make mailboxes that are destroyed after the test."""
+    names = []
+
+    def make(name="box", **options):
+        names.append(name)
+        return liaison.Mailbox(name, **options)
+
+    yield make
+    for name in names:
+        try:
+            with liaison.Mailbox.observe(name) as box:
+                box.destroy(force=True)
+        except (Destroyed, LiaisonError):
+            continue

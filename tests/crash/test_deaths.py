@@ -1,0 +1,216 @@
+"""One process dies at one moment: what the others find."""
+
+import threading
+import time
+
+import pytest
+
+from liaison import Busy, Empty, Mailbox
+from liaison.testing import Process, ProcessDied, Watchdog, point, until
+from tests.links.actor import Actor
+
+BOX = "box = Mailbox('box')"
+
+
+@pytest.mark.parametrize("who", ["waits in receive", "comes later"])
+def test_a_dead_receivers_messages_are_first_in_a_full_mailbox(mailbox, who):
+    """What it had leased comes first, oldest first, attempt raised; nothing else changes."""
+    box = mailbox(capacity=4)
+    box.send_many(range(4))
+    with Actor(BOX, "held = [box.lease() for _ in range(4)]") as victim, Actor(BOX) as sender:
+        sender.start("box.send('blocked')")
+        until(lambda: box.statistics().senders_waiting, "the sender sleeps")
+        if who == "comes later":
+            victim.kill()
+            found = [box.lease(timeout=60) for _ in range(4)]
+        else:
+            found = []
+            thread = threading.Thread(
+                target=lambda: found.extend(box.lease(timeout=60) for _ in range(4))
+            )
+            thread.start()
+            until(lambda: box.statistics().receivers_waiting, "a receiver sleeps")
+            victim.kill()
+            thread.join(60)
+        assert [(one.message, one.attempt) for one in found] == [(n, 2) for n in range(4)]
+        assert box.statistics().senders_waiting == 1  # unaffected: there is no room yet
+        found[0].acknowledge()
+        sender.answer()
+    for one in found[1:]:
+        one.acknowledge()
+    assert box.receive(timeout=0) == "blocked"
+
+
+def test_a_message_that_was_queued_is_behind_those_of_the_dead(mailbox):
+    """Messages sent meanwhile wait until those that came back were received."""
+    box = mailbox(capacity=4)
+    box.send_many(["a", "b"])
+    with Actor(BOX, "held = [box.lease() for _ in range(2)]") as victim:
+        box.send_many(["c", "d"])
+        victim.kill()
+        until(lambda: box.try_send("no room") or box.statistics().returned == 2, "they come back")
+    assert box.receive_many(4) == ["a", "b", "c", "d"]
+
+
+def test_a_sender_killed_while_it_waits_sends_nothing(mailbox):
+    """A process that dies waiting for room leaves no message, and no waiter."""
+    box = mailbox(capacity=1)
+    box.send("in the way")
+    with Actor(BOX) as victim, Actor(BOX) as other:
+        victim.start("box.send('never')")
+        until(lambda: box.statistics().senders_waiting == 1, "the victim sleeps")
+        other.start("box.send('after')")
+        until(lambda: box.statistics().senders_waiting == 2, "another one sleeps")
+        victim.kill()
+        assert box.receive() == "in the way"
+        other.answer()
+    assert box.receive_many(5) == ["after"]
+    until(lambda: box.statistics().senders_waiting == 0, "no waiter is left")
+
+
+def test_a_receiver_killed_while_it_waits_takes_nothing(mailbox):
+    """A message does not go to a receiver that is dead; the next one gets it."""
+    box = mailbox()
+    with Actor(BOX) as victim, Actor(BOX) as other:
+        victim.start("box.receive()")
+        until(lambda: box.statistics().receivers_waiting == 1, "the victim sleeps")
+        other.start("box.receive()")
+        until(lambda: box.statistics().receivers_waiting == 2, "another one sleeps")
+        victim.kill()
+        box.send("for the living")
+        assert other.answer() == "for the living"
+        assert len(box) == 0
+
+
+def test_a_sender_killed_in_a_rendezvous_leaves_at_most_its_message(mailbox):
+    """The offer of a dead sender is delivered or not; the next meeting is as any other."""
+    box = mailbox(capacity=0)
+    with Actor(BOX) as victim, Actor(BOX) as other:
+        victim.start("box.send('perhaps')")
+        until(lambda: len(box), "it offers")
+        victim.kill()
+        other.start("box.send('surely')")
+        until(lambda: len(box), "the other one offers")
+        received = [box.receive(timeout=60)]
+        if received == ["perhaps"]:
+            received.append(box.receive(timeout=60))
+        assert received[-1] == "surely"
+        other.answer()
+
+
+@pytest.mark.parametrize("held", [1, 3])
+def test_the_holder_of_the_exclusive_turn_dies(mailbox, held):
+    """The next in turn receives what the dead holder had, first; others are Busy meanwhile."""
+    box = mailbox(access="exclusive")
+    box.send_many(range(4))
+    with Actor(BOX, f"held = [box.lease() for _ in range({held})]") as victim, Actor(BOX) as other:
+        with pytest.raises(Busy):
+            box.receive(timeout=0)
+        other.start("box.receive_many(10)")
+        until(lambda: box.statistics().receivers_waiting, "the other one waits for its turn")
+        victim.kill()
+        assert other.answer() == list(range(4))
+    with pytest.raises(Empty):
+        box.receive(timeout=0)
+
+
+def test_the_creator_dies_and_the_mailbox_lives(space):
+    """A mailbox outlives its creator: others go on, open it, and may destroy it."""
+    with Actor(BOX, "box.send('kept')") as creator, Mailbox.open("box") as box:
+        creator.kill()
+        box.send("more")
+        with Mailbox("box") as another:
+            assert another.receive_many(5) == ["kept", "more"]
+        box.destroy()
+
+
+@pytest.mark.parametrize("attempt", range(20))
+def test_a_receiver_killed_between_lease_and_acknowledgement(mailbox, attempt):
+    """Killed at a moment of its own choosing, a receiver leaves the message to the next."""
+    box = mailbox(capacity=2)
+    box.send_many([attempt, "next"])
+    with Process(_leases_and_kills_itself, fork=attempt % 2 == 0) as victim:
+        assert victim.reach("leased") == attempt
+        assert victim.wait() == -9
+    found = []
+    for _ in range(2):  # in either order: the death may be noticed a moment later
+        with box.lease(timeout=60) as delivery:
+            found.append((delivery.message, delivery.attempt))
+    assert sorted(found, key=str) == sorted([(attempt, 2), ("next", 1)], key=str)
+
+
+def _leases_and_kills_itself():
+    import os
+    import signal
+
+    delivery = Mailbox("box").lease()
+    point("leased", delivery.message)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+# ---- the helpers themselves
+
+
+def test_a_process_that_ends_early_is_told(space):
+    """reach() of a process that ends without coming there raises ProcessDied, with the cause."""
+    with Process(_raises) as process, pytest.raises(ProcessDied) as raised:
+        process.reach("nowhere")
+    assert isinstance(raised.value.__cause__, LookupError)
+    with Process(_raises) as process, pytest.raises(LookupError, match="early") as raised:
+        process.result()
+    assert "_raises" in raised.value.__notes__[0]
+
+
+def _raises():
+    point("begun")
+    raise LookupError("early")
+
+
+def test_a_process_that_stays_away_is_told():
+    """reach() and until() give up after `patience` seconds."""
+    with Process(time.sleep, 1000) as process:
+        with pytest.raises(Watchdog):
+            process.reach("nowhere", patience=0.01)
+        with pytest.raises(Watchdog):
+            process.wait(patience=0.01)
+        with pytest.raises(Watchdog, match="a miracle"):
+            until(lambda: False, "a miracle", patience=0.01)
+        assert process.alive
+    assert process.exit_code == -9
+
+
+def test_a_killed_process_gives_no_result():
+    """result() of a process that was killed raises ProcessDied."""
+    with Process(time.sleep, 1000) as process:
+        process.kill()
+        with pytest.raises(ProcessDied):
+            process.result()
+
+
+def test_a_stopped_process_goes_on_when_it_is_resumed():
+    """stop() returns once the process has stopped; resume() lets it run."""
+    with Process(_echoes) as process:
+        for number in range(5):
+            process.stop()
+            process.go_on(number)
+            with pytest.raises(Watchdog):
+                process.reach("echo", patience=0.01)
+            process.resume()
+            assert process.reach("echo") == number
+
+
+def _echoes():
+    while True:
+        point("echo", point("ready", wait=True))
+
+
+def test_a_function_that_cannot_be_imported_is_refused():
+    """A lambda or a function within another has no name by which a process could find it."""
+    with pytest.raises(ValueError, match="cannot be imported"):
+        Process(lambda: None)
+
+
+def test_a_point_is_for_processes():
+    """point() outside of a Process raises RuntimeError."""
+    with pytest.raises(RuntimeError):
+        point("here")

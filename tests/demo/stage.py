@@ -1,0 +1,72 @@
+"""The real command in a process of its own, and what can be seen of it from outside."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from liaison.testing import until
+
+COMMAND = [sys.executable, "-m", "liaison", "demo"]
+PATIENCE = 100  # seconds; a watchdog
+
+
+def run(*arguments):
+    """The command's completed process; its output is text."""
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+def report_of(*arguments):
+    """What the command says with --json."""
+    done = run(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@contextmanager
+def running(*arguments):
+    """The command while it runs, in a session of its own."""
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        for pid in crew_of(process):
+            os.kill(pid, signal.SIGKILL)
+        process.kill()
+        process.communicate()
+
+
+def crew_of(process, role=""):
+    """Living processes of the command's session, itself apart, that play a role."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            command = (entry / "cmdline").read_bytes().decode(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        state, session, pid = fields[0], int(fields[3]), int(entry.name)
+        if session == process.pid != pid and state not in "ZX" and role in command:
+            found.append(pid)
+    return found
+
+
+def at_work(process, role, count=1):
+    """Wait until so many processes of a role live; return their ids."""
+
+    def enough():
+        assert process.poll() is None, process.communicate()
+        found = crew_of(process, role)
+        return found if len(found) >= count else None
+
+    return until(enough, f"{count} processes with {role!r}")

@@ -1,0 +1,75 @@
+"""However a demonstration ends, nothing is left of it."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from liaison.testing import until
+from tests.demo.stage import PATIENCE, at_work, crew_of, run, running
+
+ROLES = {"mailboxes": "liaison.demo.worker", "queues": "multiprocessing.spawn"}
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
+@pytest.mark.parametrize("role", ROLES.values(), ids=ROLES)
+def test_stopping_it_ends_all_processes_and_removes_all_links(space, role, number, code):
+    """Ctrl-C and its like leave neither a process nor a link, and no traceback."""
+    with running() as process:
+        at_work(process, role, 2)
+        os.killpg(process.pid, number)  # the whole group, as a terminal does
+        _, complaints = process.communicate(timeout=PATIENCE)
+        assert process.returncode == code
+        assert complaints == ""
+        until(lambda: not crew_of(process), "the end of its processes")
+
+
+@pytest.mark.parametrize("role", ROLES.values(), ids=ROLES)
+def test_its_processes_end_when_it_is_killed(space, role):
+    """Killing the demonstration with SIGKILL ends the processes that it started."""
+    with running() as process:
+        at_work(process, role, 2)
+        process.kill()
+        process.wait(PATIENCE)
+        until(lambda: not crew_of(process), "the end of its processes")
+    clean()
+
+
+def clean():
+    command = [sys.executable, "-m", "liaison", "clean", "--links"]
+    subprocess.run(command, timeout=PATIENCE, check=True)
+
+
+def test_the_remains_of_a_killed_one_are_removed_by_the_next(space, tree):
+    """A demonstration removes what one that was killed left behind."""
+    with running() as process:
+        at_work(process, ROLES["mailboxes"], 2)
+        process.kill()
+        process.wait(PATIENCE)
+        until(lambda: not crew_of(process), "the end of its processes")
+    assert space.files("names")
+    assert run(tree).returncode == 0
+    assert space.files("names") == []
+
+
+def test_a_worker_that_somebody_else_kills_is_replaced(space):
+    """A worker killed at any moment, by anyone, costs nothing but time."""
+    with running() as process:
+        os.kill(at_work(process, ROLES["mailboxes"], 2)[0], signal.SIGKILL)
+        said, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+        assert "the same as one process found alone" in said
+
+
+def test_the_death_of_the_reader_is_told(space):
+    """Without its reader the demonstration ends, and says why."""
+    with running() as process:
+        os.kill(at_work(process, "liaison.demo.reader")[0], signal.SIGKILL)
+        _, complaints = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 1
+        assert "the reader" in complaints
+        assert "signal 9" in complaints

@@ -1,0 +1,155 @@
+"""Closing an end while something is going on in it, and what a rendezvous leaves behind."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from liaison import Closed, Full, LeaseLost, Mailbox, NoReceiver
+from liaison.testing import until
+
+
+def test_an_iterable_may_close_the_end_that_sends_it(mailbox):
+    """send_many whose iterable closes the end raises Closed for the next message."""
+    box = mailbox()
+
+    def messages():
+        yield b"first"
+        box.close()
+        yield b"second"
+
+    with Mailbox("box") as other:
+        with pytest.raises(Closed):
+            box.send_many(messages())
+        assert other.receive(timeout=0) == b"first"
+
+
+def test_a_codec_may_close_the_end_that_uses_it(mailbox):
+    """Closing an end while it encodes raises Closed, and sends nothing."""
+
+    class Closing:
+        def encode(self, message):
+            box.close()
+            return b"encoded"
+
+        def decode(self, payload):
+            return payload
+
+    other = mailbox()
+    box = Mailbox("box", codec=Closing())
+    with pytest.raises(Closed):
+        box.send(1)
+    assert len(other) == 0
+
+
+def test_closing_while_a_loan_waits_for_its_receiver(mailbox):
+    """A loan that is being sent when its end is closed is settled once, and views stay valid."""
+    box = mailbox(capacity=0)
+    with Mailbox("box") as other:
+        feeding = threading.Thread(target=other.send, args=(b"z" * 20_000,))
+        feeding.start()
+        delivery = box.lease()
+        feeding.join(60)
+        view = memoryview(delivery)
+        loan = box.loan(10)
+        raised = []
+
+        def send():
+            try:
+                loan.send(timeout=60)
+            except Closed as error:
+                raised.append(error)
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        until(lambda: len(other) == 1, "the loan is offered")
+        box.close()
+        sending.join(60)
+        assert raised
+        assert bytes(view[:4]) == b"zzzz"
+        view.release()
+        del delivery
+
+
+def test_a_receipt_outlives_the_end_that_was_closed_as_it_came(mailbox):
+    """Closing at the moment when a rendezvous is met leaves a receipt that can be asked."""
+    box = mailbox(capacity=0)
+    receipts = []
+    with Mailbox("box") as other:
+        sending = threading.Thread(
+            target=lambda: receipts.append(box.send(b"x", timeout=60, receipt=True))
+        )
+        sending.start()
+        other.receive(timeout=60)
+        until(lambda: other.statistics().leased == 0, "it is acknowledged")
+        sending.join(60)
+        box.close()
+        assert receipts[0].state == "acknowledged"
+        receipts.clear()
+
+
+def test_a_delivery_whose_release_failed_shows_nothing_more(mailbox):
+    """When the dead letters are full the message goes back, and its delivery is settled."""
+    box = mailbox(capacity=2, max_deliveries=1)
+    with Mailbox("box.dead", capacity=1) as dead:
+        dead.send(b"in the way")
+        box.send(b"message")
+        delivery = box.lease()
+        with pytest.raises(Full):
+            delivery.release()
+        with pytest.raises(LeaseLost):
+            _ = delivery.view
+        dead.destroy()
+    box.try_receive()  # there is room now: it is buried
+    with Mailbox.open("box.dead") as dead:
+        assert dead.receive(timeout=0) == b"message"
+        dead.destroy()
+
+
+@pytest.mark.parametrize("operation", ["send", "receive"])
+def test_a_signal_handler_that_closes_is_heard(mailbox, operation):
+    """An exception of a signal's handler ends a wait as itself, also if the handler closed."""
+    box = mailbox(capacity=1)
+
+    class Stop(Exception):
+        pass
+
+    def handler(*_):
+        box.close()
+        raise Stop
+
+    if operation == "send":
+        box.send(b"in the way")
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with Mailbox.observe("box") as observer:
+            asleep = "senders_waiting" if operation == "send" else "receivers_waiting"
+
+            def wake():
+                until(lambda: getattr(observer.statistics(), asleep) == 1, "it sleeps")
+                os.kill(os.getpid(), signal.SIGUSR1)
+
+            waking = threading.Thread(target=wake)
+            waking.start()
+            with pytest.raises(Stop):
+                box.send(b"") if operation == "send" else box.receive()
+            waking.join(60)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_offers_that_were_taken_back_do_not_wear_a_rendezvous_out(mailbox):
+    """However many senders gave up while another waits, the next is told just that."""
+    box = mailbox(capacity=0)
+    waiting = threading.Thread(target=box.send, args=(b"patient",))
+    waiting.start()
+    until(lambda: len(box) == 1, "one waits")
+    with Mailbox("box") as other:
+        for _ in range(150):
+            with pytest.raises(NoReceiver):
+                other.send(b"impatient", timeout=0.0005)
+        assert len(box) == 1
+        assert other.receive(timeout=60) == b"patient"
+    waiting.join(60)
+    assert box.statistics().free == 64

@@ -1,0 +1,159 @@
+"""Messages that nobody can handle: max_deliveries and dead letters."""
+
+import pytest
+
+from liaison import DecodeError, Empty, Full, Mailbox
+from tests.links.actor import Actor
+
+
+def test_a_message_is_delivered_max_deliveries_times(mailbox):
+    """After that many attempts without an acknowledgement it is in NAME.dead, and not here."""
+    box = mailbox(max_deliveries=3)
+    dead = mailbox("box.dead")
+    box.send({"job": 1})
+    for attempt in (1, 2, 3):
+        delivery = box.lease(timeout=0)
+        assert delivery.attempt == attempt
+        delivery.release()
+    assert box.try_receive() is None
+    assert box.statistics().free == 1024
+    assert dead.receive(timeout=0) == {"job": 1}
+
+
+def test_dying_counts_as_a_delivery(mailbox):
+    """A message that kills its receivers goes to the dead letters after max_deliveries of them."""
+    box = mailbox(max_deliveries=2)
+    dead = mailbox("box.dead")
+    box.send("poison")
+    for attempt in (1, 2):
+        with Actor("box = Mailbox('box')", "delivery = box.lease(timeout=60)") as other:
+            assert other.do("delivery.attempt") == attempt
+            other.kill()
+    with pytest.raises(Empty):
+        box.receive(timeout=1)
+    assert dead.receive(timeout=0) == "poison"
+
+
+def test_dead_letters_go_where_they_were_told(mailbox):
+    """dead_letters= names another mailbox, in the same space or any other."""
+    for place in ("graves", "shm://default/graves2", "shm://elsewhere/graves"):
+        box = mailbox(max_deliveries=1, dead_letters=place)
+        box.send("job")
+        box.lease().release()
+        with Mailbox.open(place) as graves:
+            assert graves.receive(timeout=0) == "job"
+            graves.destroy()
+        box.destroy()
+
+
+def test_dead_letters_need_not_exist(mailbox):
+    """The mailbox for dead letters is made when it is first needed, not before."""
+    box = mailbox(max_deliveries=1)
+    with pytest.raises(FileNotFoundError):
+        Mailbox.open("box.dead")
+    box.send("job")
+    box.lease().release()
+    assert mailbox("box.dead").receive(timeout=0) == "job"
+
+
+def test_the_others_go_on(mailbox):
+    """What is behind a message that goes to the dead letters is received as if it was not there."""
+    box = mailbox(max_deliveries=1)
+    dead = mailbox("box.dead")
+    box.send_many(["poison", "good"])
+    box.lease().release()
+    with box.lease(timeout=0) as delivery:
+        assert (delivery.message, delivery.attempt) == ("good", 1)
+    assert dead.receive_many(5) == ["poison"]
+
+
+def test_an_undecodable_message_goes_to_the_dead_letters(mailbox):
+    """With dead letters an undecodable message raises DecodeError, and is kept there as it was."""
+    box = mailbox(type=int, dead_letters="graves")
+    graves = mailbox("graves")
+    with Mailbox("box") as sender:
+        sender.send_many(["text", 7])
+    with pytest.raises(DecodeError) as raised:
+        box.receive()
+    assert raised.value.payload == b"\xa4text"
+    assert box.receive() == 7
+    assert graves.receive(timeout=0) == "text"
+
+
+def test_an_undecodable_message_among_many_goes_to_the_dead_letters(mailbox):
+    """receive_many treats it as receive does, once it is the first."""
+    box = mailbox(type=int, dead_letters="graves")
+    graves = mailbox("graves")
+    with Mailbox("box") as sender:
+        sender.send_many([1, "text", 7])
+    assert box.receive_many(5) == [1]
+    with pytest.raises(DecodeError):
+        box.receive_many(5)
+    assert box.receive_many(5) == [7]
+    assert graves.receive_many(5) == ["text"]
+
+
+def test_full_dead_letters_keep_the_message_where_it_is(mailbox):
+    """When the dead letters have no room nothing is lost: Full says what to do."""
+    box = mailbox(max_deliveries=1)
+    dead = mailbox("box.dead", capacity=1)
+    dead.send("in the way")
+    box.send("poison")
+    with pytest.raises(Full, match=r"box\.dead"):
+        box.lease().release()
+    with pytest.raises(Full, match=r"box\.dead"):
+        box.receive(timeout=0)
+    assert len(box) == 1
+    assert dead.receive() == "in the way"
+    with pytest.raises(Empty):
+        box.receive(timeout=0)
+    assert dead.receive(timeout=0) == "poison"
+    assert box.statistics().free == 1024
+
+
+def test_full_dead_letters_keep_none_of_many(mailbox):
+    """receive_many that meets full dead letters holds on to nothing that it had taken."""
+    box = mailbox(max_deliveries=2)
+    mailbox("box.dead", capacity=1).send("in the way")
+    box.send_many(["good", "poison"])
+    box.lease().release()
+    for _ in range(2):
+        with Actor("box = Mailbox('box')") as other:
+            other.do("good, poison = box.lease(timeout=60), box.lease(timeout=60)")
+            other.do("good.acknowledge()")
+            other.do("box.send('good')")
+            other.kill()
+        box.peek()
+    assert box.statistics().leased + box.statistics().waiting == 2
+    with Mailbox("box") as end:
+        for _ in range(3):
+            try:
+                end.receive_many(5, timeout=0)
+            except (Full, Empty):
+                continue
+        assert box.statistics().leased == 0
+
+
+def test_a_dead_letter_keeps_its_contents(mailbox):
+    """Bytes, arrays and large messages arrive at the dead letters as they were sent."""
+    import numpy as np
+
+    box = mailbox(max_deliveries=1)
+    dead = mailbox("box.dead")
+    for message in (b"", bytes(2_000_000), [1, None], np.arange(5)):
+        box.send(message)
+        box.lease().release()
+        np.testing.assert_equal(dead.receive(timeout=0), message)
+
+
+def test_dead_letters_do_not_fit_where_they_are_too_large(mailbox):
+    """A dead letter that can never fit raises TooLarge, and stays where it is."""
+    from liaison import TooLarge
+
+    box = mailbox(max_deliveries=1)
+    mailbox("box.dead", max_message=10)
+    box.send(bytes(1000))
+    with pytest.raises(TooLarge):
+        box.lease().release()
+    assert len(box) == 1
+    assert box.statistics().leased == 0

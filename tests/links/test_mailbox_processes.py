@@ -1,0 +1,513 @@
+"""A mailbox in the life of a process: forks, signals, descriptors, daemons, selectors."""
+
+import os
+import select
+import selectors
+import signal
+import threading
+
+import pytest
+
+import liaison
+from liaison import Destroyed, Empty, Full, Mailbox
+from liaison.testing import Process, point, until
+from tests.links.actor import Actor
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+# ---- forks
+
+
+def test_an_end_works_in_a_forked_child(mailbox):
+    """A child sends and receives through the end that it inherited, as a process of its own."""
+    box = mailbox()
+    with Actor(fork=True, box=box) as child:
+        child.do("box.send('from the child')")
+        with box.lease() as delivery:
+            assert delivery.sender.pid == child.pid
+        box.send("for the child")
+        assert child.do("box.receive()") == "for the child"
+        assert {peer.pid for peer in box.link.receivers} == {os.getpid(), child.pid}
+
+
+def test_a_child_of_a_threaded_process_works(mailbox):
+    """Forking while other threads send and receive leaves the child a working end."""
+    box, other = mailbox(capacity=4), mailbox("other")
+    go_on = True
+
+    def works():
+        while go_on:
+            box.send(1)
+            box.receive()
+
+    threads = [threading.Thread(target=works) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            with Process(_sends_and_receives, fork=True) as child:
+                child.result()
+    finally:
+        go_on = False
+        for thread in threads:
+            thread.join(60)
+    assert len(other) == 0
+
+
+def _sends_and_receives():
+    with Mailbox("box") as box, Mailbox("other") as other:
+        for number in range(50):
+            other.send(number)
+            assert other.receive() == number
+            box.send(1)
+            box.receive()
+
+
+def test_a_grandchild_works_too(mailbox):
+    """Each generation of forked children is a process of its own."""
+    mailbox()
+    with Process(_forks, 3, fork=True) as child:
+        assert len(set(child.result())) == 4
+
+
+def _forks(generations):
+    box = Mailbox("box")
+    box.send(os.getpid())
+    if generations:
+        with Process(_forks, generations - 1, fork=True) as child:
+            return child.result()
+    return box.receive_many(10)
+
+
+# ---- signals
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({}, "box.receive()"),
+        ({}, "box.receive(timeout=1000)"),
+        ({}, "box.receive_many(5)"),
+        ({}, "box.lease()"),
+        ({}, "next(box)"),
+        ({"capacity": 1}, "box.send_many([1, 2])"),
+        ({"capacity": 1}, "[box.loan(5), box.loan(5)]"),
+        ({"capacity": 0}, "box.send(1)"),
+        ({"capacity": 0}, "box.receive()"),
+        ({"access": "exclusive"}, "box.receive()"),
+        ({}, "box.send('job', receipt=True).wait_received()"),
+        ({}, "box.send('job', receipt=True).wait_acknowledged()"),
+    ],
+    ids=str,
+)
+def test_ctrl_c_interrupts_every_wait(mailbox, options, line):
+    """SIGINT to a process that waits raises KeyboardInterrupt there, and it works on."""
+    box = mailbox(**options)
+    with Actor("box = Mailbox('box')") as other:
+        other.start(line)
+        until(lambda: _waits(box, line), "it waits")
+        until(other.asleep, "it sleeps")
+        other.interrupt()
+        with pytest.raises(KeyboardInterrupt):
+            other.answer()
+        box.receive_many(5) if len(box) else None
+        now = box.statistics()
+        assert (now.receivers_waiting, now.senders_waiting, now.leased) == (0, 0, 0)
+        assert now.free == now.free + now.loaned
+        if options.get("capacity") != 0:
+            other.do("box.send('on')")
+            assert other.do("box.receive()") == "on"
+
+
+def _waits(box, line):
+    now = box.statistics()
+    if "wait_" in line or (now.free == 63 and "send" in line):
+        return now.waiting
+    return now.receivers_waiting + now.senders_waiting
+
+
+def test_ctrl_c_loses_no_message(mailbox):
+    """Interrupting a receiver again and again, at any moment, loses and doubles nothing."""
+    box = mailbox(capacity=64)
+    back = mailbox("back", capacity=1 << 16)
+    with Process(_leases_through_interrupts) as worker:
+        worker.reach("ready")
+        for number in range(3000):
+            box.send(number)
+            if number % 10 == 0:
+                worker.interrupt()
+        until(lambda: box.statistics().free == 64, "all is received")
+        received = back.receive_many(4000) if len(back) else []
+        worker.kill()
+    # Noted before it is acknowledged: an interruption in between shows it twice, never not at all.
+    assert sorted(set(received)) == list(range(3000))
+
+
+def _leases_through_interrupts():
+    box, back = Mailbox("box"), Mailbox("back")
+    armed = False
+
+    def handler(*_):
+        nonlocal armed
+        if armed:  # not where nothing would catch it
+            armed = False
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, handler)
+    point("ready")
+    while True:
+        try:
+            armed = True
+            while True:
+                with box.lease() as delivery:
+                    back.send(delivery.message)
+        except KeyboardInterrupt:
+            continue
+
+
+def test_other_signals_do_not_end_a_wait(mailbox):
+    """A signal whose handler returns leaves the wait as it was, and the handler has run."""
+    box = mailbox()
+    with Actor("box = Mailbox('box')", "import signal; caught = []") as other:
+        other.do("signal.signal(signal.SIGUSR1, lambda *_: caught.append(1)) and None")
+        other.start("box.receive()")
+        until(lambda: box.statistics().receivers_waiting, "it waits")
+        for _ in range(20):
+            os.kill(other.pid, signal.SIGUSR1)
+        box.send("hello")
+        assert other.answer() == "hello"
+        assert other.do("len(caught)") >= 1
+
+
+def test_a_signal_handler_may_use_mailboxes(mailbox):
+    """A handler that sends, run while the main thread waits in the same end, works."""
+    box = mailbox()
+    with Actor("box = Mailbox('box')", "import signal") as other:
+        other.do("signal.signal(signal.SIGUSR1, lambda *_: box.send('from the handler')) and None")
+        other.start("box.receive()")
+        until(lambda: box.statistics().receivers_waiting, "it waits")
+        os.kill(other.pid, signal.SIGUSR1)
+        assert other.answer() == "from the handler"
+
+
+def test_a_handler_that_raises_ends_a_wait(mailbox):
+    """Whatever exception a handler raises comes out of the wait."""
+    box = mailbox()
+    with Actor("box = Mailbox('box')", "import signal") as other:
+        other.do("def handler(*_): raise LookupError('from the handler')")
+        other.do("signal.signal(signal.SIGUSR1, handler) and None")
+        other.start("box.receive()")
+        until(lambda: box.statistics().receivers_waiting, "it waits")
+        os.kill(other.pid, signal.SIGUSR1)
+        with pytest.raises(LookupError, match="from the handler"):
+            other.answer()
+
+
+# ---- descriptors
+
+
+def test_mailboxes_use_no_descriptors(space):
+    """3,000 mailboxes in one process, all used, cost no descriptor each."""
+    first = Mailbox("first", capacity=1, max_message=8)
+    first.send(1)
+    first.receive()
+    before = descriptors()
+    boxes = [Mailbox(f"box{n}", capacity=1, max_message=8) for n in range(3000)]
+    for number, box in enumerate(boxes):
+        box.send(number)
+    assert [box.receive(timeout=0) for box in boxes] == list(range(3000))
+    assert descriptors() - before <= 2  # what is asked for all together
+    for box in [*boxes, first]:
+        box.destroy()
+        box.close()
+    assert descriptors() - before <= 2
+
+
+def test_thousands_of_ends_of_one_mailbox_use_no_descriptors(mailbox):
+    """Neither do 3,000 ends of the same mailbox."""
+    box = mailbox()
+    before = descriptors()
+    ends = [Mailbox("box") for _ in range(3000)]
+    ends[0].send(1)
+    assert ends[-1].receive() == 1
+    assert descriptors() - before <= 2
+    for end in ends:
+        end.close()
+    box.send(2)
+    assert box.receive() == 2
+
+
+def test_a_process_that_closes_all_descriptors_stays_a_member(mailbox):
+    """Daemonizing: who closes every descriptor keeps its leases, and works on."""
+    box, there, back = mailbox(), mailbox("there"), mailbox("back")
+    box.send_many(["first", "second"])
+    with Process(_closes_everything) as daemon:
+        assert back.receive(timeout=60) == "holding the first"
+        assert box.receive(timeout=0) == "second"
+        with pytest.raises(Empty):
+            box.receive(timeout=0.1)
+        assert daemon.pid in [peer.pid for peer in liaison.Space().members()]
+        there.send("go on")
+        assert back.receive(timeout=60) == "first"
+        daemon.wait()
+    assert box.statistics().free == 1024
+    with pytest.raises(Empty):
+        box.receive(timeout=0.1)
+
+
+def _closes_everything():
+    box, there, back = Mailbox("box"), Mailbox("there"), Mailbox("back")
+    delivery = box.lease()
+    os.closerange(0, 1024)
+    back.send("holding the first")
+    there.receive()
+    message = delivery.message
+    delivery.acknowledge()
+    back.send(message)
+    os._exit(0)
+
+
+def test_a_process_whose_main_thread_ended_stays_a_member(mailbox):
+    """A process lives as long as one of its threads does."""
+    box, back = mailbox(), mailbox("back")
+    box.send("job")
+    with Process(_ends_its_main_thread) as other:
+        assert back.receive(timeout=60) == "holding"
+        with pytest.raises(Empty):
+            box.receive(timeout=0.1)
+        other.kill()
+        assert box.lease(timeout=60).attempt == 2
+    box.receive()
+
+
+def _ends_its_main_thread():
+    import ctypes
+
+    def holds():
+        delivery = Mailbox("box").lease()
+        Mailbox("back").send("holding")
+        threading.Event().wait()
+        delivery.acknowledge()
+
+    threading.Thread(target=holds).start()
+    ctypes.CDLL(None).pthread_exit(None)
+
+
+def test_a_program_that_another_one_replaces_is_gone(mailbox):
+    """exec gives back what the process had leased, as its death does."""
+    box = mailbox()
+    box.send("job")
+    with Actor("box = Mailbox('box')", "held = box.lease()") as other:
+        other.start("__import__('os').execvp('sleep', ['sleep', '1000'])")
+        with box.lease(timeout=60) as delivery:
+            assert delivery.attempt == 2
+        assert other.alive
+
+
+def test_a_zombie_is_dead(mailbox):
+    """A killed process that nobody has waited for holds nothing any more."""
+    box = mailbox()
+    box.send("job")
+    with Actor("box = Mailbox('box')", "held = box.lease()") as other:
+        os.kill(other.pid, signal.SIGKILL)
+        assert box.lease(timeout=60).attempt == 2
+    box.receive()
+
+
+def test_without_descriptors_what_is_open_works(mailbox):
+    """When a process has no descriptor left, mailboxes that it has open still send and receive."""
+    box = mailbox()
+    with Process(_runs_out_of_descriptors) as other:
+        assert other.result() == "Too many open files"
+    assert box.receive_many(10) == ["still", "alive"]
+
+
+def _runs_out_of_descriptors():
+    import resource
+
+    box = Mailbox("box")
+    box.send("still")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors() - 1, 4096))
+    try:
+        box.send("alive")
+        with box.lease() as delivery:
+            assert delivery.message == "still"
+            delivery.release()
+        Mailbox("another")
+    except OSError as error:
+        return error.strerror
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 4096))
+
+
+# ---- descriptors for event loops
+
+
+def readable(*boxes, timeout=0.0):
+    found, _, _ = select.select(boxes, [], [], timeout)
+    return found
+
+
+def test_a_mailboxs_descriptor_is_readable_when_there_is_a_message(mailbox):
+    """fileno() is quiet while the mailbox is empty, and readable once there is a message."""
+    box = mailbox()
+    assert readable(box) == []
+    assert box.fileno() == box.fileno()
+    box.send(1)
+    assert readable(box, timeout=60) == [box]
+    assert readable(box) == [box]  # as long as it was not received
+    assert box.receive() == 1
+    assert box.try_receive() is None
+    assert readable(box) == []
+    box.send(2)
+    assert readable(box, timeout=60) == [box]
+
+
+def test_a_descriptor_of_a_mailbox_with_messages_is_readable_at_once(mailbox):
+    """fileno() that is asked for when messages wait already is readable."""
+    box = mailbox()
+    box.send(1)
+    assert readable(box) == [box]
+
+
+def test_a_message_of_another_process_makes_the_descriptor_readable(mailbox):
+    """select() wakes when another process sends."""
+    box = mailbox()
+    box.fileno()
+    with Actor("box = Mailbox('box')") as other:
+        for number in range(20):
+            assert readable(box) == []
+            other.do(f"box.send({number})")
+            assert readable(box, timeout=60) == [box]
+            assert box.receive() == number
+            assert box.try_receive() is None
+
+
+def test_a_selector_serves_many_mailboxes(mailbox):
+    """One selector tells of 100 mailboxes which of them have messages."""
+    boxes = [mailbox(f"box{n}", capacity=5) for n in range(100)]
+    with selectors.DefaultSelector() as selector:
+        for number, box in enumerate(boxes):
+            selector.register(box, selectors.EVENT_READ, number)
+        assert selector.select(0) == []
+        for number in (7, 50, 99):
+            boxes[number].send(number)
+        ready = set()
+        until(lambda: ready.update(_numbers(selector)) or len(ready) == 3, "three are ready")
+        assert ready == {7, 50, 99}
+        for number in ready:
+            assert boxes[number].receive() == number
+            assert boxes[number].try_receive() is None
+        assert selector.select(0) == []
+
+
+def _numbers(selector):
+    return [key.data for key, _ in selector.select(1)]
+
+
+def test_a_returned_message_makes_the_descriptor_readable(mailbox):
+    """So does a message that another process gives back."""
+    box = mailbox()
+    box.send("job")
+    with Actor("box = Mailbox('box')", "delivery = box.lease()") as other:
+        assert box.try_receive() is None
+        assert readable(box) == []
+        other.do("delivery.release()")
+        assert readable(box, timeout=60) == [box]
+    box.receive()
+
+
+def test_a_message_of_the_dead_makes_the_descriptor_readable(mailbox):
+    """So does a message that comes back because its holder was killed."""
+    box = mailbox()
+    box.send("job")
+    with Actor("box = Mailbox('box')", "delivery = box.lease()") as other:
+        assert box.try_receive() is None
+        box.fileno()
+        other.kill()
+        assert readable(box, timeout=5) == [box]
+    assert box.receive(timeout=60) == "job"
+
+
+def test_destroying_makes_the_descriptor_readable(mailbox):
+    """Who selects learns that the mailbox was destroyed: readable, and Destroyed when received."""
+    box = mailbox()
+    with Actor("box = Mailbox('box')", "import select") as other:
+        other.do("bell = box.fileno()")
+        other.start("select.select([bell], [], [], 60)[0] == [bell]")
+        box.destroy()
+        assert other.answer() is True
+        with pytest.raises(Destroyed):
+            other.do("box.receive(timeout=0)")
+        other.do("box.close()")
+
+
+def test_asyncio_can_wait_for_a_mailbox(mailbox):
+    """A loop's add_reader takes a mailbox."""
+    import asyncio
+
+    box = mailbox()
+
+    async def main():
+        loop, received = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+
+        def reads():
+            if (message := box.try_receive()) is not None:
+                received.set_result(message)
+
+        loop.add_reader(box, reads)
+        box.send("hello")
+        try:
+            return await asyncio.wait_for(received, 60)
+        finally:
+            loop.remove_reader(box)
+
+    assert asyncio.run(main()) == "hello"
+
+
+def test_closing_closes_the_descriptor(mailbox, space):
+    """close() gives the descriptor up, and its file."""
+    box = mailbox()
+    before = descriptors()
+    box.fileno()
+    assert len(space.files("bells")) == 1
+    box.close()
+    assert descriptors() <= before
+    assert space.files("bells") == []
+
+
+def test_a_forked_child_gets_a_descriptor_of_its_own(mailbox, space):
+    """A child that asks for the descriptor is not woken in its parent's place."""
+    box = mailbox()
+    box.fileno()
+    with Actor("import select", fork=True, box=box) as child:
+        child.do("box.fileno()")
+        assert len(space.files("bells")) == 2
+        box.send(1)
+        assert readable(box, timeout=60) == [box]
+        assert child.do("select.select([box], [], [], 60)[0] == [box]")
+        child.do("box.close()")
+        assert readable(box) == [box]
+    assert box.receive() == 1
+
+
+def test_the_doorbell_of_the_dead_is_swept(mailbox, space):
+    """The file behind a killed process's descriptor goes when the next one is cleaned up after."""
+    mailbox()
+    with Actor("box = Mailbox('box')", "box.fileno()") as other:
+        assert len(space.files("bells")) == 1
+        other.kill()
+    assert liaison.Space().clean().doorbells == 1
+    assert space.files("bells") == []
+
+
+def test_a_full_mailbox_with_a_descriptor_refuses(mailbox):
+    """A doorbell changes nothing about capacity."""
+    box = mailbox(capacity=1)
+    box.fileno()
+    box.send(1)
+    with pytest.raises(Full):
+        box.send(2, timeout=0)

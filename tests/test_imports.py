@@ -1,0 +1,133 @@
+"""The layers: imports point down only, and `import liaison` brings in little."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import liaison
+
+SOURCE = Path(liaison.__file__).parent
+
+# What each part of the package may import of it, besides what stands in the same part. What is
+# imported within a function counts, what is imported for type checkers alone does not.
+PURE = {"errors"}
+ALLOWED = {
+    "errors": set(),
+    "address": PURE,
+    "codec": PURE,
+    "deadline": PURE,
+    "link": PURE,
+    "_native": PURE | {"deadline", "link"},
+    "carriers": PURE | {"address", "codec", "deadline", "link", "_native"},
+    "links": PURE | {"address", "codec", "deadline", "link", "carriers"},
+    "space": PURE | {"address", "link", "carriers", "links"},
+    "testing": set(),
+}
+# Above those, anything goes: the package itself, the command line, the demonstrations.
+TOP = {"__init__", "__main__", "cli", "demo"}
+
+
+def imported(tree):
+    """Names of the modules of liaison that a module imports when it runs."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            package, _, rest = name.partition(".")
+            if package == "liaison":
+                yield rest.split(".")[0]
+
+
+def part_of(path):
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+# The benchmarks only travel with the package: they are a program of their own.
+MODULES = sorted(path for path in SOURCE.rglob("*.py") if part_of(path) != "_benchmarks")
+
+
+def test_every_part_has_its_place():
+    """Each module belongs to a layer that is known here."""
+    assert {part_of(path) for path in MODULES} <= ALLOWED.keys() | TOP
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_imports_point_down(path):
+    """No module imports from a layer above its own."""
+    part = part_of(path)
+    if part not in TOP:
+        tree = ast.parse(path.read_text())
+        assert set(imported(tree)) <= ALLOWED[part] | {part}
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.pyx")), ids=lambda path: path.name)
+def test_compiled_modules_import_down(path):
+    """The same holds for the compiled modules."""
+    names = set()
+    for line in path.read_text().splitlines():
+        words = line.split()
+        if words[:1] in (["from"], ["import"], ["cimport"]) and "liaison" in words[1]:
+            _, _, rest = words[1].partition(".")
+            names |= {rest.split(".")[0]} if rest else {word.strip(",") for word in words[3:]}
+    assert names <= ALLOWED["_native"] | {"_native"}
+
+
+@pytest.mark.parametrize("part", ["errors", "address", "codec", "deadline", "link"])
+def test_the_pure_parts_do_no_input_or_output(part):
+    """What is pure opens no file, no socket, and starts no process."""
+    tree = ast.parse((SOURCE / f"{part}.py").read_text())
+    forbidden = {"socket", "subprocess", "mmap", "fcntl", "select", "threading", "asyncio"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert not {alias.name.split(".")[0] for alias in node.names} & forbidden
+        elif isinstance(node, ast.ImportFrom):
+            assert (node.module or "").split(".")[0] not in forbidden
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id != "open"
+
+
+@pytest.mark.parametrize("statement", ["import liaison", "from liaison import *"])
+@pytest.mark.parametrize(
+    "module", ["pickle", "numpy", "rich", "click", "asyncio", "nats", "multiprocessing", "pyarrow"]
+)
+def test_importing_liaison_does_not_import_what_is_heavy(statement, module):
+    """Neither pickle nor NumPy, the command line's libraries or asyncio come with liaison."""
+    program = f"import sys\n{statement}\nprint({module!r} in sys.modules)"
+    assert _printed(program) == "False"
+
+
+def test_plain_messages_need_nothing_heavy(space):
+    """Sending and receiving bytes and plain data does not import them either."""
+    program = (
+        "import sys, liaison\n"
+        "with liaison.Mailbox('box') as box:\n"
+        "    for message in (b'bytes', {'a': [1, None]}):\n"
+        "        box.send(message)\n"
+        "        assert box.receive() == message\n"
+        "    box.destroy()\n"
+        "print({'pickle', 'numpy', 'asyncio'} & set(sys.modules))"
+    )
+    assert _printed(program) == "set()"
+
+
+def _printed(program):
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_every_public_name_is_there():
+    """Each name in liaison.__all__ exists, and is documented."""
+    for name in liaison.__all__:
+        assert getattr(liaison, name) is not None
+        assert name.startswith("__") or getattr(liaison, name).__doc__
