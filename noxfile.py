@@ -1,0 +1,85 @@
+"""The checks, each a session: `nox -l` lists them, `nox -s lint` runs one."""
+
+import os
+import shlex
+import subprocess
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "types", "native", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+def install(session: nox.Session, *what: str) -> None:
+    # With --no-venv the caller's environment has it all, and one build serves every session.
+    if session.venv_backend != "none":
+        session.install(*what)
+
+
+def cannot_sanitize(sanitizer: str) -> str | None:
+    """Why a program with this sanitizer does not build or run here, if it does not."""
+    with tempfile.TemporaryDirectory() as directory:
+        program = f"{directory}/probe"
+        compiler = shlex.split(os.environ.get("CC", "cc"))
+        build = [*compiler, f"-fsanitize={sanitizer}", "-xc", "-", "-o", program]
+        try:
+            subprocess.run(build, input=b"int main(void) { return 0; }", check=True)
+            subprocess.run([program], check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            return str(error)
+    return None
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def tests(session: nox.Session) -> None:
+    install(session, ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def nocompiler(session: nox.Session) -> None:
+    install(session, ".[test]")
+    session.run("pytest", "-m", "nocompiler", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    install(session, ".[dev]")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    sources = [
+        str(path) for part in ("native", "benchmarks") for path in Path(part).rglob("*.[ch]")
+    ]
+    session.run("clang-format", "--dry-run", "-Werror", *sources)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    install(session, ".[dev]")
+    session.run("pyright")
+    modules = [f"liaison._native.{path.stem}" for path in Path("src/liaison/_native").glob("*.pyx")]
+    session.run("python", "-m", "mypy.stubtest", *modules)
+
+
+@nox.session
+@nox.parametrize("sanitizer", ["address,undefined", "thread"])
+def native(session: nox.Session, sanitizer: str) -> None:
+    if obstacle := cannot_sanitize(sanitizer):
+        session.skip(f"NOT CHECKED, {obstacle}")
+    install(session, "cmake", "ninja")
+    build = f"build/{sanitizer}"
+    session.run(
+        *("cmake", "-G", "Ninja", "-S", ".", "-B", build),
+        *("-DLIAISON_TESTS=ON", "-DLIAISON_DEVELOPER=ON", f"-DLIAISON_SANITIZE={sanitizer}"),
+    )
+    session.run("cmake", "--build", build)
+    jobs = str(os.cpu_count())
+    session.run("ctest", "--test-dir", build, "--output-on-failure", "--parallel", jobs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    install(session, ".[bench]")
+    session.run("liaison", "bench", *session.posargs)
