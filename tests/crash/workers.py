@@ -44,14 +44,14 @@ def send(name, path, me):
         number += 1
 
 
-def receive(name, path, me):
-    """Lease for ever, one message or a few at a time; note each before acknowledging it."""
+def receive(name, path, me, most):
+    """Lease for ever, up to `most` messages at a time; note each before acknowledging it."""
     note = Notes(path)
     dice = random.Random(me)
     box = Mailbox.open(name)
     while True:
         held = [box.lease()]
-        for _ in range(dice.choice([0, 0, 0, 1, 2])):
+        for _ in range(min(dice.choice([0, 0, 0, 1, 2]), most - 1)):
             try:
                 held.append(box.lease(timeout=0))
             except (Empty, Busy):
