@@ -124,7 +124,8 @@ struct waiter {
     word32 kind;
     word64 owner;  /* identity of the member; an attachment's number comes again */
     word64 ticket; /* order of arrival */
-    word64 detail; /* a doorbell's number; of a thread, when it was last woken */
+    word64
+        detail; /* a doorbell's number; of a thread, the tick of its last call or falling asleep */
 };
 enum { SIGNAL_NONE = 0, SIGNAL_WAITING = 1, SIGNAL_WOKEN = 2 };
 #define SIGNAL_MASK 3u /* a doorbell's word has a version above, raised when it is armed */

@@ -22,7 +22,7 @@ struct liaison_mailbox {
     /* Private hints. */
     word32 cursor;
     struct arena_cursor arena;
-    word32 spin;
+    struct spin spin;
     word32 closed;
     /* The doorbell, where one was asked for. */
     word64 bell_epoch;
@@ -30,8 +30,6 @@ struct liaison_mailbox {
     uint32_t bell_entry;
     int64_t bell_slice;
 };
-
-#define SPIN_FIRST 4000u /* ns */
 
 /* ---- opening and closing ---------------------------------------------------------- */
 
@@ -72,7 +70,7 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
     }
     m->segment = s;
     m->bell = (struct doorbell){0, -1, -1, -1};
-    note32(&m->spin, SPIN_FIRST);
+    spin_begin(&m->spin);
     /* Senders that begin in different places get in each other's way less. */
     note32(&m->cursor, glance32(&s->slot) * 37 % s->geometry.cells);
     *out = m;
@@ -438,7 +436,8 @@ int liaison_mailbox_poll(liaison_mailbox *m, int64_t nanoseconds, struct liaison
     const struct segment *s = m->segment;
     int r = liaison_mailbox_try_take(m, d);
     /* A rendezvous is to be seen waiting, an exclusive turn not to be passed to and fro. */
-    if (r != LIAISON_EMPTY || process_cores() < 2 || exclusive(s) || s->geometry.rendezvous)
+    if (r != LIAISON_EMPTY || process_cores() < 2 || exclusive(s) || s->geometry.rendezvous ||
+        !spin_alone(&m->spin))
         return r;
     int64_t until = process_ticks() + nanoseconds;
     do {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -18,9 +19,6 @@
 #define SLICE_LONG (32 * MILLISECOND)
 #define SLICE_LAST (3000 * MILLISECOND)
 #define SLICE_WATCH (3 * MILLISECOND)
-#define SPIN_MAX 10000u /* ns; a sleep and a wake-up cost about as much */
-#define SPIN_MIN 1000u
-#define COMING 50000 /* ns; a wake-up takes 5 to 30 */
 
 void futex_wake(word32 *word, int how_many)
 {
@@ -94,6 +92,13 @@ uint32_t wait_count(struct segment *s, enum waiter_role role)
 
 /* ---- waking ------------------------------------------------------------------------- */
 
+/* A thread's `detail`: the processor above, the tick below. */
+static uint64_t here_and_now(void)
+{
+    return (uint64_t)(uint32_t)sched_getcpu() << 32 | process_tick();
+}
+static uint32_t called_from(uint64_t detail) { return (uint32_t)(detail >> 32); }
+
 /* Rings an armed doorbell, and only then says so: who dies in between, or has no descriptor
  * left to ring with, leaves it armed for the next. The version in the word keeps a slow
  * waker from disarming a bell that was armed again meanwhile. */
@@ -102,6 +107,15 @@ static void ring(struct segment *s, struct waiter *e)
     uint32_t signal = look32(&e->signal);
     if ((signal & SIGNAL_MASK) == SIGNAL_WAITING && doorbell_ring(s->space, glance(&e->detail)))
         exchange32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
+}
+
+/* Whether so much is free that a sender which is called can fill more than one place. A call
+ * for each place would have sender and receiver take turns on one processor, a message each. */
+static bool roomy(const struct segment *s)
+{
+    uint32_t cells = s->geometry.cells;
+    int64_t queued = (int64_t)(glance(&s->header->tail) - glance(&s->header->head));
+    return s->geometry.rendezvous || queued <= cells - cells / 4;
 }
 
 /* Wakes the oldest sleeper. An armed doorbell is rung besides: that a descriptor has become
@@ -124,8 +138,7 @@ struct wakeup wait_wake(struct segment *s, enum waiter_role role)
                  * is more than it takes, it calls the next: while messages pour in, a system
                  * call for each would cost more than all the rest. Not so if it is late: it may
                  * be stopped, or dead. */
-                if (signal == SIGNAL_WOKEN &&
-                    process_now() - (int64_t)glance(&table[n].detail) < COMING)
+                if (signal == SIGNAL_WOKEN && (uint32_t)glance(&table[n].detail) == process_tick())
                     return (struct wakeup){n + 1, glance(&table[n].ticket)};
                 if (signal != SIGNAL_WAITING)
                     continue;
@@ -139,7 +152,12 @@ struct wakeup wait_wake(struct segment *s, enum waiter_role role)
             break;
         struct waiter *e = &table[oldest - 1];
         uint64_t owner = glance(&e->owner);
-        note(&e->detail, (uint64_t)process_now());
+        uint64_t now = here_and_now();
+        /* A sender that has just fallen asleep looks again by itself in a few milliseconds,
+         * whatever becomes of the receiver; one that has slept for longer is not kept waiting. */
+        if (role == SENDERS && (uint32_t)glance(&e->detail) == (uint32_t)now && !roomy(s))
+            break;
+        note(&e->detail, now);
         if (!exchange32(&e->signal, SIGNAL_WAITING, SIGNAL_WOKEN))
             continue;
         if (syscall(SYS_futex, &e->signal, FUTEX_WAKE, 1, NULL, NULL, 0) == 1)
@@ -215,8 +233,8 @@ void wait_watch(struct segment *s)
 
 static int spin(const struct waiting *w, int64_t end)
 {
-    uint32_t worth = glance32(w->spin);
-    if (worth < SPIN_MIN || process_cores() < 2)
+    uint32_t worth = spin_worth(w->spin);
+    if (worth == 0)
         return w->pending;
     int permit = member_spin_begin(w->segment->space);
     if (permit < 0)
@@ -233,11 +251,7 @@ static int spin(const struct waiting *w, int64_t end)
         now = process_ticks();
     }
     member_spin_end(w->segment->space, permit);
-    /* What pays is done again, what does not is done less. */
-    if (r != w->pending)
-        note32(w->spin, worth * 2 < SPIN_MAX ? worth * 2 : SPIN_MAX);
-    else
-        note32(w->spin, worth / 2);
+    spin_ended(w->spin, worth, r != w->pending);
     return r;
 }
 
@@ -276,9 +290,10 @@ int wait_until(const struct waiting *w)
     struct waiter spare = {0}; /* the table is full: sleep, and look oneself */
     struct waiter *e = polling ? &spare : &s->waiters[w->role][index];
     int64_t slice = SLICE_FIRST;
-    int64_t began = process_now();
     bool woken = false;
     for (;;) {
+        if (slice == SLICE_FIRST)
+            note(&e->detail, here_and_now());
         announce32(&e->signal, SIGNAL_WAITING); /* announce, then look */
         r = observe32(w->closed) ? LIAISON_CLOSED : w->attempt(w->context);
         if (r != w->pending)
@@ -298,8 +313,10 @@ int wait_until(const struct waiting *w)
             }
         }
         woken = slept == 0;
-        if (woken)
+        if (woken) {
             slice = SLICE_FIRST;
+            spin_woken(w->spin, called_from(glance(&e->detail)), process_now() - now);
+        }
         if (slept != 0 && interrupted(w)) {
             r = LIAISON_INTERRUPTED;
             break;
@@ -313,7 +330,5 @@ int wait_until(const struct waiting *w)
         if ((r != LIAISON_OK && called) || (was_watching && recover_others_hold(s)))
             wait_wake(s, w->role);
     }
-    if (r == LIAISON_OK && process_now() - began < 4 * SPIN_MAX)
-        note32(w->spin, SPIN_MAX / 2); /* so short a sleep had better been a spin */
     return r;
 }

@@ -15,6 +15,7 @@
 #define LIAISON_WAIT_H
 
 #include "segment.h"
+#include "spin.h"
 
 struct wakeup {
     uint32_t entry; /* + 1; 0: nobody was woken */
@@ -56,10 +57,10 @@ struct waiting {
     struct segment *segment;
     enum waiter_role role;
     const struct liaison_wait *wait;
-    word32 *spin;   /* nanoseconds worth spinning, learnt; private to the handle */
-    word32 *closed; /* the handle's */
-    bool announced; /* be seen waiting from the first moment: do not spin before */
-    int pending;    /* the result of `attempt` that means: not yet */
+    struct spin *spin; /* the handle's */
+    word32 *closed;    /* the handle's */
+    bool announced;    /* be seen waiting from the first moment: do not spin before */
+    int pending;       /* the result of `attempt` that means: not yet */
     int (*attempt)(void *context);
     void *context;
 };

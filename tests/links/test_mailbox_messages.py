@@ -69,6 +69,23 @@ def test_a_full_mailbox_refuses_at_once_without_a_timeout(mailbox):
     assert box.receive_many(5) == [1, 2]
 
 
+@pytest.mark.parametrize("capacity", [1, 5, 200])
+def test_one_free_place_is_enough_for_a_sender_that_waits(mailbox, capacity):
+    """Of senders that sleep at a full mailbox, each free place lets one go on."""
+    box = mailbox(capacity=capacity)
+    box.send_many(range(capacity))
+    with Actor(fork=True, box=box) as first, Actor(fork=True, box=box) as second:
+        for sender in (first, second):
+            sender.start("box.send('more')")
+        until(lambda: box.statistics().senders_waiting == 2, "both sleep")
+        for left in (1, 0):
+            box.receive()
+            until(lambda left=left: box.statistics().senders_waiting == left, "one has sent")
+            assert box.statistics().waiting == capacity
+        first.answer()
+        second.answer()
+
+
 def test_a_full_mailbox_refuses_when_the_timeout_has_passed(mailbox):
     """A send that waited for `timeout` seconds raises Full, and has sent nothing."""
     box = mailbox(capacity=1)
