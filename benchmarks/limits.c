@@ -1,10 +1,12 @@
 /* What this machine can do at best, in C: the yardstick beside every figure of the benchmark.
  *
- *     limits [--milliseconds N] [spin futex pipe socket copy call]...
+ *     limits [--milliseconds N] [spin futex pipe socket copy carry call]...
  *
  * prints one JSON object. A ping-pong is two processes that take turns, pinned to two cores, and is
- * given in nanoseconds a round trip; `copy` is memcpy in GB/s; `call` is one system call in
- * nanoseconds. A ping-pong on a machine with a single core is null.
+ * given in nanoseconds a round trip; `copy` is memcpy in GB/s; `carry` is what two
+ * processes on two cores carry, one copying 1 MiB after the other into shared memory and the other
+ * copying it out, in GB/s; `call` is one system call in nanoseconds. What needs two cores is null
+ * on a machine with one.
  *
  * C11 and the calls of Linux, no library: any compiler builds it alone:
  *     cc -O2 -std=c11 limits.c -o limits
@@ -275,6 +277,53 @@ static double copy_speed(size_t size, uint64_t budget)
     return median ? (double)size / median : 0;
 }
 
+/* The least that carrying bytes from process to process takes: a copy in and a copy out, through as
+ * many places as the benchmark's links hold. */
+static double carry_speed(const int cpus[2], uint64_t budget)
+{
+    enum { PLACES = 8, SIZE = 1 << 20 };
+    struct {
+        _Alignas(128) _Atomic uint64_t sent;
+        _Alignas(128) _Atomic uint64_t received;
+        _Alignas(4096) char places[PLACES][SIZE];
+    } *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    char *own = malloc(SIZE);
+    if (shared == MAP_FAILED || !own)
+        give_up("memory");
+    memset(own, 1, SIZE);
+    memset(shared->places, 2, sizeof shared->places);
+    pid_t child = fork();
+    if (child < 0)
+        give_up("fork");
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        pin(cpus[1]);
+        for (uint64_t i = 0;; i++) {
+            while (atomic_load_explicit(&shared->received, memory_order_acquire) + PLACES <= i)
+                relax();
+            memcpy(shared->places[i % PLACES], own, SIZE);
+            atomic_store_explicit(&shared->sent, i + 1, memory_order_release);
+        }
+    }
+    uint64_t began = 0, passed = 0, i = 0;
+    for (; i < 2 * PLACES || passed < budget; i++) {
+        while (atomic_load_explicit(&shared->sent, memory_order_acquire) <= i)
+            relax();
+        if (i == PLACES)
+            began = clock_ns();
+        memcpy(own, shared->places[i % PLACES], SIZE);
+        __asm__ volatile("" : : "r"(own) : "memory");
+        atomic_store_explicit(&shared->received, i + 1, memory_order_release);
+        passed = i >= PLACES ? clock_ns() - began : 0;
+    }
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    munmap(shared, sizeof *shared);
+    free(own);
+    return (double)(i - PLACES) * SIZE / (double)passed;
+}
+
 static double call_cost(uint64_t budget)
 {
     uint64_t count = 0, began = clock_ns(), passed;
@@ -306,7 +355,7 @@ int main(int count, char **arguments)
         count -= 2, arguments += 2;
     }
     if (count && arguments[0][0] == '-') {
-        puts("limits [--milliseconds N] [spin futex pipe socket copy call]...");
+        puts("limits [--milliseconds N] [spin futex pipe socket copy carry call]...");
         return strcmp(arguments[0], "--help") != 0;
     }
 
@@ -334,6 +383,17 @@ int main(int count, char **arguments)
                copy_speed(64u << 10, budget / 3), copy_speed(1u << 20, budget / 3),
                copy_speed(64u << 20, budget / 3));
         comma = ", ";
+    }
+    if (wanted("carry", count, arguments)) {
+        printf("%s\"carry\": ", comma);
+        comma = ", ";
+        if (two) {
+            pin(cpus[0]);
+            printf("%.2f", carry_speed(cpus, budget));
+            sched_setaffinity(0, sizeof everywhere, &everywhere);
+        } else {
+            printf("null");
+        }
     }
     if (wanted("call", count, arguments))
         printf("%s\"call\": %.1f", comma, call_cost(budget / 4));

@@ -182,6 +182,9 @@ def _limits(results: Results) -> Section | None:
         (f"memcpy of {size}", f"{three_digits(speed)} GB/s")
         for size, speed in results.copy_speeds().items()
     ]
+    if results.limits.get("carry"):
+        speed = three_digits(results.limits["carry"])
+        rows.append(("1 MiB copied in by one core, out by another", f"{speed} GB/s"))
     if results.limits.get("call"):
         rows.append(("a system call", f"{three_digits(results.limits['call'])} ns"))
     if not rows:

@@ -132,7 +132,7 @@ class _FlowTrial(CountedTrial):
 
 
 class Flow(Scenario):
-    limits = ("copy",)
+    limits = ("copy", "carry")
 
     def __init__(self, size: int, manner: Manner) -> None:
         key = {"single": "one-way", "batched": "batched", "in place": "in-place"}[manner]
