@@ -436,8 +436,7 @@ int liaison_mailbox_poll(liaison_mailbox *m, int64_t nanoseconds, struct liaison
     const struct segment *s = m->segment;
     int r = liaison_mailbox_try_take(m, d);
     /* A rendezvous is to be seen waiting, an exclusive turn not to be passed to and fro. */
-    if (r != LIAISON_EMPTY || process_cores() < 2 || exclusive(s) || s->geometry.rendezvous ||
-        !spin_alone(&m->spin))
+    if (r != LIAISON_EMPTY || !spin_pays(&m->spin) || exclusive(s) || s->geometry.rendezvous)
         return r;
     int64_t until = process_ticks() + nanoseconds;
     do {

@@ -73,14 +73,6 @@ uint32_t process_tick(void)
     return (uint32_t)((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000);
 }
 
-int64_t process_next_tick(void)
-{
-    struct timespec last, period;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &last);
-    clock_getres(CLOCK_MONOTONIC_COARSE, &period);
-    return (int64_t)last.tv_sec * 1000000000 + last.tv_nsec + period.tv_nsec - process_now();
-}
-
 /* CLOCK_MONOTONIC through the vDSO costs some 20 ns, which is fine for bounding a spin of
  * microseconds; raw counters would need calibrating and differ between machines. */
 int64_t process_ticks(void) { return process_now(); }

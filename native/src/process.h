@@ -22,8 +22,6 @@ int64_t process_ticks(void);
 /* Milliseconds, by a clock that moves every few of them and is cheap enough to read in every
  * operation. */
 uint32_t process_tick(void);
-/* Nanoseconds until that clock is to move next: the kernel's timer tick. */
-int64_t process_next_tick(void);
 /* Monotonic nanoseconds; setting the clock has no effect on it. */
 int64_t process_now(void);
 
