@@ -170,6 +170,30 @@ GATES: tuple[Gate, ...] = (
         "import",
         _most(1, Constant(30, "30 ms")),
     ),
+    Gate(
+        "A receiver killed holding a message: redelivered in 10 ms, 99 of 100",
+        "recovery/receiver",
+        "p99",
+        _most(1, Constant(10, "10 ms")),
+    ),
+    Gate(
+        "A sender killed before its wake-up: received in 10 ms, 99 of 100",
+        "recovery/sender",
+        "p99",
+        _most(1, Constant(10, "10 ms")),
+    ),
+    Gate(
+        "A sender killed before its wake-up: received in 50 ms, always",
+        "recovery/sender",
+        "max",
+        _most(1, Constant(50, "50 ms")),
+    ),
+    Gate(
+        "Ping-pong beside 50 kills a second: p50 at most 1.2 x the undisturbed one",
+        "beside-kills",
+        "p50",
+        _most(1.2, Ours("beside-kills", "quiet p50")),
+    ),
 )
 
 

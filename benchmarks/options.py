@@ -19,8 +19,10 @@ class Options:
     """Tie each process to one core. Off, as users run: the scheduler's choices are part of it."""
     idle: float = 3.0
     """Seconds during which idle receivers are watched."""
+    deaths: int = 1000
+    """Processes that are killed to see how soon the others go on."""
 
     @classmethod
     def quick(cls) -> Options:
         """A minute or so, for a look; too short to publish."""
-        return cls(rounds=3, budget=0.08, idle=1.0)
+        return cls(rounds=3, budget=0.08, idle=1.0, deaths=50)

@@ -72,6 +72,8 @@ def _column(scenario: Scenario, metric: Metric) -> _Column:
         header += " us" if family == "in-place" else " /s"
     elif family == "fan":
         header, show = size, rate
+    elif family == "recovery":
+        header = f"{size} {header}"
     return _Column(header, scenario.key, metric, show)
 
 
@@ -90,6 +92,8 @@ _GROUPS = (
     ("Life of a link", "life"),
     ("Idle", "idle"),
     ("Import, over a bare Python", "import"),
+    ("A process is killed: when the others go on", "recovery"),
+    ("Ping-pong while 50 other processes a second are killed", "beside-kills"),
 )
 
 

@@ -13,6 +13,7 @@ from .importing import Importing
 from .leasing import Leasing
 from .life import Life
 from .pingpong import PingPong
+from .recovery import PingPongBesideKills, ReceiverKilled, SenderKilled
 
 __all__ = ["SCENARIOS", "Metric", "Scenario", "Trial", "select"]
 
@@ -29,6 +30,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     Idle(),
     Memory(),
     Importing(),
+    ReceiverKilled(),
+    SenderKilled(),
+    PingPongBesideKills(64),
 )
 
 

@@ -13,11 +13,11 @@ from ..peers import Peer
 @dataclass(frozen=True, slots=True)
 class Metric:
     name: str
-    unit: Literal["us", "messages/s", "%", "KiB", "ms"]
+    unit: Literal["us", "messages/s", "%", "KiB", "ms", "processes"]
 
     @property
     def less_is_better(self) -> bool:
-        return self.unit != "messages/s"
+        return self.unit not in ("messages/s", "processes")
 
 
 class Trial(ABC):

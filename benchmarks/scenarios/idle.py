@@ -15,7 +15,8 @@ from ..worker import Job, die_with
 from .contract import Metric, Scenario, Trial
 
 RECEIVERS = 64
-_SETTLING = 1.0
+# Sleepers look around more and more seldom; idle is who has slept for long.
+_SETTLING = 4.0
 
 
 def _host(link: Link, receivers: int) -> Job:

@@ -16,7 +16,7 @@ from .contract import Metric, Scenario, Trial
 from .counted import CountedTrial
 
 
-def _ping(link: Link, size: int) -> Job:
+def ping(link: Link, size: int) -> Job:
     end = link.open("ping")
     message = bytes(size)
 
@@ -39,7 +39,7 @@ def _ping(link: Link, size: int) -> Job:
     return Job(step, end.close)
 
 
-def _pong(link: Link, size: int) -> Job:
+def pong(link: Link, size: int) -> Job:
     end = link.open("pong")
     message = bytes(size)
 
@@ -86,5 +86,5 @@ class PingPong(Scenario):
 
     def prepare(self, peer: Peer, options: Options) -> Trial:
         link = peer.two_way(self.size)
-        bodies = [(_ping, (link, self.size)), (_pong, (link, self.size))]
+        bodies = [(ping, (link, self.size)), (pong, (link, self.size))]
         return _PingPongTrial(link, bodies, options, at_first=100, most=300_000)
