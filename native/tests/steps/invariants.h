@@ -1,0 +1,34 @@
+/* invariants.h — what must be true of a segment's bytes, judged without the engine.
+ *
+ * Knows nothing but layout.h: it reads a mapping, is told who is alive, and says what is
+ * wrong. It writes nothing. */
+#ifndef INVARIANTS_H
+#define INVARIANTS_H
+
+#include "layout.h"
+
+struct witness {
+    const uint8_t *base;
+    const struct geometry *geometry;
+    const uint64_t *living; /* identities */
+    int living_count;
+};
+
+/* What holds at every instant, wherever whoever was stopped or killed. NULL, or what is
+ * wrong (a static buffer). */
+const char *invariants_always(const struct witness *w);
+/* What holds once the dead have been swept: nothing is theirs. */
+const char *invariants_swept(const struct witness *w);
+/* What holds when, besides, all messages were received and acknowledged. */
+const char *invariants_idle(const struct witness *w);
+
+#define STORY 256
+/* The messages that whoever comes now receives, in order: "A2 B1" is message A for the
+ * second time, then B for the first. A message is its letter, at every KiB; one that is
+ * not is "?". Those that the living hold follow in brackets. "gone" when the link was
+ * destroyed. */
+void invariants_story(const struct witness *w, char story[STORY]);
+/* Cells that the living hold. */
+uint32_t invariants_held(const struct witness *w);
+
+#endif

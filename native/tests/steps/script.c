@@ -1,0 +1,193 @@
+#include "steps/script.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "check.h"
+#include "member.h"
+#include "recover.h"
+#include "segment.h"
+#include "steps/trap.h"
+
+#define MOMENT (SECOND / 1000)
+
+static void write_message(struct actor *a, char letter, size_t size, bool receipt, int64_t timeout,
+                          bool keep)
+{
+    struct liaison_wait wait = {.timeout = timeout};
+    struct liaison_loan loan;
+    a->result = timeout == 0
+                    ? liaison_mailbox_try_loan(a->mailbox, size, receipt, &loan)
+                    : liaison_mailbox_loan(a->mailbox, size, receipt, &wait, &loan);
+    if (a->result != LIAISON_OK)
+        return;
+    /* A byte a block, or it is the filling that is stepped through. */
+    for (size_t i = 0; i < size; i += SCRIPT_STRIDE)
+        ((char *)loan.data)[i] = letter;
+    if (keep) {
+        CHECK(a->loans < SCRIPT_HELD);
+        a->loan[a->loans++] = loan;
+        return;
+    }
+    a->result = liaison_mailbox_send_loan(a->mailbox, &loan, 0, &wait,
+                                          receipt ? &a->receipt : NULL);
+}
+
+static struct liaison_loan first_loan(struct actor *a)
+{
+    CHECK(a->loans > 0);
+    struct liaison_loan first = a->loan[0];
+    memmove(a->loan, a->loan + 1, sizeof first * (size_t)--a->loans);
+    return first;
+}
+
+static void take(struct actor *a, int64_t timeout)
+{
+    struct liaison_wait wait = {.timeout = timeout};
+    struct liaison_delivery d;
+    a->result = timeout == 0 ? liaison_mailbox_try_take(a->mailbox, &d)
+                             : liaison_mailbox_take(a->mailbox, &wait, &d);
+    if (a->result == LIAISON_OK) {
+        CHECK(a->leases < SCRIPT_HELD);
+        a->lease[a->leases++] = d;
+    }
+}
+
+static void settle(struct actor *a, char how)
+{
+    if (a->leases == 0) /* what was to be taken was another's */
+        return;
+    struct liaison_delivery first = a->lease[0];
+    memmove(a->lease, a->lease + 1, sizeof first * (size_t)--a->leases);
+    a->result = how == '!'   ? liaison_mailbox_acknowledge(a->mailbox, &first)
+                : how == '^' ? liaison_mailbox_bury(a->mailbox, &first)
+                             : liaison_mailbox_release(a->mailbox, &first);
+}
+
+void script_sweep(struct actor *a)
+{
+    struct segment *s;
+    CHECK_OK(segment_open(a->space, a->name, NULL, true, &s));
+    recover_dead(s, true);
+    segment_close(s);
+}
+
+void script_sweep_watched(struct actor *a, void (*changed)(void))
+{
+    struct segment *s;
+    CHECK_OK(segment_open(a->space, a->name, NULL, true, &s));
+    /* All but the payloads, which recovery does not touch. */
+    size_t length = s->geometry.arena_limit ? s->geometry.index_at + INDEX_SIZE
+                                            : s->geometry.size;
+    trap_begin(s->base, length, changed);
+    recover_dead(s, true);
+    trap_end();
+    segment_close(s);
+}
+
+uint64_t script_identity(struct actor *a)
+{
+    uint64_t identity;
+    CHECK_OK(member_identity(a->space, &identity));
+    return identity;
+}
+
+static void command(struct actor *a, char what, char letter, size_t size)
+{
+    struct liaison_wait none = {.timeout = 0}, moment = {.timeout = MOMENT};
+    struct liaison_loan loan;
+    int fd;
+    switch (what) {
+    case '+':
+        write_message(a, letter, size, false, 0, false);
+        break;
+    case '*':
+        write_message(a, letter, size, false, 0, true);
+        break;
+    case '%':
+        write_message(a, letter, size, true, 0, false);
+        break;
+    case '$':
+        write_message(a, letter, size, false, MOMENT, false);
+        break;
+    case ']':
+        write_message(a, letter, size, false, FOREVER, false);
+        break;
+    case '=':
+        loan = first_loan(a);
+        a->result = liaison_mailbox_send_loan(a->mailbox, &loan, 0, &none, NULL);
+        break;
+    case '-':
+        loan = first_loan(a);
+        liaison_mailbox_discard(a->mailbox, &loan);
+        break;
+    case '/':
+        liaison_receipt_drop(a->mailbox, &a->receipt);
+        break;
+    case '?':
+        a->result =
+            liaison_receipt_wait(a->mailbox, &a->receipt, LIAISON_ACKNOWLEDGED, &moment);
+        break;
+    case '<':
+        take(a, 0);
+        break;
+    case '{':
+        take(a, MOMENT);
+        break;
+    case '[':
+        take(a, FOREVER);
+        break;
+    case '!':
+    case '^':
+    case '~':
+        settle(a, what);
+        break;
+    case '@':
+        a->result = liaison_mailbox_doorbell(a->mailbox, &fd);
+        break;
+    case 'o':
+        CHECK_OK(liaison_mailbox_open(a->space, a->name, LIAISON_OPEN, NULL, &a->mailbox));
+        break;
+    case 'c':
+        liaison_mailbox_close(a->mailbox);
+        a->mailbox = NULL;
+        break;
+    case 'h':
+        liaison_mailbox_hold(a->mailbox);
+        break;
+    case 'u':
+        liaison_mailbox_unhold(a->mailbox, a->lease[0].epoch);
+        break;
+    case 'i':
+        liaison_mailbox_interrupt(a->mailbox);
+        break;
+    case 'r':
+        script_sweep(a);
+        break;
+    case 'v':
+    case 'w':
+        for (int i = what == 'v'; i < 64; i++)
+            script_run(a, "+w<!");
+        break;
+    default:
+        fprintf(stderr, "no command of a script: %c\n", what);
+        abort();
+    }
+}
+
+void script_run(struct actor *a, const char *script)
+{
+    while (*script) {
+        char what = *script++, letter = 0;
+        size_t size = 3;
+        if (strchr("+*%$]", what)) {
+            letter = *script++;
+            if (isdigit((unsigned char)*script)) {
+                char *end;
+                size = strtoul(script, &end, 10);
+                script = end;
+            }
+        }
+        command(a, what, letter, size);
+    }
+}

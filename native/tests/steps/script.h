@@ -1,0 +1,47 @@
+/* script.h — what a process does to a mailbox, as a line of text.
+ *
+ *   +A      send message A (a letter at every KiB), if there is room
+ *   +A3000  the same, 3000 bytes long
+ *   *A      loan one and write A; sent by `=`, discarded by `-`
+ *   %A      send A with a receipt, which `/` drops and `?` waits upon for a moment
+ *   $A      send A and wait a moment for room, or for a receiver
+ *   ]A      the same, for ever
+ *   <       take one, if there is one
+ *   {       take one, waiting a moment
+ *   [       take one, waiting for ever
+ *   ! ^ ~   acknowledge, bury, release the lease held longest
+ *   @       ask for a doorbell
+ *   o c     open, close the mailbox
+ *   h u     hold, unhold
+ *   i       interrupt
+ *   r       sweep the dead
+ *   w       a whole cycle of the ring: send, take, acknowledge, 64 times
+ *   v       a cycle but one: the next position is the last
+ */
+#ifndef SCRIPT_H
+#define SCRIPT_H
+
+#include "liaison.h"
+
+#define SCRIPT_STRIDE 1024 /* a message's letter stands at every so many bytes */
+#define SCRIPT_HELD 8
+struct actor {
+    liaison_space *space;
+    const char *name; /* of the link */
+    liaison_mailbox *mailbox;
+    struct liaison_loan loan[SCRIPT_HELD];
+    struct liaison_delivery lease[SCRIPT_HELD];
+    struct liaison_receipt receipt;
+    int loans, leases;
+    int result; /* of the last command */
+};
+
+void script_run(struct actor *actor, const char *script);
+/* Sweeps whatever is dead; the actor has the mailbox open. */
+void script_sweep(struct actor *actor);
+/* The same, and tells whenever the segment has changed: see trap.h. */
+void script_sweep_watched(struct actor *actor, void (*changed)(void));
+/* The identity by which the space knows this process. */
+uint64_t script_identity(struct actor *actor);
+
+#endif

@@ -1,0 +1,136 @@
+#include "steps/stepper.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+
+#define SKIPPED 77 /* as CMakeLists.txt tells ctest */
+
+void *shared_memory(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    CHECK(p != MAP_FAILED);
+    return p;
+}
+void shared_memory_free(void *memory, size_t size) { munmap(memory, size); }
+
+struct shared *stepper_shared(void) { return shared_memory(sizeof(struct shared)); }
+
+static void await(pid_t pid, int *status)
+{
+    while (waitpid(pid, status, __WALL) < 0)
+        CHECK(errno == EINTR);
+}
+
+void stepper_required(void)
+{
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0)
+            _exit(1);
+        raise(SIGSTOP);
+        _exit(0);
+    }
+    int status;
+    await(pid, &status);
+    if (WIFSTOPPED(status) && ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0) {
+        await(pid, &status);
+        if (WIFSTOPPED(status)) {
+            kill(pid, SIGKILL);
+            await(pid, &status);
+            return;
+        }
+    }
+    fprintf(stderr, "NOT CHECKED: no process can be single-stepped here (ptrace)\n");
+    exit(SKIPPED);
+}
+
+pid_t stepper_start(const struct body *body)
+{
+    body->shared->phase = 0;
+    fflush(NULL);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        if (body->prepare)
+            body->prepare(body->context);
+        CHECK(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
+        raise(SIGSTOP);
+        body->shared->phase = 1;
+        body->operate(body->context);
+        body->shared->phase = 2;
+        _exit(0);
+    }
+    int status;
+    await(pid, &status);
+    CHECK(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+    CHECK(ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD) == 0);
+    while (body->shared->phase == 0)
+        CHECK(stepper_step(pid, body->shared));
+    return pid;
+}
+
+static bool go(int how, pid_t pid, const struct shared *shared)
+{
+    int status;
+    CHECK(ptrace(how, pid, NULL, NULL) == 0);
+    await(pid, &status);
+    if (!WIFSTOPPED(status)) {
+        fprintf(stderr, "the stepped process ended with status %#x\n", (unsigned)status);
+        abort();
+    }
+    return shared->phase != 2;
+}
+
+bool stepper_step(pid_t pid, const struct shared *shared)
+{
+    return go(PTRACE_SINGLESTEP, pid, shared);
+}
+bool stepper_system_call(pid_t pid, const struct shared *shared)
+{
+    return go(PTRACE_SYSCALL, pid, shared);
+}
+
+void stepper_kill(pid_t pid)
+{
+    int status;
+    kill(pid, SIGKILL);
+    do
+        await(pid, &status);
+    while (WIFSTOPPED(status));
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+bool stepper_finish(pid_t pid, const struct shared *shared)
+{
+    int status = 0;
+    ptrace(PTRACE_DETACH, pid, NULL, NULL); /* fails where that was done already */
+    for (int i = 0; i < 60000; i++) {
+        pid_t r = waitpid(pid, &status, WNOHANG | __WALL);
+        CHECK(r >= 0);
+        if (r == pid)
+            return shared->phase == 2 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    kill(pid, SIGKILL);
+    await(pid, &status);
+    return false;
+}
+
+void stepper_stop(pid_t pid)
+{
+    int status;
+    CHECK(ptrace(PTRACE_DETACH, pid, NULL, SIGSTOP) == 0);
+    CHECK(waitpid(pid, &status, WUNTRACED | __WALL) == pid && WIFSTOPPED(status));
+}
+void stepper_continue(pid_t pid) { CHECK(kill(pid, SIGCONT) == 0); }

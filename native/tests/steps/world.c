@@ -1,0 +1,292 @@
+#include "steps/world.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "check.h"
+
+struct part {
+    struct actor actor;
+    const char *ready, *operate;
+    struct shared *shared;
+};
+
+static void enter(void *context)
+{
+    struct part *p = context;
+    bool opened = !strchr(p->ready, 'O');
+    if (opened)
+        script_run(&p->actor, "o");
+    p->shared->identity = script_identity(&p->actor);
+    script_run(&p->actor, opened ? p->ready : "");
+}
+
+static void perform(void *context)
+{
+    struct part *p = context;
+    script_run(&p->actor, p->operate);
+    p->shared->result = p->actor.result;
+}
+
+static void pause_a_little(void) { nanosleep(&(struct timespec){0, 200000}, NULL); }
+
+/* Whether the member sleeps: in the waiters table, or for its receipt. */
+static bool asleep(const struct world *w, uint64_t identity)
+{
+    const uint8_t *base = w->watched.base;
+    const struct geometry *g = &w->watched.geometry;
+    for (uint32_t i = 0; i < 2 * WAITERS; i++) {
+        const struct waiter *e = (const struct waiter *)(base + g->waiters_at) + i;
+        if (e->owner == identity && e->signal == SIGNAL_WAITING)
+            return true;
+    }
+    for (uint32_t i = 0; i < g->receipts; i++) {
+        const struct receipt *r = (const struct receipt *)(base + g->receipts_at) + i;
+        uint32_t owner = (uint32_t)r->claim >> 1 & 0xfff;
+        const struct attachment *a = (const struct attachment *)(base + g->attachments_at);
+        if ((r->claim & 1) && r->waiting && owner && a[owner - 1].identity == identity)
+            return true;
+    }
+    return false;
+}
+
+static void act(struct world *w, const char *script, enum fate fate, struct shared *shared,
+                pid_t *staying)
+{
+    *shared = (struct shared){.phase = 0};
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        struct part p = {.actor = {.space = w->space, .name = w->name},
+                         .ready = "",
+                         .operate = script,
+                         .shared = shared};
+        enter(&p);
+        shared->phase = 1;
+        perform(&p);
+        shared->phase = 2;
+        if (fate == LEAVES)
+            script_run(&p.actor, "c");
+        else if (fate == DIES)
+            raise(SIGKILL);
+        else
+            raise(SIGSTOP);
+        _exit(0);
+    }
+    int status;
+    if (fate == LEAVES || fate == DIES) {
+        CHECK(waitpid(pid, &status, 0) == pid);
+        CHECK(fate == DIES ? WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL
+                           : WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        return;
+    }
+    if (fate != STAYS) {
+        while (shared->phase != 1 || !asleep(w, shared->identity)) {
+            CHECK(shared->phase != 2); /* it had no reason to sleep */
+            pause_a_little();
+        }
+        kill(pid, SIGSTOP);
+    }
+    CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+    *staying = pid;
+    if (fate != SLEEPS_AND_DIES)
+        w->living[w->living_count++] = shared->identity;
+}
+
+static int create(void *context)
+{
+    struct world *w = context;
+    liaison_mailbox *m;
+    return liaison_mailbox_open(w->space, w->name, LIAISON_CREATE, &w->scenario->policy, &m);
+}
+
+void world_build(struct world *w, liaison_space *space, const struct scenario *scenario)
+{
+    static int number;
+    char path[512];
+    *w = (struct world){.scenario = scenario, .space = space};
+    snprintf(w->name, sizeof w->name, "w%d", number++);
+    CHECK(test_wait(test_child(create, w)) == 0);
+    snprintf(path, sizeof path, "%s/names/%s", liaison_space_path(space), w->name);
+    image_watch(&w->watched, path);
+    struct shared *shared = stepper_shared();
+    for (int i = 0; i < ACTORS && scenario->before[i].script; i++)
+        act(w, scenario->before[i].script, scenario->before[i].fate, shared, &w->staying[i]);
+    for (int i = 0; i < ACTORS; i++)
+        if (w->staying[i] && scenario->before[i].fate == SLEEPS_AND_DIES) {
+            kill(w->staying[i], SIGKILL);
+            CHECK(test_wait(w->staying[i]) == -SIGKILL);
+            w->staying[i] = 0;
+        }
+    munmap(shared, sizeof *shared);
+    image_forget(&w->watched);
+    image_watch(&w->watched, path); /* from here on */
+}
+
+static int destroy(void *context)
+{
+    struct world *w = context;
+    liaison_mailbox *m;
+    if (liaison_mailbox_open(w->space, w->name, LIAISON_OBSERVE, NULL, &m) == LIAISON_OK)
+        liaison_mailbox_destroy(m, true);
+    return 0;
+}
+
+void world_end(struct world *w)
+{
+    for (int i = 0; i < ACTORS; i++)
+        if (w->staying[i]) {
+            kill(w->staying[i], SIGKILL);
+            test_wait(w->staying[i]);
+        }
+    test_wait(test_child(destroy, w));
+    image_forget(&w->watched);
+}
+
+struct watched_process world_start(struct world *w, const char *ready, const char *operate)
+{
+    struct part p = {.actor = {.space = w->space, .name = w->name},
+                     .ready = ready ? ready : "",
+                     .operate = operate,
+                     .shared = stepper_shared()};
+    struct body body = {.prepare = enter, .operate = perform, .context = &p, .shared = p.shared};
+    return (struct watched_process){stepper_start(&body), p.shared};
+}
+
+struct witness world_witness(const struct world *w)
+{
+    return (struct witness){w->watched.base, &w->watched.geometry, w->living, w->living_count};
+}
+
+/* ---- the verifier --------------------------------------------------------------------- */
+
+static char *finding; /* shared with the verifier */
+#define FINDING 512
+
+__attribute__((format(printf, 1, 2))) static void found(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(finding, FINDING, format, arguments);
+    va_end(arguments);
+    _exit(1);
+}
+
+/* Receives what the story tells, in its order. */
+static void drain(struct actor *a, const char *story)
+{
+    struct liaison_delivery d;
+    int r;
+    for (const char *s = story; *s; s += s[0] == ' ') {
+        if (*s == '(') { /* held by the living */
+            s += 3;
+            continue;
+        }
+        r = liaison_mailbox_try_take(a->mailbox, &d);
+        if (r != LIAISON_OK)
+            found("'%s' is left of '%s' and taking gave %d", s, story, r);
+        char letter = *(const char *)d.data;
+        for (size_t i = 0; i < d.size; i += SCRIPT_STRIDE)
+            if (((const char *)d.data)[i] != letter)
+                found("a message is torn");
+        char *end;
+        if (letter != s[0] || d.attempt != strtoul(s + 1, &end, 10))
+            found("received %c%u where '%s' is left of '%s'", letter, d.attempt, s, story);
+        s = end;
+        r = liaison_mailbox_acknowledge(a->mailbox, &d);
+        if (r != LIAISON_OK)
+            found("acknowledging %c gave %d", letter, r);
+    }
+    r = liaison_mailbox_try_take(a->mailbox, &d);
+    if (r != LIAISON_EMPTY)
+        found("received %c beyond '%s' (%d)", r ? '?' : *(const char *)d.data, story, r);
+}
+
+/* As many messages fit as there are cells that nobody has. */
+static void fill(struct actor *a, const struct witness *w)
+{
+    uint32_t room = w->geometry->cells - invariants_held(w), n = 0;
+    static struct liaison_loan loan[1024];
+    struct liaison_wait none = {.timeout = 0};
+    int r;
+    while ((r = liaison_mailbox_try_loan(a->mailbox, 1, false, &loan[n])) == LIAISON_OK && n < room)
+        *(char *)loan[n++].data = 'F';
+    if (r != LIAISON_FULL || n != room)
+        found("%u loans of %u, then %d", n, room, r);
+    for (uint32_t i = 0; i < n; i++)
+        if (w->geometry->rendezvous)
+            liaison_mailbox_discard(a->mailbox, &loan[i]);
+        else if ((r = liaison_mailbox_send_loan(a->mailbox, &loan[i], 0, &none, NULL)) != 0)
+            found("sending %u of %u gave %d", i, n, r);
+    for (uint32_t i = 0; i < n && !w->geometry->rendezvous; i++) {
+        struct liaison_delivery d;
+        r = liaison_mailbox_try_take(a->mailbox, &d);
+        if (r != LIAISON_OK || *(const char *)d.data != 'F' || d.attempt != 1 ||
+            liaison_mailbox_acknowledge(a->mailbox, &d) != LIAISON_OK)
+            found("receiving %u of %u gave %d", i, n, r);
+    }
+}
+
+static void all_memory_in_one(struct actor *a, const struct witness *w)
+{
+    struct liaison_loan loan;
+    if (w->geometry->arena_limit == 0 || w->geometry->memory == 0 || invariants_held(w))
+        return;
+    int r = liaison_mailbox_try_loan(a->mailbox, w->geometry->arena_limit, false, &loan);
+    if (r != LIAISON_OK)
+        found("the whole memory in one loan: %d", r);
+    liaison_mailbox_discard(a->mailbox, &loan);
+}
+
+static void verify(const struct world *w, const char *story)
+{
+    struct actor a = {.space = w->space, .name = w->name};
+    struct witness witness = world_witness(w);
+    uint64_t living[ACTORS + 1];
+    const char *s;
+    char now[STORY];
+    script_run(&a, "o");
+    memcpy(living, w->living, sizeof living);
+    living[witness.living_count++] = script_identity(&a);
+    witness.living = living;
+    script_sweep(&a);
+    if ((s = invariants_swept(&witness)))
+        found("after recovery: %s", s);
+    invariants_story(&witness, now);
+    if (strcmp(now, story) != 0)
+        found("recovery made '%s' of '%s'", now, story);
+    drain(&a, story);
+    if ((s = invariants_idle(&witness)))
+        found("after receiving all: %s", s);
+    fill(&a, &witness);
+    all_memory_in_one(&a, &witness);
+    if ((s = invariants_idle(&witness)))
+        found("after filling and receiving: %s", s);
+}
+
+const char *world_verify(const struct world *w, const char *story)
+{
+    if (!finding) {
+        finding = mmap(NULL, FINDING, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+        CHECK(finding != MAP_FAILED);
+    }
+    finding[0] = 0;
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        alarm(60); /* hanging is a finding, too */
+        verify(w, story);
+        _exit(0);
+    }
+    int r = test_wait(pid);
+    if (r != 0 && !finding[0])
+        snprintf(finding, FINDING, "the verifying process ended with %d", r);
+    return r ? finding : NULL;
+}

@@ -1,0 +1,52 @@
+/* world.h — a mailbox in a prepared state, with the processes that made it so. */
+#ifndef WORLD_H
+#define WORLD_H
+
+#include "steps/image.h"
+#include "steps/invariants.h"
+#include "steps/script.h"
+#include "steps/stepper.h"
+
+/* Who is to die in its sleep is stopped in it, and killed when all are there. */
+enum fate { LEAVES, DIES, STAYS, SLEEPS_AND_DIES, SLEEPS_AND_STAYS };
+#define ACTORS 4
+struct scenario {
+    const char *name;
+    struct liaison_policy policy;
+    struct {
+        const char *script;
+        enum fate fate; /* who stays is stopped: it lives and does nothing */
+    } before[ACTORS];
+    const char *ready;   /* what the watched process does before it is watched */
+    const char *operate; /* what is watched */
+    const char *story;   /* of the messages, at first > after each change */
+};
+
+struct world {
+    const struct scenario *scenario;
+    liaison_space *space;
+    char name[32];
+    struct watched watched;
+    pid_t staying[ACTORS];
+    uint64_t living[ACTORS + 1];
+    int living_count;
+};
+
+void world_build(struct world *w, liaison_space *space, const struct scenario *scenario);
+void world_end(struct world *w);
+
+/* Starts the process that is to be watched: it stands before its operation. */
+struct watched_process {
+    pid_t pid;
+    struct shared *shared;
+};
+struct watched_process world_start(struct world *w, const char *ready, const char *operate);
+
+/* As the checker sees it, with the living as noted. */
+struct witness world_witness(const struct world *w);
+
+/* What a fresh process finds that recovers the mailbox, receives everything, fills it and
+ * receives everything again: NULL, or what was wrong. The segment is used up by it. */
+const char *world_verify(const struct world *w, const char *story);
+
+#endif
