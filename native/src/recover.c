@@ -105,6 +105,16 @@ bool recover_dead(struct segment *s, bool all)
     return found;
 }
 
+void recover_strays(struct segment *s)
+{
+    for (int role = 0; role < 2; role++)
+        for (uint32_t i = 0; i < WAITERS; i++) {
+            uint64_t owner = observe(&s->waiters[role][i].owner);
+            if (owner && !member_alive(s->space, owner))
+                wait_sweep(s, owner);
+        }
+}
+
 bool recover_now_and_then(struct segment *s, bool all)
 {
     uint32_t now = process_tick(), last = glance32(&s->last_recovery[all]);
