@@ -11,6 +11,32 @@
 
 #define MOMENT (SECOND / 1000)
 
+static void note_down(struct actor *a, char what, char letter)
+{
+    if (!a->log)
+        return;
+    size_t n = strlen(a->log);
+    CHECK(n + 3 < SCRIPT_LOG);
+    switch (a->result) {
+    case LIAISON_OK:
+        a->log[n] = what;
+        a->log[n + 1] = letter;
+        break;
+    case LIAISON_EMPTY:
+    case LIAISON_FULL:
+    case LIAISON_BUSY:
+    case LIAISON_NO_RECEIVER:
+        a->log[n] = '0';
+        a->log[n + 1] = what;
+        break;
+    default:
+        a->log[n] = 'e';
+        a->log[n + 1] = (char)('0' + (a->result < 0 ? 0 : a->result));
+    }
+}
+
+static char letter_of(const struct liaison_delivery *d) { return *(const char *)d->data; }
+
 static void write_message(struct actor *a, char letter, size_t size, bool receipt, int64_t timeout,
                           bool keep)
 {
@@ -19,8 +45,10 @@ static void write_message(struct actor *a, char letter, size_t size, bool receip
     a->result = timeout == 0
                     ? liaison_mailbox_try_loan(a->mailbox, size, receipt, &loan)
                     : liaison_mailbox_loan(a->mailbox, size, receipt, &wait, &loan);
-    if (a->result != LIAISON_OK)
+    if (a->result != LIAISON_OK) {
+        note_down(a, '+', letter);
         return;
+    }
     /* A byte a block, or it is the filling that is stepped through. */
     for (size_t i = 0; i < size; i += SCRIPT_STRIDE)
         ((char *)loan.data)[i] = letter;
@@ -31,6 +59,7 @@ static void write_message(struct actor *a, char letter, size_t size, bool receip
     }
     a->result = liaison_mailbox_send_loan(a->mailbox, &loan, 0, &wait,
                                           receipt ? &a->receipt : NULL);
+    note_down(a, '+', letter);
 }
 
 static struct liaison_loan first_loan(struct actor *a)
@@ -44,13 +73,14 @@ static struct liaison_loan first_loan(struct actor *a)
 static void take(struct actor *a, int64_t timeout)
 {
     struct liaison_wait wait = {.timeout = timeout};
-    struct liaison_delivery d;
+    struct liaison_delivery d = {.data = ""};
     a->result = timeout == 0 ? liaison_mailbox_try_take(a->mailbox, &d)
                              : liaison_mailbox_take(a->mailbox, &wait, &d);
     if (a->result == LIAISON_OK) {
         CHECK(a->leases < SCRIPT_HELD);
         a->lease[a->leases++] = d;
     }
+    note_down(a, '<', letter_of(&d));
 }
 
 static void settle(struct actor *a, char how)
@@ -58,10 +88,12 @@ static void settle(struct actor *a, char how)
     if (a->leases == 0) /* what was to be taken was another's */
         return;
     struct liaison_delivery first = a->lease[0];
+    char letter = letter_of(&first);
     memmove(a->lease, a->lease + 1, sizeof first * (size_t)--a->leases);
     a->result = how == '!'   ? liaison_mailbox_acknowledge(a->mailbox, &first)
                 : how == '^' ? liaison_mailbox_bury(a->mailbox, &first)
                              : liaison_mailbox_release(a->mailbox, &first);
+    note_down(a, how == '~' ? '~' : '!', letter);
 }
 
 void script_sweep(struct actor *a)
@@ -70,6 +102,15 @@ void script_sweep(struct actor *a)
     CHECK_OK(segment_open(a->space, a->name, NULL, true, &s));
     recover_dead(s, true);
     segment_close(s);
+}
+
+void script_run_interrupted(struct actor *a, const char *script, void (*reached)(const void *base, const void *at))
+{
+    struct segment *s;
+    CHECK_OK(segment_open(a->space, a->name, NULL, true, &s));
+    trap_begin_accesses(s->base, s->geometry.size, reached);
+    script_run(a, script);
+    trap_end();
 }
 
 void script_sweep_watched(struct actor *a, void (*changed)(void))
@@ -96,6 +137,7 @@ static void command(struct actor *a, char what, char letter, size_t size)
 {
     struct liaison_wait none = {.timeout = 0}, moment = {.timeout = MOMENT};
     struct liaison_loan loan;
+    char *log = a->log;
     int fd;
     switch (what) {
     case '+':
@@ -115,7 +157,9 @@ static void command(struct actor *a, char what, char letter, size_t size)
         break;
     case '=':
         loan = first_loan(a);
+        letter = *(char *)loan.data;
         a->result = liaison_mailbox_send_loan(a->mailbox, &loan, 0, &none, NULL);
+        note_down(a, '+', letter);
         break;
     case '-':
         loan = first_loan(a);
@@ -166,8 +210,10 @@ static void command(struct actor *a, char what, char letter, size_t size)
         break;
     case 'v':
     case 'w':
+        a->log = NULL; /* what was taken was not always what was sent: count no letters */
         for (int i = what == 'v'; i < 64; i++)
             script_run(a, "+w<!");
+        a->log = log;
         break;
     default:
         fprintf(stderr, "no command of a script: %c\n", what);

@@ -25,6 +25,7 @@
 
 #define SCRIPT_STRIDE 1024 /* a message's letter stands at every so many bytes */
 #define SCRIPT_HELD 8
+#define SCRIPT_LOG 64
 struct actor {
     liaison_space *space;
     const char *name; /* of the link */
@@ -34,9 +35,14 @@ struct actor {
     struct liaison_receipt receipt;
     int loans, leases;
     int result; /* of the last command */
+    /* Where not NULL: what came of it all, "+X" accepted, "!X" acknowledged, "0" a result
+     * that means nothing there, no room or not yet, "e" followed by any other. */
+    char *log;
 };
 
 void script_run(struct actor *actor, const char *script);
+/* Runs it and tells before every access to the segment: see trap.h. */
+void script_run_interrupted(struct actor *actor, const char *script, void (*reached)(const void *base, const void *at));
 /* Sweeps whatever is dead; the actor has the mailbox open. */
 void script_sweep(struct actor *actor);
 /* The same, and tells whenever the segment has changed: see trap.h. */

@@ -13,7 +13,9 @@
 
 static uint8_t *stretch;
 static size_t extent;
-static void (*tell)(void);
+static void (*before)(const void *base, const void *at);
+static void (*after)(void);
+static int protection;
 
 static void trap_flag(void *context, bool set)
 {
@@ -26,13 +28,15 @@ static void trap_flag(void *context, bool set)
 #endif
 }
 
-static void on_write(int number, siginfo_t *info, void *context)
+static void on_access(int number, siginfo_t *info, void *context)
 {
     uint8_t *at = info->si_addr;
     if (at < stretch || at >= stretch + extent) {
         signal(number, SIG_DFL); /* an error of the engine's: die of it */
         return;
     }
+    if (before)
+        before(stretch, at);
     mprotect(stretch, extent, PROT_READ | PROT_WRITE);
     trap_flag(context, true);
 }
@@ -41,23 +45,38 @@ static void on_trap(int number, siginfo_t *info, void *context)
 {
     (void)number, (void)info;
     trap_flag(context, false);
-    tell();
-    mprotect(stretch, extent, PROT_READ);
+    if (after)
+        after();
+    mprotect(stretch, extent, protection);
 }
 
-void trap_begin(void *base, size_t length, void (*changed)(void))
+static void begin(void *base, size_t length, int prot)
 {
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_flags = SA_SIGINFO;
-    action.sa_sigaction = on_write;
+    action.sa_sigaction = on_access;
     CHECK(sigaction(SIGSEGV, &action, NULL) == 0);
     action.sa_sigaction = on_trap;
     CHECK(sigaction(SIGTRAP, &action, NULL) == 0);
     stretch = base;
     extent = (length + 4095) / 4096 * 4096;
-    tell = changed;
-    CHECK(mprotect(stretch, extent, PROT_READ) == 0);
+    protection = prot;
+    CHECK(mprotect(stretch, extent, protection) == 0);
+}
+
+void trap_begin(void *base, size_t length, void (*changed)(void))
+{
+    before = NULL;
+    after = changed;
+    begin(base, length, PROT_READ);
+}
+
+void trap_begin_accesses(void *base, size_t length, void (*reached)(const void *base, const void *at))
+{
+    before = reached;
+    after = NULL;
+    begin(base, length, PROT_NONE);
 }
 
 void trap_end(void) { CHECK(mprotect(stretch, extent, PROT_READ | PROT_WRITE) == 0); }

@@ -1,0 +1,81 @@
+/* Killed at any instruction, for real: a process that sends, receives, leases or acknowledges
+ * is single-stepped to instruction k and gets SIGKILL; a survivor receives what was accepted,
+ * each message once, what was delivered before flagged. Without --all, a sample of the ks. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "steps/world.h"
+
+#define EVERY 5 /* of a sample */
+
+/* clang-format off */
+static const struct scenario scenarios[] = {
+    {"send", {.capacity = 4}, {{"+A+B", LEAVES}}, "", "+X", "A1 B1 > A1 B1 X1"},
+    {"send in the arena", {.capacity = 4, .memory = 65536}, {{"+A5000+B2000<~", LEAVES}}, "", "+X3000", "A2 B1 > A2 B1 X1"},
+    {"receive", {.capacity = 4}, {{"+A+B", LEAVES}}, "<~", "<!", "A2 B1 > A3 B1 > B1"},
+    {"lease", {.capacity = 4}, {{"+A+B", LEAVES}}, "+C", "<", "A1 B1 C1 > A2 B1 C1"},
+    {"lease what was returned", {.capacity = 2}, {{"+A+B<", DIES}}, "", "<", "A2 B1 > A3 B1"},
+    {"acknowledge", {.capacity = 4}, {{"+A+B", LEAVES}}, "<", "!", "A2 B1 > B1"},
+    {"release", {.capacity = 4}, {{"+A+B", LEAVES}}, "<", "~", "A2 B1"},
+};
+/* clang-format on */
+
+static unsigned long kills;
+static int failures;
+
+/* False when the operation has fewer instructions. */
+static bool kill_at(struct world *w, const uint8_t *origin, unsigned long k)
+{
+    image_put(&w->watched, origin);
+    struct watched_process p = world_start(w, w->scenario->ready, w->scenario->operate);
+    bool within = true;
+    for (unsigned long i = 0; i < k && within; i++)
+        within = stepper_step(p.pid, p.shared);
+    stepper_kill(p.pid);
+    shared_memory_free(p.shared, sizeof *p.shared);
+    char story[STORY];
+    struct witness witness = world_witness(w);
+    const char *s = invariants_always(&witness);
+    invariants_story(&witness, story);
+    /* One of those that the scenario tells: of before, of after, or between. */
+    const char *at = strstr(w->scenario->story, story);
+    size_t n = strlen(story);
+    if (!s && n > 0 && (!at || (at[n] && strncmp(at + n, " >", 2) != 0)))
+        s = "it left messages that were neither before nor after";
+    if (!s)
+        s = world_verify(w, story);
+    if (s) {
+        printf("VIOLATION in '%s', killed at instruction %lu ('%s'): %s\n", w->scenario->name, k,
+               story, s);
+        fflush(stdout);
+        failures++;
+    }
+    kills++;
+    return within;
+}
+
+int main(int argc, char **argv)
+{
+    stepper_required();
+    bool all = argc > 1 && strcmp(argv[1], "--all") == 0;
+    liaison_space *space = test_space();
+    for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
+        struct world w;
+        world_build(&w, space, &scenarios[i]);
+        uint8_t *origin = malloc(image_size(&w.watched));
+        CHECK(origin);
+        image_take(&w.watched, origin);
+        unsigned long k = all ? 0 : (unsigned long)getpid() % EVERY;
+        while (kill_at(&w, origin, k))
+            k += all ? 1 : EVERY;
+        printf("%-28s killed up to instruction %lu\n", scenarios[i].name, k);
+        fflush(stdout);
+        free(origin);
+        world_end(&w);
+    }
+    printf("%lu kills; %d violations\n", kills, failures);
+    liaison_space_close(space);
+    return failures != 0;
+}

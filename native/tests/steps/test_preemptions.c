@@ -1,0 +1,321 @@
+/* Wherever one process is overtaken by another, nothing is lost, doubled or leaked: between
+ * any two accesses of its operation to the segment, another process does a whole operation.
+ *
+ * Between two accesses nothing can tell where the other came in, so a pre-emption before each
+ * access is one at every instruction. At each, twice: the one that was overtaken goes on; and
+ * it is killed where it stood. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "steps/world.h"
+
+struct pair {
+    struct scenario scenario; /* `ready` and `operate` are the first's */
+    const char *ready, *operate; /* the second's */
+};
+
+#define ANY(n) {.capacity = (n)}
+#define MEMORY {.capacity = 4, .memory = 64 * 1024}
+#define RENDEZVOUS {.capacity = 0}
+#define EXCLUSIVE {.capacity = 4, .access = LIAISON_EXCLUSIVE}
+
+/* clang-format off */
+static const struct pair pairs[] = {
+    {{"send / send", ANY(4), {{"+A", LEAVES}}, "", "+X", ""}, "", "+Y"},
+    {{"send / two sends", ANY(4), {{0}}, "", "+X", ""}, "", "+Y+Z"},
+    {{"send / send, one place left", ANY(2), {{"+A", LEAVES}}, "", "+X", ""}, "", "+Y"},
+    {{"send / send and take", ANY(4), {{"+A", LEAVES}}, "", "+X", ""}, "", "+Y<!"},
+    {{"send / a cycle of the ring", ANY(2), {{0}}, "", "+X", ""}, "", "w"},
+    {{"send / take", ANY(4), {{"+A", LEAVES}}, "", "+X", ""}, "", "<"},
+    {{"send / take and acknowledge, full", ANY(2), {{"+A+B", LEAVES}}, "", "+X", ""}, "", "<!"},
+    {{"send / take all and send", ANY(3), {{"+A+B", LEAVES}}, "", "+X", ""}, "", "<!<!+Y+Z"},
+    {{"send / acknowledge", ANY(1), {{"+A", LEAVES}}, "", "+X", ""}, "<", "!"},
+    {{"send / release", ANY(4), {{"+A", LEAVES}}, "", "+X", ""}, "<", "~"},
+    {{"send / release, take, acknowledge, send", ANY(2), {{"+A", LEAVES}}, "", "+X", ""}, "<", "~<!+Y"},
+    {{"send a loan / take, acknowledge, send", ANY(4), {{"+A", LEAVES}}, "*X", "=", ""}, "", "<!+Y"},
+    {{"send with a receipt / send with one", ANY(3), {{0}}, "", "%X", ""}, "", "%Y<!"},
+
+    {{"take / take", ANY(4), {{"+A+B", LEAVES}}, "", "<", ""}, "", "<"},
+    {{"take / take, the last", ANY(4), {{"+A", LEAVES}}, "", "<", ""}, "", "<"},
+    {{"take / take and acknowledge", ANY(4), {{"+A+B", LEAVES}}, "", "<!", ""}, "", "<!"},
+    {{"take / take, acknowledge, send", ANY(2), {{"+A+B", LEAVES}}, "", "<!", ""}, "", "<!+X"},
+    {{"take / take, release", ANY(4), {{"+A+B", LEAVES}}, "", "<!", ""}, "", "<~"},
+    {{"take / take, release, take", ANY(4), {{"+A+B", LEAVES}}, "", "<!", ""}, "", "<~<"},
+    {{"take / a cycle of the ring", ANY(3), {{"+A", LEAVES}}, "", "<", ""}, "", "w"},
+    {{"take returned / take returned", ANY(4), {{"+A+B<~", LEAVES}}, "", "<!", ""}, "", "<!"},
+    {{"take returned / take, release", ANY(4), {{"+A+B<~", LEAVES}}, "", "<!", ""}, "", "<~"},
+    {{"take returned / take, acknowledge, send", ANY(2), {{"+A+B<~", LEAVES}}, "", "<!", ""}, "", "<!+X"},
+    {{"take returned / release", ANY(4), {{"+A+B", LEAVES}}, "", "<!", ""}, "<", "~"},
+    {{"take / release", ANY(4), {{"+A+B+C", LEAVES}}, "", "<", ""}, "<", "~"},
+    {{"take of the dead's / sweep", ANY(4), {{"+A+B<", DIES}}, "", "<!", ""}, "", "r"},
+    {{"take of the dead's / take", ANY(4), {{"+A+B<", DIES}}, "", "<!", ""}, "", "r<!"},
+
+    {{"acknowledge / take", ANY(4), {{"+A+B", LEAVES}}, "<", "!", ""}, "", "<"},
+    {{"acknowledge / send", ANY(1), {{"+A", LEAVES}}, "<", "!", ""}, "", "+X"},
+    {{"release / take", ANY(4), {{"+A+B", LEAVES}}, "<", "~", ""}, "", "<"},
+    {{"release / release", ANY(4), {{"+A+B", LEAVES}}, "<", "~", ""}, "<", "~"},
+    {{"release / release, take, acknowledge", ANY(4), {{"+A+B", LEAVES}}, "<", "~", ""}, "<", "~<!<"},
+    {{"release / take, acknowledge, send", ANY(4), {{"+A+B", LEAVES}}, "<", "~", ""}, "", "<!+X"},
+
+    /* The place of the dead is swept, and its next holder in it sends and takes. */
+    {{"sweep / sweep", ANY(4), {{"+A+B<*Y", DIES}}, "", "r", ""}, "", "r"},
+    {{"sweep / sweep and take the place", ANY(4), {{"+A+B<", DIES}}, "", "r", ""}, "", "rco<"},
+    {{"sweep / sweep, take the place, send", ANY(4), {{"+A+B<", DIES}}, "", "r", ""}, "", "rco+X*Y"},
+    {{"sweep / sweep, take the place, all", ANY(4), {{"+A+B<", DIES}}, "", "r", ""}, "", "rco<~<!<!+X<"},
+    {{"sweep / take the place, exclusive", EXCLUSIVE, {{"+A+B<", DIES}}, "", "r", ""}, "", "rco<"},
+    {{"sweep / take the place, receipts", ANY(4), {{"%A", DIES}}, "", "r", ""}, "", "rco%X"},
+    {{"sweep loans / take the place", ANY(2), {{"*A*B", DIES}}, "", "r", ""}, "", "rco*X+Y"},
+    {{"sweep / take", ANY(4), {{"+A+B<", DIES}}, "", "r", ""}, "", "<!<!"},
+    {{"sweep the sender / take", ANY(4), {{"+A", DIES}}, "", "r", ""}, "", "<!+X"},
+
+    {{"arena: send / send", MEMORY, {{0}}, "", "+X3000", ""}, "", "+Y3000"},
+    {{"arena: send / send larger", MEMORY, {{0}}, "", "+X3000", ""}, "", "+Y16384"},
+    {{"arena: send large / send", MEMORY, {{0}}, "", "+X16384", ""}, "", "+Y3000"},
+    {{"arena: a part / the whole", MEMORY, {{"+A1000+B1000<!<!", LEAVES}}, "", "+X1000", ""}, "", "+Y16384"},
+    {{"arena: the whole / a part", MEMORY, {{"+A1000+B1000<!<!", LEAVES}}, "", "+X16384", ""}, "", "+Y1000"},
+    {{"arena: a part / the whole, freed", MEMORY, {{"+A1000<!", LEAVES}}, "", "+X1000", ""}, "", "+Y16384<!+Z1000"},
+    {{"arena: the whole / a part, freed", MEMORY, {{"+A1000<!", LEAVES}}, "", "+X16384", ""}, "", "+Y1000<!"},
+    {{"arena: a part / the whole and again", MEMORY, {{"+A1000<!", LEAVES}}, "", "+X1000", ""}, "", "+Y16384<!+Z16384"},
+    {{"arena: send / acknowledge", MEMORY, {{"+A5000", LEAVES}}, "", "+X5000", ""}, "<", "!"},
+    {{"arena: send / acknowledge, send", MEMORY, {{"+A30000", LEAVES}}, "", "+X30000", ""}, "<", "!+Y30000"},
+
+    {{"turn: take / take", EXCLUSIVE, {{"+A+B", LEAVES}}, "", "<", ""}, "", "<"},
+    {{"turn: take / take and acknowledge", EXCLUSIVE, {{"+A+B", LEAVES}}, "", "<!", ""}, "", "<!"},
+    {{"turn: acknowledge / take", EXCLUSIVE, {{"+A+B", LEAVES}}, "<", "!", ""}, "", "<!"},
+    {{"turn: the dead's / the dead's", EXCLUSIVE, {{"+A+B<", DIES}}, "", "<", ""}, "", "<"},
+
+    {{"rendezvous: send / take", RENDEZVOUS, {{0}}, "", "$X", ""}, "", "<"},
+    {{"rendezvous: send / take, acknowledge", RENDEZVOUS, {{0}}, "", "$X", ""}, "", "<!"},
+    {{"rendezvous: send / take, release", RENDEZVOUS, {{0}}, "", "$X", ""}, "", "<~"},
+    {{"rendezvous: send / take, acknowledge, loan", RENDEZVOUS, {{0}}, "", "$X", ""}, "*M", "<!*Y="},
+    {{"rendezvous: send / send", RENDEZVOUS, {{0}}, "", "$X", ""}, "", "$Y"},
+};
+/* clang-format on */
+#define PAIRS (sizeof pairs / sizeof *pairs)
+#define ACCESSES 6000
+#define DENSE 40
+#define SPARSE 7
+static bool all; /* not only a sample */
+
+struct both {
+    volatile int overtake_at, die; /* before which access; whether it is killed there */
+    volatile int accesses, overtaken;
+    volatile uint64_t identity[2];
+    char log[2][SCRIPT_LOG];
+};
+static struct both *both;
+static int go[2], call[2], answer[2]; /* pipes: the first's turn; the second's; and done */
+static const struct geometry *geometry;
+static int failures;
+static unsigned long points;
+
+/* In the first process, before an access. */
+static void reached(const void *base, const void *at)
+{
+    char c = 0;
+    size_t entry = ((size_t)((const uint8_t *)at - (const uint8_t *)base) - geometry->waiters_at) /
+                   sizeof(struct waiter);
+    /* Of the waiters all but the first are nobody's, whenever one looks. */
+    if (entry < 2 * WAITERS && entry % WAITERS >= SLEEPING)
+        return;
+    if (both->accesses++ != both->overtake_at)
+        return;
+    both->overtaken = 1;
+    CHECK(write(call[1], &c, 1) == 1 && read(answer[0], &c, 1) == 1);
+    if (both->die)
+        raise(SIGKILL);
+}
+
+static pid_t start(struct world *w, int which, const char *ready, const char *operate)
+{
+    int up[2];
+    char c = 0;
+    CHECK(pipe(up) == 0);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        struct actor a = {.space = w->space, .name = w->name};
+        alarm(60); /* hanging is a finding, too */
+        script_run(&a, "o");
+        script_run(&a, ready);
+        both->identity[which] = script_identity(&a);
+        a.log = both->log[which];
+        CHECK(write(up[1], &c, 1) == 1);
+        CHECK(read(which == 0 ? go[0] : call[0], &c, 1) == 1);
+        if (which == 0) {
+            script_run_interrupted(&a, operate, reached);
+        } else {
+            script_run(&a, operate);
+            CHECK(write(answer[1], &c, 1) == 1);
+        }
+        raise(SIGSTOP);
+        _exit(0);
+    }
+    close(up[1]);
+    CHECK(read(up[0], &c, 1) == 1);
+    close(up[0]);
+    return pid;
+}
+
+static void tally(int *count, const char *log)
+{
+    for (; *log; log += 2) {
+        if (*log == '+')
+            count[(int)log[1]]++;
+        else if (*log == '!')
+            count[(int)log[1]]--;
+    }
+}
+
+/* The letters of the story are those of before, and what was sent, without what was
+ * acknowledged; of what the killed one was doing, all or nothing. */
+static const char *conserved(const char *before, const char *after, const struct pair *pair,
+                             bool died)
+{
+    static char text[2 * STORY + 200];
+    int count[128] = {0};
+    for (const char *s = before; *s; s++)
+        count[(int)*s] += *s >= 'A' && *s <= 'Z';
+    tally(count, both->log[0]);
+    tally(count, both->log[1]);
+    for (const char *s = after; *s; s++)
+        count[(int)*s] -= *s >= 'A' && *s <= 'Z';
+    for (int c = 'A'; c <= 'Z'; c++) {
+        if (count[c] == 0)
+            continue;
+        /* The killed one may have sent what it had not said, or settled what it had. */
+        const char *own = strchr(pair->scenario.operate, c);
+        bool sends = count[c] == -1 && (own || strchr(pair->scenario.operate, '='));
+        bool settles = count[c] == 1 && strchr(pair->scenario.operate, '!');
+        if (died && (sends || settles))
+            continue;
+        snprintf(text, sizeof text, "%c: '%s' became '%s' by '%s' and '%s'", c, before, after,
+                 both->log[0], both->log[1]);
+        return text;
+    }
+    return NULL;
+}
+
+static const char *errors(const char *log)
+{
+    static char text[80];
+    for (; *log; log += 2)
+        if (*log == 'e') {
+            snprintf(text, sizeof text, "an operation gave result %d", log[1] - '0');
+            return text;
+        }
+    return NULL;
+}
+
+/* One pre-emption. False when the operation has fewer accesses. */
+static bool overtake(struct world *w, const struct pair *pair, const uint8_t *origin, int at,
+                     bool die)
+{
+    struct witness witness;
+    char before[STORY], after[STORY], c = 0;
+    int status;
+    image_put(&w->watched, origin);
+    CHECK(pipe(go) == 0 && pipe(call) == 0 && pipe(answer) == 0);
+    memset(both, 0, sizeof *both);
+    both->overtake_at = at;
+    both->die = die;
+    pid_t second = start(w, 1, pair->ready, pair->operate);
+    /* Both are alive and hold what they hold: told as if they did not, for the letters. */
+    pid_t first = 0;
+    int living = w->living_count;
+    first = start(w, 0, pair->scenario.ready, pair->scenario.operate);
+    witness = world_witness(w);
+    invariants_story(&witness, before);
+    CHECK(write(go[1], &c, 1) == 1);
+    CHECK(waitpid(first, &status, WUNTRACED) == first);
+    const char *s = NULL;
+    bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    if (!WIFSTOPPED(status) && !(die && killed))
+        s = "the first did not come to its end";
+    bool overtaken = both->overtaken;
+    if (overtaken) {
+        CHECK(waitpid(second, &status, WUNTRACED) == second);
+        if (!WIFSTOPPED(status))
+            s = "the second did not come to its end";
+    }
+    uint64_t *list = w->living;
+    list[w->living_count++] = both->identity[1];
+    if (!die || !killed)
+        list[w->living_count++] = both->identity[0];
+    witness = world_witness(w);
+    if (!s)
+        s = invariants_always(&witness);
+    w->living_count = living;
+    witness = world_witness(w);
+    invariants_story(&witness, after);
+    if (!s)
+        s = errors(both->log[0]);
+    if (!s)
+        s = errors(both->log[1]);
+    /* A cycle of the ring takes whatever is there, and leaves others in its place. */
+    if (!s && !strchr(pair->operate, 'w'))
+        s = conserved(before, after, pair, die && killed);
+    if (!killed) {
+        kill(first, SIGKILL);
+        test_wait(first);
+    }
+    kill(second, SIGKILL);
+    test_wait(second);
+    if (!s)
+        s = world_verify(w, after);
+    if (s) {
+        printf("VIOLATION in '%s', overtaken before access %d%s: %s\n", pair->scenario.name, at,
+               die ? " and killed" : "", s);
+        fflush(stdout);
+        failures++;
+    }
+    for (int i = 0; i < 2; i++) {
+        close(go[i]);
+        close(call[i]);
+        close(answer[i]);
+    }
+    return overtaken;
+}
+
+static void explore(liaison_space *space, const struct pair *pair)
+{
+    struct world w;
+    world_build(&w, space, &pair->scenario);
+    uint8_t *origin = malloc(image_size(&w.watched));
+    CHECK(origin);
+    image_take(&w.watched, origin);
+    geometry = &w.watched.geometry;
+    int at = 0, tried = 0;
+    while (overtake(&w, pair, origin, at, false)) {
+        overtake(&w, pair, origin, at, true);
+        tried++;
+        /* Of long operations a sample, beginning at another place in each pair. */
+        at += all || at < DENSE ? 1 : SPARSE + (at == DENSE ? (int)(pair - pairs) % SPARSE : 0);
+        CHECK(at < ACCESSES);
+    }
+    points += (unsigned long)tried;
+    printf("%-44s %4d accesses of %d\n", pair->scenario.name, tried, at);
+    fflush(stdout);
+    free(origin);
+    world_end(&w);
+}
+
+int main(int argc, char **argv)
+{
+    stepper_required();
+    liaison_space *space = test_space();
+    both = shared_memory(sizeof *both);
+    all = argc > 1 && strcmp(argv[1], "--all") == 0;
+    for (size_t i = 0; i < PAIRS; i++)
+        if (argc < 2 || all || strstr(pairs[i].scenario.name, argv[1]))
+            explore(space, &pairs[i]);
+    printf("%zu pairs of operations, the first overtaken before each of %lu accesses, then going "
+           "on and then killed; %d deaths were late; %d violations\n",
+           PAIRS, points, late_deaths, failures);
+    liaison_space_close(space);
+    return failures != 0;
+}
