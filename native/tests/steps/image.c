@@ -24,14 +24,15 @@ void image_watch(struct watched *w, const char *path)
     CHECK(fd >= 0);
     struct stat st;
     CHECK(fstat(fd, &st) == 0);
-    w->base = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
-                   0);
+    w->base =
+        mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     CHECK(w->base != MAP_FAILED);
     close(fd);
     w->geometry = ((struct header *)w->base)->geometry;
     const struct geometry *g = &w->geometry;
     CHECK(g->size == (uint64_t)st.st_size);
-    window(w, offsetof(struct header, state), sizeof(struct header) - offsetof(struct header, state));
+    window(w, offsetof(struct header, state),
+           sizeof(struct header) - offsetof(struct header, state));
     window(w, g->ring_at, g->ring_size * sizeof(word64));
     uint32_t attached = g->attachments < ATTACHED ? g->attachments : ATTACHED;
     window(w, g->attachments_at, attached * sizeof(struct attachment));

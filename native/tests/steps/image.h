@@ -17,9 +17,9 @@ struct watched {
         size_t at, length;
     } window[WINDOWS];
     int windows;
-    size_t size;          /* of the windows together */
+    size_t size;                /* of the windows together */
     size_t arena, arena_length; /* payloads: kept, but no change of state */
-    uint8_t *origin;      /* the whole, as it was when watching began */
+    uint8_t *origin;            /* the whole, as it was when watching began */
 };
 
 /* Maps the link's file. The places of the first `ATTACHED` attachments and the first

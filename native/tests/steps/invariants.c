@@ -184,7 +184,8 @@ static uint64_t tag(const struct witness *w, uint32_t level, uint64_t i)
 {
     static const uint32_t first[LEVELS] = {3 * PAGE / 8, PAGE / 8, 85, 21, 5, 1, 0};
     uint64_t in_unit = UINT64_C(1) << (2 * (TOP - level));
-    const word64 *index = (const void *)(w->base + w->geometry->index_at + i / in_unit * INDEX_SIZE);
+    const word64 *index =
+        (const void *)(w->base + w->geometry->index_at + i / in_unit * INDEX_SIZE);
     return index[first[level] + i % in_unit];
 }
 
@@ -237,9 +238,8 @@ static const char *check_arena(const struct witness *w, bool idle)
                        owner[i]);
     for (uint32_t x = 0; x < w->geometry->cells; x++) {
         uint32_t state = cell_state(cell(w, x)->header);
-        const char *s = state == CELL_FREE || state == CELL_LOANED
-                            ? NULL
-                            : check_payload(w, x, owner, blocks);
+        const char *s =
+            state == CELL_FREE || state == CELL_LOANED ? NULL : check_payload(w, x, owner, blocks);
         if (s)
             return s;
     }

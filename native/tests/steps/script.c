@@ -42,9 +42,21 @@ static void write_message(struct actor *a, char letter, size_t size, bool receip
 {
     struct liaison_wait wait = {.timeout = timeout};
     struct liaison_loan loan;
-    a->result = timeout == 0
-                    ? liaison_mailbox_try_loan(a->mailbox, size, receipt, &loan)
-                    : liaison_mailbox_loan(a->mailbox, size, receipt, &wait, &loan);
+    if (timeout < 0 && a->waiting) {
+        wait.interrupted = a->waiting;
+        a->result = LIAISON_OK;
+        note_down(a, '+', letter);
+    }
+    for (uint32_t tries = 0; a->wanted && tries < LIAISON_CAPACITY_MAX; tries++) {
+        CHECK_OK(liaison_mailbox_try_loan(a->mailbox, size, receipt, &loan));
+        liaison_mailbox_discard(a->mailbox, &loan);
+        /* The next cell is the one behind. */
+        if (loan.cell + 2 == a->wanted)
+            break;
+    }
+    a->wanted = 0;
+    a->result = timeout == 0 ? liaison_mailbox_try_loan(a->mailbox, size, receipt, &loan)
+                             : liaison_mailbox_loan(a->mailbox, size, receipt, &wait, &loan);
     if (a->result != LIAISON_OK) {
         note_down(a, '+', letter);
         return;
@@ -57,8 +69,8 @@ static void write_message(struct actor *a, char letter, size_t size, bool receip
         a->loan[a->loans++] = loan;
         return;
     }
-    a->result = liaison_mailbox_send_loan(a->mailbox, &loan, 0, &wait,
-                                          receipt ? &a->receipt : NULL);
+    a->result =
+        liaison_mailbox_send_loan(a->mailbox, &loan, 0, &wait, receipt ? &a->receipt : NULL);
     note_down(a, '+', letter);
 }
 
@@ -89,6 +101,7 @@ static void settle(struct actor *a, char how)
         return;
     struct liaison_delivery first = a->lease[0];
     char letter = letter_of(&first);
+    a->settled = first.cell + 1;
     memmove(a->lease, a->lease + 1, sizeof first * (size_t)--a->leases);
     a->result = how == '!'   ? liaison_mailbox_acknowledge(a->mailbox, &first)
                 : how == '^' ? liaison_mailbox_bury(a->mailbox, &first)
@@ -104,7 +117,8 @@ void script_sweep(struct actor *a)
     segment_close(s);
 }
 
-void script_run_interrupted(struct actor *a, const char *script, void (*reached)(const void *base, const void *at))
+void script_run_interrupted(struct actor *a, const char *script,
+                            void (*reached)(const void *base, const void *at))
 {
     struct segment *s;
     CHECK_OK(segment_open(a->space, a->name, NULL, true, &s));
@@ -118,8 +132,7 @@ void script_sweep_watched(struct actor *a, void (*changed)(void))
     struct segment *s;
     CHECK_OK(segment_open(a->space, a->name, NULL, true, &s));
     /* All but the payloads, which recovery does not touch. */
-    size_t length = s->geometry.arena_limit ? s->geometry.index_at + INDEX_SIZE
-                                            : s->geometry.size;
+    size_t length = s->geometry.arena_limit ? s->geometry.index_at + INDEX_SIZE : s->geometry.size;
     trap_begin(s->base, length, changed);
     recover_dead(s, true);
     trap_end();
@@ -169,8 +182,7 @@ static void command(struct actor *a, char what, char letter, size_t size)
         liaison_receipt_drop(a->mailbox, &a->receipt);
         break;
     case '?':
-        a->result =
-            liaison_receipt_wait(a->mailbox, &a->receipt, LIAISON_ACKNOWLEDGED, &moment);
+        a->result = liaison_receipt_wait(a->mailbox, &a->receipt, LIAISON_ACKNOWLEDGED, &moment);
         break;
     case '<':
         take(a, 0);
@@ -195,6 +207,9 @@ static void command(struct actor *a, char what, char letter, size_t size)
     case 'c':
         liaison_mailbox_close(a->mailbox);
         a->mailbox = NULL;
+        break;
+    case '#':
+        a->wanted = a->settled;
         break;
     case 'h':
         liaison_mailbox_hold(a->mailbox);

@@ -14,6 +14,7 @@
  *   o c     open, close the mailbox
  *   h u     hold, unhold
  *   i       interrupt
+ *   #       write the next message into the cell of the one settled last
  *   r       sweep the dead
  *   w       a whole cycle of the ring: send, take, acknowledge, 64 times
  *   v       a cycle but one: the next position is the last
@@ -38,11 +39,15 @@ struct actor {
     /* Where not NULL: what came of it all, "+X" accepted, "!X" acknowledged, "0" a result
      * that means nothing there, no room or not yet, "e" followed by any other. */
     char *log;
+    /* Where not NULL: called while `]` waits, with its message in the log already. */
+    bool (*waiting)(void *context);
+    uint32_t settled, wanted; /* cells, + 1 */
 };
 
 void script_run(struct actor *actor, const char *script);
 /* Runs it and tells before every access to the segment: see trap.h. */
-void script_run_interrupted(struct actor *actor, const char *script, void (*reached)(const void *base, const void *at));
+void script_run_interrupted(struct actor *actor, const char *script,
+                            void (*reached)(const void *base, const void *at));
 /* Sweeps whatever is dead; the actor has the mailbox open. */
 void script_sweep(struct actor *actor);
 /* The same, and tells whenever the segment has changed: see trap.h. */

@@ -259,7 +259,8 @@ static void watch_operation(struct world *w)
     if (told(w->scenario->story, changes + 1, next))
         violation(w, "at the end", *operation.count, -1, "it did not come to what it should");
     if (!image_rest_unchanged(&w->watched))
-        violation(w, "at the end", *operation.count, -1, "something was written that is not watched");
+        violation(w, "at the end", *operation.count, -1,
+                  "something was written that is not watched");
     stepper_kill(p.pid);
 }
 

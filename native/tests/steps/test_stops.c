@@ -30,7 +30,7 @@ struct traffic {
     struct world *world;
     volatile unsigned long *progress;
 };
-static unsigned long stops;
+static unsigned long stops, operations;
 static int failures;
 
 /* Sends, takes and acknowledges until it has done its share; the watchdog ends it. */
@@ -89,7 +89,8 @@ static bool stop_at(struct world *w, const uint8_t *origin, unsigned long k,
     if (!stepper_finish(p.pid, p.shared) && !s)
         s = "the one that was stopped did not come to its end";
     r = p.shared->result;
-    if (!s && r != LIAISON_OK && r != LIAISON_EMPTY && r != LIAISON_FULL && r != LIAISON_LEASE_LOST) {
+    if (!s && r != LIAISON_OK && r != LIAISON_EMPTY && r != LIAISON_FULL &&
+        r != LIAISON_LEASE_LOST) {
         snprintf(text, sizeof text, "the one that was stopped got result %d", r);
         s = text;
     }
@@ -104,6 +105,7 @@ static bool stop_at(struct world *w, const uint8_t *origin, unsigned long k,
         failures++;
     }
     stops++;
+    operations += *progress;
     return true;
 }
 
@@ -127,7 +129,7 @@ int main(int argc, char **argv)
         free(origin);
         world_end(&w);
     }
-    printf("%lu stops, %d operations of others at each; %d violations\n", stops, OPERATIONS,
+    printf("%lu stops, %lu operations of others meanwhile; %d violations\n", stops, operations,
            failures);
     liaison_space_close(space);
     return failures != 0;

@@ -72,7 +72,8 @@ void trap_begin(void *base, size_t length, void (*changed)(void))
     begin(base, length, PROT_READ);
 }
 
-void trap_begin_accesses(void *base, size_t length, void (*reached)(const void *base, const void *at))
+void trap_begin_accesses(void *base, size_t length,
+                         void (*reached)(const void *base, const void *at))
 {
     before = reached;
     after = NULL;

@@ -12,7 +12,8 @@
 void trap_begin(void *base, size_t length, void (*changed)(void));
 /* The same for every access, reading too: `reached` is called before it. The kernel cannot
  * reach the stretch then either: a futex call gives EFAULT. */
-void trap_begin_accesses(void *base, size_t length, void (*reached)(const void *base, const void *at));
+void trap_begin_accesses(void *base, size_t length,
+                         void (*reached)(const void *base, const void *at));
 void trap_end(void);
 
 #endif
