@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -96,9 +97,33 @@ bool stepper_step(pid_t pid, const struct shared *shared)
 {
     return go(PTRACE_SINGLESTEP, pid, shared);
 }
+/* Whether a system call may change what lies in a directory, or in its files. */
+static bool changes_files(uint64_t number)
+{
+    static const long calls[] = {SYS_openat,   SYS_mkdirat,   SYS_mknodat,   SYS_linkat,
+                                 SYS_unlinkat, SYS_renameat2, SYS_ftruncate, SYS_fallocate,
+                                 SYS_pwrite64, SYS_write,     SYS_fchmod,    SYS_fchmodat,
+                                 SYS_fchown,
+#ifdef SYS_open
+                                 SYS_open,     SYS_mkdir,     SYS_mknod,     SYS_link,
+                                 SYS_unlink,   SYS_rename,    SYS_renameat,
+#endif
+    };
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if ((uint64_t)calls[i] == number)
+            return true;
+    return false;
+}
+
 bool stepper_system_call(pid_t pid, const struct shared *shared)
 {
-    return go(PTRACE_SYSCALL, pid, shared);
+    struct __ptrace_syscall_info info;
+    while (go(PTRACE_SYSCALL, pid, shared)) {
+        CHECK(ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) > 0);
+        if (info.op == PTRACE_SYSCALL_INFO_ENTRY && changes_files(info.entry.nr))
+            return true;
+    }
+    return false;
 }
 
 void stepper_kill(pid_t pid)

@@ -32,7 +32,7 @@ struct body {
 };
 pid_t stepper_start(const struct body *body);
 
-/* One instruction, or up to the next system call's entry or return. False when the
+/* One instruction, or up to the entry of the next system call that can change files. False when the
  * operation is over. A child that dies by itself fails the test. */
 bool stepper_step(pid_t pid, const struct shared *shared);
 bool stepper_system_call(pid_t pid, const struct shared *shared);
