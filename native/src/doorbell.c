@@ -16,7 +16,7 @@ static void path_of(uint64_t number, char path[40])
     snprintf(path, 40, "bells/%016llx", (unsigned long long)number);
 }
 
-int doorbell_create(struct liaison_space *space, struct doorbell *bell)
+static int create(struct liaison_space *space, struct doorbell *bell)
 {
     *bell = (struct doorbell){0, -1, -1, -1};
     int directory = space_directory(space);
@@ -32,7 +32,7 @@ int doorbell_create(struct liaison_space *space, struct doorbell *bell)
     }
     path_of(bell->number, path);
     snprintf(fresh, sizeof fresh, "bells/.new-%016llx", (unsigned long long)bell->number);
-    /* Under another name until it is open: a cleaner removes bells that nobody has open. */
+    /* Under another name until it is open: nobody rings what nobody hears. */
     if (mkfifoat(directory, fresh, mode) != 0)
         r = space_result(-errno);
     else if (fchmodat(directory, fresh, mode, 0) != 0 ||
@@ -49,6 +49,16 @@ int doorbell_create(struct liaison_space *space, struct doorbell *bell)
         doorbell_close(bell);
     }
     close(directory);
+    return r;
+}
+
+int doorbell_create(struct liaison_space *space, struct doorbell *bell)
+{
+    /* A cleaner removes bells that nobody has open, and cannot tell one that is just being
+     * made from one whose maker died. */
+    int r = create(space, bell);
+    for (int tries = 0; r == LIAISON_NOT_FOUND && tries < 100; tries++)
+        r = create(space, bell);
     return r;
 }
 
@@ -130,7 +140,7 @@ uint32_t doorbell_clean(struct liaison_space *space)
     }
     struct dirent *e;
     while ((e = readdir(listing)) != NULL) {
-        if (e->d_name[0] == '.')
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
             continue;
         int fd = openat(bells, e->d_name, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
         if (fd >= 0)

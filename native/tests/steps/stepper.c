@@ -100,13 +100,13 @@ bool stepper_step(pid_t pid, const struct shared *shared)
 /* Whether a system call may change what lies in a directory, or in its files. */
 static bool changes_files(uint64_t number)
 {
-    static const long calls[] = {SYS_openat,   SYS_mkdirat,   SYS_mknodat,   SYS_linkat,
-                                 SYS_unlinkat, SYS_renameat2, SYS_ftruncate, SYS_fallocate,
-                                 SYS_pwrite64, SYS_write,     SYS_fchmod,    SYS_fchmodat,
-                                 SYS_fchown,
+    static const long calls[] = {
+        SYS_openat,    SYS_mkdirat,   SYS_mknodat,   SYS_linkat,   SYS_unlinkat,
+        SYS_renameat2, SYS_ftruncate, SYS_fallocate, SYS_pwrite64, SYS_write,
+        SYS_fchmod,    SYS_fchmodat,  SYS_fchown,
 #ifdef SYS_open
-                                 SYS_open,     SYS_mkdir,     SYS_mknod,     SYS_link,
-                                 SYS_unlink,   SYS_rename,    SYS_renameat,
+        SYS_open,      SYS_mkdir,     SYS_mknod,     SYS_link,     SYS_unlink,
+        SYS_rename,    SYS_renameat,
 #endif
     };
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)

@@ -1,6 +1,6 @@
-/* Killed before any system call that can change files, whoever creates, opens, destroys, closes, rings or
- * cleans leaves a space in which the next process finds the link of before or of after, can
- * create it anew, and of which cleaning leaves nothing that belongs to nobody.
+/* Killed before any system call that can change files, whoever creates, opens, destroys, closes,
+ * rings or cleans leaves a space in which the next process finds the link of before or of after,
+ * can create it anew, and of which cleaning leaves nothing that belongs to nobody.
  *
  * The operations on names are made of system calls: a kill before each leaves every state that
  * the directory passes through. Then cleaning, which is the recovery here, is killed before
