@@ -48,11 +48,17 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
             return;
         }
     }
+    bool sent = info->si_code <= 0;
     if (previous.sa_flags & SA_SIGINFO) {
         previous.sa_sigaction(number, info, context);
+    } else if (previous.sa_handler == SIG_IGN && sent) {
+        /* Goes on being ignored; a fault never is. */
     } else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
-        /* Returning runs the instruction again, now with the default action. */
         signal(SIGBUS, SIG_DFL);
+        /* Returning runs an instruction that faulted again, now with the default action.
+         * What was sent does not come again by itself. */
+        if (sent)
+            raise(SIGBUS);
     } else {
         previous.sa_handler(number);
     }
