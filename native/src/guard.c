@@ -64,7 +64,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
     }
 }
 
-static bool add_locked(void *base, uint64_t size, volatile int *broken)
+bool guard_add_locked(void *base, uint64_t size, volatile int *broken)
 {
     if (!installed) {
         struct sigaction action;
@@ -101,17 +101,22 @@ static bool add_locked(void *base, uint64_t size, volatile int *broken)
 bool guard_add(void *base, uint64_t size, volatile int *broken)
 {
     process_lock();
-    bool added = add_locked(base, size, broken);
+    bool added = guard_add_locked(base, size, broken);
     process_unlock();
     return added;
+}
+
+void guard_remove_locked(void *base)
+{
+    for (struct chunk *c = &first; c; c = atomic_load(&c->next))
+        for (size_t i = 0; i < sizeof c->entry / sizeof c->entry[0]; i++)
+            if (look(&c->entry[i].base) == (uintptr_t)base)
+                publish(&c->entry[i].base, 0);
 }
 
 void guard_remove(void *base)
 {
     process_lock();
-    for (struct chunk *c = &first; c; c = atomic_load(&c->next))
-        for (size_t i = 0; i < sizeof c->entry / sizeof c->entry[0]; i++)
-            if (look(&c->entry[i].base) == (uintptr_t)base)
-                publish(&c->entry[i].base, 0);
+    guard_remove_locked(base);
     process_unlock();
 }

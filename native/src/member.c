@@ -107,6 +107,46 @@ static int open_members(struct liaison_space *space, int flags, int *fd)
     return LIAISON_OK;
 }
 
+/* A page of the file that no child inherits. */
+static int map_page(int fd, int protection, void **page)
+{
+    *page = mmap(NULL, PAGE, protection, MAP_SHARED, fd, 0);
+    if (*page == MAP_FAILED)
+        return -errno;
+    if (madvise(*page, PAGE, MADV_DONTFORK) == 0)
+        return 0;
+    int r = -errno;
+    munmap(*page, PAGE);
+    return r;
+}
+
+/* Two mappings: the file may be cut off like any other, and the guard then puts a page of
+ * our own in the place of the one that is looked at. If that one held the lock as well, we
+ * would be dead to the others. */
+static int map_members(struct liaison_space *space, int fd)
+{
+    void *lock, *page;
+    int r = map_page(fd, PROT_NONE, &lock);
+    if (r != 0)
+        return r;
+    r = map_page(fd, PROT_READ | PROT_WRITE, &page);
+    if (r != 0) {
+        munmap(lock, PAGE);
+        return r;
+    }
+    if (space->page) /* our parent's, which is not mapped here */
+        guard_remove_locked(space->page);
+    space->page_broken = 0;
+    if (!guard_add_locked(page, PAGE, &space->page_broken)) {
+        munmap(page, PAGE);
+        munmap(lock, PAGE);
+        return -ENOMEM;
+    }
+    space->lock = lock;
+    space->page = page;
+    return LIAISON_OK;
+}
+
 /* With the process lock held. */
 static int enrol(struct liaison_space *space, uint64_t *identity)
 {
@@ -148,16 +188,9 @@ static int enrol(struct liaison_space *space, uint64_t *identity)
             r = n < 0 ? space_result(-errno) : LIAISON_NO_SPACE;
     }
     if (r == LIAISON_OK) {
-        void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (page == MAP_FAILED) {
-            r = -errno;
-        } else if (madvise(page, PAGE, MADV_DONTFORK) != 0) {
-            r = -errno;
-            munmap(page, PAGE);
-        } else {
-            space->page = page;
+        r = map_members(space, fd);
+        if (r == LIAISON_OK)
             *identity = record.generation << 16 | (number + 1);
-        }
     }
     close(fd); /* the mapping keeps the lock */
     return r;
@@ -187,8 +220,12 @@ int member_identity(struct liaison_space *space, uint64_t *identity)
 
 void member_leave(struct liaison_space *space)
 {
-    if (glance(&space->epoch) == process_epoch() && space->page)
+    if (space->page)
+        guard_remove_locked(space->page);
+    if (glance(&space->epoch) == process_epoch() && space->page) {
         munmap(space->page, PAGE);
+        munmap(space->lock, PAGE);
+    }
     if (space->probe >= 0) {
         struct stat st;
         /* Close it only if it is still ours. */

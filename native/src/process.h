@@ -29,5 +29,8 @@ int64_t process_now(void);
  * guarded mapping (the file was truncated) reads as zeros and raises `*broken`. */
 bool guard_add(void *base, uint64_t size, volatile int *broken);
 void guard_remove(void *base);
+/* The same for who has the process lock already. */
+bool guard_add_locked(void *base, uint64_t size, volatile int *broken);
+void guard_remove_locked(void *base);
 
 #endif

@@ -23,8 +23,10 @@ struct liaison_space {
     /* This process as a member: valid while `epoch` is the process's own. */
     word64 epoch;
     word64 identity;
-    struct members_page *page; /* the mapping that holds the member's lock */
-    _Atomic int probe;         /* descriptor for looking at other members' locks */
+    void *lock; /* the mapping that holds the member's lock; never touched */
+    struct members_page *page;
+    volatile int page_broken; /* the file was cut off, and the page is now ours alone */
+    _Atomic int probe;        /* descriptor for looking at other members' locks */
 };
 
 /* A name that may become a file: the grammar of addresses. */
