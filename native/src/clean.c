@@ -9,6 +9,7 @@
 
 #include "doorbell.h"
 #include "member.h"
+#include "process.h"
 #include "segment.h"
 
 /* Whether a living process is attached, as the file itself tells. */
@@ -32,14 +33,16 @@ static bool condemn(struct liaison_space *space, int fd, const struct geometry *
     struct header *h = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (h == MAP_FAILED)
         return false;
-    bool ours = exchange32(&h->state, LINK_LIVE, LINK_DESTROYED);
-    bool condemned = true;
+    volatile int broken = 0; /* cut off since its header was read */
+    bool condemned = guard_add(h, PAGE, &broken);
+    bool ours = condemned && exchange32(&h->state, LINK_LIVE, LINK_DESTROYED);
     if (ours && attached(space, fd, g)) {
         exchange32(&h->state, LINK_DESTROYED, LINK_LIVE);
         condemned = false;
     }
+    guard_remove(h);
     munmap(h, PAGE);
-    return condemned;
+    return condemned && !broken;
 }
 
 static void clean_link(struct liaison_space *space, int directory, const char *name, bool links,
