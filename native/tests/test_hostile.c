@@ -6,11 +6,15 @@
  * process writes while the threads of another work.
  *
  * LIAISON_MUTATIONS says how many of the first kind there are in all. */
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -424,6 +428,68 @@ static void be_hostile(const struct run *run, pid_t victims)
     close(fd);
 }
 
+/* ---- a doorbell that never stops ringing -------------------------------------------------- */
+
+static int flood(void *context)
+{
+    static const char noise[1 << 16];
+    char path[PATH_MAX];
+    void **both = context;
+    const char *bells = both[0];
+    struct progress *p = both[1];
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    DIR *listing = opendir(bells);
+    struct dirent *e;
+    CHECK(listing);
+    while ((e = readdir(listing)) != NULL)
+        if (e->d_name[0] != '.')
+            snprintf(path, sizeof path, "%s/%s", bells, e->d_name);
+    closedir(listing);
+    int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    CHECK(fd >= 0);
+    for (;;) /* never asleep: who reads must not catch up */
+        if (write(fd, noise, sizeof noise) > 0)
+            p->mutations++;
+        else
+            CHECK(errno == EAGAIN);
+}
+
+static int hear_the_flood(void *context)
+{
+    char bells[PATH_MAX];
+    liaison_space *space = test_space();
+    liaison_mailbox *m = test_mailbox(space, "flooded", 4);
+    struct liaison_delivery d;
+    struct pollfd bell = {.events = POLLIN};
+    struct progress *p = context;
+    p->operation = "liaison_mailbox_try_take() beneath a flooded doorbell";
+    CHECK_OK(liaison_mailbox_doorbell(m, &bell.fd));
+    snprintf(bells, sizeof bells, "%s/bells", liaison_space_path(space));
+    void *both[] = {bells, p};
+    pid_t flooder[2] = {test_child(flood, both), test_child(flood, both)};
+    while (p->mutations < 100)
+        liaison_mailbox_try_take(m, &d);
+    for (; p->rounds < 2000; p->rounds++) {
+        alarm(60);
+        CHECK(poll(&bell, 1, 60000) == 1);
+        CHECK_RESULT(LIAISON_EMPTY, liaison_mailbox_try_take(m, &d));
+    }
+    for (int i = 0; i < 2; i++) {
+        kill(flooder[i], SIGKILL);
+        CHECK(test_wait(flooder[i]) == -SIGKILL);
+    }
+    CHECK_OK(liaison_mailbox_destroy(m, true));
+    liaison_mailbox_close(m);
+    liaison_space_close(space);
+    exit(0);
+}
+
+static bool beneath_a_flooded_doorbell(void)
+{
+    struct progress *p = progress_new();
+    return victim_ended_well(p, "doorbell", test_wait(test_child(hear_the_flood, p)));
+}
+
 /* ---- all of it --------------------------------------------------------------------------- */
 
 static uint64_t wanted(void)
@@ -488,7 +554,8 @@ int main(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
     uint64_t mutations = wanted();
-    bool well = every_word_one_at_a_time(mutations);
+    bool well = beneath_a_flooded_doorbell();
+    well &= every_word_one_at_a_time(mutations);
 #if !defined(__SANITIZE_THREAD__)
     /* Not there: once the words say so, two threads do write one payload, and that is no
      * fault of the engine's. */
