@@ -19,6 +19,9 @@
  * boundary tags (a sleeping reader of an old boundary claims the middle of a new block). */
 #include "arena.h"
 
+/* Failed exchanges that are still taken for contention. */
+#define TRIES 1000u
+
 static const uint32_t level_at[LEVELS] = {
     /* word offset in a unit's index, level 0 first */
     3 * PAGE / 8, PAGE / 8, 85, 21, 5, 1, 0,
@@ -75,7 +78,7 @@ static bool parts_claimed(const struct segment *s, uint32_t level, uint64_t i)
 static bool split(struct segment *s, uint32_t level, uint64_t i)
 {
     word64 *at = tag_at(s, level, i);
-    for (;;) {
+    for (uint32_t tries = 0; tries < TRIES; tries++) {
         uint64_t tag = look(at);
         if (tag_kind(tag) == TAG_SPLIT)
             return true;
@@ -84,6 +87,7 @@ static bool split(struct segment *s, uint32_t level, uint64_t i)
         if (exchange(at, tag, tag_word(0, 0, TAG_SPLIT)))
             return true;
     }
+    return false;
 }
 
 /* Claims one block. On failure `*blocked` is the level of the block that is in the way and
@@ -206,7 +210,9 @@ static int grow(struct segment *s, uint64_t size, uint64_t wanted)
     if (r != LIAISON_OK)
         return r;
     /* Dying before this leaves pages that the next to grow finds reserved already. */
-    for (uint64_t now = size; now < end; now = glance(&s->header->arena_size))
+    uint64_t now = size;
+    for (uint32_t tries = 0; tries < TRIES && now < end;
+         tries++, now = glance(&s->header->arena_size))
         if (exchange(&s->header->arena_size, now, end))
             break;
     return LIAISON_OK;

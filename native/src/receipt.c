@@ -8,6 +8,9 @@
 #include "recover.h"
 #include "wait.h"
 
+/* Failed exchanges that are still taken for contention. */
+#define TRIES 1000u
+
 /* claim   {generation 32 | owner 12 | state 1} */
 static uint64_t claim_word(uint32_t generation, uint32_t owner, uint32_t used)
 {
@@ -75,13 +78,14 @@ void receipt_note(struct segment *s, uint32_t cell, int state)
     if (!r)
         return;
     /* LIAISON_RECEIVED, _ACKNOWLEDGED, _DEAD_LETTERED are 2, 3, 4: one less fits 2 bits. */
-    uint64_t w = look(&r->outcome);
-    while (outcome_generation(w) == (generation & GENERATION_MASK)) {
+    for (uint32_t tries = 0; tries < TRIES; tries++) {
+        uint64_t w = look(&r->outcome);
+        if (outcome_generation(w) != (generation & GENERATION_MASK))
+            return;
         uint64_t next = outcome_word(generation, identity_number(glance(&s->identity)),
                                      glance32(&s->pid), (uint32_t)state - 1);
         if (exchange(&r->outcome, w, next))
             return;
-        w = look(&r->outcome);
     }
 }
 

@@ -421,8 +421,9 @@ static bool claim_attachment(struct segment *s, uint64_t me)
         if (glance(&s->attachments[i].identity) != 0)
             continue;
         /* The hint first: dying in between must not leave a place where nobody looks. */
-        for (uint32_t top = glance32(&s->header->attachments_top); top < i + 1;
-             top = glance32(&s->header->attachments_top))
+        uint32_t top = glance32(&s->header->attachments_top);
+        for (uint32_t tries = 0; top < i + 1 && tries < ATTACHMENTS;
+             tries++, top = glance32(&s->header->attachments_top))
             if (exchange32(&s->header->attachments_top, top, i + 1))
                 break;
         if (!exchange(&s->attachments[i].identity, 0, me))
