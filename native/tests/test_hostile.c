@@ -383,13 +383,16 @@ static void be_hostile(const struct run *run, pid_t victims)
     CHECK(base != MAP_FAILED);
     struct geometry g;
     memcpy(&g, base, sizeof g);
-    char members_path[160], self[64], id[40], permanent[240];
-    snprintf(members_path, sizeof members_path, "%s/members", path);
-    int members = open(members_path, O_RDWR | O_CLOEXEC);
+    char other[160], self[64], id[40], permanent[240];
+    snprintf(other, sizeof other, "%s/members", path);
+    int members = open(other, O_RDWR | O_CLOEXEC);
     CHECK(members >= 0);
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
     segment_id(&g, id);
     snprintf(permanent, sizeof permanent, "%s/links/%s", path, id);
+    /* What has lost its last name cannot be given another. */
+    snprintf(other, sizeof other, "%s/spare", path);
+    CHECK(linkat(AT_FDCWD, self, AT_FDCWD, other, AT_SYMLINK_FOLLOW) == 0);
     size_t size = g.index_at + (g.arena_limit ? INDEX_SIZE : 0);
     uint8_t *before = malloc(size);
     CHECK(before);
@@ -424,6 +427,7 @@ static void be_hostile(const struct run *run, pid_t victims)
     run->progress->stop = 1;
     free(before);
     munmap(base, (size_t)st.st_size);
+    unlink(other);
     close(members);
     close(fd);
 }

@@ -246,7 +246,9 @@ static void a_cleaner_of_what_is_cut_off_lives(void)
     char self[64];
     snprintf(self, sizeof self, "/proc/self/fd/%d", f.fd);
     pid_t child = test_child(flicker, &f);
-    char link[PATH_MAX + 64];
+    char link[PATH_MAX + 64], spare[PATH_MAX + 64];
+    path_to("spare", spare); /* what has lost its last name cannot be given another */
+    CHECK(linkat(AT_FDCWD, self, AT_FDCWD, spare, AT_SYMLINK_FOLLOW) == 0);
     path_to("links/00000000000000000000000000000001", link);
     for (alarm(60); f.progress->mutations < 3000;) {
         (void)linkat(AT_FDCWD, self, AT_FDCWD, link, AT_SYMLINK_FOLLOW);
@@ -258,6 +260,7 @@ static void a_cleaner_of_what_is_cut_off_lives(void)
     CHECK(test_wait(child) == 0);
     unlink(link);
     unlink(path);
+    unlink(spare);
     close(f.fd);
 }
 

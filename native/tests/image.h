@@ -1,0 +1,32 @@
+/* image.h — the bytes of a mailbox's file, to be damaged, laid down and opened. */
+#ifndef IMAGE_H
+#define IMAGE_H
+
+#include "segment.h"
+#include "victim.h"
+
+struct image {
+    liaison_space *space;
+    int fd;          /* of the file; nobody has it open otherwise */
+    uint64_t size;   /* of the file */
+    uint64_t length; /* of what is not a hole at its end */
+    uint8_t *pristine;
+    uint8_t *bytes; /* the copy to damage */
+    char id[40];
+};
+
+#define IMAGE_NAME "image"
+
+/* Makes a mailbox with messages in it and takes its bytes; nobody is left attached. */
+void image_take(struct image *image, liaison_space *space, const struct liaison_policy *policy);
+
+/* Makes the checksum fit the geometry in `bytes`, as malice would. */
+void image_seal(struct image *image);
+
+/* Lays `bytes` into the file, makes it `size` long and gives it its names. */
+void image_lay(struct image *image, uint64_t size);
+
+/* Opens it in every way, works with it, closes it, destroys or cleans it up. */
+void image_use(struct image *image, struct progress *progress, uint32_t seed);
+
+#endif
