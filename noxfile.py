@@ -18,12 +18,12 @@ def install(session: nox.Session, *what: str) -> None:
         session.install(*what)
 
 
-def cannot_sanitize(sanitizer: str) -> str | None:
+def cannot_sanitize(sanitizer: str, compiler: str | None = None) -> str | None:
     """Why a program with this sanitizer does not build or run here, if it does not."""
     with tempfile.TemporaryDirectory() as directory:
         program = f"{directory}/probe"
-        compiler = shlex.split(os.environ.get("CC", "cc"))
-        build = [*compiler, f"-fsanitize={sanitizer}", "-xc", "-", "-o", program]
+        command = shlex.split(compiler or os.environ.get("CC", "cc"))
+        build = [*command, f"-fsanitize={sanitizer}", "-xc", "-", "-o", program]
         try:
             subprocess.run(build, input=b"int main(void) { return 0; }", check=True)
             subprocess.run([program], check=True)
@@ -91,6 +91,25 @@ def steps(session: nox.Session) -> None:
     session.run(f"{build}/test_states", external=True)
     for test in ("preemptions", "kills", "stops", "trees"):
         session.run(f"{build}/test_{test}", "--all", external=True)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Opens damaged files; -- -max_total_time=3600, or other options of libFuzzer, for long."""
+    clang = os.environ.get("CLANG", "clang")
+    if obstacle := cannot_sanitize("address,undefined,fuzzer-no-link", clang):
+        session.skip(f"NOT CHECKED, {obstacle}")
+    install(session, "cmake", "ninja")
+    build, corpus = "build/fuzz", "build/corpus"
+    Path(corpus).mkdir(parents=True, exist_ok=True)
+    session.run(
+        *("cmake", "-G", "Ninja", "-S", ".", "-B", build, f"-DCMAKE_C_COMPILER={clang}"),
+        *("-DLIAISON_TESTS=ON", "-DLIAISON_FUZZ=ON", "-DLIAISON_SANITIZE=address,undefined"),
+    )
+    session.run("cmake", "--build", build, "--target", "fuzz_attach")
+    options = session.posargs or ["-runs=10000", "-seed=1"]
+    fuzzer = ["-timeout=60", "-max_len=6000", "-len_control=0", f"-artifact_prefix={build}/"]
+    session.run(f"{build}/fuzz_attach", *fuzzer, *options, corpus, external=True)
 
 
 @nox.session

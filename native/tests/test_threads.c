@@ -1,10 +1,14 @@
 /* Threads of one process on one handle: every message arrives exactly once, whole, and in its
- * sender's order, through mailboxes so small that everything collides. */
+ * sender's order, through mailboxes so small that everything collides. And everything that
+ * liaison.h offers at once, on shared handles and on own ones, while links are destroyed and
+ * created anew: no result that is not documented, and no data race. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "check.h"
+#include "victim.h"
 
 #define THREADS 3
 #define MESSAGES 2000
@@ -84,9 +88,121 @@ static void round_trip(liaison_space *space, const char *name, int64_t capacity,
     liaison_mailbox_close(box);
 }
 
+/* ---- everything at once ----------------------------------------------------------------- */
+
+#define EVERYBODY 4
+
+static void *do_everything(void *context)
+{
+    struct victim *v = context;
+    for (unsigned i = 0; i < 30; i++)
+        victim_round(v, (unsigned)(v->seed + i));
+    return NULL;
+}
+
+/* Two threads on one handle and two on handles of their own, of one segment. */
+static void everything_at_once(liaison_space *space, const struct liaison_policy *policy)
+{
+    for (uint32_t round = 0; round < 3; round++) {
+        liaison_mailbox *handle[3];
+        pthread_t threads[EVERYBODY];
+        struct victim v[EVERYBODY];
+        struct progress *p = progress_new();
+        for (int i = 0; i < 3; i++)
+            CHECK_OK(liaison_mailbox_open(space, "everything", LIAISON_OPEN_OR_CREATE, policy,
+                                          &handle[i]));
+        for (uint32_t i = 0; i < EVERYBODY; i++) {
+            v[i] = (struct victim){.space = space,
+                                   .name = "everything",
+                                   .mailbox = handle[i < 2 ? 0 : i - 1],
+                                   .progress = p,
+                                   .seed = 1000 * round + i + 1,
+                                   .closes = round > 0, /* and the first to its end */
+                                   .longest = SECOND / 500};
+            CHECK(pthread_create(&threads[i], NULL, do_everything, &v[i]) == 0);
+        }
+        for (int i = 0; i < EVERYBODY; i++)
+            CHECK(pthread_join(threads[i], NULL) == 0);
+        CHECK(p->results[LIAISON_CORRUPT] == 0);
+        int r = liaison_mailbox_destroy(handle[0], true);
+        CHECK(r == LIAISON_OK || r == LIAISON_DESTROYED);
+        for (int i = 0; i < 3; i++)
+            liaison_mailbox_close(handle[i]);
+    }
+}
+
+/* Opening, closing, destroying and creating of one name, from all sides. */
+static void *come_and_go(void *context)
+{
+    liaison_space *space = context;
+    static _Atomic uint32_t seeds;
+    uint32_t seed = atomic_fetch_add(&seeds, 1) + 9;
+    struct liaison_policy policy = {.capacity = 2, .memory = 16384};
+    for (int i = 0; i < 300; i++) {
+        liaison_mailbox *m;
+        char text[16];
+        CHECK_OK(liaison_mailbox_open(space, "comes", LIAISON_OPEN_OR_CREATE, &policy, &m));
+        int r = test_send(m, "x", 1, 1000);
+        CHECK(r == LIAISON_OK || r == LIAISON_FULL || r == LIAISON_DESTROYED);
+        int64_t n = test_receive(m, text, sizeof text, 1000);
+        CHECK(n == 1 || n == -LIAISON_EMPTY || n == -LIAISON_DESTROYED);
+        if (test_random(&seed) % 4 == 0) {
+            r = liaison_mailbox_destroy(m, false);
+            CHECK(r == LIAISON_OK || r == LIAISON_DESTROYED);
+        }
+        liaison_mailbox_close(m);
+    }
+    return NULL;
+}
+
+static void *wait_for_ever(void *context)
+{
+    char text[16];
+    int64_t n = test_receive(context, text, sizeof text, FOREVER);
+    CHECK(n == -LIAISON_DESTROYED || n == -LIAISON_CLOSED);
+    return NULL;
+}
+
+/* Destroyed, or interrupted, while others wait in it. */
+static void waiters_are_sent_away(liaison_space *space, bool destroyed)
+{
+    liaison_mailbox *m = test_mailbox(space, "left", 2);
+    pthread_t threads[THREADS];
+    struct liaison_statistics s = {0};
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, wait_for_ever, m) == 0);
+    while (s.receivers_waiting < THREADS)
+        CHECK_OK(liaison_mailbox_statistics(m, &s));
+    if (destroyed)
+        CHECK_OK(liaison_mailbox_destroy(m, false));
+    else
+        liaison_mailbox_interrupt(m);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    if (!destroyed)
+        CHECK_OK(liaison_mailbox_destroy(m, false));
+    liaison_mailbox_close(m);
+}
+
 int main(void)
 {
     liaison_space *space = test_space();
+    waiters_are_sent_away(space, true);
+    waiters_are_sent_away(space, false);
+    const struct liaison_policy policies[] = {
+        {.capacity = 3, .memory = 65536},
+        {.capacity = 3, .memory = 65536, .access = LIAISON_EXCLUSIVE},
+        {.capacity = 2, .max_message = 100, .access = LIAISON_PAIR},
+        {.capacity = 0, .memory = 65536},
+    };
+    for (size_t i = 0; i < sizeof policies / sizeof *policies; i++)
+        everything_at_once(space, &policies[i]);
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, come_and_go, space) == 0);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    alarm(0);
     round_trip(space, "one", 1, 0, 64);
     round_trip(space, "three", 3, 0, LARGEST);
     round_trip(space, "tight", 64, 16 * 1024, LARGEST); /* the arena fills before the cells */
