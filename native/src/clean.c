@@ -33,7 +33,7 @@ static bool condemn(struct liaison_space *space, int fd, const struct geometry *
     struct header *h = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (h == MAP_FAILED)
         return false;
-    volatile int broken = 0; /* cut off since its header was read */
+    word32 broken = 0; /* cut off since its header was read */
     bool condemned = guard_add(h, PAGE, &broken);
     bool ours = condemned && exchange32(&h->state, LINK_LIVE, LINK_DESTROYED);
     if (ours && attached(space, fd, g)) {

@@ -17,7 +17,7 @@
 struct guarded {
     word64 base; /* 0: the entry is free; written last when taken, first when freed */
     word64 size;
-    _Atomic(volatile int *) broken;
+    _Atomic(word32 *) broken;
 };
 
 /* Chunks are linked, never freed: the handler may be walking them at any time. */
@@ -39,12 +39,12 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
             uint64_t base = look(&g->base), size = look(&g->size);
             if (!base || at < base || at - base >= size || look(&g->base) != base)
                 continue;
-            volatile int *broken = atomic_load(&g->broken);
+            word32 *broken = atomic_load(&g->broken);
             void *p = mmap((void *)(uintptr_t)base, size, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
             if (p == MAP_FAILED)
                 break;
-            *broken = 1;
+            announce32(broken, 1);
             return;
         }
     }
@@ -64,7 +64,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
     }
 }
 
-bool guard_add_locked(void *base, uint64_t size, volatile int *broken)
+bool guard_add_locked(void *base, uint64_t size, word32 *broken)
 {
     if (!installed) {
         struct sigaction action;
@@ -98,7 +98,7 @@ bool guard_add_locked(void *base, uint64_t size, volatile int *broken)
     }
 }
 
-bool guard_add(void *base, uint64_t size, volatile int *broken)
+bool guard_add(void *base, uint64_t size, word32 *broken)
 {
     process_lock();
     bool added = guard_add_locked(base, size, broken);

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "order.h"
+
 /* Tells a process from the child it forks: a child sees another epoch than its parent,
  * from its first instruction on, however it was made. Never 0. */
 uint64_t process_epoch(void);
@@ -27,10 +29,10 @@ int64_t process_now(void);
 
 /* Tells the SIGBUS guard of a mapping, or that it is gone. A page that vanished beneath a
  * guarded mapping (the file was truncated) reads as zeros and raises `*broken`. */
-bool guard_add(void *base, uint64_t size, volatile int *broken);
+bool guard_add(void *base, uint64_t size, word32 *broken);
 void guard_remove(void *base);
 /* The same for who has the process lock already. */
-bool guard_add_locked(void *base, uint64_t size, volatile int *broken);
+bool guard_add_locked(void *base, uint64_t size, word32 *broken);
 void guard_remove_locked(void *base);
 
 #endif

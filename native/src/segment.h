@@ -18,7 +18,7 @@ struct segment {
     ino_t inode;
     struct liaison_space *space;
     struct geometry geometry; /* private, validated: the only one that is used */
-    volatile int broken;      /* raised by the guard */
+    word32 broken;            /* raised by the guard */
 
     uint8_t *base;
     struct header *header;

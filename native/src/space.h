@@ -25,8 +25,8 @@ struct liaison_space {
     word64 identity;
     void *lock; /* the mapping that holds the member's lock; never touched */
     struct members_page *page;
-    volatile int page_broken; /* the file was cut off, and the page is now ours alone */
-    _Atomic int probe;        /* descriptor for looking at other members' locks */
+    word32 page_broken; /* the file was cut off, and the page is now ours alone */
+    _Atomic int probe;  /* descriptor for looking at other members' locks */
 };
 
 /* A name that may become a file: the grammar of addresses. */

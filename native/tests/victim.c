@@ -75,7 +75,7 @@ static void touch(struct victim *v, const struct liaison_delivery *d, bool copy)
     CHECK(d->size <= most && d->cell < s->geometry.cells);
     CHECK(copy || (data >= s->base && data <= s->base + s->geometry.size &&
                    d->size <= (size_t)(s->base + s->geometry.size - data)));
-    static volatile uint8_t sum;
+    volatile uint8_t sum = 0;
     for (size_t i = 0; i < d->size; i++)
         sum = (uint8_t)(sum + ((const volatile uint8_t *)data)[i]);
 }
