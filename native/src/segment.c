@@ -74,6 +74,16 @@ int geometry_plan(struct geometry *g)
     return LIAISON_OK;
 }
 
+/* What an address may be made of, and nothing that a terminal or a decoder stumbles over. */
+static bool plain_text(const char *text, size_t size)
+{
+    size_t n = strnlen(text, size);
+    for (size_t i = 0; i < n; i++)
+        if (text[i] <= ' ' || text[i] > '~')
+            return false;
+    return n < size;
+}
+
 static int geometry_of(const struct liaison_policy *p, struct geometry *g)
 {
     memset(g, 0, sizeof *g);
@@ -92,7 +102,7 @@ static int geometry_of(const struct liaison_policy *p, struct geometry *g)
     g->memory = p->memory;
     g->max_deliveries = p->max_deliveries;
     memcpy(g->dead_letters, p->dead_letters, strnlen(p->dead_letters, LIAISON_ADDRESS_MAX - 1));
-    return geometry_plan(g);
+    return plain_text(g->dead_letters, sizeof g->dead_letters) ? geometry_plan(g) : LIAISON_INVALID;
 }
 
 static bool policy_fits(const struct liaison_policy *p, const struct geometry *g)
@@ -121,7 +131,7 @@ static int geometry_check(const struct header *h, uint64_t file_size)
     if (g->access < LIAISON_ANY || g->access > LIAISON_PAIR || g->rendezvous > 1 ||
         geometry_plan(&plan) != LIAISON_OK || memcmp(&plan, g, sizeof plan) != 0 ||
         memchr(g->name, 0, sizeof g->name) == NULL || !name_valid(g->name) ||
-        memchr(g->dead_letters, 0, sizeof g->dead_letters) == NULL || file_size != g->size)
+        !plain_text(g->dead_letters, sizeof g->dead_letters) || file_size != g->size)
         return LIAISON_CORRUPT;
     return LIAISON_OK;
 }

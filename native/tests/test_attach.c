@@ -119,6 +119,22 @@ static void monsters(struct image *image)
     }
 }
 
+static void names_that_are_no_text(struct image *image)
+{
+    const size_t fields[] = {offsetof(struct geometry, dead_letters),
+                             offsetof(struct geometry, name)};
+    for (int i = 0; i < 2; i++)
+        for (const char *bad = "\xff\x80\x1b\n/ "; *bad; bad++) {
+            if (i == 0 && *bad == '/')
+                continue; /* between a space and a name */
+            memcpy(image->bytes, image->pristine, image->length);
+            image->bytes[fields[i]] = (uint8_t)*bad;
+            image_seal(image);
+            image_lay(image, image->size);
+            CHECK_RESULT(LIAISON_CORRUPT, opened());
+        }
+}
+
 static void no_files(struct image *image)
 {
     char path[PATH_MAX + 64], root[PATH_MAX + 64];
@@ -191,6 +207,7 @@ int main(void)
         image_take(&image, space, &policies[i]);
         every_word_of_the_header(&image, i == 0 ? 1 : 3);
         every_length(&image);
+        names_that_are_no_text(&image);
         if (i == 0)
             monsters(&image);
         CHECK(test_wait(test_child(ask_who_is_who, &image)) == 0);
