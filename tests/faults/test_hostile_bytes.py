@@ -1,0 +1,130 @@
+"""Bytes that somebody else wrote, in memory or in a message, raise liaison's errors at most."""
+
+import json
+import mmap
+import random
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from liaison import DecodeError, LiaisonError, Mailbox, Space
+from liaison.codec import Coder, Format
+from liaison.testing import Process, point
+
+LIVE = 1024  # the header's lines from there on are read by every operation
+PAGE = 4096
+
+
+class Json:
+    """A codec of the user's."""
+
+    def encode(self, message):
+        return json.dumps(message).encode()
+
+    def decode(self, payload):
+        return json.loads(payload)
+
+
+MESSAGES = [
+    (None, None, b"bytes as they are"),
+    (None, None, {"a": [1, 2.5, None, "text"]}),
+    (list[int], None, list(range(300))),
+    (None, None, bytes(5000)),
+    (None, Json(), {"json": ["x" * 100]}),
+]
+
+
+def _works(rounds):
+    """Send and receive with every codec; anything but an error of liaison's ends the process."""
+    boxes = [Mailbox("victim", type=type, codec=codec) for type, codec, _ in MESSAGES]
+    point("begun")
+    for i in range(rounds):
+        box, (*_, message) = boxes[i % len(boxes)], MESSAGES[i % len(boxes)]
+        for use in (
+            lambda box=box, message=message: box.send(message, timeout=0.001),
+            lambda box=box: box.receive(timeout=0.001),
+            lambda box=box, message=message: box.send(message, timeout=0, receipt=True).state,
+            lambda box=box: box.lease(timeout=0).release(),
+            lambda box=box: [str(one) for one in box.peek()],
+            lambda box=box: repr(box.link),
+            lambda box=box: box.statistics(),
+            lambda box=box: box.receive_many(3, timeout=0),
+        ):
+            with suppress(LiaisonError):
+                use()
+    for box in boxes:
+        box.close()
+    return "lives"
+
+
+def test_a_process_lives_in_memory_that_another_writes(space):
+    """While every byte of a live segment changes, a user gets liaison's errors, and goes on."""
+    with Mailbox("victim", capacity=8, memory=65536) as box:
+        box.send("first")
+    dice = random.Random(1)
+    path = space.path / "names" / "victim"
+    with path.open("r+b") as file:
+        pristine = file.read(24 * PAGE)
+        view = mmap.mmap(file.fileno(), 24 * PAGE)
+    with view, Process(_works, 400) as victim:
+        victim.reach("begun")
+        n = 0
+        while victim.alive:
+            at = dice.randrange(LIVE, len(pristine))
+            view[at] = dice.randrange(256)
+            if n % 100 == 0:
+                view[LIVE:] = pristine[LIVE:]
+            n += 1
+        assert victim.result() == "lives"
+        assert n > 1000
+        view[LIVE:] = pristine[LIVE:]
+    with Mailbox.observe("victim") as box:
+        box.destroy(force=True)
+
+
+def test_what_the_members_table_says_is_shown_or_left_out(space):
+    """Random bytes in the table of the members: everybody who shows it gets on."""
+    dice = random.Random(2)
+    with Mailbox("box") as box:
+        box.send(1)
+        for n in range(500):
+            with (space.path / "members").open("r+b") as file:
+                file.seek(PAGE + 8)  # behind the generation, which says whose record it is
+                file.write(bytes([255] * 16) if n % 2 else dice.randbytes(248))
+            with suppress(LiaisonError):
+                repr(box.link)
+            with suppress(LiaisonError):
+                repr(Space().members())
+        assert box.receive() == 1
+        box.destroy()
+
+
+TYPES = [None, bytes, list[int], dict[str, float], str]
+
+
+@pytest.mark.parametrize("type", TYPES, ids=str)
+@pytest.mark.parametrize("format", [*Format, 6, 255], ids=str)
+@settings(deadline=None, max_examples=150)
+@given(payload=st.binary(max_size=200))
+def test_any_payload_is_a_value_or_a_decode_error(format, type, payload):
+    """Whatever bytes a stranger sends under whatever format, decoding gives a value or raises."""
+    coder = Coder(type, codec=Json() if format == Format.CUSTOM else None)
+    with suppress(DecodeError):
+        coder.decode(format, payload)
+
+
+@pytest.mark.parametrize("depth", [2_000, 1_000_000])
+@pytest.mark.parametrize("header", [b"\x91", b"\x81\xa0", b"\xdd\0\0\0\1"], ids=repr)
+def test_a_nesting_bomb_is_a_decode_error(header, depth):
+    """Containers within containers beyond all measure raise DecodeError, and end no process."""
+    with pytest.raises(DecodeError):
+        Coder().decode(Format.MSGPACK, header * depth + b"\xc0")
+
+
+def test_a_length_bomb_is_a_decode_error():
+    """A length that the payload does not have reserves nothing."""
+    for header in (b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"):
+        with pytest.raises(DecodeError):
+            Coder().decode(Format.MSGPACK, header)
