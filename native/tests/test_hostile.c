@@ -510,7 +510,7 @@ static bool every_word_one_at_a_time(uint64_t mutations)
     pid_t pid[SCENARIOS];
     uint64_t done = 0;
     bool well = true;
-    unsigned side_by_side = process_cores(), ended = 0;
+    unsigned side_by_side = (unsigned)sysconf(_SC_NPROCESSORS_ONLN), ended = 0;
     for (unsigned i = 0; i < SCENARIOS || ended < i;) {
         if (i < SCENARIOS && i - ended < side_by_side) {
             runs[i] = (struct run){.scenario = &scenarios[i],
