@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "image.h"
+#include "forgery.h"
 
 static liaison_space *space;
 static struct progress *progress;
@@ -39,64 +39,64 @@ static uint32_t value_of(uint32_t old, unsigned k)
 static int opened(void)
 {
     liaison_mailbox *m;
-    int r = liaison_mailbox_open(space, IMAGE_NAME, LIAISON_OPEN, NULL, &m);
+    int r = liaison_mailbox_open(space, FORGERY_NAME, LIAISON_OPEN, NULL, &m);
     if (r == LIAISON_OK)
         liaison_mailbox_close(m);
     return r;
 }
 
-static void every_word_of_the_header(struct image *image, unsigned step)
+static void every_word_of_the_header(struct forgery *forgery, unsigned step)
 {
     uint32_t seed = 0;
     for (size_t at = 0; at < sizeof(struct geometry) + 8; at += 4)
         for (unsigned k = 0; k < (at < offsetof(struct geometry, name) ? VALUES : 4); k += step) {
             uint32_t old, now;
-            memcpy(&old, image->pristine + at, 4);
+            memcpy(&old, forgery->pristine + at, 4);
             now = value_of(old, k);
             bool geometry = at < sizeof(struct geometry);
             for (int sealed = 0; sealed < (geometry ? 2 : 1); sealed++) {
-                memcpy(image->bytes, image->pristine, image->length);
-                memcpy(image->bytes + at, &now, 4);
+                memcpy(forgery->bytes, forgery->pristine, forgery->length);
+                memcpy(forgery->bytes + at, &now, 4);
                 if (sealed)
-                    image_seal(image);
-                image_lay(image, image->size);
+                    forgery_seal(forgery);
+                forgery_lay(forgery, forgery->size);
                 if (geometry && !sealed && now != old) {
                     int r = opened();
                     CHECK(r == LIAISON_CORRUPT || r == LIAISON_VERSION);
                 }
-                image_use(image, progress, seed++);
+                forgery_use(forgery, progress, seed++);
                 progress->mutations++;
             }
         }
 }
 
-static void every_length(struct image *image)
+static void every_length(struct forgery *forgery)
 {
-    const struct geometry *g = (const struct geometry *)image->pristine;
+    const struct geometry *g = (const struct geometry *)forgery->pristine;
     const uint64_t parts[] = {PAGE,           g->attachments_at, g->waiters_at,
                               g->receipts_at, g->cells_at,       g->returned_at,
                               g->index_at,    g->arena_at,       g->size};
-    memcpy(image->bytes, image->pristine, image->length);
+    memcpy(forgery->bytes, forgery->pristine, forgery->length);
     for (uint64_t size = 0; size < 3 * PAGE; size += size < 16 ? 1 : 61) {
-        image_lay(image, size);
+        forgery_lay(forgery, size);
         CHECK_RESULT(LIAISON_CORRUPT, opened());
     }
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
         for (int64_t by = -1; by <= 1; by++) {
             uint64_t size = parts[i] + (uint64_t)by;
-            image_lay(image, size);
+            forgery_lay(forgery, size);
             CHECK_RESULT(size == g->size ? LIAISON_OK : LIAISON_CORRUPT, opened());
         }
-    image_lay(image, g->size + PAGE);
+    forgery_lay(forgery, g->size + PAGE);
     CHECK_RESULT(LIAISON_CORRUPT, opened());
-    image_lay(image, UINT64_C(1) << 50);
+    forgery_lay(forgery, UINT64_C(1) << 50);
     CHECK_RESULT(LIAISON_CORRUPT, opened());
-    image_lay(image, g->size);
+    forgery_lay(forgery, g->size);
     CHECK_OK(opened());
 }
 
 /* A geometry that is consistent with itself and as large as it can be said. */
-static void monsters(struct image *image)
+static void monsters(struct forgery *forgery)
 {
     static const struct liaison_policy largest[] = {
         {.capacity = LIAISON_CAPACITY_MAX, .max_message = UINT32_MAX - 4096},
@@ -104,22 +104,22 @@ static void monsters(struct image *image)
         {.capacity = 1, .max_message = UINT32_MAX - 4096},
     };
     for (size_t i = 0; i < sizeof largest / sizeof *largest; i++) {
-        memcpy(image->bytes, image->pristine, image->length);
+        memcpy(forgery->bytes, forgery->pristine, forgery->length);
         struct geometry g;
-        memcpy(&g, image->bytes, sizeof g);
+        memcpy(&g, forgery->bytes, sizeof g);
         g.cells = (uint32_t)largest[i].capacity;
         g.max_message = largest[i].max_message;
         g.memory = largest[i].memory;
         CHECK_OK(geometry_plan(&g));
-        memcpy(image->bytes, &g, sizeof g);
-        image_seal(image);
-        image_lay(image, g.size);
+        memcpy(forgery->bytes, &g, sizeof g);
+        forgery_seal(forgery);
+        forgery_lay(forgery, g.size);
         int r = opened(); /* there may be no addresses for so much */
         CHECK(r == LIAISON_OK || r == LIAISON_NO_SPACE || r == -12);
     }
 }
 
-static void names_that_are_no_text(struct image *image)
+static void names_that_are_no_text(struct forgery *forgery)
 {
     const size_t fields[] = {offsetof(struct geometry, dead_letters),
                              offsetof(struct geometry, name)};
@@ -127,19 +127,19 @@ static void names_that_are_no_text(struct image *image)
         for (const char *bad = "\xff\x80\x1b\n/ "; *bad; bad++) {
             if (i == 0 && *bad == '/')
                 continue; /* between a space and a name */
-            memcpy(image->bytes, image->pristine, image->length);
-            image->bytes[fields[i]] = (uint8_t)*bad;
-            image_seal(image);
-            image_lay(image, image->size);
+            memcpy(forgery->bytes, forgery->pristine, forgery->length);
+            forgery->bytes[fields[i]] = (uint8_t)*bad;
+            forgery_seal(forgery);
+            forgery_lay(forgery, forgery->size);
             CHECK_RESULT(LIAISON_CORRUPT, opened());
         }
 }
 
-static void no_files(struct image *image)
+static void no_files(struct forgery *forgery)
 {
     char path[PATH_MAX + 64], root[PATH_MAX + 64];
-    snprintf(path, sizeof path, "%s/names/%s", liaison_space_path(space), IMAGE_NAME);
-    snprintf(root, sizeof root, "%s/links/%s", liaison_space_path(space), image->id);
+    snprintf(path, sizeof path, "%s/names/%s", liaison_space_path(space), FORGERY_NAME);
+    snprintf(root, sizeof root, "%s/links/%s", liaison_space_path(space), forgery->id);
     unlink(path);
     CHECK(mkfifo(path, 0600) == 0);
     CHECK_RESULT(LIAISON_DENIED, opened());
@@ -153,7 +153,7 @@ static void no_files(struct image *image)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     char here[PATH_MAX];
     CHECK(getcwd(here, sizeof here) && chdir(liaison_space_path(space)) == 0);
-    snprintf(address.sun_path, sizeof address.sun_path, "names/%s", IMAGE_NAME);
+    snprintf(address.sun_path, sizeof address.sun_path, "names/%s", FORGERY_NAME);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0);
     CHECK(chdir(here) == 0);
@@ -165,7 +165,7 @@ static void no_files(struct image *image)
 /* The table of the members is read by everybody who asks who somebody is. */
 static int ask_who_is_who(void *context)
 {
-    struct image *image = context;
+    struct forgery *forgery = context;
     char path[PATH_MAX + 64];
     uint32_t seed = 77;
     liaison_mailbox *m;
@@ -173,9 +173,9 @@ static int ask_who_is_who(void *context)
     struct liaison_peer peers[16];
     struct liaison_info info;
     size_t count;
-    memcpy(image->bytes, image->pristine, image->length);
-    image_lay(image, image->size);
-    CHECK_OK(liaison_mailbox_open(space, IMAGE_NAME, LIAISON_OPEN, NULL, &m));
+    memcpy(forgery->bytes, forgery->pristine, forgery->length);
+    forgery_lay(forgery, forgery->size);
+    CHECK_OK(liaison_mailbox_open(space, FORGERY_NAME, LIAISON_OPEN, NULL, &m));
     (void)test_send(m, "x", 1, 0);
     snprintf(path, sizeof path, "%s/members", liaison_space_path(space));
     int fd = open(path, O_RDWR | O_CLOEXEC);
@@ -203,20 +203,20 @@ int main(void)
     space = test_space();
     progress = progress_new();
     for (size_t i = 0; i < POLICIES; i++) {
-        struct image image;
-        image_take(&image, space, &policies[i]);
-        every_word_of_the_header(&image, i == 0 ? 1 : 3);
-        every_length(&image);
-        names_that_are_no_text(&image);
+        struct forgery forgery;
+        forgery_take(&forgery, space, &policies[i]);
+        every_word_of_the_header(&forgery, i == 0 ? 1 : 3);
+        every_length(&forgery);
+        names_that_are_no_text(&forgery);
         if (i == 0)
-            monsters(&image);
-        CHECK(test_wait(test_child(ask_who_is_who, &image)) == 0);
-        no_files(&image);
-        close(image.fd);
-        free(image.pristine);
-        free(image.bytes);
+            monsters(&forgery);
+        CHECK(test_wait(test_child(ask_who_is_who, &forgery)) == 0);
+        no_files(&forgery);
+        close(forgery.fd);
+        free(forgery.pristine);
+        free(forgery.bytes);
         char path[PATH_MAX + 64];
-        snprintf(path, sizeof path, "%s/links/%s", liaison_space_path(space), image.id);
+        snprintf(path, sizeof path, "%s/links/%s", liaison_space_path(space), forgery.id);
         unlink(path);
     }
     printf("%llu headers\n", (unsigned long long)progress->mutations);

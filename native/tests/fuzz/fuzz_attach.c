@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "image.h"
+#include "forgery.h"
 
 enum { SEAL = 1, PLAN = 2, LIVE = 4 };
 
-static struct image images[4];
+static struct forgery images[4];
 static struct progress *progress;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -30,8 +30,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     progress = progress_new();
     for (int i = 0; i < 4; i++) {
         char path[PATH_MAX + 64];
-        image_take(&images[i], space, &policies[i]);
-        snprintf(path, sizeof path, "%s/names/%s", liaison_space_path(space), IMAGE_NAME);
+        forgery_take(&images[i], space, &policies[i]);
+        snprintf(path, sizeof path, "%s/names/%s", liaison_space_path(space), FORGERY_NAME);
         unlink(path);
         snprintf(path, sizeof path, "%s/links/%s", liaison_space_path(space), images[i].id);
         unlink(path);
@@ -44,25 +44,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     uint8_t flags = data[0];
-    struct image *image = &images[flags >> 6];
-    memcpy(image->bytes, image->pristine, image->length);
+    struct forgery *forgery = &images[flags >> 6];
+    memcpy(forgery->bytes, forgery->pristine, forgery->length);
     /* The geometry, or what lies behind it. */
     size_t at = flags & LIVE ? 1024 : 0;
-    for (size_t i = 1; i < size && at < image->length; i++, at++)
-        image->bytes[at] ^= data[i];
-    uint64_t length = image->size;
+    for (size_t i = 1; i < size && at < forgery->length; i++, at++)
+        forgery->bytes[at] ^= data[i];
+    uint64_t length = forgery->size;
     if (flags & PLAN) { /* a file that somebody else's policy could have made */
         struct geometry g;
-        memcpy(&g, image->bytes, sizeof g);
+        memcpy(&g, forgery->bytes, sizeof g);
         if (geometry_plan(&g) == LIAISON_OK && g.index_at < 1 << 20 &&
             g.arena_limit <= UINT64_C(1) << 30) {
-            memcpy(image->bytes, &g, sizeof g);
+            memcpy(forgery->bytes, &g, sizeof g);
             length = g.size;
         }
     }
     if (flags & (SEAL | PLAN))
-        image_seal(image);
-    image_lay(image, length);
-    image_use(image, progress, data[size - 1]);
+        forgery_seal(forgery);
+    forgery_lay(forgery, length);
+    forgery_use(forgery, progress, data[size - 1]);
     return 0;
 }

@@ -105,10 +105,9 @@ static int create(void *context)
 {
     struct world *w = context;
     liaison_mailbox *m;
-    int r = liaison_mailbox_open(w->space, w->name, LIAISON_CREATE, &w->scenario->policy, &m);
-    if (r == LIAISON_OK)
-        liaison_mailbox_close(m);
-    return r;
+    CHECK_OK(liaison_mailbox_open(w->space, w->name, LIAISON_CREATE, &w->scenario->policy, &m));
+    liaison_mailbox_close(m);
+    return 0;
 }
 
 void world_build(struct world *w, liaison_space *space, const struct scenario *scenario)

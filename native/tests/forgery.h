@@ -1,11 +1,11 @@
-/* image.h — the bytes of a mailbox's file, to be damaged, laid down and opened. */
-#ifndef IMAGE_H
-#define IMAGE_H
+/* forgery.h — the bytes of a mailbox's file, to be damaged, laid down and opened. */
+#ifndef FORGERY_H
+#define FORGERY_H
 
 #include "segment.h"
 #include "victim.h"
 
-struct image {
+struct forgery {
     liaison_space *space;
     int fd;          /* of the file; nobody has it open otherwise */
     uint64_t size;   /* of the file */
@@ -15,18 +15,19 @@ struct image {
     char id[40];
 };
 
-#define IMAGE_NAME "image"
+#define FORGERY_NAME "image"
 
 /* Makes a mailbox with messages in it and takes its bytes; nobody is left attached. */
-void image_take(struct image *image, liaison_space *space, const struct liaison_policy *policy);
+void forgery_take(struct forgery *forgery, liaison_space *space,
+                  const struct liaison_policy *policy);
 
 /* Makes the checksum fit the geometry in `bytes`, as malice would. */
-void image_seal(struct image *image);
+void forgery_seal(struct forgery *forgery);
 
 /* Lays `bytes` into the file, makes it `size` long and gives it its names. */
-void image_lay(struct image *image, uint64_t size);
+void forgery_lay(struct forgery *forgery, uint64_t size);
 
 /* Opens it in every way, works with it, closes it, destroys or cleans it up. */
-void image_use(struct image *image, struct progress *progress, uint32_t seed);
+void forgery_use(struct forgery *forgery, struct progress *progress, uint32_t seed);
 
 #endif
