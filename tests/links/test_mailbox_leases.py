@@ -17,18 +17,7 @@ from liaison import (
 )
 from liaison.testing import until
 from tests.links.actor import Actor
-
-
-def attempts(box):
-    """What is in the mailbox, each with its attempt; takes all of it."""
-    found = []
-    while box:
-        try:
-            with box.lease(timeout=0) as delivery:
-                found.append((delivery.message, delivery.attempt))
-        except Empty:
-            return found
-    return None
+from tests.links.attempts import attempts
 
 
 def test_leaving_the_block_acknowledges(mailbox):
@@ -421,82 +410,6 @@ def test_closing_leaves_the_memory_to_an_array_that_looks_at_it(mailbox):
 # ---- forked children
 
 
-def test_a_forked_child_has_leases_of_its_own(mailbox):
-    """What a child leases through its parent's end is the child's, and goes back when it dies."""
-    box = mailbox()
-    box.send_many(range(2))
-    delivery = box.lease()
-    with Actor(fork=True, box=box) as child:
-        assert child.do("[d := box.lease(), d.message][1]") == 1
-        child.kill()
-    assert box.lease(timeout=60).attempt == 2
-    delivery.acknowledge()
-    assert attempts(box) == [(1, 3)]
-
-
-def test_a_parents_delivery_is_not_the_childs_to_settle(mailbox):
-    """acknowledge() in a forked child of its parent's delivery raises LeaseLost."""
-    box = mailbox()
-    box.send("job")
-    delivery = box.lease()
-    with Actor(fork=True, box=box, delivery=delivery) as child:
-        with pytest.raises(LeaseLost):
-            child.do("delivery.acknowledge()")
-        assert box.statistics().leased == 1
-    delivery.acknowledge()
-    assert attempts(box) == []
-
-
-def test_a_child_that_ends_leaves_its_parents_leases(mailbox):
-    """A forked child that drops, closes and ends takes nothing away from its parent."""
-    box = mailbox()
-    box.send("job")
-    delivery = box.lease()
-    loan = box.loan(5)
-    with Actor(fork=True, held={"box": box, "delivery": delivery, "loan": loan}) as child:
-        child.do("held['box'].close()")
-        child.do("held.clear()")
-        child.do("__import__('gc').collect()")
-    assert (box.statistics().leased, box.statistics().loaned) == (1, 1)
-    assert bytes(delivery.view) == b"\xa3job"
-    delivery.acknowledge()
-    loan[:] = b"still"
-    loan.send()
-    assert box.receive() == b"still"
-
-
-def test_a_parents_death_leaves_the_childs_leases(space):
-    """The child of a process that was killed keeps its place, and its lease."""
-    with (
-        Actor("box = Mailbox('box')", "box.send_many(['theirs', 'mine'])") as parent,
-        Mailbox.open("box") as box,
-    ):
-        parent.do("theirs = box.lease()")
-        there, back = Mailbox("there"), Mailbox("back")
-        parent.do(
-            "def child(there=Mailbox('there'), back=Mailbox('back')):\n"
-            "    delivery = box.lease()\n"
-            "    message = delivery.message\n"
-            "    back.send(os.getpid())\n"
-            "    there.receive()\n"
-            "    delivery.acknowledge()\n"
-            "    back.send(message)\n"
-            "    os._exit(0)\n"
-            "import os\n"
-            "if not os.fork(): child()"
-        )
-        back.receive(timeout=60)
-        parent.kill()
-        with box.lease(timeout=60) as delivery:
-            assert (delivery.message, delivery.attempt) == ("theirs", 2)
-        assert box.statistics().leased == 1
-        there.send("go on")
-        assert back.receive(timeout=60) == "mine"
-        assert attempts(box) == []
-        for one in (box, there, back):
-            one.destroy()
-
-
 # ---- loans
 
 
@@ -644,14 +557,3 @@ def test_a_loan_of_a_destroyed_mailbox_cannot_be_sent(mailbox):
     box.destroy()
     with pytest.raises(Destroyed):
         loan.send()
-
-
-def test_a_parents_loan_is_not_the_childs_to_send(mailbox):
-    """send() in a forked child of its parent's loan raises LeaseLost."""
-    box = mailbox()
-    loan = box.loan(5)
-    with Actor(fork=True, loan=loan) as child, pytest.raises(LeaseLost):
-        child.do("loan.send()")
-    loan[:] = b"mine!"
-    loan.send()
-    assert box.receive() == b"mine!"

@@ -512,19 +512,6 @@ def test_waiting_for_a_turn_ends_when_the_mailbox_is_destroyed(mailbox):
         delivery.acknowledge()
 
 
-def test_a_removed_file_is_a_destroyed_mailbox(mailbox, space):
-    """Who waits in a mailbox whose files somebody removed gets Destroyed, not silence for ever."""
-    box = mailbox()
-    with Actor("box = Mailbox('box')") as other:
-        other.start("box.receive()")
-        until(lambda: box.statistics().receivers_waiting, "the other one waits")
-        for part in ("names", "links"):
-            for file in (space.path / part).iterdir():
-                file.unlink()
-        with pytest.raises(Destroyed):
-            other.answer()
-
-
 # ---- carrying an end elsewhere
 
 

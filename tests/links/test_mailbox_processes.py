@@ -4,12 +4,11 @@ import os
 import select
 import selectors
 import signal
-import threading
 
 import pytest
 
 import liaison
-from liaison import Destroyed, Empty, Full, Mailbox
+from liaison import Destroyed, Full, Mailbox
 from liaison.testing import Process, point, until
 from tests.links.actor import Actor
 
@@ -19,67 +18,6 @@ def descriptors():
 
 
 # ---- forks
-
-
-def test_an_end_works_in_a_forked_child(mailbox):
-    """A child sends and receives through the end that it inherited, as a process of its own."""
-    box = mailbox()
-    with Actor(fork=True, box=box) as child:
-        child.do("box.send('from the child')")
-        with box.lease() as delivery:
-            assert delivery.sender.pid == child.pid
-        box.send("for the child")
-        assert child.do("box.receive()") == "for the child"
-        assert {peer.pid for peer in box.link.receivers} == {os.getpid(), child.pid}
-
-
-def test_a_child_of_a_threaded_process_works(mailbox):
-    """Forking while other threads send and receive leaves the child a working end."""
-    box, other = mailbox(capacity=4), mailbox("other")
-    go_on = True
-
-    def works():
-        while go_on:
-            box.send(1)
-            box.receive()
-
-    threads = [threading.Thread(target=works) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in range(20):
-            with Process(_sends_and_receives, fork=True) as child:
-                child.result()
-    finally:
-        go_on = False
-        for thread in threads:
-            thread.join(60)
-    assert len(other) == 0
-
-
-def _sends_and_receives():
-    with Mailbox("box") as box, Mailbox("other") as other:
-        for number in range(50):
-            other.send(number)
-            assert other.receive() == number
-            box.send(1)
-            box.receive()
-
-
-def test_a_grandchild_works_too(mailbox):
-    """Each generation of forked children is a process of its own."""
-    mailbox()
-    with Process(_forks, 3, fork=True) as child:
-        assert len(set(child.result())) == 4
-
-
-def _forks(generations):
-    box = Mailbox("box")
-    box.send(os.getpid())
-    if generations:
-        with Process(_forks, generations - 1, fork=True) as child:
-            return child.result()
-    return box.receive_many(10)
 
 
 # ---- signals
@@ -238,83 +176,6 @@ def test_thousands_of_ends_of_one_mailbox_use_no_descriptors(mailbox):
         end.close()
     box.send(2)
     assert box.receive() == 2
-
-
-def test_a_process_that_closes_all_descriptors_stays_a_member(mailbox):
-    """Daemonizing: who closes every descriptor keeps its leases, and works on."""
-    box, there, back = mailbox(), mailbox("there"), mailbox("back")
-    box.send_many(["first", "second"])
-    with Process(_closes_everything) as daemon:
-        assert back.receive(timeout=60) == "holding the first"
-        assert box.receive(timeout=0) == "second"
-        with pytest.raises(Empty):
-            box.receive(timeout=0.1)
-        assert daemon.pid in [peer.pid for peer in liaison.Space().members()]
-        there.send("go on")
-        assert back.receive(timeout=60) == "first"
-        daemon.wait()
-    assert box.statistics().free == 1024
-    with pytest.raises(Empty):
-        box.receive(timeout=0.1)
-
-
-def _closes_everything():
-    box, there, back = Mailbox("box"), Mailbox("there"), Mailbox("back")
-    delivery = box.lease()
-    os.closerange(0, 1024)
-    back.send("holding the first")
-    there.receive()
-    message = delivery.message
-    delivery.acknowledge()
-    back.send(message)
-    os._exit(0)
-
-
-def test_a_process_whose_main_thread_ended_stays_a_member(mailbox):
-    """A process lives as long as one of its threads does."""
-    box, back = mailbox(), mailbox("back")
-    box.send("job")
-    with Process(_ends_its_main_thread) as other:
-        assert back.receive(timeout=60) == "holding"
-        with pytest.raises(Empty):
-            box.receive(timeout=0.1)
-        other.kill()
-        assert box.lease(timeout=60).attempt == 2
-    box.receive()
-
-
-def _ends_its_main_thread():
-    import ctypes
-
-    def holds():
-        delivery = Mailbox("box").lease()
-        Mailbox("back").send("holding")
-        threading.Event().wait()
-        delivery.acknowledge()
-
-    threading.Thread(target=holds).start()
-    ctypes.CDLL(None).pthread_exit(None)
-
-
-def test_a_program_that_another_one_replaces_is_gone(mailbox):
-    """exec gives back what the process had leased, as its death does."""
-    box = mailbox()
-    box.send("job")
-    with Actor("box = Mailbox('box')", "held = box.lease()") as other:
-        other.start("__import__('os').execvp('sleep', ['sleep', '1000'])")
-        with box.lease(timeout=60) as delivery:
-            assert delivery.attempt == 2
-        assert other.alive
-
-
-def test_a_zombie_is_dead(mailbox):
-    """A killed process that nobody has waited for holds nothing any more."""
-    box = mailbox()
-    box.send("job")
-    with Actor("box = Mailbox('box')", "held = box.lease()") as other:
-        os.kill(other.pid, signal.SIGKILL)
-        assert box.lease(timeout=60).attempt == 2
-    box.receive()
 
 
 def test_without_descriptors_what_is_open_works(mailbox):

@@ -1,0 +1,238 @@
+"""What a process can do with itself: fork, exec, daemonize, end its main thread, be a zombie."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+import liaison
+from liaison import Empty, LeaseLost, Mailbox
+from liaison.testing import Process
+from tests.links.actor import Actor
+from tests.links.attempts import attempts
+
+
+def test_an_end_works_in_a_forked_child(mailbox):
+    """A child sends and receives through the end that it inherited, as a process of its own."""
+    box = mailbox()
+    with Actor(fork=True, box=box) as child:
+        child.do("box.send('from the child')")
+        with box.lease() as delivery:
+            assert delivery.sender.pid == child.pid
+        box.send("for the child")
+        assert child.do("box.receive()") == "for the child"
+        assert {peer.pid for peer in box.link.receivers} == {os.getpid(), child.pid}
+
+
+def test_a_child_of_a_threaded_process_works(mailbox):
+    """Forking while other threads send and receive leaves the child a working end."""
+    box, other = mailbox(capacity=4), mailbox("other")
+    go_on = True
+
+    def works():
+        while go_on:
+            box.send(1)
+            box.receive()
+
+    threads = [threading.Thread(target=works) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(20):
+            with Process(_sends_and_receives, fork=True) as child:
+                child.result()
+    finally:
+        go_on = False
+        for thread in threads:
+            thread.join(60)
+    assert len(other) == 0
+
+
+def _sends_and_receives():
+    with Mailbox("box") as box, Mailbox("other") as other:
+        for number in range(50):
+            other.send(number)
+            assert other.receive() == number
+            box.send(1)
+            box.receive()
+
+
+def test_a_grandchild_works_too(mailbox):
+    """Each generation of forked children is a process of its own."""
+    mailbox()
+    with Process(_forks, 3, fork=True) as child:
+        assert len(set(child.result())) == 4
+
+
+def _forks(generations):
+    box = Mailbox("box")
+    box.send(os.getpid())
+    if generations:
+        with Process(_forks, generations - 1, fork=True) as child:
+            return child.result()
+    return box.receive_many(10)
+
+
+def test_a_process_that_closes_all_descriptors_stays_a_member(mailbox):
+    """Daemonizing: who closes every descriptor keeps its leases, and works on."""
+    box, there, back = mailbox(), mailbox("there"), mailbox("back")
+    box.send_many(["first", "second"])
+    with Process(_closes_everything) as daemon:
+        assert back.receive(timeout=60) == "holding the first"
+        assert box.receive(timeout=0) == "second"
+        with pytest.raises(Empty):
+            box.receive(timeout=0.1)
+        assert daemon.pid in [peer.pid for peer in liaison.Space().members()]
+        there.send("go on")
+        assert back.receive(timeout=60) == "first"
+        daemon.wait()
+    assert box.statistics().free == 1024
+    with pytest.raises(Empty):
+        box.receive(timeout=0.1)
+
+
+def _closes_everything():
+    box, there, back = Mailbox("box"), Mailbox("there"), Mailbox("back")
+    delivery = box.lease()
+    os.closerange(0, 1024)
+    back.send("holding the first")
+    there.receive()
+    message = delivery.message
+    delivery.acknowledge()
+    back.send(message)
+    os._exit(0)
+
+
+def test_a_process_whose_main_thread_ended_stays_a_member(mailbox):
+    """A process lives as long as one of its threads does."""
+    box, back = mailbox(), mailbox("back")
+    box.send("job")
+    with Process(_ends_its_main_thread) as other:
+        assert back.receive(timeout=60) == "holding"
+        with pytest.raises(Empty):
+            box.receive(timeout=0.1)
+        other.kill()
+        assert box.lease(timeout=60).attempt == 2
+    box.receive()
+
+
+def _ends_its_main_thread():
+    import ctypes
+
+    def holds():
+        delivery = Mailbox("box").lease()
+        Mailbox("back").send("holding")
+        threading.Event().wait()
+        delivery.acknowledge()
+
+    threading.Thread(target=holds).start()
+    ctypes.CDLL(None).pthread_exit(None)
+
+
+def test_a_program_that_another_one_replaces_is_gone(mailbox):
+    """exec gives back what the process had leased, as its death does."""
+    box = mailbox()
+    box.send("job")
+    with Actor("box = Mailbox('box')", "held = box.lease()") as other:
+        other.start("__import__('os').execvp('sleep', ['sleep', '1000'])")
+        with box.lease(timeout=60) as delivery:
+            assert delivery.attempt == 2
+        assert other.alive
+
+
+def test_a_zombie_is_dead(mailbox):
+    """A killed process that nobody has waited for holds nothing any more."""
+    box = mailbox()
+    box.send("job")
+    with Actor("box = Mailbox('box')", "held = box.lease()") as other:
+        os.kill(other.pid, signal.SIGKILL)
+        assert box.lease(timeout=60).attempt == 2
+    box.receive()
+
+
+def test_a_forked_child_has_leases_of_its_own(mailbox):
+    """What a child leases through its parent's end is the child's, and goes back when it dies."""
+    box = mailbox()
+    box.send_many(range(2))
+    delivery = box.lease()
+    with Actor(fork=True, box=box) as child:
+        assert child.do("[d := box.lease(), d.message][1]") == 1
+        child.kill()
+    assert box.lease(timeout=60).attempt == 2
+    delivery.acknowledge()
+    assert attempts(box) == [(1, 3)]
+
+
+def test_a_parents_delivery_is_not_the_childs_to_settle(mailbox):
+    """acknowledge() in a forked child of its parent's delivery raises LeaseLost."""
+    box = mailbox()
+    box.send("job")
+    delivery = box.lease()
+    with Actor(fork=True, box=box, delivery=delivery) as child:
+        with pytest.raises(LeaseLost):
+            child.do("delivery.acknowledge()")
+        assert box.statistics().leased == 1
+    delivery.acknowledge()
+    assert attempts(box) == []
+
+
+def test_a_child_that_ends_leaves_its_parents_leases(mailbox):
+    """A forked child that drops, closes and ends takes nothing away from its parent."""
+    box = mailbox()
+    box.send("job")
+    delivery = box.lease()
+    loan = box.loan(5)
+    with Actor(fork=True, held={"box": box, "delivery": delivery, "loan": loan}) as child:
+        child.do("held['box'].close()")
+        child.do("held.clear()")
+        child.do("__import__('gc').collect()")
+    assert (box.statistics().leased, box.statistics().loaned) == (1, 1)
+    assert bytes(delivery.view) == b"\xa3job"
+    delivery.acknowledge()
+    loan[:] = b"still"
+    loan.send()
+    assert box.receive() == b"still"
+
+
+def test_a_parents_death_leaves_the_childs_leases(space):
+    """The child of a process that was killed keeps its place, and its lease."""
+    with (
+        Actor("box = Mailbox('box')", "box.send_many(['theirs', 'mine'])") as parent,
+        Mailbox.open("box") as box,
+    ):
+        parent.do("theirs = box.lease()")
+        there, back = Mailbox("there"), Mailbox("back")
+        parent.do(
+            "def child(there=Mailbox('there'), back=Mailbox('back')):\n"
+            "    delivery = box.lease()\n"
+            "    message = delivery.message\n"
+            "    back.send(os.getpid())\n"
+            "    there.receive()\n"
+            "    delivery.acknowledge()\n"
+            "    back.send(message)\n"
+            "    os._exit(0)\n"
+            "import os\n"
+            "if not os.fork(): child()"
+        )
+        back.receive(timeout=60)
+        parent.kill()
+        with box.lease(timeout=60) as delivery:
+            assert (delivery.message, delivery.attempt) == ("theirs", 2)
+        assert box.statistics().leased == 1
+        there.send("go on")
+        assert back.receive(timeout=60) == "mine"
+        assert attempts(box) == []
+        for one in (box, there, back):
+            one.destroy()
+
+
+def test_a_parents_loan_is_not_the_childs_to_send(mailbox):
+    """send() in a forked child of its parent's loan raises LeaseLost."""
+    box = mailbox()
+    loan = box.loan(5)
+    with Actor(fork=True, loan=loan) as child, pytest.raises(LeaseLost):
+        child.do("loan.send()")
+    loan[:] = b"mine!"
+    loan.send()
+    assert box.receive() == b"mine!"

@@ -1,0 +1,134 @@
+"""The memory file system is full: NoSpace where memory is reserved, and never a signal."""
+
+import os
+import subprocess
+from contextlib import suppress
+
+import pytest
+
+from liaison import Mailbox, NoSpace, Space
+from tests.links.actor import Actor
+
+
+@pytest.fixture
+def small(space, tmp_path):
+    """A file system of 1 MiB in memory, with the spaces on it."""
+    if os.geteuid() != 0:
+        pytest.skip("NOT CHECKED: mounting a small file system needs root")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(space.root)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"NOT CHECKED: mounting a small file system fails here: {done.stderr}")
+    try:
+        yield space
+        space.check()
+    finally:
+        subprocess.run(["umount", "-l", str(space.root)], check=True)
+
+
+def fill(path, leave=0):
+    """Use up the file system, but for some bytes."""
+    free = os.statvfs(path).f_bavail * os.statvfs(path).f_frsize
+    with open(path / "filler", "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free - leave)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"capacity": 1 << 18},
+        {"capacity": 1024, "max_message": 4096},
+        {"memory": 4 << 20},
+        {"capacity": 1, "max_message": (1 << 32) - 4096},
+        {"memory": 1 << 40},
+    ],
+    ids=str,
+)
+def test_creation_without_room_leaves_nothing(small, options):
+    """A mailbox that does not fit raises NoSpace, an OSError, and takes none of what there is."""
+    Space()
+    free = os.statvfs(small.root).f_bavail
+    for make in (Mailbox, Mailbox.create):
+        with pytest.raises(NoSpace) as raised:
+            make("box", **options)
+        assert isinstance(raised.value, OSError)
+        assert small.files("links") == small.files("names") == []
+    assert os.statvfs(small.root).f_bavail >= free - 2  # the file of the members
+
+
+def test_a_space_without_room_raises(small):
+    """On a file system that is full to the last page even the space's own files are NoSpace."""
+    fill(small.root)
+    with pytest.raises(NoSpace):
+        Mailbox("box", capacity=1, max_message=8)
+    (small.root / "filler").unlink()
+    with Mailbox("box", capacity=1, max_message=8) as box:
+        box.send(1)
+        assert box.receive() == 1
+        box.destroy()
+
+
+def test_growth_without_room_raises_and_hurts_nothing(small):
+    """A message for which memory cannot be had raises NoSpace; small ones are sent and received."""
+    with Mailbox("box", capacity=4) as box:
+        box.send("before")
+        for use in (
+            lambda: box.send(bytes(900_000)),
+            lambda: box.send(bytes(900_000), timeout=0),
+            lambda: box.loan(900_000),
+            lambda: box.try_send(bytes(900_000)),
+        ):
+            with pytest.raises(NoSpace):
+                use()
+        assert box.statistics().free == 3
+        assert box.receive() == "before"
+        box.send(bytes(10_000))
+        assert len(box.receive()) == 10_000
+        box.destroy()
+
+
+def test_growth_goes_on_when_there_is_room_again(small):
+    """After NoSpace a large message can be sent as soon as the file system has room."""
+    with Mailbox("box", capacity=4) as box:
+        fill(small.root, leave=8192)
+        with pytest.raises(NoSpace):
+            box.send(bytes(300_000))
+        (small.root / "filler").unlink()
+        box.send(bytes(300_000))
+        assert box.receive() == bytes(300_000)
+        box.destroy()
+
+
+def test_a_full_file_system_kills_nobody(small):
+    """With every page reserved at creation, a full file system brings no SIGBUS to any user."""
+    with Mailbox("box", capacity=64, max_message=1000) as box:
+        fill(small.root)
+        with Actor("box = Mailbox('box')") as other:
+            for _ in range(3):
+                other.do("[box.send(bytes(1000)) for _ in range(64)] and None")
+                assert box.receive_many(64) == [bytes(1000)] * 64
+        box.destroy()
+
+
+def test_memory_that_was_promised_is_there(small):
+    """With memory= the payloads' room is reserved at creation, whatever fills up later."""
+    with Mailbox("box", capacity=64, memory=400_000) as box:
+        fill(small.root)
+        largest = box.link.max_message
+        box.send(bytes(largest))
+        assert len(box.receive()) == largest
+        count = box.send_many([bytes(5000)] * 64, timeout=0)
+        assert count > 10
+        assert box.receive_many(64) == [bytes(5000)] * count
+        box.destroy()
+
+
+def test_a_descriptor_without_room_raises(small):
+    """fileno() needs a file; on a full file system it is NoSpace, or works, and nothing else."""
+    with Mailbox("box", capacity=1, max_message=8) as box:
+        fill(small.root)
+        with suppress(NoSpace):
+            box.fileno()
+        box.send(1)
+        assert box.receive() == 1
+        box.destroy()

@@ -1,0 +1,75 @@
+"""A receiver dies holding leases: they come back first, with the attempt raised."""
+
+import os
+import threading
+
+import pytest
+
+from liaison import Mailbox
+from liaison.testing import Process, point, until
+from tests.links.actor import Actor
+
+BOX = "box = Mailbox('box')"
+
+
+@pytest.mark.parametrize("who", ["waits in receive", "comes later"])
+def test_a_dead_receivers_messages_are_first_in_a_full_mailbox(mailbox, who):
+    """What it had leased comes first, oldest first, attempt raised; nothing else changes."""
+    box = mailbox(capacity=4)
+    box.send_many(range(4))
+    with Actor(BOX, "held = [box.lease() for _ in range(4)]") as victim, Actor(BOX) as sender:
+        sender.start("box.send('blocked')")
+        until(lambda: box.statistics().senders_waiting, "the sender sleeps")
+        if who == "comes later":
+            victim.kill()
+            found = [box.lease(timeout=60) for _ in range(4)]
+        else:
+            found = []
+            thread = threading.Thread(
+                target=lambda: found.extend(box.lease(timeout=60) for _ in range(4))
+            )
+            thread.start()
+            until(lambda: box.statistics().receivers_waiting, "a receiver sleeps")
+            victim.kill()
+            thread.join(60)
+        assert [(one.message, one.attempt) for one in found] == [(n, 2) for n in range(4)]
+        assert box.statistics().senders_waiting == 1  # unaffected: there is no room yet
+        found[0].acknowledge()
+        sender.answer()
+    for one in found[1:]:
+        one.acknowledge()
+    assert box.receive(timeout=0) == "blocked"
+
+
+def test_a_message_that_was_queued_is_behind_those_of_the_dead(mailbox):
+    """Messages sent meanwhile wait until those that came back were received."""
+    box = mailbox(capacity=4)
+    box.send_many(["a", "b"])
+    with Actor(BOX, "held = [box.lease() for _ in range(2)]") as victim:
+        box.send_many(["c", "d"])
+        victim.kill()
+        until(lambda: box.try_send("no room") or box.statistics().returned == 2, "they come back")
+    assert box.receive_many(4) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("attempt", range(20))
+def test_a_receiver_killed_between_lease_and_acknowledgement(mailbox, attempt):
+    """Killed at a moment of its own choosing, a receiver leaves the message to the next."""
+    box = mailbox(capacity=2)
+    box.send_many([attempt, "next"])
+    with Process(_leases_and_kills_itself, fork=attempt % 2 == 0) as victim:
+        assert victim.reach("leased") == attempt
+        assert victim.wait() == -9
+    found = []
+    for _ in range(2):  # in either order: the death may be noticed a moment later
+        with box.lease(timeout=60) as delivery:
+            found.append((delivery.message, delivery.attempt))
+    assert sorted(found, key=str) == sorted([(attempt, 2), ("next", 1)], key=str)
+
+
+def _leases_and_kills_itself():
+    import signal
+
+    delivery = Mailbox("box").lease()
+    point("leased", delivery.message)
+    os.kill(os.getpid(), signal.SIGKILL)
