@@ -146,6 +146,8 @@ int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
     int r = segment_check(s, epoch);
     if (r != LIAISON_OK)
         return r;
+    if (__builtin_expect(segment_vanished(s), 0))
+        return LIAISON_DESTROYED; /* nobody who comes now would find what is sent */
     bool large = size > s->inline_max;
     if (large && size > arena_largest(s))
         return LIAISON_TOO_LARGE;
@@ -203,8 +205,6 @@ int liaison_mailbox_loan(liaison_mailbox *m, size_t size, bool receipt,
     int r = liaison_mailbox_try_loan(m, size, receipt, loan);
     if (r == LIAISON_FULL && recover_now_and_then(s, true))
         r = liaison_mailbox_try_loan(m, size, receipt, loan);
-    if (r == LIAISON_FULL && segment_vanished(s))
-        return LIAISON_DESTROYED;
     if (r != LIAISON_FULL || wait->timeout == 0)
         return r;
     struct loaning l = {m, size, receipt, loan};

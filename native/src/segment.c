@@ -159,6 +159,7 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
     s->references = 1;
     s->device = st->st_dev;
     s->inode = st->st_ino;
+    note32(&s->last_seen, process_tick());
     s->geometry = *g;
     s->header = base;
     s->ring = (word64 *)(s->base + g->ring_at);
@@ -488,9 +489,9 @@ static bool linked(const struct segment *s)
 
 bool segment_vanished(struct segment *s)
 {
-    int64_t now = process_now() / 1000000;
-    uint64_t last = glance(&s->last_seen);
-    if (now - (int64_t)last < 1000 || !exchange(&s->last_seen, last, (uint64_t)now))
+    /* The coarse clock, for every send asks; the file system once a second. */
+    uint32_t now = process_tick(), last = glance32(&s->last_seen);
+    if (now - last < 1000 || !exchange32(&s->last_seen, last, now))
         return false;
     return !linked(s);
 }

@@ -41,7 +41,7 @@ struct segment {
     word64 identity;
     word32 pid;
     word32 last_recovery[2]; /* tick; when we last looked for the dead: some, all */
-    word64 last_seen;        /* milliseconds; when we last looked for the file */
+    word32 last_seen;        /* tick; when we last looked for the file */
 };
 
 static inline struct cell *segment_cell(const struct segment *s, uint32_t i)

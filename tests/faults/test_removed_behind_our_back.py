@@ -1,11 +1,12 @@
 """Files that vanish: a logout or a cleaner of temporary files removes what is in use."""
 
 import shutil
+from contextlib import suppress
 
 import pytest
 
 import liaison
-from liaison import Destroyed, Mailbox
+from liaison import Destroyed, Empty, Full, Mailbox, Space
 from liaison.testing import until
 from tests.links.actor import Actor
 
@@ -36,3 +37,56 @@ def test_a_removed_file_is_a_destroyed_mailbox(mailbox, space):
                 file.unlink()
         with pytest.raises(Destroyed):
             other.answer()
+
+
+def _forget(space, parts):
+    """Remove the files as a cleaner does that knows nothing of liaison."""
+    for part in parts:
+        for file in (space.path / part).iterdir():
+            file.unlink()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda box: box.send("into nothing"),
+        lambda box: box.try_send("into nothing"),
+        lambda box: box.receive(timeout=0.001),
+        lambda box: box.try_receive(),
+        lambda box: box.loan(5).send(),
+    ],
+    ids=["send", "try_send", "receive", "try_receive", "loan"],
+)
+@pytest.mark.parametrize("removed", [("names",), ("names", "links")], ids=["names", "all"])
+def test_there_is_no_silent_second_mailbox(mailbox, space, use, removed):
+    """Who uses a mailbox that was removed, and perhaps made anew by another, learns of it."""
+    box = Mailbox("box", capacity=4096)
+    _forget(space, removed)
+    with mailbox() as second:
+        assert second.link.id != box.link.id
+        with pytest.raises(Destroyed):
+            until(lambda: _uses(use, box), "the end notices that its mailbox is gone", patience=20)
+        second.send("works")
+        assert second.receive(timeout=0) == "works"
+    box.close()
+    Space().clean()
+
+
+def _uses(use, box):
+    """Never done: only an error ends it."""
+    with suppress(Empty, Full):
+        use(box)
+
+
+@pytest.mark.parametrize("part", ["links", "bells"])
+def test_a_mailbox_without_its_other_files_works(mailbox, space, part):
+    """Only the name matters to those who look for a mailbox; the permanent one is given again."""
+    box = mailbox()
+    box.fileno()
+    _forget(space, [part])
+    with Actor("box = Mailbox('box')", "box.send('found')") as other:
+        assert box.receive(timeout=60) == "found"
+        box.send("there too")
+        assert other.do("box.receive()") == "there too"
+    box.close()
+    _forget(space, ["bells"])
