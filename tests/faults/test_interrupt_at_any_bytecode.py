@@ -1,0 +1,237 @@
+"""Ctrl-C between any two bytecodes: what was leased or lent goes back, nothing stays held.
+
+A function that traces raises KeyboardInterrupt, and so it does where no signal's handler ever runs:
+at the bytecodes with which the interpreter ends an `except`. Then the interpreter itself forgets an
+exception and all that its traceback holds, in pure Python too. So all of it is done in a child.
+"""
+
+import gc
+import sys
+
+import pytest
+
+from liaison import Full, Mailbox, NotFound
+from liaison.testing import Process
+from tests.faults.often import FULL
+
+STRIDE = 1 if FULL else 11  # opening runs thousands of bytecodes
+
+
+class Interruptions:
+    """Raises KeyboardInterrupt before the n-th bytecode that a function's own frames run."""
+
+    def __init__(self, number):
+        self.left = number
+
+    def __call__(self, frame, event, argument):
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            self.left -= 1
+            if self.left == 0:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return self
+
+    def run(self, function, *arguments):
+        """Whether it was interrupted; False when it ran fewer bytecodes than that."""
+        before = sys.gettrace()
+        sys.settrace(self)
+        try:
+            function(*arguments)
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(before)
+        return False
+
+
+def leases(box):
+    with box.lease(timeout=0) as delivery:
+        assert delivery.message == {"a": "job"}
+        assert delivery.attempt
+
+
+def leases_by_hand(box):
+    delivery = box.lease(timeout=0)
+    message = delivery.message
+    view = delivery.view
+    assert message
+    assert len(view)
+    view.release()
+    delivery.acknowledge()
+
+
+def leases_and_gives_back(box):
+    delivery = box.lease(timeout=0)
+    delivery.release()
+
+
+def leases_and_raises(box):
+    try:
+        with box.lease(timeout=0):
+            raise LookupError
+    except LookupError:
+        pass
+
+
+def leases_in_a_loop(box):
+    for _ in range(2):
+        if len(box):
+            with box.lease(timeout=0) as delivery:
+                delivery.acknowledge()
+
+
+def holds_several(box):
+    held = [box.lease(timeout=0) for _ in range(2)]
+    for delivery in held:
+        delivery.acknowledge()
+
+
+LEASES = [
+    leases, leases_by_hand, leases_and_gives_back, leases_and_raises, leases_in_a_loop,
+    holds_several,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("use", LEASES, ids=lambda use: use.__name__)
+@pytest.mark.parametrize("access", ["any", "exclusive"])
+def test_a_lease_that_is_interrupted_goes_back(mailbox, use, access):
+    """After KeyboardInterrupt before any bytecode a message is acknowledged, or there again."""
+    mailbox(capacity=2, access=access)
+    with Process(_interrupts_leases, use.__name__, fork=True) as process:
+        count = process.result()
+    print(f"interrupted before each of {count} bytecodes")
+    assert count > 10
+
+
+def _interrupts_leases(name):
+    use = globals()[name]
+    box = Mailbox.open("box")
+    box.send_many([{"a": "job"}] * 2)
+    use(box)  # imports what it needs
+    count = 0
+    interrupted = True
+    while interrupted:
+        count += 1
+        while box.statistics().free:
+            box.send({"a": "job"})
+        interrupted = Interruptions(count).run(use, box)
+        now = box.statistics()
+        if now.leased:  # a traceback or a cycle kept it
+            gc.collect()
+            now = box.statistics()
+        assert (now.leased, now.loaned) == (0, 0), f"bytecode {count}"
+        assert now.free + now.waiting == 2, f"bytecode {count}"
+    return count - 1
+
+
+def lends(box):
+    with box.loan(3) as loan:
+        loan[:] = b"abc"
+        loan.send()
+
+
+def lends_by_hand(box):
+    loan = box.loan(3)
+    view = loan.view
+    view[:] = b"abc"
+    loan.send()
+
+
+def sends(box):
+    box.send({"a": "job"}, timeout=0)
+
+
+def sends_many(box):
+    box.send_many(({"a": n} for n in range(2)), timeout=0)
+
+
+def sends_with_a_receipt(box):
+    receipt = box.send({"a": "job"}, receipt=True, timeout=0)
+    assert receipt.state == "queued"
+
+
+def receives(box):
+    if len(box):
+        box.receive(timeout=0)
+    box.try_receive()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [lends, lends_by_hand, sends, sends_many, sends_with_a_receipt, receives],
+    ids=lambda use: use.__name__,
+)
+def test_other_uses_that_are_interrupted_keep_nothing(mailbox, use):
+    """So it is with loans, sends and receives: done or not done, and no place is lost."""
+    mailbox(capacity=4)
+    with Process(_interrupts, use.__name__, fork=True) as process:
+        count = process.result()
+    print(f"interrupted before each of {count} bytecodes")
+    assert count > 5
+
+
+def _interrupts(name):
+    use = globals()[name]
+    box = Mailbox.open("box")
+    use(box)
+    count = 0
+    interrupted = True
+    while interrupted:
+        count += 1
+        box.receive_many(4) if len(box) else None
+        if use is receives:
+            box.send({"a": "job"})
+        interrupted = Interruptions(count).run(use, box)
+        gc.collect(0)
+        now = box.statistics()
+        assert (now.leased, now.loaned) == (0, 0), f"bytecode {count}"
+        assert now.free + now.waiting == 4, f"bytecode {count}"
+    # Neither has a place for a receipt been lost.
+    box.receive_many(4) if len(box) else None
+    receipts = [box.send(n, receipt=True, timeout=0) for n in range(4)]
+    with pytest.raises(Full):
+        box.send("a fifth", receipt=True, timeout=0)
+    del receipts
+    return count - 1
+
+
+def opens():
+    with Mailbox("box") as box:
+        box.send({"a": "job"}, timeout=0)
+
+
+def creates():
+    with Mailbox.create("fresh", capacity=1) as box:
+        box.destroy()
+
+
+@pytest.mark.parametrize("use", [opens, creates], ids=lambda use: use.__name__)
+def test_opening_that_is_interrupted_leaves_nothing(mailbox, space, use):
+    """An interrupted Mailbox() is open or not, and the next one is as any other."""
+    box = mailbox()
+    with Process(_interrupts_opening, use.__name__, fork=True) as process:
+        count = process.result(patience=110)
+        print(f"interrupted before every {STRIDE}. of {count} bytecodes")
+        assert count > 50
+    assert space.files("names") == ["box"]
+    assert len(box.link.senders) == 0
+
+
+def _interrupts_opening(name):
+    use = globals()[name]
+    box = Mailbox.open("box")
+    use()
+    count = 1 - STRIDE
+    interrupted = True
+    while interrupted:
+        count += STRIDE
+        box.receive_many(5) if len(box) else None
+        interrupted = Interruptions(count).run(use)
+        try:
+            left = Mailbox.open("fresh")
+        except NotFound:
+            continue
+        left.destroy()  # it was made, and its maker interrupted before it could destroy it
+        left.close()
+    return count
