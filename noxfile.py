@@ -50,7 +50,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     sources = [
-        str(path) for part in ("native", "benchmarks") for path in Path(part).rglob("*.[ch]")
+        str(path) for part in ("native", "benchmarks", "tests") for path in Path(part).rglob("*.[ch]")
     ]
     session.run("clang-format", "--dry-run", "-Werror", *sources)
 

@@ -189,3 +189,107 @@ def test_a_hard_link_is_no_members_file(space):
     with pytest.raises(AccessDenied):
         Mailbox("box")
     assert precious.read_text() == "precious"
+
+
+OPERATIONS = [
+    "Mailbox({box})",
+    "Mailbox.create({new})",
+    "Mailbox.create({box})",
+    "Mailbox.open({box})",
+    "Mailbox.observe({box})",
+    "Mailbox({box}).send(1)",
+    "liaison.Space({space})",
+    "liaison.Space({space}).links()",
+    "liaison.Space({space}).members()",
+    "liaison.Space({space}).clean(links=True)",
+    "liaison.Space.create({space})",
+]
+
+
+@needs_root
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("kind", ["private", "shared"])
+def test_a_stranger_is_denied_every_operation(mailbox, space, operation, kind):
+    """Whatever another user tries on a space that is not theirs is denied, and changes nothing."""
+    space.root.chmod(0o755)
+    if kind == "shared":
+        shared = Space.create("lab", group=12345)
+        address, name = shared.address("box"), shared.name
+        box = Mailbox(address)
+    else:
+        mailbox().close()
+        address, name = "shm://root@default/box", "root@default"
+        box = Mailbox("box")
+    box.send("untouched")
+    line = operation.format(
+        box=repr(address), new=repr(address.replace("box", "new")), space=repr(name)
+    )
+    before = _tree(space.root)
+    with pytest.raises((AccessDenied, NotFound)) as raised:
+        as_user(f"{line} and None", uid=65534, gid=65534)
+    if kind == "shared":
+        assert isinstance(raised.value, AccessDenied)
+    assert _tree(space.root) == before
+    assert box.receive_many(5) == ["untouched"]
+    box.destroy()
+
+
+def _tree(root):
+    found = []
+    for path in sorted(root.rglob("*")):
+        seen = path.lstat()
+        found.append((str(path), seen.st_mode, seen.st_uid, seen.st_gid, seen.st_ino))
+    return found
+
+
+@needs_root
+@pytest.mark.parametrize("squat", ["directory", "symlink", "fifo", "file", "hard link"])
+def test_nobody_can_take_a_users_place_in_advance(space, monkeypatch, tmp_path, squat):
+    """What another user put where a user's spaces are to be is AccessDenied, and not followed."""
+    public = space.root / "public"  # as /dev/shm: everybody may write
+    public.mkdir()
+    public.chmod(0o1777)
+    space.root.chmod(0o755)
+    monkeypatch.setenv("LIAISON_ROOT", str(public))
+    place, bait = public / "0", public / "bait"
+    make = {
+        "directory": f"os.mkdir({str(place)!r}, 0o700)",
+        "symlink": f"os.symlink({str(bait)!r}, {str(place)!r})",
+        "fifo": f"os.mkfifo({str(place)!r})",
+        "file": f"open({str(place)!r}, 'w').close()",
+        "hard link": f"os.link({str(bait)!r}, {str(place)!r})",
+    }
+    bait.write_text("") if squat == "hard link" else bait.mkdir(mode=0o700)
+    os.chown(bait, 65534, 65534)
+    as_user(f"__import__('os') and {make[squat]}", uid=65534, gid=65534)
+    before = _tree(public)
+    for use in (Mailbox, Mailbox.create, lambda name: Space(), lambda name: Space("other")):
+        with pytest.raises(AccessDenied):
+            use("box")
+    assert _tree(public) == before
+
+
+@needs_root
+def test_a_member_of_the_group_cannot_put_anything_in_anothers_way(space):
+    """In a shared space another member's squats on names, members and bells are not followed."""
+    space.root.chmod(0o755)
+    shared = Space.create("lab", group=12345)
+    precious = space.root / "precious"
+    precious.write_text("precious")
+    precious.chmod(0o660)
+    os.chown(precious, 0, 12345)
+    names = f"{shared.path}/names"
+    space.leaves(names=4)
+    for number, line in enumerate(
+        (
+            f"os.symlink({str(precious)!r}, '{names}/squat0')",
+            f"os.mkfifo('{names}/squat1', 0o660)",
+            f"os.mkdir('{names}/squat2')",
+            f"open('{names}/squat3', 'w').close()",
+        )
+    ):
+        as_user(f"__import__('os').umask(7) and {line}", uid=65534)
+        for use in (Mailbox, Mailbox.open, Mailbox.observe, Mailbox.create):
+            with pytest.raises((AccessDenied, liaison.Corrupt, liaison.NameTaken)):
+                use(shared.address(f"squat{number}"))
+    assert precious.read_text() == "precious"

@@ -1,0 +1,60 @@
+"""A wall clock that can be set, for other programs alone; and a program that runs one under it.
+
+    python -m tests.faults.clock COMMAND ARGUMENT...
+
+runs a command whose wall clock jumps back and forth by up to ten years, a hundred times a second.
+"""
+
+import os
+import random
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+YEARS = 10 * 365 * 24 * 3600  # seconds
+
+
+class Clock:
+    """The clock of all programs that run in `environment`."""
+
+    def __init__(self, directory):
+        """Build it in that directory; raises OSError or CalledProcessError without a compiler."""
+        self._offset = Path(directory) / "offset"
+        self.set(0)
+        library = Path(directory) / "clock.so"
+        compiler = shlex.split(os.environ.get("CC", "cc"))
+        command = [*compiler, "-O2", "-shared", "-fPIC", "-o", str(library)]
+        subprocess.run([*command, str(Path(__file__).with_suffix(".c")), "-ldl"], check=True)
+        self.environment = {"LD_PRELOAD": str(library), "LIAISON_TEST_CLOCK": str(self._offset)}
+
+    def set(self, seconds):
+        """Put it so many seconds before (below 0) or ahead of the machine's."""
+        with open(self._offset, "r+b" if self._offset.exists() else "wb") as file:
+            file.write(round(seconds * 1e9).to_bytes(8, "little", signed=True))
+
+    def jump(self, until, seed=1):
+        """Set it again and again until the event is set."""
+        dice = random.Random(seed)
+        while not until.wait(0.01):
+            self.set(dice.choice([0, 1, -1, 3600, -3600, YEARS, -YEARS, dice.uniform(-9, 9)]))
+
+
+def main(command):
+    with tempfile.TemporaryDirectory() as directory:
+        clock = Clock(directory)
+        done = threading.Event()
+        thread = threading.Thread(target=clock.jump, args=(done,))
+        thread.start()
+        try:
+            environment = {**os.environ, **clock.environment}
+            return subprocess.run(command, env=environment, check=False).returncode
+        finally:
+            done.set()
+            thread.join()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
