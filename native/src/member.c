@@ -240,9 +240,13 @@ static int probe_descriptor(struct liaison_space *space)
 {
     int fd = atomic_load(&space->probe);
     struct stat st;
-    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == space->device && S_ISREG(st.st_mode) &&
-        st.st_size == RECORD_AT(MEMBERS))
+    if (fd >= 0 && fstat(fd, &st) != 0) {
+        if (errno != EBADF)
+            return -errno; /* nothing was closed: opening another would leak this one */
+    } else if (fd >= 0 && st.st_dev == space->device && S_ISREG(st.st_mode) &&
+               st.st_size == RECORD_AT(MEMBERS)) {
         return fd;
+    }
     int fresh;
     int r = open_members(space, 0, &fresh);
     if (r != LIAISON_OK)

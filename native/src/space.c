@@ -221,10 +221,11 @@ int space_directory(const struct liaison_space *space)
     if (fd < 0)
         return -errno;
     struct stat st;
-    if (fstat(fd, &st) == 0 && st.st_dev == space->device && st.st_ino == space->inode)
+    int r = fstat(fd, &st) == 0 ? -ENOENT : -errno; /* another directory: ours was removed */
+    if (r == -ENOENT && st.st_dev == space->device && st.st_ino == space->inode)
         return fd;
     close(fd);
-    return -ENOENT;
+    return r;
 }
 
 int space_file(const struct liaison_space *space, int directory, const char *path, int flags,
