@@ -30,7 +30,6 @@ CALLS = {
     "fstat": (5, ["ENOMEM"]),
     "lstat": (6, ["ENOMEM", "EACCES"]),
     "mmap": (9, ["ENOMEM"]),
-    "brk": (12, ["ENOMEM"]),
     "pread64": (17, ["EIO", "EINTR"]),
     "pwrite64": (18, ["EIO", "EINTR", "ENOSPC"]),
     "madvise": (28, ["ENOMEM", "EINTR"]),
@@ -60,9 +59,9 @@ CALLS = {
     "getrandom": (318, ["EINTR", "ENOSYS"]),
 }
 NAMES = {number: name for name, (number, _) in CALLS.items()}
-#: Calls that no program can do anything about, or that do not fail.
+#: Calls that no program can do anything about, or that do not fail (brk tells the old end).
 HARMLESS = {
-    8, 10, 11, 13, 14, 15, 16, 24, 25, 35, 39, 63, 96, 97, 98, 99, 102, 104, 107, 108, 110, 131,
+    8, 10, 11, 12, 13, 14, 15, 16, 24, 25, 35, 39, 63, 96, 97, 98, 99, 102, 104, 107, 108, 110, 131,
     186, 201, 203, 204, 218, 228, 230, 232, 273, 281, 302, 309, 334,
 }  # fmt: skip
 
@@ -142,6 +141,8 @@ def follow(pid, place, error):
             return failed
         if value is not None:
             _ptrace(_POKEUSER, pid, _RAX, value)
+            _ptrace(_DETACH, pid)
+            return failed
 
 
 def _is_ours(pid, number):
