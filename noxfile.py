@@ -50,7 +50,9 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     sources = [
-        str(path) for part in ("native", "benchmarks", "tests") for path in Path(part).rglob("*.[ch]")
+        str(path)
+        for part in ("native", "benchmarks", "tests")
+        for path in Path(part).rglob("*.[ch]")
     ]
     session.run("clang-format", "--dry-run", "-Werror", *sources)
 
@@ -116,3 +118,18 @@ def fuzz(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     install(session, ".[bench]")
     session.run("liaison", "bench", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Every fault as often as it is promised: hours. LIAISON_KILLS says how many kills."""
+    install(session, ".[test]")
+    kills = os.environ.get("LIAISON_KILLS", "100000")
+    env = {"LIAISON_KILLS": kills, "LIAISON_OFTEN": "1"}
+    few = {**env, "LIAISON_KILLS": str(int(kills) // 10)}
+    storm = ("pytest", "tests/crash/test_storm.py", "-s", *session.posargs)
+    # Deaths of all kinds, full disks and killers for want of memory among them.
+    session.run("pytest", "tests/faults", "-s", "--timeout=3600", *session.posargs, env=env)
+    session.run(*storm, env=env)
+    # The same while the wall clock jumps by years.
+    session.run("python", "-m", "tests.faults.clock", *storm, env=few)

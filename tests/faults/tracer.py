@@ -101,10 +101,10 @@ def end():
 
 
 def follow(pid, place, error):
-    """Let the child run, and let the call at that place (from 1) fail with the errno of that name.
+    """Let the child run, and let the call at that place (from 1) fail with one of its errors.
 
-    Returns the name of the call, or None when the child made fewer. `error` None: the first that
-    the call knows. Whatever else stops the child is passed on to it.
+    Returns the name of the call, or None when the child made fewer. `error` counts those that the
+    call knows, round and round. Whatever else stops the child is passed on to it.
     """
     _wait_stopped(pid)
     _ptrace(_SETOPTIONS, pid, 0, _SYSGOOD | _EXITKILL)
@@ -132,7 +132,7 @@ def follow(pid, place, error):
             if count == place:
                 failed = NAMES.get(number, str(number))
                 known = CALLS.get(failed, (number, ["EIO"]))[1]
-                value = -getattr(errno, error or known[0])
+                value = -getattr(errno, known[error % len(known)])
                 if failed != "close":  # a failed close has closed all the same
                     _ptrace(_POKEUSER, pid, _ORIG_RAX, _NO_CALL)
         _ptrace(_SYSCALL, pid)
