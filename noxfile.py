@@ -49,11 +49,8 @@ def lint(session: nox.Session) -> None:
     install(session, ".[dev]")
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
-    sources = [
-        str(path)
-        for part in ("native", "benchmarks", "tests")
-        for path in Path(part).rglob("*.[ch]")
-    ]
+    parts = ("native", "benchmarks", "tests")
+    sources = [str(path) for part in parts for path in Path(part).rglob("*.[ch]")]
     session.run("clang-format", "--dry-run", "-Werror", *sources)
 
 

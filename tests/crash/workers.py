@@ -2,6 +2,9 @@
 
 import os
 import random
+import select
+import sys
+import threading
 
 from liaison import Busy, Empty, Mailbox
 
@@ -26,16 +29,40 @@ def contents(sender, number):
 
 
 def send(name, path, me):
-    """Send for ever, each message in one of the ways in which that can be done."""
+    """Send for ever, from one thread or two that share an end; each is a sender of its own."""
+    box = Mailbox.open(name)
+    _in_threads(_send, random.Random(me).choice([1, 1, 2]), box, path, me)
+
+
+def receive(name, path, me, most):
+    """Lease for ever, up to `most` messages at a time in all threads, and acknowledge them."""
+    box = Mailbox.open(name)
+    threads = min(random.Random(me).choice([1, 1, 2]), most)
+    _in_threads(_receive, threads, box, path, me, most // threads)
+
+
+def _in_threads(work, count, box, path, me, *more):
+    # An error in any thread ends the process, which the storm notices.
+    threading.excepthook = lambda args: (sys.excepthook(*args[:3]), os._exit(1))
+    for number in range(1, count):
+        threading.Thread(target=work, args=(box, path, f"{me}.{number}", *more)).start()
+    work(box, path, me, *more)
+
+
+def _send(box, path, me):
+    """Each message in one of the ways in which that can be done."""
     note = Notes(path)
     dice = random.Random(me)
-    box = Mailbox.open(name)
     number = 0
     while True:
         message = contents(me, number)
         note("B", me, number)
-        if dice.random() < 0.5:
+        way = dice.random()
+        if way < 0.4:
             box.send(message)
+        elif way < 0.6:
+            state = box.send(message, receipt=True).state  # and gives its place up
+            assert state in ("queued", "received", "acknowledged")
         else:
             with box.loan(len(message)) as loan:
                 loan[:] = message
@@ -44,20 +71,35 @@ def send(name, path, me):
         number += 1
 
 
-def receive(name, path, me, most):
-    """Lease for ever, up to `most` messages at a time; note each before acknowledging it."""
+def _receive(box, path, me, most):
+    """Wait in the mailbox or, some of them, at its descriptor; note each before acknowledging."""
     note = Notes(path)
     dice = random.Random(me)
-    box = Mailbox.open(name)
+    selects = dice.random() < 0.3
     while True:
-        held = [box.lease()]
+        if selects:
+            select.select([box], [], [])
+            first = _lease_at_once(box)
+            if first is None:
+                continue
+        else:
+            first = box.lease()
+        held = [first]
         for _ in range(min(dice.choice([0, 0, 0, 1, 2]), most - 1)):
-            try:
-                held.append(box.lease(timeout=0))
-            except (Empty, Busy):
+            delivery = _lease_at_once(box)
+            if delivery is None:
                 break
-        for delivery in held:
-            _note_and_acknowledge(note, me, delivery)
+            held.append(delivery)
+        del first
+        while held:
+            _note_and_acknowledge(note, me, held.pop(0))
+
+
+def _lease_at_once(box):
+    try:
+        return box.lease(timeout=0)
+    except (Empty, Busy):
+        return None
 
 
 def _note_and_acknowledge(note, me, delivery):
