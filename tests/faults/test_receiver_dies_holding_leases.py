@@ -7,6 +7,7 @@ import pytest
 
 from liaison import Mailbox
 from liaison.testing import Process, point, until
+from tests.faults.often import RUNS, times
 from tests.links.actor import Actor
 
 BOX = "box = Mailbox('box')"
@@ -73,3 +74,28 @@ def _leases_and_kills_itself():
     delivery = Mailbox("box").lease()
     point("leased", delivery.message)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_each_time_a_receiver_dies_its_message_is_the_next_one(mailbox):
+    """Killed with the lease of a full mailbox, however often, it is followed by who waits."""
+    box = mailbox(capacity=2)
+    box.send_many(["job", "behind"])
+    took = []
+    for run in range(RUNS):
+        with Process(_leases_and_kills_itself, fork=True) as victim:
+            assert victim.reach("leased") == "job"
+            begin = time.monotonic_ns()
+            waiting = box.lease(timeout=60)
+            if waiting.message == "behind":  # it was there before the death was noticed
+                with box.lease(timeout=60) as delivery:
+                    assert (delivery.message, delivery.attempt) == ("job", 2)
+            else:
+                assert (waiting.message, waiting.attempt) == ("job", 2)
+                waiting.acknowledge()
+                waiting = box.lease(timeout=0)
+            took.append(time.monotonic_ns() - begin)
+            assert waiting.message == "behind"
+            waiting.acknowledge()
+        assert box.statistics().free == 2, run
+        box.send_many(["job", "behind"])
+    print(f"{RUNS} of {RUNS} came back, after {times(took)}")
