@@ -25,11 +25,16 @@
 
 #if defined(__SANITIZE_THREAD__)
 #define RACES false
-/* Here for the sake of the code that only this build has; the other one does the numbers. */
-#define MUTATIONS 30000
 #else
 #define RACES true
+#endif
+
+/* The build that finds most does the numbers; the others are here for the code that only they
+ * have. */
+#if defined(__SANITIZE_ADDRESS__)
 #define MUTATIONS 1000000
+#else
+#define MUTATIONS 30000
 #endif
 
 struct scenario {
