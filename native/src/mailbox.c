@@ -29,6 +29,7 @@ struct liaison_mailbox {
     struct doorbell bell;
     uint32_t bell_entry;
     word64 bell_slice;
+    word64 bell_head; /* when it was last armed */
 };
 
 /* ---- opening and closing ---------------------------------------------------------- */
@@ -335,8 +336,9 @@ void liaison_mailbox_discard(liaison_mailbox *m, struct liaison_loan *loan)
 
 /* ---- receiving ---------------------------------------------------------------------- */
 
-#define BELL_FIRST (250 * INT64_C(1000000)) /* ns */
+#define BELL_FIRST (2 * INT64_C(1000000)) /* ns */
 #define BELL_WATCH (3 * INT64_C(1000000))
+#define BELL_CALM (250 * INT64_C(1000000))
 #define BELL_LAST (3000 * INT64_C(1000000))
 
 /* Nothing there: silence the doorbell and arm it anew, unless something came meanwhile. */
@@ -348,12 +350,15 @@ static void bell_rearm(liaison_mailbox *m)
     struct waiter *e = &s->waiters[RECEIVERS][m->bell_entry];
     uint32_t signal = look32(&e->signal);
     doorbell_silence(&m->bell);
-    /* Slices as in wait.c: each time that nothing was found, twice as long. */
+    /* Slices as in wait.c: each time that nothing was found, twice as long. Rung, and nothing
+     * was taken: who rang may have died before its message was accepted, or just after. */
+    uint64_t head = glance(&s->header->head);
     int64_t slice = (int64_t)glance(&m->bell_slice) * 2;
     if ((signal & SIGNAL_MASK) == SIGNAL_WOKEN)
-        slice = BELL_FIRST;
+        slice = head == glance(&m->bell_head) ? BELL_FIRST : BELL_CALM;
     else if (slice > BELL_LAST)
         slice = BELL_LAST;
+    note(&m->bell_head, head);
     note(&m->bell_slice, (uint64_t)slice);
     doorbell_remind(&m->bell, recover_others_hold(s) ? BELL_WATCH : slice);
     /* Announce, then look. Another version: a waker that is slow cannot disarm this one. */
@@ -799,7 +804,7 @@ static int bell_open(liaison_mailbox *m, uint64_t epoch)
         return r;
     }
     m->bell = bell;
-    note(&m->bell_slice, BELL_FIRST);
+    note(&m->bell_slice, BELL_FIRST / 2);
     publish(&m->bell_epoch, epoch);
     bell_rearm(m);
     return LIAISON_OK;
