@@ -804,7 +804,7 @@ static int bell_open(liaison_mailbox *m, uint64_t epoch)
         return r;
     }
     m->bell = bell;
-    note(&m->bell_slice, BELL_FIRST / 2);
+    note(&m->bell_slice, BELL_CALM / 2);
     publish(&m->bell_epoch, epoch);
     bell_rearm(m);
     return LIAISON_OK;
