@@ -237,8 +237,8 @@ def test_a_descriptor_of_a_mailbox_with_messages_is_readable_at_once(mailbox):
 def test_a_message_of_another_process_makes_the_descriptor_readable(mailbox):
     """select() wakes when another process sends."""
     box = mailbox()
-    box.fileno()
     with Actor("box = Mailbox('box')") as other:
+        box.fileno()
         for number in range(20):
             assert readable(box) == []
             other.do(f"box.send({number})")
