@@ -117,9 +117,9 @@ hidden byte message_lost, delivered_twice_unflagged, delivered_after_acknowledge
     assert(!(settled & bit_of(payload[x])) || delivered_after_acknowledgement); \
     assert(!(handed & bit_of(payload[x])) || cell_deliveries(h) > 1 || delivered_twice_unflagged); \
     handed = handed | bit_of(payload[x]); \
-    assert(cell_generation(h) < 8 && cell_deliveries(h) < 4 || bounds_reached); \
-    assert(!(fences[x] >> (cell_generation(h) * 4 + cell_deliveries(h)) & 1) || fence_used_twice); \
-    fences[x] = fences[x] | 1 << (cell_generation(h) * 4 + cell_deliveries(h))
+    assert(cell_generation(h) < 4 && cell_deliveries(h) < 7 || bounds_reached); \
+    assert(!(fences[x] >> (cell_generation(h) * 8 + cell_deliveries(h)) & 1) || fence_used_twice); \
+    fences[x] = fences[x] | 1 << (cell_generation(h) * 8 + cell_deliveries(h))
 #define settle_message(x) \
     assert(!(settled & bit_of(payload[x])) || delivered_after_acknowledgement); \
     settled = settled | bit_of(payload[x])

@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""Checks the models in this folder with Spin, and that the check can fail.
+
+Every scenario is searched exhaustively and must hold. Then faults are seeded one at a time, and
+each must violate the rule that it is named with here. `full` adds the larger scenarios: hours of
+processor time are not needed, but up to 6 GB of memory are.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+NOT_INSTALLED = 77
+
+SEND, ACKNOWLEDGE, RELEASE, HOLD, RECOVER, CLOSE = 1, 2, 4, 8, 16, 32
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One search: a model and the bounds that it is compiled with."""
+
+    name: str
+    model: str
+    bounds: dict[str, int]
+    progress: bool = False  # look for cycles, not for broken assertions
+    full: bool = False  # only when asked for
+
+
+def mailbox(
+    name: str,
+    *may: int,
+    crashes: int = 1,
+    rebirths: int = 1,
+    history: int = 0,
+    operations: int = 3,
+    progress: bool = False,
+    full: bool = False,
+) -> Scenario:
+    """A search of mailbox.pml; `may` says what each of the three processes may do."""
+    bounds = {f"MAY{process}": what for process, what in enumerate(may)}
+    bounds |= {"CRASHES": crashes, "REBIRTHS": rebirths}
+    bounds |= {"HISTORY": history, "OPERATIONS": operations}
+    return Scenario(name, "mailbox.pml", bounds, progress, full)
+
+
+ANY = SEND | ACKNOWLEDGE | RELEASE
+SSR = (SEND, SEND, ACKNOWLEDGE | RELEASE | HOLD)
+SRR = (SEND, ACKNOWLEDGE | RELEASE, ACKNOWLEDGE | RELEASE | HOLD)
+LEAVING = (SEND | CLOSE, RELEASE | CLOSE, ACKNOWLEDGE)
+FREE = (ANY, ANY, ANY | HOLD)
+
+SCENARIOS = [
+    mailbox("two send, one receives, two die", *SSR, crashes=2),
+    mailbox("one sends, two receive", *SRR),
+    mailbox("the same, a returned message there", *SRR, history=2),
+    mailbox("some leave alive, a message there", *LEAVING, history=1),
+    mailbox("each does whatever it likes", *FREE),
+    mailbox("no cycle: two send, one receives", *SSR, history=1, progress=True),
+    mailbox("no cycle: one sends, two receive", *SRR, history=2, progress=True),
+    mailbox("one sends, two receive, both cells full", *SRR, history=3, full=True),
+    mailbox("whatever they like, a message there", *FREE, history=1, full=True),
+    mailbox("whatever they like, one returned", *FREE, history=2, full=True),
+    mailbox("whatever they like, both cells full", *FREE, history=3, full=True),
+    mailbox("one sends, two receive, two die", *SRR, crashes=2, history=1, full=True),
+    mailbox("two send, one receives, 4 operations", *SSR, operations=4, history=1, full=True),
+    mailbox("one sends, two receive, 4 operations", *SRR, operations=4, full=True),
+    mailbox("no cycle: both cells full", *SRR, history=3, progress=True, full=True),
+    mailbox("no cycle: whatever they like", *FREE, progress=True, full=True),
+]
+
+SSR_DYING = mailbox("", *SSR, crashes=2)
+SRR_RETURNED = mailbox("", *SRR, history=2)
+SRR_FULL = mailbox("", *SRR, history=3)
+SRR_FULL_CYCLES = mailbox("", *SRR, history=3, progress=True)
+
+CYCLE = "non-progress cycle"
+FAULTS = [
+    # ring.c
+    ("accept_without_comparing", SSR_DYING, "message_lost"),
+    ("lease_without_comparing", SRR_FULL, "delivered_after_acknowledgement"),
+    ("position_said_late", SSR_DYING, "corrupt"),
+    ("queued_said_late", SSR_DYING, "delivered_twice_unflagged"),
+    ("finish_does_not_look_again", SRR_FULL, "corrupt"),
+    ("finish_gives_up", SSR_DYING, "corrupt"),
+    ("finish_frees_the_word_first", SSR_DYING, "corrupt"),
+    ("head_runs_ahead", SRR_FULL, "message_lost"),
+    ("take_waits_for_the_taker", SRR_FULL_CYCLES, CYCLE),
+    # cell.c
+    ("generation_kept", SSR_DYING, "fence_used_twice"),
+    ("deliveries_kept", SSR_DYING, "delivered_twice_unflagged"),
+    ("bit_set_late", SSR_DYING, "message_lost"),
+    ("epoch_raised_late", SSR_DYING, "message_lost"),
+    ("bit_cleared_early", SSR_DYING, "message_lost"),
+    ("clean_though_bits_were_seen", SRR_RETURNED, "message_lost"),
+    # recover.c
+    ("sweep_frees_what_is_queued", SSR_DYING, "delivered_twice_unflagged"),
+    ("sweep_cells_before_ring", SSR_DYING, "message_lost"),
+    ("sweep_leaves_the_ring", SSR_DYING, "message_lost"),
+    ("sweep_does_not_look_at_the_identity", SSR_DYING, "lease_of_the_living_lost"),
+    ("slot_given_up_first", SSR_DYING, "cell_leaked"),
+    ("the_living_are_swept", SSR_DYING, "lease_of_the_living_lost"),
+    # mailbox.c
+    ("role_told_late", SSR_DYING, "cell_leaked"),
+]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a search found."""
+
+    broken: str | None  # the rule, as the model names it
+    states: str
+    transitions: str
+    depth: str
+    seconds: str
+    megabytes: str
+
+
+def search(scenario: Scenario, memory: int, fault: str | None = None) -> Result:
+    """Compiles the model within the scenario's bounds and searches all its states."""
+    defines = [f"-D{name}={value}" for name, value in scenario.bounds.items()]
+    if scenario.progress:
+        defines.append("-DPROGRESS")
+    if fault:
+        defines.append(f"-DMUTANT_{fault}")
+    kind = "-DNP" if scenario.progress else "-DSAFETY"
+    model = HERE / scenario.model
+    if fault and f"MUTANT_{fault}\n" not in model.read_text():
+        raise SystemExit(f"{model.name} has no fault {fault}")
+    with tempfile.TemporaryDirectory() as directory:
+
+        def run(*command: str, may_fail: bool = False) -> str:
+            done = subprocess.run(
+                command, cwd=directory, capture_output=True, text=True, check=False
+            )
+            if done.returncode != 0 and not may_fail:
+                raise SystemExit(f"{command}\n{done.stdout}{done.stderr}")
+            return done.stdout
+
+        run("spin", "-a", *defines, str(model))
+        optimise = "-O1" if fault else "-O2"
+        size = ("-DCOLLAPSE", "-DVECTORSZ=512", f"-DMEMLIM={memory}")
+        run("gcc", optimise, "-w", kind, *size, "-o", "pan", "pan.c")
+        mode = ["-l"] if scenario.progress else []
+        said = run("./pan", *mode, "-m100000", "-w22", may_fail=True)
+
+    def number(pattern: str) -> str:
+        found = re.search(pattern, said, re.MULTILINE)
+        return found[1] if found else "?"
+
+    if CYCLE in said.replace("non-progress cycles", ""):
+        broken = CYCLE
+    elif violated := re.search(r"assertion violated (.*) \(at depth", said):
+        broken = re.findall(r"\w+", violated[1])[-1]
+    elif "invalid end state" in re.sub(r"invalid end states", "", said):
+        broken = "invalid end state"
+    else:
+        broken = None
+        whole = re.search(r"errors: 0$", said, re.MULTILINE) and "Search not completed" not in said
+        if not whole or "too small" in said or "out of memory" in said:
+            raise SystemExit(f"{scenario.name}: the search was not exhaustive\n{said}")
+    return Result(
+        broken,
+        number(r"^ *(\d\S*) states, stored"),
+        number(r"^ *(\d+) transitions"),
+        number(r"depth reached (\d+)"),
+        number(r"elapsed time (\S+)"),
+        number(r"^ *(\S+)\ttotal actual memory"),
+    )
+
+
+def main() -> int:
+    """Runs everything, prints a line each, and says whether all was as it must be."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("full", nargs="?", choices=["full"], help="the larger scenarios too")
+    full = parser.parse_args().full is not None
+    missing = [tool for tool in ("spin", "gcc") if shutil.which(tool) is None]
+    if missing:
+        print(f"NOT CHECKED: {' and '.join(missing)} not installed (apt-get install spin gcc)")
+        return NOT_INSTALLED
+    memory = 6000 if full else 900
+    wanted = [scenario for scenario in SCENARIOS if full or not scenario.full]
+    workers = 1 if full else min(2, os.cpu_count() or 1)
+    failures = 0
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        searches = [pool.submit(search, scenario, memory) for scenario in wanted]
+        seeded = [pool.submit(search, scenario, memory, fault) for fault, scenario, _ in FAULTS]
+        print(f"{'must hold':42} {'states':>10} {'transitions':>12} {'depth':>6} {'s':>6} {'MB':>6}")
+        for scenario, future in zip(wanted, searches, strict=True):
+            r = future.result()
+            failures += r.broken is not None
+            end = "" if r.broken is None else f"  BROKEN: {r.broken}"
+            print(
+                f"{scenario.name:42} {r.states:>10} {r.transitions:>12} {r.depth:>6} "
+                f"{r.seconds:>6} {r.megabytes:>6}{end}",
+                flush=True,
+            )
+        print(f"\n{'seeded fault':42} caught by")
+        for (fault, _, rule), future in zip(FAULTS, seeded, strict=True):
+            broken = future.result().broken
+            failures += broken != rule
+            end = "" if broken == rule else f"  EXPECTED: {rule}"
+            print(f"{fault:42} {broken or 'NOTHING'}{end}", flush=True)
+    print(f"\n{len(wanted)} searches, {len(FAULTS)} seeded faults: ", end="")
+    print("all as it must be" if failures == 0 else f"{failures} NOT as it must be")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
