@@ -2,13 +2,14 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "native", "tests"]
+nox.options.sessions = ["lint", "types", "native", "model", "tests"]
 nox.options.reuse_existing_virtualenvs = True
 
 
@@ -109,6 +110,13 @@ def fuzz(session: nox.Session) -> None:
     options = session.posargs or ["-runs=10000", "-seed=1"]
     fuzzer = ["-timeout=60", "-max_len=6000", "-len_control=0", f"-artifact_prefix={build}/"]
     session.run(f"{build}/fuzz_attach", *fuzzer, *options, corpus, external=True)
+
+
+@nox.session
+def model(session: nox.Session) -> None:
+    if missing := [tool for tool in ("spin", "gcc") if shutil.which(tool) is None]:
+        session.skip(f"NOT CHECKED, not installed: {', '.join(missing)}")
+    session.run("python", "verification/check.py", *session.posargs)
 
 
 @nox.session
