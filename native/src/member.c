@@ -319,6 +319,24 @@ void member_peer_numbered(struct liaison_space *space, uint32_t number, int32_t 
         member_peer(space, 0, pid, peer);
 }
 
+/* The lowest number from `from` on whose byte is locked, or MEMBERS. The kernel tells of any one
+ * lock in a range, so the range is cut until it tells of none: a few calls for each member, where
+ * asking for each number would be thousands. */
+static uint32_t next_enrolled(int fd, uint32_t from)
+{
+    uint32_t end = MEMBERS;
+    while (from < end) {
+        struct flock lock = {
+            .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = from, .l_len = end - from};
+        if (fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
+            return end;
+        if (lock.l_start <= from)
+            return from;
+        end = (uint32_t)lock.l_start; /* below `end`: it lies in the range */
+    }
+    return end;
+}
+
 int liaison_space_members(liaison_space *space, struct liaison_peer *peers, size_t max,
                           size_t *count)
 {
@@ -326,11 +344,9 @@ int liaison_space_members(liaison_space *space, struct liaison_peer *peers, size
     int fd = probe_descriptor(space);
     if (fd < 0)
         return fd == -ENOENT ? LIAISON_OK : fd; /* nobody has ever enrolled */
-    for (uint32_t n = 0; n < MEMBERS && *count < max; n++) {
-        short type = F_WRLCK;
+    for (uint32_t n = 0; (n = next_enrolled(fd, n)) < MEMBERS && *count < max; n++) {
         uint64_t generation;
-        if (lock_byte(fd, F_OFD_GETLK, n, &type) != 0 || type == F_UNLCK ||
-            pread(fd, &generation, sizeof generation, RECORD_AT(n)) != sizeof generation)
+        if (pread(fd, &generation, sizeof generation, RECORD_AT(n)) != sizeof generation)
             continue;
         member_peer(space, generation << 16 | (n + 1), 0, &peers[*count]);
         if (peers[*count].known)

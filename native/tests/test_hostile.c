@@ -364,7 +364,9 @@ static int be_two_victims(void *context)
                                .seed = 99 + i,
                                .closes = true,
                                .longest = 2000000};
-    CHECK(write(run->handshake[1], "", 1) == 1);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* or they would work for ever */
+    const char *path = liaison_space_path(space);
+    CHECK(write(run->handshake[1], path, strlen(path) + 1) == (ssize_t)strlen(path) + 1);
     for (int i = 0; i < 2; i++)
         CHECK(pthread_create(&thread[i], NULL, work, &v[i]) == 0);
     for (int i = 0; i < 2; i++)
@@ -376,11 +378,9 @@ static int be_two_victims(void *context)
 }
 
 /* Writes into a segment that it does not otherwise use. */
-static void be_hostile(const struct run *run, pid_t victims)
+static void be_hostile(const struct run *run, pid_t victims, const char *path)
 {
-    char path[128], link[160];
-    snprintf(path, sizeof path, "/dev/shm/liaison-test-%d/%u/test", (int)victims,
-             (unsigned)geteuid());
+    char link[160];
     snprintf(link, sizeof link, "%s/names/hostile", path);
     int fd = open(link, O_RDWR | O_CLOEXEC);
     struct stat st;
@@ -546,12 +546,12 @@ static bool while_it_works(uint64_t mutations)
         struct run run = {.scenario = &scenarios[i],
                           .progress = progress_new(),
                           .mutations = mutations / SCENARIOS / 100};
-        char ready;
+        char path[128];
         CHECK(pipe(run.handshake) == 0);
         pid_t pid = test_child(be_two_victims, &run);
         close(run.handshake[1]);
-        if (read(run.handshake[0], &ready, 1) == 1)
-            be_hostile(&run, pid);
+        if (read(run.handshake[0], path, sizeof path) > 0)
+            be_hostile(&run, pid, path);
         close(run.handshake[0]);
         well &= victim_ended_well(run.progress, scenarios[i].name, test_wait(pid));
         printf("%-12s %9llu rounds beneath %llu mutations\n", scenarios[i].name,
