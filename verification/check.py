@@ -194,7 +194,8 @@ def main() -> int:
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         searches = [pool.submit(search, scenario, memory) for scenario in wanted]
         seeded = [pool.submit(search, scenario, memory, fault) for fault, scenario, _ in FAULTS]
-        print(f"{'must hold':42} {'states':>10} {'transitions':>12} {'depth':>6} {'s':>6} {'MB':>6}")
+        columns = f"{'states':>10} {'transitions':>12} {'depth':>6} {'s':>6} {'MB':>6}"
+        print(f"{'must hold':42} {columns}")
         for scenario, future in zip(wanted, searches, strict=True):
             r = future.result()
             failures += r.broken is not None
