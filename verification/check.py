@@ -51,6 +51,22 @@ def mailbox(
     return Scenario(name, "mailbox.pml", bounds, progress, full)
 
 
+def wait(
+    name: str,
+    *,
+    sending: int = 1,
+    releasing: int = 1,
+    give_ups: int = 0,
+    deaths: int = 0,
+    slices: int = 0,
+    full: bool = False,
+) -> Scenario:
+    """A search of wait.pml, with two receivers."""
+    bounds = {"SENDING": sending, "RELEASING": releasing}
+    bounds |= {"GIVE_UPS": give_ups, "DEATHS": deaths, "SLICES": slices}
+    return Scenario(name, "wait.pml", bounds, full=full)
+
+
 ANY = SEND | ACKNOWLEDGE | RELEASE
 SSR = (SEND, SEND, ACKNOWLEDGE | RELEASE | HOLD)
 SRR = (SEND, ACKNOWLEDGE | RELEASE, ACKNOWLEDGE | RELEASE | HOLD)
@@ -65,6 +81,11 @@ SCENARIOS = [
     mailbox("each does whatever it likes", *FREE),
     mailbox("no cycle: two send, one receives", *SSR, history=1, progress=True),
     mailbox("no cycle: one sends, two receive", *SRR, progress=True),
+    wait("asleep: one is sent, one comes back"),
+    wait("asleep: one gives up", give_ups=1, full=True),
+    wait("asleep: two are sent", sending=2, releasing=0, full=True),
+    wait("asleep: two are sent, one gives up", sending=2, releasing=0, give_ups=1, full=True),
+    wait("asleep in slices: somebody dies", releasing=0, deaths=1, slices=1, full=True),
     mailbox("one sends, two receive, both cells full", *SRR, history=3, full=True),
     mailbox("whatever they like, a message there", *FREE, history=1, full=True),
     mailbox("whatever they like, one returned", *FREE, history=2, full=True),
@@ -82,6 +103,11 @@ SRR_RETURNED = mailbox("", *SRR, history=2)
 SRR_FULL = mailbox("", *SRR, history=3)
 SRR_FULL_CYCLES = mailbox("", *SRR, history=3, progress=True)
 
+SLEEP = wait("")
+SLEEP_BRIEFLY = wait("", give_ups=1)
+SLEEP_AND_DIE = wait("", deaths=1)
+
+STUCK = "invalid end state"
 CYCLE = "non-progress cycle"
 FAULTS = [
     # ring.c
@@ -110,6 +136,15 @@ FAULTS = [
     ("the_living_are_swept", SSR_DYING, "lease_of_the_living_lost"),
     # mailbox.c
     ("role_told_late", SSR_DYING, "cell_leaked"),
+    # wait.c, and who calls it
+    ("not_made_sure_afterwards", SLEEP, STUCK),
+    ("not_looked_again", SLEEP, STUCK),
+    ("an_earlier_call_is_trusted", SLEEP_BRIEFLY, STUCK),
+    ("baton_dropped_when_giving_up", SLEEP_BRIEFLY, STUCK),
+    ("left_in_two_steps", SLEEP_BRIEFLY, STUCK),
+    ("baton_dropped_after_taking", SLEEP, STUCK),
+    ("baton_blind_to_what_came_back", SLEEP, STUCK),
+    (None, SLEEP_AND_DIE, STUCK),
 ]
 
 
@@ -194,8 +229,9 @@ def main() -> int:
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         searches = [pool.submit(search, scenario, memory) for scenario in wanted]
         seeded = [pool.submit(search, scenario, memory, fault) for fault, scenario, _ in FAULTS]
-        columns = f"{'states':>10} {'transitions':>12} {'depth':>6} {'s':>6} {'MB':>6}"
-        print(f"{'must hold':42} {columns}")
+        print(
+            f"{'must hold':42} {'states':>10} {'transitions':>12} {'depth':>6} {'s':>6} {'MB':>6}"
+        )
         for scenario, future in zip(wanted, searches, strict=True):
             r = future.result()
             failures += r.broken is not None
@@ -210,7 +246,10 @@ def main() -> int:
             broken = future.result().broken
             failures += broken != rule
             end = "" if broken == rule else f"  EXPECTED: {rule}"
-            print(f"{fault:42} {broken or 'NOTHING'}{end}", flush=True)
+            print(
+                f"{fault or 'no_slices_though_somebody_dies':42} {broken or 'NOTHING'}{end}",
+                flush=True,
+            )
     print(f"\n{len(wanted)} searches, {len(FAULTS)} seeded faults: ", end="")
     print("all as it must be" if failures == 0 else f"{failures} NOT as it must be")
     return 1 if failures else 0
