@@ -497,8 +497,8 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
         turn_leave(s);
     if (r == LIAISON_EMPTY && observe(&m->bell_epoch) != 0)
         bell_rearm(m);
-    /* More than one message may have come while a single sleeper was woken. */
-    if (r == LIAISON_OK && wait_any(s, RECEIVERS) && ring_count(s))
+    /* More than one message may have come, or come back, while a single sleeper was called. */
+    if (r == LIAISON_OK && wait_any(s, RECEIVERS) && (ring_count(s) || cell_count_returned(s)))
         wait_wake(s, RECEIVERS);
     return r;
 }

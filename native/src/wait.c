@@ -55,12 +55,13 @@ int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t
     return LIAISON_EXHAUSTED;
 }
 
-void wait_leave(struct segment *s, enum waiter_role role, uint32_t i)
+uint32_t wait_leave(struct segment *s, enum waiter_role role, uint32_t i)
 {
     struct waiter *e = &s->waiters[role][i];
-    announce32(&e->signal, SIGNAL_NONE);
+    uint32_t signal = swap32(&e->signal, SIGNAL_NONE);
     clear_bits(&s->header->waiters[role][i / 64], UINT64_C(1) << (i % 64));
     publish(&e->owner, 0);
+    return signal;
 }
 
 void wait_sweep(struct segment *s, uint64_t identity)
@@ -323,10 +324,10 @@ int wait_until(const struct waiting *w)
         }
     }
     if (!polling) {
-        /* Called and not coming: pass the call on. */
-        bool called = look32(&e->signal) == SIGNAL_WOKEN || (woken && r != LIAISON_OK);
         bool was_watching = glance32(&e->kind) == WAITER_WATCHER;
-        wait_leave(s, w->role, index);
+        /* Called and not coming: pass the call on. Leaving and learning of the call is one
+         * exchange: a call between the two would be nobody's, and its caller content. */
+        bool called = wait_leave(s, w->role, index) == SIGNAL_WOKEN || woken;
         if ((r != LIAISON_OK && called) || (was_watching && recover_others_hold(s)))
             wait_wake(s, w->role);
     }

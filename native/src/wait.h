@@ -71,7 +71,8 @@ int wait_until(const struct waiting *w);
 /* Claims an entry and announces it; LIAISON_EXHAUSTED when all are taken. */
 int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t doorbell,
                uint32_t *entry);
-void wait_leave(struct segment *s, enum waiter_role role, uint32_t entry);
+/* Gives the signal as it was when it was silenced: who was called meanwhile must know. */
+uint32_t wait_leave(struct segment *s, enum waiter_role role, uint32_t entry);
 
 /* Takes over and clears the entries of a member that is dead, or leaves. */
 void wait_sweep(struct segment *s, uint64_t identity);
