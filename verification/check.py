@@ -79,7 +79,7 @@ SCENARIOS = [
     mailbox("the same, a returned message there", *SRR, history=2),
     mailbox("some leave alive, a message there", *LEAVING, history=1),
     mailbox("each does whatever it likes", *FREE),
-    mailbox("no cycle: two send, one receives", *SSR, history=1, progress=True),
+    mailbox("no cycle: two send, one receives", *SSR, progress=True),
     mailbox("no cycle: one sends, two receive", *SRR, progress=True),
     wait("asleep: one is sent, one comes back"),
     wait("asleep: one gives up", give_ups=1, full=True),
@@ -93,6 +93,7 @@ SCENARIOS = [
     mailbox("one sends, two receive, two die", *SRR, crashes=2, history=1, full=True),
     mailbox("two send, one receives, 4 operations", *SSR, operations=4, history=1, full=True),
     mailbox("one sends, two receive, 4 operations", *SRR, operations=4, full=True),
+    mailbox("no cycle: two send, a message there", *SSR, history=1, progress=True, full=True),
     mailbox("no cycle: a returned message there", *SRR, history=2, progress=True, full=True),
     mailbox("no cycle: both cells full", *SRR, history=3, progress=True, full=True),
     mailbox("no cycle: whatever they like", *FREE, progress=True, full=True),
@@ -169,7 +170,7 @@ def search(scenario: Scenario, memory: int, fault: str | None = None) -> Result:
         defines.append(f"-DMUTANT_{fault}")
     kind = "-DNP" if scenario.progress else "-DSAFETY"
     model = HERE / scenario.model
-    if fault and f"MUTANT_{fault}\n" not in model.read_text():
+    if fault and not re.search(rf"\bMUTANT_{fault}\b", model.read_text()):
         raise SystemExit(f"{model.name} has no fault {fault}")
     with tempfile.TemporaryDirectory() as directory:
 
