@@ -2,8 +2,8 @@
 """Checks the models in this folder with Spin, and that the check can fail.
 
 Every scenario is searched exhaustively and must hold. Then faults are seeded one at a time, and
-each must violate the rule that it is named with here. `full` adds the larger scenarios: hours of
-processor time are not needed, but up to 6 GB of memory are.
+each must violate the rule that it is named with here. `full` adds larger scenarios, which may take
+up to 6 GB of memory each; one that does not fit fails as not exhaustive.
 """
 
 import argparse
@@ -180,7 +180,7 @@ def search(scenario: Scenario, memory: int, fault: str | None = None) -> Result:
             )
             if done.returncode != 0 and not may_fail:
                 raise SystemExit(f"{command}\n{done.stdout}{done.stderr}")
-            return done.stdout
+            return f"{done.stdout}(exit code {done.returncode})"
 
         run("spin", "-a", *defines, str(model))
         # Not optimised: that would take the compiler longer than it spares the search.
