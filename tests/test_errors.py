@@ -31,6 +31,8 @@ KIN = {
     "NoSpace": OSError,
     "Destroyed": BrokenPipeError,
     "PeerDied": ConnectionResetError,
+    "Ended": EOFError,
+    "Disconnected": BrokenPipeError,
     "Corrupt": OSError,
     "VersionMismatch": OSError,
 }
@@ -44,6 +46,7 @@ NUMBERS = {
     "NoSpace": errno.ENOSPC,
     "Destroyed": errno.EPIPE,
     "PeerDied": errno.ECONNRESET,
+    "Disconnected": errno.EPIPE,
     "Corrupt": errno.EUCLEAN,
     "VersionMismatch": errno.EPROTONOSUPPORT,
 }
@@ -101,6 +104,14 @@ def test_decode_error_carries_the_message():
     assert (again.payload, again.format, str(again)) == (b"\x00", 1, "bad")
     assert DecodeError("bad").payload == b""
     assert DecodeError("bad").format is None
+
+
+def test_errors_of_a_connection_tell_what_was_delivered():
+    """What Ended and Disconnected know of the messages survives pickling."""
+    ended = pickle.loads(pickle.dumps(errors.Ended("gone", clean=True, received=3)))
+    assert (str(ended), ended.clean, ended.received) == ("gone", True, 3)
+    lost = pickle.loads(pickle.dumps(errors.Disconnected("gone", sent=9, confirmed=7)))
+    assert (str(lost), lost.sent, lost.confirmed) == ("gone", 9, 7)
 
 
 def test_remote_error_names_the_class_of_the_other_side():

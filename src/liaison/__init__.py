@@ -11,6 +11,7 @@ hello
 from __future__ import annotations
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from liaison import errors
 from liaison.errors import (
@@ -22,8 +23,10 @@ from liaison.errors import (
     Deadlock,
     DecodeError,
     Destroyed,
+    Disconnected,
     Empty,
     EncodeError,
+    Ended,
     Full,
     InvalidAddress,
     LeaseLost,
@@ -48,6 +51,7 @@ if _TYPE_CHECKING:
     from liaison.carriers.contract import DeliveryContract as Delivery
     from liaison.carriers.contract import LoanContract as Loan
     from liaison.carriers.contract import ReceiptContract as Receipt
+    from liaison.links.socket import Connection, Listener, connect, listen
 else:
     from liaison._native.mailbox import Delivery, Loan, Receipt
 
@@ -56,18 +60,22 @@ __all__ = [
     "Busy",
     "CallTimeout",
     "Closed",
+    "Connection",
     "Corrupt",
     "Deadlock",
     "DecodeError",
     "Delivery",
     "Destroyed",
+    "Disconnected",
     "Empty",
     "EncodeError",
+    "Ended",
     "Full",
     "InvalidAddress",
     "LeaseLost",
     "LiaisonError",
     "Link",
+    "Listener",
     "Loan",
     "Mailbox",
     "Mismatch",
@@ -85,14 +93,25 @@ __all__ = [
     "TooLarge",
     "VersionMismatch",
     "__version__",
+    "connect",
     "errors",
+    "listen",
     "spaces",
 ]
 
 
-def __getattr__(name: str) -> str:
+# Sockets and message types cost more to import than all the rest: who uses them pays for them.
+_LATER = dict.fromkeys(("Connection", "Listener", "connect", "listen"), "liaison.links.socket")
+
+
+def __getattr__(name: str) -> _Any:
     if name == "__version__":  # looked up when asked for: reading the metadata takes a while
         from importlib.metadata import version
 
         return version("liaison-ipc")
+    if name in _LATER:
+        from importlib import import_module
+
+        globals()[name] = found = getattr(import_module(_LATER[name]), name)
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

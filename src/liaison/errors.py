@@ -30,6 +30,8 @@
      └── the other side
           ├── Destroyed             BrokenPipeError           the link was destroyed
           ├── PeerDied              ConnectionResetError      who could answer is dead
+          ├── Ended                 EOFError                  nothing more will come from there
+          ├── Disconnected          BrokenPipeError           nobody is there to take it
           ├── DecodeError           ValueError                a message that cannot be read
           ├── RemoteError                                     an exception raised over there
           ├── Corrupt               OSError                   a segment fails its checks
@@ -55,8 +57,10 @@ __all__ = [
     "Deadlock",
     "DecodeError",
     "Destroyed",
+    "Disconnected",
     "Empty",
     "EncodeError",
+    "Ended",
     "Full",
     "InvalidAddress",
     "LeaseLost",
@@ -306,6 +310,48 @@ class PeerDied(LiaisonError, ConnectionResetError):
     """
 
     errno: int | None = _errno.ECONNRESET
+
+
+class Ended(LiaisonError, EOFError):
+    """The other end of a pipe or connection is gone, and everything that came was received.
+
+    ``clean`` is True when the other end was closed, and False when its process died or the way
+    there was cut, so that more may have been meant to come. ``received`` counts the messages that
+    this end received. Fault: nobody's, or the other side's. Retry: no; connect anew.
+
+    >>> error = Ended("the other end was closed", clean=True, received=7)
+    >>> error.clean, error.received, isinstance(error, EOFError)
+    (True, 7, True)
+    """
+
+    def __init__(self, message: str = "", *, clean: bool = False, received: int = 0) -> None:
+        """Note how it ended beside the text."""
+        super().__init__(message)
+        self.clean = clean
+        self.received = received
+
+
+class Disconnected(LiaisonError, BrokenPipeError):
+    """The other end of a pipe or connection is gone, so nothing can be sent there any more.
+
+    The message whose sending raised this was not delivered. Of those before it, ``sent`` were
+    handed over to the system as a whole, and the first ``confirmed`` of these are known to have
+    been received by the other program; what became of the ones between the two nobody knows.
+    Fault: nobody's, or the other side's. Retry: connect anew, then send again what may arrive
+    twice.
+
+    >>> error = Disconnected("the other end is gone", sent=9, confirmed=7)
+    >>> error.sent, error.confirmed, isinstance(error, BrokenPipeError)
+    (9, 7, True)
+    """
+
+    errno: int | None = _errno.EPIPE
+
+    def __init__(self, message: str = "", *, sent: int = 0, confirmed: int = 0) -> None:
+        """Note beside the text what was delivered."""
+        super().__init__(message)
+        self.sent = sent
+        self.confirmed = confirmed
 
 
 class DecodeError(LiaisonError, ValueError):

@@ -38,7 +38,8 @@ class Peer:
 class Link:
     """What a link is: its kind, its policy, and the processes on it at this moment.
 
-    - ``capacity``: messages accepted and not yet acknowledged; 0 is a rendezvous.
+    - ``capacity``: messages accepted and not yet acknowledged; 0 is a rendezvous, None where the
+      system counts bytes and not messages.
     - ``max_processes``: how many may be on the link at once.
     - ``message_size``: ``"fixed"`` (up to ``max_message`` bytes) or ``"variable"``.
     - ``max_message``: bytes of the largest message that can ever be sent.
@@ -57,7 +58,7 @@ class Link:
     id: str
     kind: str
     carrier: str
-    capacity: int
+    capacity: int | None
     direction: str
     max_processes: int
     established: str

@@ -1,0 +1,300 @@
+"""Which socket an address means, and who may use it."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import socket
+import stat
+import struct
+from ipaddress import ip_address
+from time import sleep
+from typing import TYPE_CHECKING
+
+from liaison.deadline import Deadline
+from liaison.errors import AccessDenied, CallTimeout, InvalidAddress, NameTaken, NotFound
+from liaison.link import Peer
+
+if TYPE_CHECKING:
+    from liaison.address import Address
+
+__all__ = ["Path", "check_neighbour", "describe", "dial", "own", "peer_of", "peer_url", "seat"]
+
+_BACKLOG = 128
+_PATIENCE = 5.0  # seconds for who else replaces a stale socket in the same directory
+_credentials = struct.Struct("3i")
+
+
+# ---- where one listens
+
+
+class Path:
+    """The file of a Unix socket that this process listens on."""
+
+    __slots__ = ("_identity", "_path", "_pid")
+
+    def __init__(self, path: str) -> None:
+        """Note which file it is."""
+        self._path = path
+        self._pid = os.getpid()
+        self._identity = _identity(path)
+
+    def remove(self) -> None:
+        """Remove the file, unless it is another's by now; a forked child leaves it alone."""
+        if os.getpid() == self._pid and self._identity == _identity(self._path) is not None:
+            os.unlink(self._path)
+
+
+def seat(address: Address, *, open_to_all: bool) -> tuple[socket.socket, str, Path | None]:
+    """Listen at an address: the socket, the real address, and the file if there is one.
+
+    Raises `NameTaken`, `AccessDenied`, `NotFound`, and `InvalidAddress` for one that can be reached
+    from elsewhere, unless `open_to_all`.
+    """
+    if address.scheme == "unix":
+        return _bound(address.path), str(address), Path(address.path)
+    host, port = address.hosts[0]
+    family, where = _resolved(host, port, open_to_all=open_to_all)
+    listening = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(where)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise _explained(error, str(address)) from error
+    return listening, _url(address.scheme, listening.getsockname()), None
+
+
+def _bound(path: str) -> socket.socket:
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    # It gets its name when it listens already and has its rights: nobody meets it half made.
+    fresh = f"{os.path.dirname(path)}/.{secrets.token_hex(8)}"
+    try:
+        os.fchmod(listening.fileno(), 0o600)  # what bind gives to the file
+        try:
+            # By the directory's descriptor: the passing name may be longer than the lasting one.
+            directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                listening.bind(f"/proc/self/fd/{directory}/{os.path.basename(fresh)}")
+                try:
+                    listening.listen(_BACKLOG)
+                    _name(fresh, path, directory)
+                finally:
+                    os.unlink(fresh)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            if isinstance(error, NameTaken | AccessDenied):
+                raise
+            raise _explained(error, f"unix://{path}") from error
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+def _name(fresh: str, path: str, directory: int) -> None:
+    """Give a socket its lasting name, in the place of a dead one's if need be."""
+    try:
+        os.link(fresh, path)
+        return
+    except FileExistsError:
+        _check_dead(path)
+    # Who replaces a dead one holds the directory's lock, so that it is not replaced twice.
+    deadline = Deadline(_PATIENCE)
+    while True:
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if deadline.expired:
+                raise AccessDenied(
+                    f"{path} is a dead listener's, and another process keeps the directory "
+                    "locked (flock), so it cannot be replaced"
+                ) from None
+            sleep(0.01)
+    _check_dead(path)
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        raise NameTaken(f"unix://{path}: another process listens there") from None
+
+
+def _check_dead(path: str) -> None:
+    """Return if the file is a socket of this user's on which nobody listens any more."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise NameTaken(f"{path} exists and is not a socket; choose another path, or remove it")
+    if found.st_uid != os.geteuid():
+        raise AccessDenied(f"{path} is another user's socket; choose another path")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno == errno.EPROTOTYPE:
+                raise NameTaken(f"{path} is a socket of another kind") from None
+            if error.errno != errno.EAGAIN:  # that is a living one's full queue
+                raise
+    raise NameTaken(f"unix://{path}: another process listens there; connect to it")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+# ---- where one connects to
+
+
+def dial(
+    address: Address, deadline: Deadline, *, open_to_all: bool
+) -> tuple[socket.socket, str | None]:
+    """Connect: the socket, and the address that answered.
+
+    Raises `NotFound` where nobody listens, `CallTimeout`, `AccessDenied`, `InvalidAddress`.
+    """
+    if address.scheme == "unix":
+        family, where = socket.AF_UNIX, address.path
+    else:
+        family, where = _resolved(*address.hosts[0], open_to_all=open_to_all)
+    connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        while True:
+            left = deadline.remaining()
+            # Python itself would take 0 for "do not block", which no connection survives.
+            connection.settimeout(None if left is None else max(left, 0.001))
+            try:
+                connection.connect(where)
+                break
+            except BlockingIOError:  # the queue of a Unix socket's listener is full
+                if deadline.expired:
+                    raise CallTimeout(f"{address} took no connection in time") from None
+                sleep(0.001)
+        connection.settimeout(None)
+    except TimeoutError as error:
+        connection.close()
+        if isinstance(error, CallTimeout):
+            raise
+        raise CallTimeout(f"{address} took no connection in time") from None
+    except OSError as error:
+        connection.close()
+        raise _explained(error, str(address)) from error
+    except BaseException:
+        connection.close()
+        raise
+    if family == socket.AF_UNIX:
+        return connection, str(address)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return connection, _url(address.scheme, connection.getpeername())
+
+
+def _resolved(host: str, port: int, *, open_to_all: bool) -> tuple[int, tuple[str, int]]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        raise NotFound(f"the host {host!r} is not known: {error.strerror}") from None
+    # A loopback address first: "localhost" may have several.
+    found.sort(key=lambda one: not _is_loopback(str(one[4][0])))
+    family, _, _, _, where = found[0]
+    if not open_to_all and not _is_loopback(str(where[0])):
+        raise InvalidAddress(
+            f"{host!r} is reached over the network, where anybody may listen and speak: use "
+            "tls:// with tls= and token=, or insecure=True if that network is trusted"
+        )
+    return family, where  # pyright: ignore[reportReturnType]
+
+
+def _is_loopback(host: str) -> bool:
+    number = ip_address(host.partition("%")[0])
+    mapped = getattr(number, "ipv4_mapped", None)
+    return (mapped or number).is_loopback
+
+
+def _explained(error: OSError, address: str) -> OSError:
+    if error.errno == errno.EADDRINUSE:
+        return NameTaken(f"{address}: another process listens there")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return AccessDenied(f"{address} may not be used: {error.strerror}")
+    if error.errno in (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR, errno.ENOTSOCK):
+        return NotFound(f"nobody listens at {address}: {error.strerror}")
+    if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL):
+        return NotFound(f"{address} is not there: {error.strerror}")
+    return error
+
+
+def _url(scheme: str, where: tuple[str, int]) -> str:
+    host, port = where[0], where[1]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def peer_url(scheme: str, connection: socket.socket) -> str | None:
+    """The address of who connected; None on a Unix socket, where it has none."""
+    return None if scheme == "unix" else _url(scheme, connection.getpeername())
+
+
+# ---- who is there
+
+
+def check_neighbour(connection: socket.socket) -> None:
+    """Refuse the process of another user at the other end of a Unix socket; root is not refused.
+
+    Raises `AccessDenied`.
+    """
+    uid = _credentials_of(connection)[1]
+    if uid not in (os.geteuid(), 0):
+        raise AccessDenied(
+            f"the process at the other end is user {uid}'s: let both ends share a token="
+        )
+
+
+def peer_of(connection: socket.socket) -> Peer | None:
+    """The process at the other end of a Unix socket, by what the kernel says."""
+    if connection.family != socket.AF_UNIX:
+        return None
+    return describe(_credentials_of(connection)[0])
+
+
+def own() -> Peer:
+    """This process."""
+    return describe(os.getpid())
+
+
+def _credentials_of(connection: socket.socket) -> tuple[int, int, int]:
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _credentials.size)
+    pid, uid, gid = _credentials.unpack(raw)
+    return pid, uid, gid
+
+
+def describe(pid: int) -> Peer:
+    """What /proc tells about a process."""
+    started, command = 0.0, ""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            ticks = int(file.read().rpartition(")")[2].split()[19])
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            line = file.read(4096).rstrip(b"\0").replace(b"\0", b" ")
+            command = line[:127].decode(errors="replace")
+        with open("/proc/stat", encoding="ascii") as file:
+            boot = next(int(row.split()[1]) for row in file if row.startswith("btime"))
+        started = boot + ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError, StopIteration):
+        pass  # it has ended, or is not ours to look at
+    return Peer(name=None, pid=pid, host=socket.gethostname(), started=started, command=command)
