@@ -23,7 +23,7 @@ from liaison.errors import Corrupt, TooLarge
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["BYE", "HEADER", "LARGEST", "Reader", "bye", "header"]
+__all__ = ["BYE", "HEADER", "LARGEST", "Reader", "bye", "header", "pack"]
 
 HEADER = 16
 BYE = 0xFF
@@ -31,13 +31,12 @@ LARGEST = (1 << 32) - 4096  # bytes of a message, as in a mailbox
 
 _LAST_FORMAT = 0x7F  # formats above are the protocol's own
 _SIZE = (1 << 56) - 1
-_COUNT = (1 << 64) - 1
 _WINDOW = 1 << 16
 # From here on a payload that is not there yet is received where it will stay.
 _IN_PLACE = 1 << 14
 
 _words = Struct("<QQ")
-_pack = _words.pack
+pack = _words.pack  # of size | kind << 56, and the count
 _unpack_from = _words.unpack_from
 
 
@@ -47,26 +46,19 @@ def header(format: int, size: int, received: int) -> bytes:
     >>> header(1, 5, 0).hex()
     '05000000000000010000000000000000'
     """
-    return _pack(size | format << 56, received)
+    return pack(size | format << 56, received)
 
 
 def bye(received: int) -> bytes:
     """Make the last frame."""
-    return _pack(BYE << 56, received)
+    return pack(BYE << 56, received)
 
 
-class _Window(NamedTuple):
-    """What has arrived and was not taken: ``view[start:end]``, then as much as `counts` adds up to.
-
-    Whoever receives appends to `counts`. Everything else is changed by replacing the whole window,
-    in one assignment, so that an interruption (Ctrl-C comes between any two instructions) finds
-    either the old one or the new one.
-    """
-
-    view: memoryview
-    start: int
-    end: int
-    counts: list[int]
+# What has arrived and was not taken: ``view[start:end]``, then as much as the counts add up to.
+# Whoever receives appends to the counts. Everything else is changed by replacing the whole window,
+# in one assignment, so that an interruption (Ctrl-C comes between any two instructions) finds
+# either the old one or the new one. A plain tuple: a NamedTuple takes ten times as long to make.
+_Window = tuple[memoryview, int, int, list[int]]
 
 
 class _Large(NamedTuple):
@@ -101,13 +93,13 @@ class Reader:
         """Begin with nothing."""
         self.largest = largest
         self.confirmed = 0
-        self._window = _Window(memoryview(bytearray(_WINDOW)), 0, 0, [])
+        self._window: _Window = (memoryview(bytearray(_WINDOW)), 0, 0, [])
         self._large: _Large | None = None
 
     @property
     def counts(self) -> list[int]:
         """Where to append how many bytes came into the last `target`."""
-        return self._window.counts if self._large is None else self._large.counts
+        return self._window[3] if self._large is None else self._large.counts
 
     @property
     def in_place(self) -> bool:
@@ -120,15 +112,17 @@ class Reader:
         if large is not None:
             return large.view[large.filled + sum(large.counts) :]
         view, start, end, counts = self._window
-        end += sum(counts)
+        for count in counts:
+            end += count
         if start >= end:
-            self._window = _Window(view, 0, 0, [])
+            if start:
+                self._window = (view, 0, 0, [])
             return view
         if start > _WINDOW // 2:
             # Into fresh memory: moved within its own, it could be interrupted half-way.
             fresh = memoryview(bytearray(_WINDOW))
             fresh[: end - start] = view[start:end]
-            self._window = _Window(fresh, 0, end - start, [])
+            self._window = (fresh, 0, end - start, [])
             return fresh[end - start :]
         return view[end:]
 
@@ -163,7 +157,7 @@ class Reader:
             self._refuse(word)
         payload = bytes(view[first:last])
         self.confirmed = confirmed
-        self._window = _Window(view, last, end, [])
+        self._window = (view, last, end, [])
         return word >> 56, payload
 
     @property
@@ -199,7 +193,7 @@ class Reader:
             return False
         if self._large is not None:
             return True
-        word = _unpack_from(self._window.view, self._window.start)[0]
+        word = _unpack_from(self._window[0], self._window[1])[0]
         return word & _SIZE <= self.largest and word >> 56 <= _LAST_FORMAT
 
     def settle(self) -> None:
@@ -224,8 +218,8 @@ class Reader:
             if word != BYE << 56:
                 raise Corrupt(f"bytes that are no frame of liaison came: {word:#018x}")
             self.confirmed = confirmed
-            view = self._window.view
-            self._window = _Window(view, first, end, [])
+            view = self._window[0]
+            self._window = (view, first, end, [])
             return BYE, b""
         if word & _SIZE > self.largest:
             self._refuse(word)
@@ -267,6 +261,6 @@ class Reader:
         large.view.release()
         payload = large.memory.getvalue()
         # In this order: an interruption between the two takes the message once more.
-        self._window = _Window(self._window.view, 0, 0, [])
+        self._window = (self._window[0], 0, 0, [])
         self._large = None
         return large.kind, payload
