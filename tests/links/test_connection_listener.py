@@ -1,0 +1,478 @@
+"""Listeners: who is let in, who is kept out, and what is left of the dead."""
+
+import os
+import socket
+import ssl
+import stat
+import subprocess
+import threading
+
+import pytest
+
+from liaison import (
+    AccessDenied,
+    CallTimeout,
+    Closed,
+    Empty,
+    Ended,
+    InvalidAddress,
+    NameTaken,
+    NotFound,
+    connect,
+    listen,
+)
+from liaison.links import socket as links_socket
+from liaison.testing import Process, point, until
+
+TOKEN = "a token that the tests share"
+
+
+@pytest.fixture(params=["unix", "tcp"])
+def address(request, tmp_path):
+    return f"unix://{tmp_path}/it" if request.param == "unix" else "tcp://127.0.0.1:0"
+
+
+class Accepting:
+    """Accepts connections in a thread, as a server does."""
+
+    def __init__(self, listener):
+        self.accepted = []
+        self._listener = listener
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self):
+        try:
+            while True:
+                self.accepted.append(self._listener.accept())
+        except Closed:
+            pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._listener.close()
+        self._thread.join(60)
+        for connection in self.accepted:
+            connection.close()
+
+
+def raw(address):
+    """A connection that says nothing by itself."""
+    family, where = socket.AF_UNIX, address.removeprefix("unix://")
+    if address.startswith("tcp"):
+        host, port = address.removeprefix("tcp://").split(":")
+        family, where = socket.AF_INET, (host, int(port))
+    stranger = socket.socket(family, socket.SOCK_STREAM)
+    stranger.connect(where)
+    return stranger
+
+
+# ---- who is let in
+
+
+def test_the_same_token_opens(address):
+    """Ends that share a token talk; str and bytes are the same."""
+    with listen(address, token=TOKEN) as listener, Accepting(listener) as server:
+        with connect(listener.address, token=TOKEN.encode(), timeout=60) as client:
+            client.send("in")
+            until(lambda: server.accepted, "it is accepted")
+            assert server.accepted[0].receive(timeout=60) == "in"
+
+
+def test_a_wrong_token_or_none_does_not(address):
+    """Who has another token is AccessDenied at once, who has none at the first receive."""
+    with listen(address, token=TOKEN) as listener, Accepting(listener) as server:
+        with pytest.raises(PermissionError):
+            connect(listener.address, token="another", timeout=60)
+        with connect(listener.address, timeout=60) as client, pytest.raises(PermissionError):
+            client.receive(timeout=60)
+        connect(listener.address, token=TOKEN, timeout=60).close()
+        until(lambda: server.accepted, "the good one is accepted")
+        assert len(server.accepted) == 1
+
+
+def test_who_has_a_token_takes_no_server_without(address):
+    """A client that was given a token refuses a server that asks for none."""
+    with listen(address) as listener, Accepting(listener), pytest.raises(AccessDenied):
+        connect(listener.address, token=TOKEN, timeout=60)
+
+
+@pytest.mark.parametrize("count", [10, 70, 200])
+def test_the_silent_keep_nobody_out(address, count):
+    """However many connect and say nothing, or half of it, good clients get in meanwhile."""
+    with listen(address, token=TOKEN) as listener, Accepting(listener) as server:
+        strangers = []
+        for number in range(count):
+            stranger = raw(listener.address)
+            if number % 2:
+                stranger.send(b"liaison")
+            strangers.append(stranger)
+        clients = [connect(listener.address, token=TOKEN, timeout=60) for _ in range(5)]
+        until(lambda: len(server.accepted) == 5, "the good ones are accepted")
+        assert len(listener._newcomers) <= 64
+        for one in (*strangers, *clients):
+            one.close()
+
+
+def test_of_too_many_newcomers_the_oldest_is_dropped(address):
+    """The 65th that says nothing costs the first its place, and nobody else."""
+    with listen(address) as listener:
+        strangers = []
+        for _ in range(65):
+            strangers.append(raw(listener.address))
+            with pytest.raises(Empty):
+                listener.accept(timeout=0)
+        strangers[0].settimeout(60)
+        assert strangers[0].recv(1) == b""
+        for stranger in strangers[1:]:
+            with pytest.raises(BlockingIOError):
+                stranger.recv(1, socket.MSG_DONTWAIT)
+        for stranger in strangers:
+            stranger.close()
+
+
+def test_the_slow_are_dropped(address, monkeypatch):
+    """Who has not said who they are in time is dropped while accept waits."""
+    monkeypatch.setattr(links_socket, "_INTRODUCTION", 0.05)
+    with listen(address) as listener, Accepting(listener), raw(listener.address) as stranger:
+        stranger.settimeout(60)
+        assert stranger.recv(1) == b""
+
+
+def test_who_talks_too_much_is_dropped(address):
+    """More than 4 KiB from a stranger, or what is no liaison, is the end of the stranger."""
+    with listen(address, token=TOKEN) as listener, Accepting(listener) as server:
+        for said in (b"GET / HTTP/1.1\r\n\r\n" * 20, bytes(5000), b"liaison\x01" + bytes(5000)):
+            with raw(listener.address) as stranger:
+                stranger.settimeout(60)
+                try:
+                    stranger.sendall(said)
+                    while stranger.recv(1000):
+                        pass
+                except ConnectionError:
+                    pass
+        assert not server.accepted
+
+
+def test_what_follows_the_introduction_at_once_is_not_lost(address):
+    """Messages in the same bytes as the hello, and before accept is called, arrive."""
+    with listen(address) as listener, connect(listener.address) as client:
+        client.send_many(range(100))
+        client.send(b"x" * 20_000)
+        with listener.accept(timeout=60) as server:
+            assert [server.receive(timeout=60) for _ in range(100)] == list(range(100))
+            assert server.receive(timeout=60) == b"x" * 20_000
+
+
+def test_waiting_for_nobody_is_empty(address):
+    """accept with a timeout raises Empty; a selector sees who comes."""
+    import select
+
+    with listen(address) as listener:
+        for timeout in (0, 0.01):
+            with pytest.raises(Empty):
+                listener.accept(timeout=timeout)
+        assert not select.select([listener], [], [], 0)[0]
+        with connect(listener.address):
+            assert select.select([listener], [], [], 60)[0]
+            listener.accept(timeout=60).close()
+
+
+def test_a_server_that_does_not_answer_is_a_timeout(address):
+    """connect with a token to a listener that accepts nobody is a TimeoutError in time."""
+    with listen(address, token=TOKEN) as listener, pytest.raises(TimeoutError) as raised:
+        connect(listener.address, token=TOKEN, timeout=0.05)
+    assert isinstance(raised.value, CallTimeout)
+
+
+def test_nobody_there_is_not_found(tmp_path):
+    """Connecting where nobody listens is NotFound, on Unix sockets and over TCP."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    for address in (f"unix://{tmp_path}/nothing", f"tcp://127.0.0.1:{port}"):
+        with pytest.raises(NotFound):
+            connect(address)
+
+
+def test_closing_wakes_who_accepts_and_keeps_connections(address):
+    """Closing a listener ends accept with Closed; accepted connections go on."""
+    listener = listen(address)
+    with Accepting(listener) as server, connect(listener.address) as client:
+        until(lambda: server.accepted, "it is accepted")
+        listener.close()
+        listener.close()
+        client.send("still")
+        assert server.accepted[0].receive(timeout=60) == "still"
+        with pytest.raises(Closed):
+            listener.accept()
+
+
+# ---- where
+
+
+@pytest.mark.parametrize("address", ["orders", "shm://a/b", "nats://host/orders"])
+def test_what_is_no_socket_is_refused(address):
+    """Addresses of other carriers are InvalidAddress."""
+    for use in (listen, connect):
+        with pytest.raises(InvalidAddress):
+            use(address)
+
+
+def test_the_network_needs_tls_and_a_token():
+    """An address beyond this machine is refused without both, or insecure=True."""
+    for options in ({}, {"token": TOKEN}):
+        with pytest.raises(ValueError, match="insecure"):
+            listen("tcp://0.0.0.0:0", **options)
+        with pytest.raises(ValueError, match="insecure"):
+            connect("tcp://192.0.2.1:1", timeout=0, **options)
+    listen("tcp://0.0.0.0:0", insecure=True).close()
+
+
+def test_a_port_that_is_taken_is_name_taken():
+    """Two listeners at one port: the second is NameTaken; localhost is loopback."""
+    with listen("tcp://localhost:0") as listener, pytest.raises(NameTaken):
+        listen(listener.address)
+
+
+def test_a_socket_file_is_its_users_alone_and_goes_with_its_listener(tmp_path):
+    """The file has mode 0600 whatever the umask, nothing lies beside it, and close removes it."""
+    old = os.umask(0)
+    try:
+        listener = listen(f"unix://{tmp_path}/it")
+    finally:
+        os.umask(old)
+    (file,) = tmp_path.iterdir()
+    assert stat.S_IMODE(file.lstat().st_mode) == 0o600
+    with pytest.raises(NameTaken):
+        listen(f"unix://{tmp_path}/it")
+    listener.close()
+    assert not list(tmp_path.iterdir())
+
+
+def listens(address):
+    with listen(address):
+        point("listening", wait=True)
+
+
+def test_a_dead_listeners_file_is_replaced(tmp_path):
+    """The socket of a killed listener gives way to a new one."""
+    address = f"unix://{tmp_path}/it"
+    with Process(listens, address) as first:
+        first.reach("listening")
+        with pytest.raises(NameTaken):
+            listen(address)
+        first.kill()
+    assert list(tmp_path.iterdir())
+    with listen(address) as listener, connect(address) as client:
+        client.send(1)
+        with listener.accept(timeout=60) as server:
+            assert server.receive(timeout=60) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def races(address):
+    point("ready", wait=True)
+    try:
+        listener = listen(address)
+    except NameTaken:
+        point("outcome", False)
+        return
+    point("outcome", True)
+    point("wait", wait=True)
+    listener.close()
+
+
+def test_of_many_who_replace_a_dead_one_one_succeeds(tmp_path):
+    """Processes race for the place of a dead listener: one gets it, and can be reached."""
+    address = f"unix://{tmp_path}/it"
+    for _ in range(5):
+        with Process(listens, address, fork=True) as dead:
+            dead.reach("listening")
+            dead.kill()
+        racers = [Process(races, address, fork=True) for _ in range(6)]
+        try:
+            for racer in racers:
+                racer.reach("ready")
+            for racer in racers:
+                racer.go_on()
+            assert sum(racer.reach("outcome") for racer in racers) == 1
+            connect(address).close()
+            assert len(list(tmp_path.iterdir())) == 1
+        finally:
+            for racer in racers:
+                racer.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize("what", ["file", "directory", "symlink", "fifo", "datagram"])
+def test_what_is_not_a_socket_of_ours_is_left_alone(tmp_path, what):
+    """A file, directory, link, FIFO or other socket in the place is NameTaken, and untouched."""
+    path = tmp_path / "it"
+    if what == "file":
+        path.write_text("precious")
+    elif what == "directory":
+        path.mkdir()
+    elif what == "symlink":
+        path.symlink_to(tmp_path / "elsewhere")
+    elif what == "fifo":
+        os.mkfifo(path)
+    else:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.bind(str(path))
+    before = path.lstat()
+    if what == "datagram":  # dead, and a socket: it may be replaced
+        listen(f"unix://{path}").close()
+        return
+    with pytest.raises(NameTaken):
+        listen(f"unix://{path}")
+    assert path.lstat() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="NOT CHECKED: becoming another user needs root")
+def test_another_users_listener_needs_a_token(tmp_path):
+    """Who squats a path as another user is AccessDenied before anything is said."""
+    os.chmod(tmp_path, 0o777)
+    for part in (tmp_path.parent, tmp_path.parent.parent):
+        os.chmod(part, 0o755)
+    path = tmp_path / "it"
+    program = (
+        "import os, socket, sys\n"
+        "os.setuid(65534)\n"
+        "s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()\n"
+        "print('ready', flush=True); c, _ = s.accept(); print(c.recv(100))\n"
+    )
+    command = ["python3", "-c", program, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as squatter:
+        assert squatter.stdout.readline() == "ready\n"
+        with pytest.raises(AccessDenied):
+            connect(f"unix://{path}")
+        assert squatter.stdout.readline() == "b''\n"
+
+
+# ---- TLS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    trustme = pytest.importorskip("trustme")
+    place = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost", "127.0.0.1")
+    names = [str(place / name) for name in ("trusted.pem", "certificate.pem", "key.pem")]
+    authority.cert_pem.write_to_path(names[0])
+    issued.cert_chain_pems[0].write_to_path(names[1])
+    issued.private_key_pem.write_to_path(names[2])
+    return names
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_tls_carries_messages(certificate, token):
+    """Over TLS messages of all sizes arrive both ways, then the end."""
+    trusted, *own = certificate
+    with listen("tls://127.0.0.1:0", tls=tuple(own), token=token) as listener:
+        with Accepting(listener) as accepting:
+            client = connect(listener.address, tls=trusted, token=token, timeout=60)
+            until(lambda: accepting.accepted, "it is accepted")
+            server = accepting.accepted[0]
+            assert client.encrypted
+            assert server.encrypted
+            for one, other in ((client, server), (server, client)):
+                for size in (0, 10, 20_000, 3_000_000):
+                    sender = threading.Thread(target=one.send, args=(b"x" * size,))
+                    sender.start()
+                    assert other.receive(timeout=60) == b"x" * size
+                    sender.join()
+            assert client.send_many(range(1000)) == 1000
+            assert [server.receive(timeout=60) for _ in range(1000)] == list(range(1000))
+            while client.try_send(b"y" * 100_000):
+                pass
+            client.pending  # noqa: B018
+            sender = threading.Thread(target=lambda: (client.flush(), client.send("end")))
+            sender.start()
+            while server.receive(timeout=60) != "end":
+                pass
+            sender.join()
+            client.close()
+            with pytest.raises(Ended) as raised:
+                server.receive(timeout=60)
+            assert raised.value.clean
+
+
+def test_tls_refuses_who_cannot_be_trusted(certificate, tmp_path):
+    """A certificate of an unknown authority, a wrong token and a wrong name are AccessDenied."""
+    import trustme
+
+    trusted, *own = certificate
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(str(other))
+    with listen("tls://127.0.0.1:0", tls=tuple(own), token=TOKEN) as listener:
+        with Accepting(listener) as accepting:
+            with pytest.raises(AccessDenied, match="certificate"):
+                connect(listener.address, tls=str(other), token=TOKEN, timeout=60)
+            with pytest.raises(AccessDenied):
+                connect(listener.address, tls=trusted, token="another", timeout=60)
+            assert not accepting.accepted
+
+
+def test_tls_is_not_downgraded(certificate):
+    """A client that offers TLS 1.2 at most is refused, by its own side and by the server."""
+    trusted, *own = certificate
+    context = ssl.create_default_context(cafile=trusted)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    old.load_cert_chain(*own)
+    for server in (tuple(own), old):
+        with listen("tls://127.0.0.1:0", tls=server, token=TOKEN) as listener:
+            with Accepting(listener) as accepting, pytest.raises(AccessDenied):
+                connect(listener.address, tls=context, token=TOKEN, timeout=60)
+            assert not accepting.accepted
+
+
+def test_who_stands_between_is_noticed(certificate):
+    """A man in the middle whom the client trusts by mistake is stopped by the token."""
+    trusted, *own = certificate
+    unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unchecked.check_hostname = False
+    unchecked.verify_mode = ssl.CERT_NONE
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(*own)
+    with listen("tls://127.0.0.1:0", tls=tuple(own), token=TOKEN) as listener:
+        port = int(listener.address.rpartition(":")[2])
+        with socket.create_server(("127.0.0.1", 0)) as middle, Accepting(listener) as accepting:
+
+            def relay():
+                victim, _ = middle.accept()
+                with serving.wrap_socket(victim, server_side=True) as one:
+                    with unchecked.wrap_socket(socket.create_connection(("127.0.0.1", port))) as two:
+                        try:
+                            two.sendall(one.recv(4096))
+                            one.sendall(two.recv(4096))
+                            two.sendall(one.recv(4096))
+                            one.sendall(two.recv(4096))
+                        except OSError:
+                            pass
+
+            thread = threading.Thread(target=relay, daemon=True)
+            thread.start()
+            address = f"tls://127.0.0.1:{middle.getsockname()[1]}"
+            with pytest.raises(AccessDenied):
+                connect(address, tls=unchecked, token=TOKEN, timeout=60)
+            thread.join(60)
+            assert not accepting.accepted
+
+
+def test_an_unchecked_certificate_needs_a_token():
+    """A context that checks nothing is refused without a token."""
+    unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    unchecked.check_hostname = False
+    unchecked.verify_mode = ssl.CERT_NONE
+    with pytest.raises(ValueError, match="certificate"):
+        connect("tls://127.0.0.1:1", tls=unchecked)
+
+
+def test_tls_needs_a_certificate():
+    """Listening at tls:// without a certificate is a TypeError that says what to give."""
+    with pytest.raises(TypeError, match="tls="):
+        listen("tls://127.0.0.1:0")
