@@ -307,7 +307,9 @@ def test_receive_many_takes_what_is_there(pair):
 def test_threads_may_send_and_receive_at_once(pair):
     """One thread sends while another receives, and several senders take turns."""
     one, other = pair()
-    senders = [beside(lambda name=name: [one.send([name, n]) for n in range(300)]) for name in "abc"]
+    senders = [
+        beside(lambda name=name: [one.send([name, n]) for n in range(300)]) for name in "abc"
+    ]
     echo = beside(lambda: [other.send(other.receive()) for _ in range(900)])
     received = [one.receive(timeout=60) for _ in range(900)]
     for thread in (*senders, echo):

@@ -445,7 +445,9 @@ def test_who_stands_between_is_noticed(certificate):
             def relay():
                 victim, _ = middle.accept()
                 with serving.wrap_socket(victim, server_side=True) as one:
-                    with unchecked.wrap_socket(socket.create_connection(("127.0.0.1", port))) as two:
+                    with unchecked.wrap_socket(
+                        socket.create_connection(("127.0.0.1", port))
+                    ) as two:
                         try:
                             two.sendall(one.recv(4096))
                             one.sendall(two.recv(4096))

@@ -160,42 +160,55 @@ class Channel:
                 f"the message has {size} bytes, and the other end of {self._name} takes "
                 f"{self._largest}: split it, or let that end have a larger max_message="
             )
-        deadline = None if timeout is None else Deadline(timeout)
-        if not self._sending.acquire(False):
-            self._take_turn(self._sending, deadline, Full("another thread is sending"))
+        # "with" is the one way to take a lock that Ctrl-C cannot come in the middle of.
+        if timeout is None:
+            with self._sending:
+                self._send_now(format, head, body, size, None)
+            return
+        deadline = Deadline(timeout)
+        held: list[bool] = []
         try:
-            self._epoch = _forks
-            if self._out is not None or self._closed or self._finished or self._failure:
-                self._clear_the_way(deadline)
-            header = frames.pack(size | format << 56, self._received)
-            total = frames.HEADER + size
-            flags = _WAITING if deadline is None else _NOT_WAITING
-            counts: list[int] = []
-            # Once `_out` is set the frame is on its way, and whatever interrupts this, nothing
-            # else is sent before all of it has left.
-            try:
-                if size <= _JOINED:
-                    joined = (b"".join((header, head, body)),)
-                    self._out = (joined, total, counts, False)
-                    counts.extend(map(self._stream.send, joined, flags))
-                else:
-                    buffers = (header, head, body) if head else (header, body)
-                    self._out = (buffers, total, counts, False)
-                    counts.extend(map(self._stream.sendmsg, (buffers,), _NOTHING, flags))
-                if counts[0] == total and (self._tls is None or not self._tls.unsent):
-                    self._sent += 1
-                    self._out = None
-                    return
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                self._break(error)
-            except BaseException:
-                self._keep_the_rest()
-                raise
-            self._push_all(deadline)
+            self._take_turn(self._sending, held, deadline)
+            if not held[0]:
+                raise Full(f"another thread was sending over {self._name} all the time")
+            self._send_now(format, head, body, size, deadline)
         finally:
-            self._sending.release()
+            if held and held[0]:
+                self._sending.release()
+
+    def _send_now(
+        self, format: int, head: bytes, body: Buffer, size: int, deadline: Deadline | None
+    ) -> None:
+        self._epoch = _forks
+        if self._out is not None or self._closed or self._finished or self._failure:
+            self._clear_the_way(deadline)
+        header = frames.pack(size | format << 56, self._received)
+        total = frames.HEADER + size
+        flags = _WAITING if deadline is None else _NOT_WAITING
+        counts: list[int] = []
+        # Once `_out` is set the frame is on its way, and whatever interrupts this, nothing
+        # else is sent before all of it has left.
+        try:
+            if size <= _JOINED:
+                joined = (b"".join((header, head, body)),)
+                self._out = (joined, total, counts, False)
+                counts.extend(map(self._stream.send, joined, flags))
+            else:
+                buffers = (header, head, body) if head else (header, body)
+                self._out = (buffers, total, counts, False)
+                counts.extend(map(self._stream.sendmsg, (buffers,), _NOTHING, flags))
+            if counts[0] == total and (self._tls is None or not self._tls.unsent):
+                self._sent += 1
+                self._out = None
+                return
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._break(error)
+        except BaseException:
+            self._keep_the_rest()
+            raise
+        self._push_all(deadline)
 
     def _clear_the_way(self, deadline: Deadline | None) -> None:
         """Send what is left of the frame before, or tell why nothing can be sent."""
@@ -288,41 +301,56 @@ class Channel:
 
         Raises `Full` when that took longer than `timeout` seconds, `Disconnected`, `Closed`.
         """
-        deadline = Deadline(timeout)
-        self._take_turn(self._sending, deadline, Full("another thread is sending"))
+        held: list[bool] = []
         try:
+            deadline = Deadline(timeout)
+            self._take_turn(self._sending, held, deadline)
+            if not held[0]:
+                raise Full(f"another thread was sending over {self._name} all the time")
             self._clear_the_way(None if timeout is None else deadline)
         finally:
-            self._sending.release()
+            if held and held[0]:
+                self._sending.release()
 
     # ---- receiving
 
     def _receive_frame(self, timeout: float | None = None) -> tuple[int, bytes]:
-        deadline = None if timeout is None else Deadline(timeout)
-        if not self._receiving.acquire(False):
-            self._take_turn(self._receiving, deadline, Empty("another thread is receiving"))
+        if timeout is None:
+            with self._receiving:
+                return self._receive_now(None)
+        deadline = Deadline(timeout)
+        held: list[bool] = []
         try:
-            self._epoch = _forks
-            frame = None if self._greeting is not None else self._next()
-            while frame is None:
-                if not self._fill(deadline):
-                    raise Empty(f"no message came over {self._name} in time")
-                frame = self._next()
-            if frame[0] == frames.BYE:
-                self._finished = True
-                raise self._ended()
-            self._received += 1
-            if self._watch is not None:
-                self._ring(self._reader.waiting)
-            return frame
+            self._take_turn(self._receiving, held, deadline)
+            if not held[0]:
+                raise Empty(f"another thread was receiving over {self._name} all the time")
+            return self._receive_now(deadline)
         finally:
-            self._receiving.release()
+            if held and held[0]:
+                self._receiving.release()
+
+    def _receive_now(self, deadline: Deadline | None) -> tuple[int, bytes]:
+        self._epoch = _forks
+        frame = None if self._greeting is not None else self._next()
+        while frame is None:
+            if not self._fill(deadline):
+                raise Empty(f"no message came over {self._name} in time")
+            frame = self._next()
+        if frame[0] == frames.BYE:
+            self._finished = True
+            raise self._ended()
+        self._received += 1
+        if self._watch is not None:
+            self._ring(self._reader.waiting)
+        return frame
 
     def _more(self) -> bool:
         """Whether a message can be received at once."""
-        if not self._receiving.acquire(False):
-            return False
+        held: list[bool] = []
         try:
+            held.extend(map(self._receiving.acquire, (False,)))
+            if not held[0]:
+                return False
             reader = self._reader
             while not reader.whole:
                 if self._lost or self._finished or reader.waiting:
@@ -338,7 +366,8 @@ class Channel:
         except OSError:
             return False
         finally:
-            self._receiving.release()
+            if held and held[0]:
+                self._receiving.release()
 
     def _next(self) -> tuple[int, bytes] | None:
         try:
@@ -358,14 +387,8 @@ class Channel:
         if self._closed or self._finished or self._lost:
             self._check_open()
             raise self._ended()
-        if self._out is not None and self._sending.acquire(False):
-            # The other end may be waiting for the rest of a message before it answers.
-            try:
-                self._push(_AT_ONCE)
-            except OSError as error:
-                self._note(error)
-            finally:
-                self._sending.release()
+        if self._out is not None:
+            self._push_beside()
         if self._greeting is not None:
             return self._greet(self._greeting, deadline)
         reader = self._reader
@@ -399,17 +422,30 @@ class Channel:
             poll = select.poll()
             poll.register(self._socket, select.POLLIN | select.POLLOUT)
             ready = self._events(poll, deadline)
-            if ready & select.POLLOUT and self._sending.acquire(False):
-                try:
-                    self._push(_AT_ONCE)
-                except OSError as error:
-                    self._note(error)
-                    return True
-                finally:
-                    self._sending.release()
+            if ready & select.POLLOUT and not self._push_beside():
+                return True
             if ready & ~select.POLLOUT or not ready:
                 return bool(ready)
         return self._wait(self._readable, deadline)
+
+    def _push_beside(self) -> bool:
+        """Send on while receiving: the other end may want the rest of a message to answer it.
+
+        Returns False when nobody is there any more.
+        """
+        held: list[bool] = []
+        try:
+            held.extend(map(self._sending.acquire, (False,)))
+            if held[0]:
+                self._push(_AT_ONCE)
+            return True
+        except OSError as error:
+            self._note(error)
+            self._out = None
+            return False
+        finally:
+            if held and held[0]:
+                self._sending.release()
 
     def _greet(self, greeting: Handshake, deadline: Deadline | None) -> bool:
         """Receive the hello of the other end, which was not waited for when connecting."""
@@ -435,10 +471,10 @@ class Channel:
 
     # ---- waiting
 
-    def _take_turn(self, lock: Lock, deadline: Deadline | None, late: Exception) -> None:
-        left = None if deadline is None else deadline.remaining()
-        if not lock.acquire(timeout=-1 if left is None else left):
-            raise late
+    def _take_turn(self, lock: Lock, held: list[bool], deadline: Deadline) -> None:
+        """Take a lock; that it was taken stands in `held`, whatever interrupts this."""
+        left = deadline.remaining()
+        held.extend(map(lock.acquire, (True,), (-1 if left is None else left,)))
 
     def _wait(self, poll: select.poll, deadline: Deadline | None) -> bool:
         return bool(self._events(poll, deadline))
@@ -512,9 +548,11 @@ class Channel:
 
     def _look_for_the_end(self) -> None:
         """See whether the other end said, before it went, what it had received."""
-        if not self._receiving.acquire(False):
-            return
+        held: list[bool] = []
         try:
+            held.extend(map(self._receiving.acquire, (False,)))
+            if not held[0]:
+                return
             if self._greeting is not None:
                 self._greet(self._greeting, Deadline(0))
             while not self._reader.waiting:
@@ -527,7 +565,8 @@ class Channel:
             if isinstance(error, LiaisonError) and self._lost:
                 self._failure = self._lost
         finally:
-            self._receiving.release()
+            if held and held[0]:
+                self._receiving.release()
 
     def _ended(self) -> Ended:
         if self._finished:
