@@ -432,7 +432,7 @@ def test_tls_is_not_downgraded(certificate):
 
 def test_who_stands_between_is_noticed(certificate):
     """A man in the middle whom the client trusts by mistake is stopped by the token."""
-    trusted, *own = certificate
+    _trusted, *own = certificate
     unchecked = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unchecked.check_hostname = False
     unchecked.verify_mode = ssl.CERT_NONE

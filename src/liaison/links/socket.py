@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import os
 import select
@@ -395,10 +396,8 @@ class Listener:
             if self._file is not None:
                 self._file.remove()
             # Wakes a thread that waits in accept(), and shows those who connect that it is over.
-            try:
+            with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
         with self._lock:
             for newcomer in self._newcomers.values():
                 newcomer.socket.close()

@@ -14,6 +14,7 @@ counts as sent. `Full` always means that nothing of the message was sent.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -376,10 +377,8 @@ class Channel:
             # Where the next message begins is not known: the other end is to notice, too.
             self._reader = frames.Reader(0)
             self._lose(f"what came over it is no message: {error}")
-            try:
+            with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
             raise
 
     def _fill(self, deadline: Deadline | None) -> bool:
@@ -652,10 +651,8 @@ class Channel:
         """Close an end that nobody has any more."""
         if getattr(self, "_closed", True):
             return
-        try:
+        with contextlib.suppress(Exception):
             self.close()
-        except Exception:
-            pass
 
 
 def _after(buffers: tuple[Buffer, ...], done: int) -> list[memoryview]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -117,10 +118,8 @@ def _name(fresh: str, path: str, directory: int) -> None:
                 ) from None
             sleep(0.01)
     _check_dead(path)
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass
     try:
         os.link(fresh, path)
     except FileExistsError:

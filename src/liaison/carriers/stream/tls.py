@@ -6,6 +6,7 @@ another receives, which OpenSSL itself forbids, and a handshake makes nobody wai
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from socket import MSG_WAITALL
 from threading import Lock
@@ -160,10 +161,8 @@ class Stream:
         if self.unsent:
             self.flush(flags)
         count = self._session.encrypt(memoryview(data)[:_PIECE])
-        try:
+        with contextlib.suppress(BlockingIOError):
             self.flush(flags)
-        except BlockingIOError:
-            pass
         return count
 
     def sendmsg(self, buffers: Sequence[Buffer], ancillary: object = (), flags: int = 0) -> int:
