@@ -80,7 +80,7 @@ def _add(table: Table, sight: Sight) -> None:
     from rich.text import Text
 
     link, now = sight.link, sight.statistics
-    full = link.capacity > 0 and now.free == 0
+    full = bool(link.capacity) and now.free == 0
     kind = link.kind if link.access == "any" else f"{link.kind}, {link.access}"
     table.add_row(
         link.name,

@@ -74,6 +74,8 @@ class Connection(Channel):
 
     __slots__ = ("_accepted", "_address", "_coder", "_peer", "_peer_address")
 
+    _coder: Coder
+
     def __init__(self) -> None:
         """Refuse: a connection has two ends."""
         raise TypeError("connections are made by liaison.connect() and Listener.accept()")
@@ -181,7 +183,7 @@ class Connection(Channel):
         """
         if operator.index(max) < 1:
             raise ValueError(f"max={max} is out of range: it is 1 or more")
-        messages = [self.receive(timeout=timeout)]
+        messages: list[Any] = [self.receive(timeout=timeout)]
         while len(messages) < max:
             # An end, or a message that cannot be read, is for the next call to tell: these were
             # taken and have to be handed over.

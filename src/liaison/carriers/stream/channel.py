@@ -7,9 +7,9 @@ system call's result goes straight into a list, by ``counts.extend(map(call, …
 Python instruction stands between the call and the list, and what follows from it is worked out
 from the list, now or at the next call.
 
-A message of which a part has been sent cannot be taken back. When a timeout passes, or Ctrl-C comes,
-in the middle of one, the rest is kept, and goes out with whatever is done next here: the message
-counts as sent. `Full` always means that nothing of the message was sent.
+A message of which a part has been sent cannot be taken back. When a timeout passes, or Ctrl-C
+comes, in the middle of one, the rest is kept, and goes out with whatever is done next here: the
+message counts as sent. `Full` always means that nothing of the message was sent.
 """
 
 from __future__ import annotations
@@ -58,14 +58,14 @@ _forks = 0
 
 
 def _forked() -> None:
-    global _forks
+    global _forks  # noqa: PLW0603  (nothing else tells of forks)
     _forks += 1
     for channel in list(_channels):
         channel._after_fork()  # pyright: ignore[reportPrivateUsage]
 
 
 def _forking() -> None:
-    global _forks
+    global _forks  # noqa: PLW0603  (nothing else tells of forks)
     _forks += 1
 
 

@@ -122,7 +122,7 @@ class Session:
             self._tear()
             count: int | None
             try:
-                count = self._object.read(len(target), target)  # pyright: ignore
+                count = self._object.read(len(target), target)  # pyright: ignore[reportArgumentType]
             except ssl.SSLWantReadError:
                 count = None
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):

@@ -95,7 +95,7 @@ class _Watched:
         return Row(
             name=link.name,
             kind=link.kind,
-            capacity=link.capacity,
+            capacity=link.capacity or 0,
             rate_in=rate_in,
             rate_out=rate_out,
             waiting=now.waiting,
