@@ -260,6 +260,7 @@ def test_an_interrupted_receiver_stays_in_step(address):
     with listen(address) as listener, Process(interrupted_receiver, listener.address) as receiver:
         with listener.accept(timeout=60) as server:
             server.receive(timeout=60)
+            assert receiver.alive
             for number in range(300):
                 server.send([number] * (number * 20))
                 receiver.interrupt()

@@ -23,6 +23,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from liaison.carriers.stream import frames
+from liaison.carriers.stream.handshake import HELLO
 from liaison.deadline import Deadline
 from liaison.errors import (
     AccessDenied,
@@ -90,6 +91,7 @@ class Channel:
         "_failure",
         "_finished",
         "_greeting",
+        "_hello",
         "_largest",
         "_lost",
         "_name",
@@ -125,6 +127,7 @@ class Channel:
         self._stream = connection if tls is None else tls
         self._reader = frames.Reader(ours)
         self._greeting = greeting
+        self._hello: list[bytes] = []  # what came of it
         self._largest = theirs
         self._out: _Out | None = None
         self._sent = 0
@@ -448,22 +451,23 @@ class Channel:
 
     def _greet(self, greeting: Handshake, deadline: Deadline | None) -> bool:
         """Receive the hello of the other end, which was not waited for when connecting."""
-        while greeting.wanted:
+        pieces = self._hello
+        while (missing := HELLO - sum(map(len, pieces))) > 0:
             if deadline is not None and not self._wait(self._readable, deadline):
                 return False
             try:
-                data = self._socket.recv(greeting.wanted)
+                pieces.extend(map(self._socket.recv, (missing,)))
             except ConnectionError:
-                data = b""
-            if not data:
+                pieces.append(b"")
+            if not pieces[-1]:
                 self._check_open()
                 self._lose("its other end went away without introducing itself")
                 raise self._ended()
-            try:
-                greeting.receive(data)
-            except (AccessDenied, Corrupt, OSError) as error:
-                self._lose(f"its other end is not what was expected: {error}")
-                raise
+        try:
+            greeting.receive_hello(b"".join(pieces))
+        except (AccessDenied, Corrupt, OSError) as error:
+            self._lose(f"its other end is not what was expected: {error}")
+            raise
         self._largest = min(self._largest, greeting.theirs)
         self._greeting = None
         return True

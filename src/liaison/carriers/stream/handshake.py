@@ -123,6 +123,10 @@ class Handshake:
             else:
                 self._check_hello(self._cut(HELLO))
 
+    def receive_hello(self, hello: bytes) -> None:
+        """Take the other end's hello, all of it; again does no harm, after an interruption."""
+        self._check_hello(hello)
+
     def _cut(self, size: int) -> bytes:
         piece = bytes(self._buffer[:size])
         del self._buffer[:size]

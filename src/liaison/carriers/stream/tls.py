@@ -10,7 +10,7 @@ import contextlib
 import ssl
 from socket import MSG_WAITALL
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from liaison.errors import AccessDenied
 
@@ -120,7 +120,7 @@ class Session:
         """Fill `target` with what has come; 0 at the end, None when there is nothing yet."""
         with self._lock:
             self._tear()
-            count: int | None
+            count: Any
             try:
                 count = self._object.read(len(target), target)  # pyright: ignore[reportArgumentType]
             except ssl.SSLWantReadError:
