@@ -58,8 +58,8 @@ class Connection(Channel):
     which tell what was delivered. Nothing is connected anew behind your back.
 
     >>> import liaison, tempfile
-    >>> place = tempfile.mkdtemp()
-    >>> with liaison.listen(f"unix://{place}/tea") as listener:
+    >>> place = tempfile.TemporaryDirectory()
+    >>> with place, liaison.listen(f"unix://{place.name}/tea") as listener:
     ...     client = liaison.connect(listener.address)
     ...     server = listener.accept()
     ...     client.send({"item": "tea"})
@@ -68,6 +68,7 @@ class Connection(Channel):
     ...     server.close()
     ...     list(client)
     ...     client.close()
+    2
     ({'item': 'tea'}, [b'one', 2])
     []
     """
