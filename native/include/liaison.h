@@ -51,6 +51,7 @@ enum liaison_result {
     LIAISON_INTERRUPTED, /* the caller's `interrupted` said so */
     LIAISON_INVALID,     /* an argument is out of range */
     LIAISON_EXHAUSTED,   /* every member number or attachment is a living process's */
+    LIAISON_ORPHANED,    /* a port without its receiver, with messages for its dead letters */
 };
 
 #define LIAISON_NAME_MAX 100
@@ -114,7 +115,11 @@ struct liaison_wait {
 typedef struct liaison_mailbox liaison_mailbox;
 
 enum liaison_access { LIAISON_ANY = 1, LIAISON_EXCLUSIVE = 2, LIAISON_PAIR = 3 };
-enum liaison_kind { LIAISON_KIND_MAILBOX = 1 };
+/* A queue has a fixed geometry: 10 messages of 8 KiB where nothing else was said. A port has
+ * one receiver, the process that created it, and ends with that. */
+enum liaison_kind { LIAISON_KIND_MAILBOX = 1, LIAISON_KIND_QUEUE = 2, LIAISON_KIND_PORT = 3 };
+/* What ends a port: its receiver's end; or also the end of its last sender, once one came. */
+enum liaison_lifetime { LIAISON_LIFETIME_RECEIVER = 1, LIAISON_LIFETIME_SENDERS = 2 };
 
 /* What a link is to be. A field that is 0 (capacity: < 0) is left to the default when
  * the link is created, and not compared when it exists. */
@@ -125,16 +130,23 @@ struct liaison_policy {
     uint64_t max_message;                   /* bytes; 0 variable size */
     uint64_t memory;                        /* bytes for payloads; 0 grows on demand */
     uint32_t max_deliveries;                /* 0 no limit */
+    uint32_t lifetime;                      /* of a port */
     char dead_letters[LIAISON_ADDRESS_MAX]; /* "" none */
 };
 
 /* LIAISON_OBSERVE opens without taking part: the process takes no place on the link, and may
- * only look at it (info, attached, statistics, waiting, peek) or destroy it. */
+ * only look at it (info, attached, statistics, waiting, peek) or destroy it.
+ *
+ * Of a port, who creates it receives and who opens it sends. Creating one is LIAISON_BUSY while
+ * its receiver lives, LIAISON_MISMATCH where the name is another kind's. Where the receiver is
+ * dead and the port has dead letters, both are LIAISON_ORPHANED: open it with LIAISON_BURY
+ * first, which see at liaison_port_undelivered. */
 enum liaison_open {
     LIAISON_OPEN = 1,
     LIAISON_CREATE = 2,
     LIAISON_OPEN_OR_CREATE = 3,
-    LIAISON_OBSERVE = 4
+    LIAISON_OBSERVE = 4,
+    LIAISON_BURY = 8
 };
 
 /* `policy` may be NULL with LIAISON_OPEN. The handle keeps its own hold on the space. */
@@ -247,6 +259,16 @@ LIAISON_API int liaison_mailbox_release(liaison_mailbox *mailbox,
 /* Acknowledges a message that was moved to the dead letters: its receipt says so. */
 LIAISON_API int liaison_mailbox_bury(liaison_mailbox *mailbox,
                                      const struct liaison_delivery *delivery);
+
+/* Ends a port whose receiver this handle is: nobody sends to it any more, and the senders that
+ * wait are told. It is destroyed, or, where it has dead letters, orphaned. Idempotent; closing
+ * the handle does it too. */
+LIAISON_API void liaison_port_end(liaison_mailbox *mailbox);
+/* What an orphaned port's receiver did not settle, one message after the other, for whoever
+ * opened it with LIAISON_BURY, one at a time (opening is LIAISON_BUSY meanwhile): send each to
+ * the dead letters, then liaison_mailbox_bury it. LIAISON_EMPTY: that was all, and the port is
+ * destroyed now. LIAISON_BUSY: a living process still holds one. LIAISON_DESTROYED: it is. */
+LIAISON_API int liaison_port_undelivered(liaison_mailbox *mailbox, struct liaison_delivery *out);
 
 /* Calls `visit` with each waiting message, oldest first, at most `max`. The data are a
  * copy, the visitor's for the time of the call. Takes nothing. */

@@ -62,7 +62,7 @@ static void clean_link(struct liaison_space *space, int directory, const char *n
         return;
     }
     bool used = attached(space, fd, &h.geometry);
-    bool destroyed = glance32(&h.state) != LINK_LIVE;
+    bool destroyed = segment_gone(&h.geometry, glance32(&h.state));
     if (aside) {
         /* A destroyer died between taking a name away and putting back what was not its
          * own (see segment_unlink). */

@@ -43,9 +43,11 @@
  *   EMPTY(c)          --sender-->    FULL(c, cell)         acceptance
  *   FULL(c, cell)     --receiver-->  TAKEN(c, cell, me)    the lease
  *   TAKEN(c, cell, o) --anybody-->   EMPTY(c + 1)          after the cell says LEASED(o)
- * A crash leaves any of the three; the last is finished by whoever meets it.
+ *   EMPTY(c)          --anybody-->   CLOSED(c)             of a port that ended, for good
+ * A crash leaves any of them; TAKEN is finished by whoever meets it. Messages are accepted at
+ * the first EMPTY word only, so one CLOSED word there ends acceptance: nobody gets past it.
  */
-enum { RING_EMPTY = 0, RING_FULL = 1, RING_TAKEN = 2 };
+enum { RING_EMPTY = 0, RING_FULL = 1, RING_TAKEN = 2, RING_CLOSED = 3 };
 
 static inline uint64_t ring_word(uint32_t cycle, uint32_t cell, uint32_t owner, uint32_t state)
 {
@@ -197,19 +199,25 @@ struct geometry {
     uint64_t creator; /* identity */
     uint64_t id[2];
     uint32_t max_deliveries;
-    uint32_t spare;
+    uint32_t lifetime; /* of a port, else 0 */
     char name[LIAISON_NAME_MAX + 4];
     char dead_letters[LIAISON_ADDRESS_MAX];
 };
 
-enum { LINK_LIVE = 0, LINK_DESTROYED = 1 };
+/* LIVE -> DESTROYED. A port goes there by way of one or both of two others:
+ *   ENDED      its senders have ended, its receiver takes what is left
+ *   ORPHANED   its receiver has ended, what is left goes to the dead letters
+ * None of them accepts messages. Each step is one exchange, by whoever noticed; a crash leaves
+ * the step before, which is noticed again, or a link that is DESTROYED and still has a name,
+ * which whoever asks for the name removes. */
+enum { LINK_LIVE = 0, LINK_DESTROYED = 1, LINK_ENDED = 2, LINK_ORPHANED = 3 };
 
 struct header {
     struct geometry geometry;
     uint64_t checksum; /* of the geometry */
 
     /* Read by every operation, written seldom: stays in everybody's cache. */
-    _Alignas(1024) word32 state; /* LINK_LIVE -> LINK_DESTROYED, once, by the destroyer */
+    _Alignas(1024) word32 state; /* LINK_LIVE, and how it goes on from there */
     word32 attachments_top;      /* hint, never too low: attachments in use lie below */
     word64 return_epoch;         /* raised before a cell becomes RETURNED */
     word64 clean_epoch;          /* a scan at this return_epoch found no bit set */
@@ -218,7 +226,8 @@ struct header {
     _Alignas(LINE) word64 tail; /* hint, never too high: every position below was sent */
     _Alignas(LINE) word64 head; /* hint, never too high: every position below was taken */
 
-    _Alignas(LINE) word64 turn; /* exclusive access: {version 32 | count 20 | owner 12} */
+    _Alignas(LINE) word64 turn; /* to receive exclusively, to bury a port's messages:
+                                   {version 32 | count 20 | owner 12} */
     word64 ticket;              /* of the next waiter */
     word64 arena_size;          /* bytes reserved so far; never too high */
 };

@@ -10,6 +10,7 @@
 #include "cell.h"
 #include "doorbell.h"
 #include "member.h"
+#include "port.h"
 #include "process.h"
 #include "receipt.h"
 #include "recover.h"
@@ -24,6 +25,10 @@ struct liaison_mailbox {
     struct arena_cursor arena;
     struct spin spin;
     word32 closed;
+    /* Of a port: what this handle is for. */
+    bool receives;
+    bool sends;
+    bool buries;
     /* The doorbell, where one was asked for. */
     word64 bell_epoch;
     struct doorbell bell;
@@ -34,21 +39,39 @@ struct liaison_mailbox {
 
 /* ---- opening and closing ---------------------------------------------------------- */
 
+/* What stands where a port was to be created. */
+static int taken_by(struct segment *other)
+{
+    if (!segment_is_port(other))
+        return LIAISON_MISMATCH;
+    return observe32(&other->header->state) == LINK_ORPHANED ? LIAISON_ORPHANED : LIAISON_BUSY;
+}
+
+static int begin_burying(struct segment *s)
+{
+    if (!segment_is_port(s) || observe32(&s->header->state) != LINK_ORPHANED)
+        return LIAISON_NOT_FOUND;
+    int r = segment_attach(s);
+    return r == LIAISON_OK ? port_bury_begin(s) : r;
+}
+
 int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_open how,
                          const struct liaison_policy *policy, liaison_mailbox **out)
 {
     static const struct liaison_policy defaults = {.capacity = -1};
     struct segment *s = NULL;
     int r = LIAISON_NOT_FOUND;
+    bool fresh = false;
     /* Creating and destroying processes can make either half fail in turn; each failure
      * means that one of them got on. */
     for (int tries = 0; tries < 1000; tries++) {
-        if (how & (LIAISON_OPEN | LIAISON_OBSERVE)) {
-            r = segment_open(space, name, policy, !(how & LIAISON_OBSERVE), &s);
+        if (how & (LIAISON_OPEN | LIAISON_OBSERVE | LIAISON_BURY)) {
+            r = segment_open(space, name, policy, how & LIAISON_OPEN, &s);
             if (r != LIAISON_NOT_FOUND || !(how & LIAISON_CREATE))
                 break;
         }
         r = segment_create(space, name, policy ? policy : &defaults, &s);
+        fresh = r == LIAISON_OK;
         if (r != LIAISON_NAME_TAKEN)
             break;
         if (!(how & LIAISON_OPEN)) {
@@ -56,20 +79,37 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
              * finds out, and removes it. */
             struct segment *other = NULL;
             int o = segment_open(space, name, NULL, false, &other);
-            if (o == LIAISON_OK)
+            if (o == LIAISON_OK) {
+                if (policy && policy->kind == LIAISON_KIND_PORT)
+                    r = taken_by(other);
                 segment_close(other);
+            }
             if (o != LIAISON_NOT_FOUND)
                 break;
         }
+    }
+    if (r == LIAISON_OK && how == LIAISON_BURY) {
+        r = begin_burying(s);
+        if (r != LIAISON_OK)
+            segment_close(s);
     }
     if (r != LIAISON_OK)
         return r;
     liaison_mailbox *m = calloc(1, sizeof *m);
     if (!m) {
+        if (how == LIAISON_BURY)
+            port_bury_end(s);
         segment_close(s);
         return -ENOMEM;
     }
     m->segment = s;
+    m->buries = how == LIAISON_BURY;
+    m->receives = segment_is_port(s) && fresh;
+    m->sends = segment_is_port(s) && !fresh && (how & LIAISON_OPEN);
+    if (m->sends) {
+        note32(&s->sender_came, 1);
+        add32(&s->senders, 1);
+    }
     m->bell = (struct doorbell){0, -1, -1, -1};
     spin_begin(&m->spin);
     /* Senders that begin in different places get in each other's way less. */
@@ -99,8 +139,14 @@ void liaison_mailbox_close(liaison_mailbox *m)
 {
     if (!m)
         return;
+    struct segment *s = m->segment;
+    liaison_port_end(m);
+    if (m->buries)
+        port_bury_end(s);
+    if (m->sends && add32(&s->senders, (uint32_t)-1) == 1)
+        port_look(s, true); /* perhaps it was the last */
     bell_close(m);
-    segment_close(m->segment);
+    segment_close(s);
     free(m);
 }
 
@@ -116,8 +162,19 @@ int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
         return r;
     if (!force && s->geometry.creator != me && member_alive(s->space, s->geometry.creator))
         return LIAISON_NOT_OWNER;
-    if (!s->broken && !exchange32(&s->header->state, LINK_LIVE, LINK_DESTROYED))
+    if (segment_is_port(s) && !s->broken) {
+        /* With dead letters it is destroyed by who has buried what is in it; or, when that
+         * cannot be done, by force and the second time. */
+        bool orphan = observe32(&s->header->state) == LINK_ORPHANED;
+        if (orphan && force)
+            exchange32(&s->header->state, LINK_ORPHANED, LINK_DESTROYED);
+        else
+            port_bereave(s);
+        if (observe32(&s->header->state) == LINK_ORPHANED)
+            return LIAISON_OK;
+    } else if (!s->broken && !exchange32(&s->header->state, LINK_LIVE, LINK_DESTROYED)) {
         return LIAISON_DESTROYED;
+    }
     char id[40];
     segment_id(&s->geometry, id);
     segment_unlink(s->space, s->device, s->inode, id);
@@ -144,6 +201,7 @@ int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
 {
     struct segment *s = m->segment;
     uint64_t epoch = process_epoch();
+    port_look(s, false);
     int r = segment_check(s, epoch);
     if (r != LIAISON_OK)
         return r;
@@ -360,21 +418,32 @@ static void bell_rearm(liaison_mailbox *m)
         slice = BELL_LAST;
     note(&m->bell_head, head);
     note(&m->bell_slice, (uint64_t)slice);
-    doorbell_remind(&m->bell, recover_others_hold(s) ? BELL_WATCH : slice);
+    bool watch = recover_others_hold(s) || port_watched(s);
+    doorbell_remind(&m->bell, watch ? BELL_WATCH : slice);
     /* Announce, then look. Another version: a waker that is slow cannot disarm this one. */
     announce32(&e->signal, ((signal & ~SIGNAL_MASK) + SIGNAL_MASK + 1) | SIGNAL_WAITING);
     uint32_t waiting = 0;
-    if (liaison_mailbox_waiting(m, &waiting) != LIAISON_OK || waiting)
+    if (liaison_mailbox_waiting(m, &waiting) != LIAISON_OK || waiting ||
+        observe32(&s->header->state) != LINK_LIVE)
         doorbell_ring(s->space, m->bell.number);
 }
 
-static int take(liaison_mailbox *m, struct liaison_delivery *d)
+/* What taking begins with. A port's one receiver may take what is left when its senders have
+ * ended. */
+static int may_take(const liaison_mailbox *m, uint64_t epoch)
 {
     struct segment *s = m->segment;
-    uint64_t epoch = process_epoch();
     int r = segment_check(s, epoch);
-    if (r != LIAISON_OK)
+    if (__builtin_expect(!segment_is_port(s), 1) || (r != LIAISON_OK && r != LIAISON_DESTROYED))
         return r;
+    if (!m->receives || !port_is_receiver(s))
+        return LIAISON_DENIED;
+    return observe32(&s->header->state) == LINK_ENDED ? LIAISON_OK : r;
+}
+
+static int take_from_cells(struct segment *s, uint64_t epoch, struct liaison_delivery *d)
+{
+    int r;
     tell_role(s, ROLE_RECEIVES);
     recover_now_and_then(s, false);
     uint32_t x;
@@ -407,6 +476,25 @@ static int take(liaison_mailbox *m, struct liaison_delivery *d)
         receipt_wake_index(s, glance32(&c->receipt));
     }
     return LIAISON_OK;
+}
+
+static int take(liaison_mailbox *m, struct liaison_delivery *d)
+{
+    struct segment *s = m->segment;
+    uint64_t epoch = process_epoch();
+    int r = may_take(m, epoch);
+    if (r != LIAISON_OK)
+        return r;
+    r = take_from_cells(s, epoch, d);
+    if (__builtin_expect(r != LIAISON_EMPTY || !segment_is_port(s), 1))
+        return r;
+    port_look(s, false);
+    if (observe32(&s->header->state) != LINK_ENDED)
+        return LIAISON_EMPTY;
+    /* One that was accepted since we looked; then no other can be. */
+    bool closed = ring_close(s);
+    r = take_from_cells(s, epoch, d);
+    return r == LIAISON_EMPTY && closed ? LIAISON_DESTROYED : r;
 }
 
 static int attempt_take(void *context)
@@ -543,7 +631,8 @@ static int settle(liaison_mailbox *m, const struct liaison_delivery *d, int outc
         receipt_wake_index(s, receipt);
     if (exclusive(s))
         turn_leave(s);
-    return observe32(&s->header->state) == LINK_LIVE ? LIAISON_OK : LIAISON_DESTROYED;
+    uint32_t state = observe32(&s->header->state);
+    return state == LINK_LIVE || state == LINK_ENDED ? LIAISON_OK : LIAISON_DESTROYED;
 }
 
 int liaison_mailbox_acknowledge(liaison_mailbox *m, const struct liaison_delivery *d)
@@ -569,6 +658,36 @@ int liaison_mailbox_release(liaison_mailbox *m, const struct liaison_delivery *d
     if (exclusive(s))
         turn_leave(s);
     return LIAISON_OK;
+}
+
+/* ---- ports -------------------------------------------------------------------------- */
+
+void liaison_port_end(liaison_mailbox *m)
+{
+    if (m->receives && !m->segment->broken && port_is_receiver(m->segment))
+        port_bereave(m->segment);
+}
+
+int liaison_port_undelivered(liaison_mailbox *m, struct liaison_delivery *d)
+{
+    struct segment *s = m->segment;
+    uint64_t epoch = process_epoch();
+    if (!m->buries || observe(&s->epoch) != epoch)
+        return LIAISON_INVALID;
+    for (uint32_t tries = 0; tries < 2 * s->geometry.cells + 2; tries++) {
+        if (s->broken)
+            return LIAISON_CORRUPT;
+        if (observe32(&s->header->state) != LINK_ORPHANED)
+            return LIAISON_DESTROYED;
+        recover_dead(s, tries == 0); /* what the receiver held is undelivered, too */
+        int r = take_from_cells(s, epoch, d);
+        if (r != LIAISON_EMPTY)
+            return r;
+        r = port_buried(s);
+        if (r != LIAISON_FULL)
+            return r == LIAISON_OK ? LIAISON_EMPTY : r;
+    }
+    return LIAISON_CORRUPT; /* always something, and never anything */
 }
 
 /* ---- receipts ----------------------------------------------------------------------- */
@@ -621,6 +740,7 @@ int liaison_mailbox_info(liaison_mailbox *m, struct liaison_info *info)
     info->policy.max_message = g->max_message;
     info->policy.memory = g->memory;
     info->policy.max_deliveries = g->max_deliveries;
+    info->policy.lifetime = g->lifetime;
     memcpy(info->policy.dead_letters, g->dead_letters, sizeof info->policy.dead_letters);
     segment_id(g, info->id);
     memcpy(info->name, g->name, sizeof info->name);
@@ -812,9 +932,8 @@ static int bell_open(liaison_mailbox *m, uint64_t epoch)
 
 int liaison_mailbox_doorbell(liaison_mailbox *m, int *fd)
 {
-    struct segment *s = m->segment;
     uint64_t epoch = process_epoch();
-    int r = segment_check(s, epoch);
+    int r = may_take(m, epoch);
     if (r != LIAISON_OK)
         return r;
     process_lock(); /* of threads that ask at once, one makes it */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "member.h"
+#include "port.h"
 #include "process.h"
 #include "recover.h"
 #include "wait.h"
@@ -150,6 +151,7 @@ int receipt_look(struct segment *s, const struct liaison_receipt *receipt, int *
 
 #define SPIN 10000 /* ns */
 #define SLICE_FIRST INT64_C(2000000)
+#define SLICE_WATCH INT64_C(3000000)
 #define SLICE_LAST INT64_C(3000000000)
 
 int receipt_await(struct segment *s, const struct liaison_receipt *receipt, int state,
@@ -195,7 +197,10 @@ int receipt_await(struct segment *s, const struct liaison_receipt *receipt, int 
         int slept = futex_sleep(&r->bell, bell, sleep);
         if (slept == -ETIMEDOUT) {
             recover_dead(s, slice == SLICE_FIRST);
+            port_look(s, true);
             slice = slice * 2 < SLICE_LAST ? slice * 2 : SLICE_LAST;
+            if (port_watched(s))
+                slice = SLICE_WATCH;
             if (segment_vanished(s)) {
                 result = LIAISON_DESTROYED;
                 break;

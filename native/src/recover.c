@@ -2,6 +2,7 @@
 
 #include "cell.h"
 #include "member.h"
+#include "port.h"
 #include "process.h"
 #include "receipt.h"
 #include "ring.h"
@@ -52,7 +53,9 @@ static bool sweep_words(struct segment *s, uint32_t slot, uint64_t identity)
     bool changed = look32(&s->attachments[slot].roles) != 0 && sweep_cells(s, slot, identity);
     receipt_sweep(s, slot, identity);
     turn_sweep(s, slot, identity);
-    return changed || s->geometry.access == LIAISON_EXCLUSIVE;
+    /* The next receiver's turn; or the end of the last sender, which a port's receiver awaits. */
+    return changed || s->geometry.access == LIAISON_EXCLUSIVE ||
+           s->geometry.lifetime == LIAISON_LIFETIME_SENDERS;
 }
 
 static void sweep(struct segment *s, uint32_t slot, uint64_t identity)

@@ -45,6 +45,8 @@ int ring_push(struct segment *s, uint32_t cell, uint64_t *position)
         uint32_t cycle = cycle_of(s, p);
         uint64_t w = observe(at);
         int32_t ahead = (int32_t)(ring_cycle(w) - cycle);
+        if (ahead == 0 && ring_state(w) == RING_CLOSED)
+            return LIAISON_DESTROYED;
         if (ahead == 0 && ring_state(w) == RING_EMPTY) {
             /* Said before it is true: recovery looks for the message here, and only here. */
             note(&c->position, p);
@@ -82,7 +84,7 @@ int ring_take(struct segment *s, uint32_t *cell, uint64_t *header)
         uint32_t cycle = cycle_of(s, p);
         uint64_t w = observe(at);
         int32_t ahead = (int32_t)(ring_cycle(w) - cycle);
-        if (ahead == 0 && ring_state(w) == RING_EMPTY)
+        if (ahead == 0 && (ring_state(w) == RING_EMPTY || ring_state(w) == RING_CLOSED))
             return LIAISON_EMPTY;
         if (ahead == 0 && ring_state(w) == RING_FULL) {
             uint32_t x = ring_cell(w);
@@ -114,6 +116,31 @@ int ring_take(struct segment *s, uint32_t *cell, uint64_t *header)
     return LIAISON_CORRUPT;
 }
 
+bool ring_close(struct segment *s)
+{
+    struct header *h = s->header;
+    uint64_t p = glance(&h->tail);
+    for (uint32_t tries = 0; tries < TRIES; tries++) {
+        word64 *at = ring_at(s, p);
+        uint32_t cycle = cycle_of(s, p);
+        uint64_t w = observe(at);
+        int32_t ahead = (int32_t)(ring_cycle(w) - cycle);
+        if (ahead == 0 && ring_state(w) == RING_CLOSED)
+            return true;
+        if (ahead == 0 && ring_state(w) == RING_EMPTY) {
+            if (exchange(at, w, ring_word(cycle, 0, 0, RING_CLOSED)))
+                return true;
+        } else if (ahead >= 0) {
+            advance(&h->tail, p++);
+        } else if (ahead == -1 && ring_state(w) == RING_TAKEN) {
+            finish(s, p - s->geometry.ring_size, w);
+        } else {
+            return false; /* full to the brim: no word to say it in */
+        }
+    }
+    return false;
+}
+
 bool ring_withdraw(struct segment *s, uint64_t position, uint32_t cell)
 {
     uint64_t full = ring_word(cycle_of(s, position), cell, 0, RING_FULL);
@@ -127,8 +154,8 @@ bool ring_withdraw(struct segment *s, uint64_t position, uint32_t cell)
 bool ring_holds(struct segment *s, uint64_t position, uint32_t cell)
 {
     uint64_t w = observe(ring_at(s, position));
-    return ring_cycle(w) == cycle_of(s, position) && ring_state(w) != RING_EMPTY &&
-           ring_cell(w) == cell;
+    return ring_cycle(w) == cycle_of(s, position) &&
+           (ring_state(w) == RING_FULL || ring_state(w) == RING_TAKEN) && ring_cell(w) == cell;
 }
 
 bool ring_full(struct segment *s)
@@ -162,7 +189,8 @@ uint32_t ring_count(struct segment *s)
         tail = head;
     for (uint32_t i = 0; i < s->geometry.ring_size; i++, tail++) {
         uint64_t w = observe(ring_at(s, tail));
-        if (ring_cycle(w) == cycle_of(s, tail) && ring_state(w) == RING_EMPTY)
+        if (ring_cycle(w) == cycle_of(s, tail) &&
+            (ring_state(w) == RING_EMPTY || ring_state(w) == RING_CLOSED))
             break;
         if ((int32_t)(ring_cycle(w) - cycle_of(s, tail)) < 0)
             break;

@@ -22,6 +22,10 @@ int ring_push(struct segment *s, uint32_t cell, uint64_t *position);
  * the caller and `*header` its word. */
 int ring_take(struct segment *s, uint32_t *cell, uint64_t *header);
 
+/* Ends acceptance for good, behind the last message. False while the ring is so full that
+ * there is no word behind it; then nothing is accepted either. */
+bool ring_close(struct segment *s);
+
 /* Takes the message at `position` if it is `cell` and nobody has: a sender's own message
  * back. */
 bool ring_withdraw(struct segment *s, uint64_t position, uint32_t cell);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "member.h"
+#include "port.h"
 #include "process.h"
 #include "recover.h"
 
@@ -19,6 +20,8 @@
 #endif
 
 #define DEFAULT_CAPACITY 1024u
+#define QUEUE_CAPACITY 10u
+#define QUEUE_MESSAGE 8192u
 #define RENDEZVOUS_CELLS 64u
 #define DEFAULT_STRIDE 128u
 #define ARENA_LIMIT (UINT64_C(1) << 30) /* where nothing was said */
@@ -37,6 +40,23 @@ static uint64_t checksum(const struct geometry *g)
     for (size_t i = 0; i < sizeof *g; i++)
         h = (h ^ p[i]) * UINT64_C(0x100000001b3);
     return h;
+}
+
+/* What goes together with what. */
+static bool kind_fits(const struct geometry *g)
+{
+    switch (g->kind) {
+    case LIAISON_KIND_MAILBOX:
+        return g->lifetime == 0;
+    case LIAISON_KIND_QUEUE:
+        return g->lifetime == 0 && g->max_message != 0 && !g->rendezvous;
+    case LIAISON_KIND_PORT: /* messages must be able to wait for what ends it */
+        return g->access == LIAISON_ANY && !g->rendezvous &&
+               (g->lifetime == LIAISON_LIFETIME_RECEIVER ||
+                g->lifetime == LIAISON_LIFETIME_SENDERS);
+    default:
+        return false;
+    }
 }
 
 int geometry_plan(struct geometry *g)
@@ -95,12 +115,16 @@ static int geometry_of(const struct liaison_policy *p, struct geometry *g)
     g->rendezvous = p->capacity == 0;
     if (p->capacity > (int64_t)LIAISON_CAPACITY_MAX || g->access > LIAISON_PAIR)
         return LIAISON_INVALID;
-    g->cells = p->capacity < 0   ? DEFAULT_CAPACITY
+    bool queue = g->kind == LIAISON_KIND_QUEUE, port = g->kind == LIAISON_KIND_PORT;
+    g->cells = p->capacity < 0   ? (queue ? QUEUE_CAPACITY : DEFAULT_CAPACITY)
                : p->capacity > 0 ? (uint32_t)p->capacity
                                  : RENDEZVOUS_CELLS;
-    g->max_message = p->max_message;
+    g->max_message = queue && !p->max_message ? QUEUE_MESSAGE : p->max_message;
     g->memory = p->memory;
     g->max_deliveries = p->max_deliveries;
+    g->lifetime = port && !p->lifetime ? LIAISON_LIFETIME_RECEIVER : p->lifetime;
+    if (!kind_fits(g))
+        return LIAISON_INVALID;
     memcpy(g->dead_letters, p->dead_letters, strnlen(p->dead_letters, LIAISON_ADDRESS_MAX - 1));
     return plain_text(g->dead_letters, sizeof g->dead_letters) ? geometry_plan(g) : LIAISON_INVALID;
 }
@@ -114,6 +138,7 @@ static bool policy_fits(const struct liaison_policy *p, const struct geometry *g
            (!p->max_message || p->max_message == g->max_message) &&
            (!p->memory || p->memory == g->memory) &&
            (!p->max_deliveries || p->max_deliveries == g->max_deliveries) &&
+           (!p->lifetime || p->lifetime == g->lifetime) &&
            (!p->dead_letters[0] || strcmp(p->dead_letters, g->dead_letters) == 0);
 }
 
@@ -129,7 +154,7 @@ static int geometry_check(const struct header *h, uint64_t file_size)
         return LIAISON_CORRUPT;
     struct geometry plan = *g;
     if (g->access < LIAISON_ANY || g->access > LIAISON_PAIR || g->rendezvous > 1 ||
-        geometry_plan(&plan) != LIAISON_OK || memcmp(&plan, g, sizeof plan) != 0 ||
+        !kind_fits(g) || geometry_plan(&plan) != LIAISON_OK || memcmp(&plan, g, sizeof plan) != 0 ||
         memchr(g->name, 0, sizeof g->name) == NULL || !name_valid(g->name) ||
         !plain_text(g->dead_letters, sizeof g->dead_letters) || file_size != g->size)
         return LIAISON_CORRUPT;
@@ -351,7 +376,7 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
         if (r != LIAISON_OK)
             goto out;
         segment_id(&h.geometry, id);
-        if (glance32(&h.state) != LINK_LIVE) {
+        if (segment_gone(&h.geometry, glance32(&h.state))) {
             /* Its destroyer died half-way, or is about to remove the name. */
             segment_unlink(space, st.st_dev, st.st_ino, id);
             r = LIAISON_NOT_FOUND;
@@ -381,13 +406,14 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
             s = other;
         }
     }
-    if (observe32(&s->header->state) != LINK_LIVE) {
+    r = port_admit(s, attach);
+    if (segment_gone(&s->geometry, observe32(&s->header->state))) {
         segment_id(&s->geometry, id);
         segment_unlink(space, st.st_dev, st.st_ino, id);
         r = LIAISON_NOT_FOUND;
     } else if (policy && !policy_fits(policy, &s->geometry)) {
         r = LIAISON_MISMATCH;
-    } else if (attach) {
+    } else if (attach && r == LIAISON_OK) {
         r = segment_attach(s);
         /* Destroyed meanwhile, perhaps by a cleaner that saw nobody attached. */
         if (r == LIAISON_OK && look32(&s->header->state) != LINK_LIVE)

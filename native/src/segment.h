@@ -42,6 +42,10 @@ struct segment {
     word32 pid;
     word32 last_recovery[2]; /* tick; when we last looked for the dead: some, all */
     word32 last_seen;        /* tick; when we last looked for the file */
+    word32 last_look;        /* tick; when we last looked for a port's other side */
+    word32 senders;          /* this process's handles that send to a port */
+    word32 sender_came;
+    word64 burying; /* epoch of this process while a thread of it buries a port's messages */
 };
 
 static inline struct cell *segment_cell(const struct segment *s, uint32_t i)
@@ -76,12 +80,24 @@ void segment_unlink(struct liaison_space *space, dev_t device, ino_t inode, cons
 
 void segment_id(const struct geometry *g, char text[40]);
 
+static inline bool segment_is_port(const struct segment *s)
+{
+    return s->geometry.kind == LIAISON_KIND_PORT;
+}
+/* Whether there is nothing left of it to look at. */
+static inline bool segment_gone(const struct geometry *g, uint32_t state)
+{
+    bool on_its_way = state == LINK_ENDED || state == LINK_ORPHANED;
+    return state != LINK_LIVE && !(g->kind == LIAISON_KIND_PORT && on_its_way);
+}
+
 /* What looking begins with. */
 static inline int segment_look(const struct segment *s)
 {
     if (s->broken)
         return LIAISON_CORRUPT;
-    return observe32(&s->header->state) == LINK_LIVE ? LIAISON_OK : LIAISON_DESTROYED;
+    bool gone = segment_gone(&s->geometry, observe32(&s->header->state));
+    return gone ? LIAISON_DESTROYED : LIAISON_OK;
 }
 
 /* What taking part begins with. */

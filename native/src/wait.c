@@ -11,6 +11,7 @@
 
 #include "doorbell.h"
 #include "member.h"
+#include "port.h"
 #include "process.h"
 #include "recover.h"
 
@@ -260,13 +261,17 @@ static int spin(const struct waiting *w, int64_t end)
 static int64_t look_around(struct segment *s, struct waiter *e, int64_t slice)
 {
     recover_dead(s, slice <= 8 * SLICE_FIRST);
-    bool hold = recover_others_hold(s);
+    port_look(s, true);
+    bool hold = recover_others_hold(s) || port_watched(s);
     bool watch = hold && (glance32(&e->kind) == WAITER_WATCHER || !watched(s, e));
     announce32(&e->kind, watch ? WAITER_WATCHER : WAITER_THREAD);
     /* Who has slept for long will hardly be called soon, and there may be many of it. */
     slice *= slice < SLICE_LONG ? 2 : 4;
     if (slice > SLICE_LAST)
         slice = SLICE_LAST;
+    /* A port's receiver is often killed together with the sender that watched it. */
+    if (port_watched(s) && slice > SLICE_LONG)
+        slice = SLICE_LONG;
     return watch && slice > SLICE_WATCH ? SLICE_WATCH : slice;
 }
 
@@ -328,7 +333,8 @@ int wait_until(const struct waiting *w)
         /* Called and not coming: pass the call on. Leaving and learning of the call is one
          * exchange: a call between the two would be nobody's, and its caller content. */
         bool called = wait_leave(s, w->role, index) == SIGNAL_WOKEN || woken;
-        if ((r != LIAISON_OK && called) || (was_watching && recover_others_hold(s)))
+        if ((r != LIAISON_OK && called) ||
+            (was_watching && (recover_others_hold(s) || port_watched(s))))
             wait_wake(s, w->role);
     }
     return r;

@@ -44,6 +44,8 @@ from liaison.errors import (
 )
 from liaison.link import Link, Peer, Statistics
 from liaison.links.mailbox import Mailbox
+from liaison.links.port import Port
+from liaison.links.queue import MessageQueue
 from liaison.space import Space, spaces
 
 if _TYPE_CHECKING:
@@ -78,6 +80,7 @@ __all__ = [
     "Listener",
     "Loan",
     "Mailbox",
+    "MessageQueue",
     "Mismatch",
     "NameTaken",
     "NoReceiver",
@@ -86,6 +89,7 @@ __all__ = [
     "NotOwner",
     "Peer",
     "PeerDied",
+    "Port",
     "Receipt",
     "RemoteError",
     "Space",

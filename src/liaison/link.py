@@ -45,6 +45,8 @@ class Link:
     - ``max_message``: bytes of the largest message that can ever be sent.
     - ``memory``: bytes reserved for payloads of any size; None where it grows on demand.
     - ``bytes``: what the link occupies now.
+    - ``lifetime``: what ends a port: ``"receiver"``, its receiver's end, or ``"senders"``, also
+      that of its last sender; None for every other kind.
     - ``creator``: who made it; while it lives only it may destroy the link without force.
 
     >>> import liaison
@@ -72,6 +74,7 @@ class Link:
     dead_letters: str | None
     creator: Peer
     bytes: int
+    lifetime: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

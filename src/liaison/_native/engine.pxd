@@ -10,6 +10,7 @@ cdef extern from "liaison.h" nogil:
         LIAISON_NOT_FOUND, LIAISON_NAME_TAKEN, LIAISON_DENIED, LIAISON_MISMATCH, LIAISON_NOT_OWNER
         LIAISON_CLOSED, LIAISON_DESTROYED, LIAISON_LEASE_LOST, LIAISON_TOO_LARGE, LIAISON_NO_SPACE
         LIAISON_CORRUPT, LIAISON_VERSION, LIAISON_INTERRUPTED, LIAISON_INVALID, LIAISON_EXHAUSTED
+        LIAISON_ORPHANED
         LIAISON_QUEUED, LIAISON_RECEIVED, LIAISON_ACKNOWLEDGED, LIAISON_DEAD_LETTERED
         LIAISON_ADDRESS_MAX
     enum liaison_open:
@@ -44,6 +45,7 @@ cdef extern from "liaison.h" nogil:
         uint64_t max_message
         uint64_t memory
         uint32_t max_deliveries
+        uint32_t lifetime
         char dead_letters[240]
     struct liaison_info:
         liaison_policy policy
@@ -112,6 +114,8 @@ cdef extern from "liaison.h" nogil:
     int liaison_mailbox_acknowledge(liaison_mailbox *mailbox, const liaison_delivery *delivery)
     int liaison_mailbox_release(liaison_mailbox *mailbox, const liaison_delivery *delivery)
     int liaison_mailbox_bury(liaison_mailbox *mailbox, const liaison_delivery *delivery)
+    void liaison_port_end(liaison_mailbox *mailbox)
+    int liaison_port_undelivered(liaison_mailbox *mailbox, liaison_delivery *out)
     int liaison_receipt_state(liaison_mailbox *mailbox, const liaison_receipt *receipt, int *state,
                               liaison_peer *peer)
     int liaison_receipt_wait(liaison_mailbox *mailbox, const liaison_receipt *receipt, int state,

@@ -6,7 +6,10 @@ import os
 
 from liaison import errors
 
-__all__ = ["RESULTS", "failure"]
+__all__ = ["MAKERS", "RESULTS", "failure"]
+
+# What makes and opens a link of each kind, in words for users.
+MAKERS = {"mailbox": "Mailbox", "queue": "MessageQueue", "port": "Port"}
 
 # In the order of `enum liaison_result`; the compiled modules check that it agrees.
 RESULTS = tuple(
@@ -14,7 +17,7 @@ RESULTS = tuple(
     for line in (
         "OK EMPTY FULL NO_RECEIVER BUSY NOT_FOUND NAME_TAKEN DENIED MISMATCH NOT_OWNER",
         "CLOSED DESTROYED LEASE_LOST TOO_LARGE NO_SPACE CORRUPT VERSION INTERRUPTED",
-        "INVALID EXHAUSTED",
+        "INVALID EXHAUSTED ORPHANED",
     )
     for word in line.split()
 )
@@ -25,7 +28,7 @@ _MEANING: dict[str, tuple[type[errors.LiaisonError], str]] = {
         errors.Full,
         (
             "{link} had no room in time; receive from it, wait longer with timeout=, "
-            "drop receipts you no longer need, or create it with a larger capacity= or memory="
+            "drop receipts you no longer need, or create it with a larger {capacity}="
         ),
     ),
     "NO_RECEIVER": (
@@ -44,11 +47,11 @@ _MEANING: dict[str, tuple[type[errors.LiaisonError], str]] = {
     ),
     "NOT_FOUND": (
         errors.NotFound,
-        "there is no {link}; create it with Mailbox(...), or look with `liaison ls`",
+        "there is no {link}; create it with {maker}(...), or look with `liaison ls`",
     ),
     "NAME_TAKEN": (
         errors.NameTaken,
-        "{link} exists; open it with Mailbox(...) or Mailbox.open(...), or choose another name",
+        "{link} exists; open it with {maker}(...) or {maker}.open(...), or choose another name",
     ),
     "DENIED": (
         errors.AccessDenied,
@@ -84,7 +87,7 @@ _MEANING: dict[str, tuple[type[errors.LiaisonError], str]] = {
         errors.TooLarge,
         (
             "the message has {size} bytes and can never fit in {link}; "
-            "create the link with a larger max_message= or memory="
+            "create the link with a larger {size_argument}="
         ),
     ),
     "NO_SPACE": (
@@ -115,8 +118,8 @@ _MEANING: dict[str, tuple[type[errors.LiaisonError], str]] = {
 }
 
 
-def failure(result: int, link: object, size: int = 0) -> Exception:
-    """The exception for what the engine answered, about `link`."""
+def failure(result: int, link: object, size: int = 0, kind: str | None = None) -> Exception:
+    """The exception for what the engine answered, about `link`, which is a `kind` of link."""
     if result < 0:
         return OSError(-result, os.strerror(-result), str(link))
     name = RESULTS[result] if result < len(RESULTS) else str(result)
@@ -124,5 +127,14 @@ def failure(result: int, link: object, size: int = 0) -> Exception:
         return ValueError(f"an argument for {link} is out of range")
     if name not in _MEANING:
         return RuntimeError(f"the engine answered {name} about {link}")
-    kind, text = _MEANING[name]
-    return kind(text.format(link=link, size=size))
+    error, text = _MEANING[name]
+    queue = kind == "queue"
+    return error(
+        text.format(
+            link=link,
+            size=size,
+            maker=MAKERS[kind or "mailbox"],
+            capacity="max_messages" if queue else "capacity= or memory",
+            size_argument="message_size" if queue else "max_message= or memory",
+        )
+    )

@@ -13,7 +13,11 @@ OPEN: Final = 1
 CREATE: Final = 2
 OPEN_OR_CREATE: Final = 3
 OBSERVE: Final = 4
+BURY: Final = 8
 KINDS: dict[int, str]
+KIND_NUMBERS: dict[str, int]
+LIFETIMES: dict[str | None, int]
+LIFETIME_NAMES: dict[int, str | None]
 ACCESS: dict[str, int]
 ACCESS_NAMES: dict[int, str]
 STATES: dict[int, str]
@@ -29,7 +33,9 @@ class End:
         make_coder: Callable[[], Coder],
         bytes_only: bool,
         undertaker: Callable[[Any, int, memoryview, int], None],
+        mourner: Callable[[SpaceHandle, str], None],
         *,
+        kind: str | None = None,
         capacity: int = -1,
         access: str | None = None,
         max_message: int = 0,
@@ -37,6 +43,7 @@ class End:
         max_deliveries: int = 0,
         dead_letters: str = "",
         default_dead_letters: str = "",
+        lifetime: str | None = None,
     ) -> None: ...
     @property
     def address(self) -> str: ...
@@ -65,6 +72,16 @@ class End:
     def __next__(self) -> Any: ...
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
+
+@disjoint_base
+class Burial:
+    def __init__(self, space: SpaceHandle, name: str, address: str) -> None: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def dead_letters(self) -> str: ...
+    def close(self) -> None: ...
+    def move(self, forward: Callable[[int, memoryview], None]) -> None: ...
 
 @disjoint_base
 class Held:

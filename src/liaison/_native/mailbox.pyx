@@ -27,7 +27,7 @@ from liaison._native.space cimport SpaceHandle, peer_of
 from weakref import ref
 
 from liaison import errors
-from liaison._native.failure import failure
+from liaison._native.failure import MAKERS, failure
 from liaison.deadline import Deadline, nanoseconds
 from liaison.link import Statistics
 
@@ -38,8 +38,11 @@ cdef Py_ssize_t LARGE = 256 * 1024  # bytes; copied without the interpreter's lo
 cdef int64_t POLL = 1500  # ns
 cdef size_t MAX_ATTACHED = 1024
 
-OPEN, CREATE, OPEN_OR_CREATE, OBSERVE = 1, 2, 3, 4
-KINDS = {1: "mailbox"}
+OPEN, CREATE, OPEN_OR_CREATE, OBSERVE, BURY = 1, 2, 3, 4, 8
+KINDS = {1: "mailbox", 2: "queue", 3: "port"}
+KIND_NUMBERS = {name: number for number, name in KINDS.items()}
+LIFETIMES = {None: 0, "receiver": 1, "senders": 2}
+LIFETIME_NAMES = {number: name for name, number in LIFETIMES.items()}
 ACCESS = {"any": 1, "exclusive": 2, "pair": 3}
 ACCESS_NAMES = {number: name for name, number in ACCESS.items()}
 STATES = {LIAISON_QUEUED: "queued", LIAISON_RECEIVED: "received",
@@ -53,6 +56,15 @@ cdef boolean interrupted(void *context) noexcept with gil:
 
 cdef int propagate() except -1:
     return -1
+
+
+cdef int mourn_quietly(mourner, space, address) except -1:
+    """For who has an error of its own to tell: whoever comes next tries again."""
+    try:
+        mourner(space, address)
+    except (errors.LiaisonError, OSError):
+        pass
+    return 0
 
 
 cdef int64_t wait_of(object timeout, liaison_wait *wait) except -2:
@@ -71,6 +83,9 @@ cdef class End:
     cdef object coder  # made when a message first needs one: see `translator`
     cdef object make_coder
     cdef object undertaker  # callable(end, format, payload, attempt): moves to the dead letters
+    cdef object mourner  # callable(space, address) where a dead receiver's messages go there
+    cdef str kind
+    cdef bint created
     cdef bint bytes_only  # messages are bytes and arrive as bytes: no need to ask the coder
     cdef bint is_closed
     cdef bint rendezvous
@@ -85,9 +100,10 @@ cdef class End:
     cdef object __weakref__
 
     def _begin(self, SpaceHandle space not None, str name, str address, int how, make_coder,
-               bint bytes_only, undertaker, *, int64_t capacity=-1, access=None, max_message=0,
-               memory=0, uint32_t max_deliveries=0, str dead_letters="", str default_dead_letters=""):
-        """Open or create the mailbox; once, before anything else."""
+               bint bytes_only, undertaker, mourner, *, kind=None, int64_t capacity=-1,
+               access=None, max_message=0, memory=0, uint32_t max_deliveries=0,
+               str dead_letters="", str default_dead_letters="", lifetime=None):
+        """Open or create the link; once, before anything else. `kind` None: any that exists."""
         cdef liaison_policy policy
         cdef liaison_info info
         cdef bytes what = name.encode()
@@ -96,12 +112,13 @@ cdef class End:
             raise errors.InvalidAddress(
                 f"dead_letters= has {len(buried)} bytes; at most {LIAISON_ADDRESS_MAX - 1} fit")
         memset(&policy, 0, sizeof(policy))
-        policy.kind = 1
+        policy.kind = KIND_NUMBERS[kind] if kind is not None else 0
         policy.capacity = capacity
         policy.access = ACCESS[access] if access is not None else 0
         policy.max_message = max_message
         policy.memory = memory
         policy.max_deliveries = max_deliveries
+        policy.lifetime = LIFETIMES[lifetime]
         strncpy(policy.dead_letters, buried, LIAISON_ADDRESS_MAX - 1)
         self.space = space
         self.address = address
@@ -109,22 +126,36 @@ cdef class End:
         self.make_coder = make_coder
         self.bytes_only = bytes_only
         self.undertaker = undertaker
+        self.kind = kind
+        self.created = how == CREATE
         cdef int r
-        while True:
-            r = liaison_mailbox_open(space.space, what, <liaison_open>how, &policy, &self.box)
-            if r != -4:  # EINTR: reserving memory was interrupted
-                break
-            if PyErr_CheckSignals() < 0:
-                propagate()
-        if r != LIAISON_OK:
+        try:
+            while True:
+                r = liaison_mailbox_open(space.space, what, <liaison_open>how, &policy, &self.box)
+                if r == LIAISON_ORPHANED:
+                    if how == OPEN:  # its name is free, or will be
+                        mourn_quietly(mourner, space, address)
+                        r = LIAISON_NOT_FOUND
+                        break
+                    mourner(space, address)
+                elif r != -4:  # EINTR: reserving memory was interrupted
+                    break
+                elif PyErr_CheckSignals() < 0:
+                    propagate()
+            if r != LIAISON_OK:
+                raise failure(r, address, 0, self.kind)
+        except BaseException:
             self.is_closed = True
-            raise failure(r, address)
+            raise
         liaison_mailbox_info(self.box, &info)
+        self.kind = KINDS[info.policy.kind]
         self.max_deliveries = info.policy.max_deliveries
         self.dead_letters = (<bytes>info.policy.dead_letters).decode()
         if not self.dead_letters and self.max_deliveries:
             self.dead_letters = default_dead_letters
         self.has_dead_letters = bool(self.dead_letters)
+        if self.kind == "port" and self.has_dead_letters:
+            self.mourner = mourner
         self.places = info.policy.capacity or 64
         self.rendezvous = info.policy.capacity == 0
 
@@ -141,12 +172,23 @@ cdef class End:
             raise failure(LIAISON_CLOSED, self.address or "this mailbox")
         return 0
 
+    cdef object fail(self, int r, Py_ssize_t size=0):
+        """The exception for what the engine answered. A port's messages are seen to before."""
+        if r == LIAISON_DESTROYED and self.mourner is not None and not self.observing:
+            mourn_quietly(self.mourner, self.space, self.address)
+        elif r == LIAISON_DENIED and self.kind == "port":
+            return errors.AccessDenied(
+                f"{self.address} has one receiver, the process that created it; "
+                "with this end you can only send")
+        return failure(r, self.address, size, self.kind)
+
     cdef int take_part(self) except -1:
         """What every operation begins with that is more than looking."""
         self.check()
         if self.observing:
             raise errors.AccessDenied(
-                f"{self.address} was opened to observe it; use Mailbox.open(...) to take part")
+                f"{self.address} was opened to observe it; "
+                f"use {MAKERS[self.kind]}.open(...) to take part")
         return 0
 
     cdef void leave(self) noexcept:
@@ -169,8 +211,14 @@ cdef class End:
             held = <Held>next
             next = held.next
             held.give_up()
+        liaison_port_end(self.box)
         self.users -= 1
         self.leave()
+        if self.mourner is not None and self.created:
+            try:
+                self.mourner(self.space, self.address)
+            except errors.Busy:
+                pass  # somebody still looks at a message of this end's, or a sender was faster
 
     def __dealloc__(self):
         if self.box != NULL:
@@ -187,6 +235,8 @@ cdef class End:
         r = liaison_mailbox_destroy(self.box, force)
         if r != LIAISON_OK:
             raise failure(r, self.address)
+        if self.mourner is not None:
+            self.mourner(self.space, self.address)
 
     # ---- sending ------------------------------------------------------------------------
 
@@ -266,7 +316,7 @@ cdef class End:
             return r
         if r == LIAISON_INTERRUPTED:
             propagate()
-        raise failure(r, self.address, size[0])
+        raise self.fail(r, size[0])
 
     def send(self, message, *, timeout=None, bint receipt=False):
         """Send one message."""
@@ -280,7 +330,7 @@ cdef class End:
         try:
             r = self.put_object(message, &wait, &ticket if receipt else NULL, &size)
             if r != LIAISON_OK:
-                raise failure(r, self.address)
+                raise self.fail(r)
             if receipt:
                 result = Receipt.__new__(Receipt)
                 result.begin(self, &ticket)
@@ -318,7 +368,7 @@ cdef class End:
                 if r != LIAISON_OK:
                     if count:
                         break
-                    raise failure(r, self.address)
+                    raise self.fail(r)
                 count += 1
                 if deadline is not None:  # one for all of them
                     wait.timeout = nanoseconds(deadline.remaining())
@@ -339,7 +389,7 @@ cdef class End:
             self.take_part()
             r = self.put(format, NULL, 0, <char *>view.buf, view.len, &wait, NULL)
             if r != LIAISON_OK:
-                raise failure(r, self.address, view.len)
+                raise self.fail(r, view.len)
         finally:
             PyBuffer_Release(&view)
             self.users -= 1
@@ -358,7 +408,7 @@ cdef class End:
         if r == LIAISON_INTERRUPTED:
             propagate()
         if r != LIAISON_OK:
-            raise failure(r, self.address, size)
+            raise self.fail(r, size)
         result.begin(self, result.loan_.epoch)
         return result
 
@@ -395,7 +445,7 @@ cdef class End:
                 return r
             if r == LIAISON_INTERRUPTED:
                 propagate()
-            raise failure(r, self.address)
+            raise self.fail(r)
 
     cdef int bury(self, liaison_delivery *d) except -1:
         """Moves a message to the dead letters. If they have no room it stays, and that is said."""
@@ -466,7 +516,7 @@ cdef class End:
             if self.is_closed:
                 self.leave()
         if r != LIAISON_OK and r != LIAISON_DESTROYED:
-            raise failure(r, self.address)
+            raise self.fail(r)
         return message
 
     def receive(self, *, timeout=None):
@@ -477,7 +527,7 @@ cdef class End:
         self.take_part()
         cdef int r = self.get(&wait, &d)
         if r != LIAISON_OK:
-            raise failure(r, self.address)
+            raise self.fail(r)
         return self.receive_one(&d)
 
     def try_receive(self, default=None):
@@ -509,7 +559,7 @@ cdef class End:
         try:
             r = self.get(&wait, &taken[0])
             if r != LIAISON_OK:
-                raise failure(r, self.address)
+                raise self.fail(r)
             messages.append(self.read(&taken[0]))
             count = 1
             try:
@@ -552,7 +602,7 @@ cdef class End:
         self.take_part()
         cdef int r = self.get(&wait, &result.delivery)
         if r != LIAISON_OK:
-            raise failure(r, self.address)
+            raise self.fail(r)
         result.begin(self, result.delivery.epoch)
         return result
 
@@ -572,7 +622,7 @@ cdef class End:
         self.check()
         r = liaison_mailbox_waiting(self.box, &count)
         if r != LIAISON_OK:
-            raise failure(r, self.address)
+            raise self.fail(r)
         return count
 
     def __bool__(self):
@@ -594,7 +644,7 @@ cdef class End:
         if found.error is not None:
             raise found.error
         if r != LIAISON_OK:
-            raise failure(r, self.address)
+            raise self.fail(r)
         return found.messages
 
     def statistics(self):
@@ -603,7 +653,7 @@ cdef class End:
         self.check()
         r = liaison_mailbox_statistics(self.box, &s)
         if r != LIAISON_OK:
-            raise failure(r, self.address)
+            raise self.fail(r)
         return Statistics(s.accepted, s.taken, s.waiting, s.returned, s.leased, s.loaned, s.free,
                           s.receivers_waiting, s.senders_waiting, s.arena_used, s.arena_size,
                           s.arena_limit)
@@ -636,6 +686,7 @@ cdef class End:
             "memory": info.policy.memory or None,
             "max_deliveries": info.policy.max_deliveries or None,
             "dead_letters": self.dead_letters or None,
+            "lifetime": LIFETIME_NAMES[info.policy.lifetime],
             "bytes": info.bytes,
             "creator": peer_of(&info.creator),
             "attached": attached,
@@ -647,8 +698,73 @@ cdef class End:
         self.take_part()
         r = liaison_mailbox_doorbell(self.box, &fd)
         if r != LIAISON_OK:
-            raise failure(r, self.address)
+            raise self.fail(r)
         return fd
+
+
+cdef class Burial:
+    """A port without its receiver, opened to move what is in it to its dead letters.
+
+    Raises `NotFound` when there is none, `Busy` while somebody living does it already.
+    """
+
+    cdef liaison_mailbox *box
+    cdef SpaceHandle space
+    cdef readonly str address
+    cdef readonly str dead_letters
+
+    def __init__(self, SpaceHandle space not None, str name, str address):
+        cdef liaison_info info
+        cdef liaison_policy policy
+        cdef bytes what = name.encode()
+        if self.box != NULL:
+            raise RuntimeError("a burial begins once")
+        memset(&policy, 0, sizeof(policy))
+        policy.capacity = -1
+        self.space = space
+        self.address = address
+        cdef int r = liaison_mailbox_open(space.space, what, <liaison_open>BURY, &policy, &self.box)
+        if r != LIAISON_OK:
+            raise failure(r, address, 0, "port")
+        liaison_mailbox_info(self.box, &info)
+        self.dead_letters = (<bytes>info.policy.dead_letters).decode()
+
+    def __dealloc__(self):
+        self.close()
+
+    cpdef close(self):
+        """Let somebody else go on; idempotent."""
+        cdef liaison_mailbox *box = self.box
+        self.box = NULL
+        if box != NULL:
+            liaison_mailbox_close(box)
+
+    def move(self, forward):
+        """Give each message to ``forward(format, payload)``, and then take it away.
+
+        Dying between the two leaves it in both places rather than in neither. When that was all,
+        the port is destroyed. Raises what `forward` raises, with the message put back, and `Busy`
+        when a living process still holds one.
+        """
+        cdef liaison_delivery d
+        cdef int r
+        while True:
+            if self.box == NULL:
+                raise failure(LIAISON_CLOSED, self.address)
+            r = liaison_port_undelivered(self.box, &d)
+            if r == LIAISON_EMPTY or r == LIAISON_DESTROYED:
+                return
+            if r != LIAISON_OK:
+                raise failure(r, self.address, 0, "port")
+            view = PyMemoryView_FromMemory(<char *>d.data, d.size, PyBUF_READ)
+            try:
+                forward(d.format, view)
+            except BaseException:
+                liaison_mailbox_release(self.box, &d)
+                raise
+            finally:
+                view.release()
+            liaison_mailbox_bury(self.box, &d)
 
 
 cdef class _Peek:
@@ -922,7 +1038,7 @@ cdef class Loan(Held):
         if r == LIAISON_INTERRUPTED:
             propagate()
         if r != LIAISON_OK:
-            raise failure(r, end.address, self.loan_.size)
+            raise end.fail(r, self.loan_.size)
 
     def discard(self):
         """Give the memory back without sending; idempotent."""
@@ -999,7 +1115,7 @@ cdef class Receipt:
                 f"the message to {end.address} was not {STATES[state]} in time; "
                 "wait longer with timeout=")
         if r != LIAISON_OK:
-            raise failure(r, end.address)
+            raise end.fail(r)
         return self.look(&reached)
 
     def wait_received(self, timeout=None):

@@ -11,7 +11,7 @@ import os
 from liaison._native.failure import RESULTS as _RESULTS, failure
 from liaison.link import Peer
 
-assert len(_RESULTS) == LIAISON_EXHAUSTED + 1
+assert len(_RESULTS) == LIAISON_ORPHANED + 1
 assert _RESULTS[LIAISON_TOO_LARGE] == "TOO_LARGE"
 
 cdef size_t MEMBERS = 4096

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from liaison import errors
 from liaison._native import mailbox as native
+from liaison._native.mailbox import Burial
 from liaison._native.space import SpaceHandle, root_of
 from liaison.carriers.contract import MailboxContract
 from liaison.link import Link
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from liaison.address import Address
     from liaison.codec import Codec, Coder
 
-__all__ = ["MailboxEnd", "link_names", "open_space", "owner_of", "space_names"]
+__all__ = ["Burial", "MailboxEnd", "link_names", "open_space", "owner_of", "space_names"]
 
 # Spaces stay open for as long as the process lives, so that it keeps its place among the members
 # between one link and the next. By path, because the environment may change where they lie.
@@ -99,6 +100,7 @@ class MailboxEnd(native.End, MailboxContract):
         type: Any,
         codec: Codec | str | None,
         undertaker: Callable[[Any, int, memoryview, int], None],
+        mourner: Callable[[SpaceHandle, str], None],
     ) -> None:
         space = open_space(address, create=how in ("create", "open or create"))
         bytes_only = type in (None, Any, bytes)
@@ -108,7 +110,8 @@ class MailboxEnd(native.End, MailboxContract):
             return made[0] if made else _coder(None, None)
 
         self._begin(
-            *(space, address.name, str(address), _HOW[how], make_coder, bytes_only, undertaker),
+            *(space, address.name, str(address), _HOW[how], make_coder, bytes_only),
+            *(undertaker, mourner),
             default_dead_letters=f"{address}.dead",
             **policy,
         )

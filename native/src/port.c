@@ -1,0 +1,128 @@
+#include "port.h"
+
+#include "cell.h"
+#include "member.h"
+#include "process.h"
+#include "recover.h"
+#include "ring.h"
+#include "turn.h"
+#include "wait.h"
+
+bool port_is_receiver(const struct segment *s)
+{
+    return observe(&s->epoch) == process_epoch() && glance(&s->identity) == s->geometry.creator;
+}
+
+static void unlink_names(struct segment *s)
+{
+    char id[40];
+    segment_id(&s->geometry, id);
+    segment_unlink(s->space, s->device, s->inode, id);
+}
+
+void port_bereave(struct segment *s)
+{
+    word32 *state = &s->header->state;
+    bool letters = s->geometry.dead_letters[0] != 0;
+    uint32_t next = letters ? LINK_ORPHANED : LINK_DESTROYED;
+    if (!exchange32(state, LINK_LIVE, next) && !exchange32(state, LINK_ENDED, next))
+        return;
+    if (!letters)
+        unlink_names(s);
+    wait_wake_all(s);
+}
+
+/* Whether senders have come and all have gone again. Where the first one was attached is
+ * told by the hint of how many places were ever used: the receiver took its own before the
+ * port had a name. */
+static bool senders_gone(struct segment *s)
+{
+    if (glance32(&s->senders) != 0)
+        return false; /* in this very process */
+    uint32_t top = observe32(&s->header->attachments_top);
+    if (top < 2 && !glance32(&s->sender_came))
+        return false;
+    for (uint32_t i = 0; i < top && i < s->geometry.attachments; i++) {
+        uint64_t identity = observe(&s->attachments[i].identity);
+        if (identity != s->geometry.creator && member_alive(s->space, identity))
+            return false;
+    }
+    return true;
+}
+
+void port_look(struct segment *s, bool at_once)
+{
+    if (__builtin_expect(!segment_is_port(s), 1))
+        return;
+    uint32_t now = process_tick();
+    if (now == glance32(&s->last_look) && !at_once)
+        return;
+    note32(&s->last_look, now);
+    uint32_t state = observe32(&s->header->state);
+    if (state != LINK_LIVE && state != LINK_ENDED)
+        return;
+    if (!port_is_receiver(s)) {
+        if (!member_alive(s->space, s->geometry.creator))
+            port_bereave(s);
+    } else if (state == LINK_LIVE && s->geometry.lifetime == LIAISON_LIFETIME_SENDERS &&
+               senders_gone(s)) {
+        if (exchange32(&s->header->state, LINK_LIVE, LINK_ENDED))
+            wait_wake_all(s);
+    }
+}
+
+bool port_watched(const struct segment *s)
+{
+    return segment_is_port(s) && (!port_is_receiver(s) ||
+                                  s->geometry.lifetime == LIAISON_LIFETIME_SENDERS);
+}
+
+int port_admit(struct segment *s, bool sender)
+{
+    port_look(s, true);
+    uint32_t state = observe32(&s->header->state);
+    if (!sender || !segment_is_port(s) || state == LINK_LIVE)
+        return LIAISON_OK;
+    return state == LINK_ORPHANED ? LIAISON_ORPHANED : LIAISON_NOT_FOUND;
+}
+
+int port_bury_begin(struct segment *s)
+{
+    uint64_t epoch = process_epoch(), before = observe(&s->burying);
+    /* The turn is the process's: its threads need one of their own. A value that a parent
+     * left is another process's. */
+    if (before == epoch || !exchange(&s->burying, before, epoch))
+        return LIAISON_BUSY;
+    int r = turn_enter(s);
+    if (r != LIAISON_OK)
+        publish(&s->burying, 0);
+    return r;
+}
+
+void port_bury_end(struct segment *s)
+{
+    if (observe(&s->burying) != process_epoch())
+        return;
+    if (observe(&s->epoch) == process_epoch() && !s->broken)
+        turn_leave(s);
+    publish(&s->burying, 0);
+}
+
+int port_buried(struct segment *s)
+{
+    if (!ring_close(s))
+        return LIAISON_FULL;
+    recover_dead(s, true);
+    if (ring_count(s) || cell_count_returned(s))
+        return LIAISON_FULL;
+    for (uint32_t x = 0; x < s->geometry.cells; x++)
+        if (cell_state(look(&segment_cell(s, x)->header)) == CELL_LEASED)
+            return LIAISON_BUSY;
+    if (s->broken)
+        return LIAISON_CORRUPT;
+    if (exchange32(&s->header->state, LINK_ORPHANED, LINK_DESTROYED)) {
+        unlink_names(s);
+        wait_wake_all(s);
+    }
+    return LIAISON_OK;
+}

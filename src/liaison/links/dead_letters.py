@@ -1,0 +1,78 @@
+"""Dead letters: where messages go that nobody can handle, or that nobody received.
+
+A message is sent there first and taken away here afterwards: dying between the two leaves it in both
+places rather than in neither.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+
+from liaison.address import Address
+from liaison.carriers import shm
+from liaison.errors import Busy, Full, NotFound
+
+if TYPE_CHECKING:
+    from liaison._native.space import SpaceHandle
+
+__all__ = ["beside", "bury", "default_dead_letters", "mourn"]
+
+_PATIENCE = 2.0  # seconds for somebody else who moves a port's messages; it may have been stopped
+
+
+def beside(where: Address, address: str) -> Address:
+    """An address as the users of the link at `where` mean it: a bare name is in its space."""
+    if "://" in address:
+        return Address.parse(address)
+    return replace(where, name=Address.parse(address).name)
+
+
+def default_dead_letters(where: Address) -> str:
+    """Where they go when nothing was said. Raises `InvalidAddress` when that is too long."""
+    return str(beside(where, f"{where.name}.dead"))
+
+
+def bury(end: Any, format: int, payload: memoryview, attempt: int) -> None:
+    """Send a message that was delivered too often to its link's dead letters."""
+    from liaison.links.mailbox import Mailbox
+
+    with Mailbox(end.dead_letters) as dead:
+        try:
+            dead._forward(format, payload)  # type: ignore[attr-defined]
+        except Full:
+            raise Full(
+                f"a message of {end.address} was delivered {attempt} times and belongs to its dead "
+                f"letters, but {dead.address} is full; receive from that first"
+            ) from None
+
+
+def mourn(space: SpaceHandle, address: str) -> None:
+    """Move what a port's dead receiver did not settle to its dead letters; then the port is gone.
+
+    Nothing happens where there is no such port. Raises `Full` when the dead letters have no room,
+    with the rest left where it is, and `Busy` when somebody living does not let go of a message.
+    """
+    from liaison.links.mailbox import Mailbox
+
+    end = monotonic() + _PATIENCE
+    while True:
+        try:
+            burial = shm.Burial(space, Address.parse(address).name, address)
+            break
+        except NotFound:
+            return
+        except Busy:  # somebody is at it
+            if monotonic() > end:
+                raise
+            sleep(0.001)
+    with closing(burial), Mailbox(burial.dead_letters) as dead:
+        try:
+            burial.move(dead._forward)  # type: ignore[attr-defined]
+        except Full:
+            raise Full(
+                f"the receiver of {address} has ended, and what it did not receive belongs to its "
+                f"dead letters, but {dead.address} is full; receive from that first"
+            ) from None

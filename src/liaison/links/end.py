@@ -1,0 +1,165 @@
+"""What all named links have in common: how an end of one is opened, carried and passed on."""
+
+from __future__ import annotations
+
+import operator
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from liaison.address import Address
+from liaison.carriers import shm
+from liaison.carriers.contract import MailboxContract
+from liaison.errors import InvalidAddress
+from liaison.links.dead_letters import bury, mourn
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from liaison.codec import Codec
+
+__all__ = ["LinkEnd", "Observed", "parsed", "size"]
+
+
+class LinkEnd(MailboxContract):
+    """An end of a link that has a name and carries messages."""
+
+    __slots__ = ()
+
+    _named: ClassVar[str | None]  # the kind, as `Link.kind` says it; None: any
+    _kind: type[LinkEnd]  # as users know it: without its carrier
+    _arguments: tuple[Any, Any]  # type and codec, as given
+
+    if not TYPE_CHECKING:  # a checker of types looks at __init__
+
+        def __new__(cls, address=None, *_, **__):
+            """Make an end of the kind that the address's carrier has."""
+            # A subclass may have a constructor of its own; then __init__ hears the address.
+            given = isinstance(address, (str, Address))
+            return cls._bare(parsed(address) if given else Address.current_space())
+
+    @classmethod
+    def open(
+        cls, address: str | Address, *, type: Any = None, codec: Codec | str | None = None
+    ) -> Self:
+        """Open a link of this kind that exists.
+
+        Raises `NotFound` where there is none, otherwise as the constructor does.
+
+        >>> import liaison
+        >>> liaison.Mailbox.open("nowhere")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        liaison.errors.NotFound: there is no shm://.../nowhere; create it with ...
+        """
+        where = parsed(address)
+        return cls._bare(where)._begin_as("open", where, {}, type, codec)
+
+    @classmethod
+    def observe(
+        cls, address: str | Address, *, type: Any = None, codec: Codec | str | None = None
+    ) -> Self:
+        """Open a link of this kind that exists without taking part in it.
+
+        An observer takes no place on the link and is not listed among its processes; it can only
+        `peek`, ask for `statistics`, `link` and `len`, and `destroy`.
+
+        Raises `NotFound` where there is none, otherwise as the constructor does.
+
+        >>> import liaison
+        >>> with liaison.Mailbox("watched") as box:
+        ...     box.send("tea")
+        ...     with liaison.Mailbox.observe("watched") as observer:
+        ...         print(len(observer), observer.peek())
+        ...     box.destroy()
+        1 ['tea']
+        """
+        where = parsed(address)
+        return cls._bare(where)._begin_as("observe", where, {}, type, codec)
+
+    @classmethod
+    def _bare(cls, where: Address) -> Self:
+        return _carried(cls, where)
+
+    def _begin_as(
+        self, how: str, where: Address, policy: dict[str, Any], type: Any, codec: Any
+    ) -> Self:
+        policy = {"kind": self._named, **policy}
+        self._start(where, how, policy, type, codec, bury, mourn)  # type: ignore[attr-defined]
+        self._arguments = (type, codec)
+        return self
+
+    def __enter__(self) -> Self:
+        """Give this end; the block closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close this end."""
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel by address, as to a spawned process; opened there anew."""
+        return _reopen, (self._kind, self.address, *self._arguments)
+
+    def __repr__(self) -> str:
+        """Show where it is."""
+        state = " (closed)" if self.closed else ""
+        return f"<{type(self).__name__} {self.address}{state}>"
+
+
+class Observed(LinkEnd):
+    """An end of a link of any kind, for who only looks; see `observe`."""
+
+    __slots__ = ()
+
+    _named = None
+
+
+@cache
+def _in_memory(kind: type[LinkEnd]) -> type[shm.MailboxEnd]:
+    """The class of ends of `kind` that are carried by shared memory.
+
+    The carrier's class comes after what users wrote and before the contract, so that a call of
+    `send` is a call of the compiled module, with no Python in between.
+    """
+    body = {
+        "__slots__": ("_arguments",),
+        "__module__": kind.__module__,
+        "__doc__": kind.__doc__,
+        "_kind": kind,
+    }
+    return type(kind.__name__, (kind, shm.MailboxEnd), body)
+
+
+def _carried(kind: type[LinkEnd], where: Address) -> Any:
+    """An end that is not open yet."""
+    if where.scheme != "shm":
+        raise InvalidAddress(
+            f"{where}: no link of this kind can be carried by {where.scheme}://; use a bare name or shm://"
+        )
+    made = kind if issubclass(kind, shm.MailboxEnd) else _in_memory(kind)
+    return shm.MailboxEnd.__new__(made)
+
+
+def parsed(address: str | Address) -> Address:
+    """What a user gave as an address."""
+    return address if isinstance(address, Address) else Address.parse(address)
+
+
+def _reopen(kind: type[LinkEnd], address: str, type: Any, codec: Any) -> LinkEnd:
+    return kind.open(address, type=type, codec=codec)
+
+
+def size(name: str, value: int | None, least: int, most: int) -> int | None:
+    """A number that a user gave, checked."""
+    if value is None:
+        return None
+    number = operator.index(value)
+    if not least <= number <= most:
+        raise ValueError(f"{name}={number} is out of range: it is {least} to {most}, or None")
+    return number

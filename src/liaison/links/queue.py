@@ -1,0 +1,161 @@
+"""Message queues: a FIFO of fixed geometry, under the names of Python's own queues."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from liaison.links.end import LinkEnd, parsed, size
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from liaison.address import Address
+    from liaison.codec import Codec
+
+__all__ = ["MessageQueue"]
+
+_MOST_MESSAGES = 1 << 18
+_LARGEST_MESSAGE = (1 << 32) - 4096  # bytes
+
+
+class MessageQueue(LinkEnd):
+    """A named FIFO of a fixed number of messages of bounded size, between any processes.
+
+    Opens the queue at `address`, or creates it. All its memory is reserved when it is created, in
+    one ring of equal places, so that a queue which exists can never lack memory. `put`, `get` and
+    their kin are those of Python's ``queue.Queue``, and raise `Full` and `Empty`, which are also
+    ``queue.Full`` and ``queue.Empty``. What a mailbox does (`lease`, `loan`, receipts, `peek`,
+    `statistics`, `fileno`) a queue does as well.
+
+    - ``max_messages``: how many may be accepted and not yet received; 10 when created without
+      saying.
+    - ``message_size``: bytes of the largest message, as encoded; 8192 when created without saying.
+    - ``type``, ``codec``: as a mailbox's.
+
+    What is said must agree with a queue that exists; what is left out is not compared. Raises
+    `InvalidAddress`, `Mismatch` when it exists and is different, `AccessDenied`, `NoSpace`,
+    `Corrupt`, `VersionMismatch`, and `ValueError` for sizes that cannot be.
+
+    >>> import liaison
+    >>> with liaison.MessageQueue("readings", max_messages=2) as queue:
+    ...     queue.put(20.5)
+    ...     queue.put(21.0)
+    ...     print(queue.full(), queue.get(), queue.get(), queue.empty())
+    ...     queue.destroy()
+    True 20.5 21.0 True
+    """
+
+    __slots__ = ()
+
+    _named = "queue"
+
+    def __init__(
+        self,
+        address: str | Address,
+        *,
+        max_messages: int | None = None,
+        message_size: int | None = None,
+        type: Any = None,
+        codec: Codec | str | None = None,
+    ) -> None:
+        """Open the queue, or create it."""
+        policy = _policy(max_messages, message_size)
+        self._begin_as("open or create", parsed(address), policy, type, codec)
+
+    @classmethod
+    def create(
+        cls,
+        address: str | Address,
+        *,
+        max_messages: int | None = None,
+        message_size: int | None = None,
+        type: Any = None,
+        codec: Codec | str | None = None,
+    ) -> Self:
+        """Create a queue that does not exist; the arguments are the constructor's.
+
+        Raises `NameTaken` where one exists, otherwise as the constructor does.
+
+        >>> import liaison
+        >>> with liaison.MessageQueue.create("fresh", message_size=64) as queue:
+        ...     print(queue.link.capacity, queue.link.max_message)
+        ...     queue.destroy()
+        10 64
+        """
+        where = parsed(address)
+        policy = _policy(max_messages, message_size)
+        return cls._bare(where)._begin_as("create", where, policy, type, codec)
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+        """Put a message into the queue, waiting for a place if `block` is true.
+
+        With `timeout`, for at most so many seconds. Raises `Full` when there was no place in time,
+        `TooLarge`, `EncodeError`, `Destroyed`, `Closed`, and `ValueError` for a negative timeout.
+
+        >>> import liaison
+        >>> with liaison.MessageQueue("one", max_messages=1) as queue:
+        ...     queue.put("a")
+        ...     try:
+        ...         queue.put("b", timeout=0.01)
+        ...     except liaison.Full:
+        ...         print("full")
+        ...     queue.destroy()
+        full
+        """
+        self.send(item, timeout=_patience(block, timeout))
+
+    def put_nowait(self, item: Any) -> None:
+        """Put a message into the queue if that needs no waiting. Raises as `put` does."""
+        self.send(item, timeout=0)
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+        """Take the oldest message out of the queue, waiting for one if `block` is true.
+
+        With `timeout`, for at most so many seconds. Raises `Empty` when none came in time,
+        `DecodeError`, `Destroyed`, `Closed`, and `ValueError` for a negative timeout.
+
+        >>> import liaison
+        >>> with liaison.MessageQueue("none") as queue:
+        ...     try:
+        ...         queue.get(block=False)
+        ...     except liaison.Empty:
+        ...         print("empty")
+        ...     queue.destroy()
+        empty
+        """
+        return self.receive(timeout=_patience(block, timeout))
+
+    def get_nowait(self) -> Any:
+        """Take the oldest message out of the queue if there is one. Raises as `get` does."""
+        return self.receive(timeout=0)
+
+    def qsize(self) -> int:
+        """Count the messages that wait; others may change that at any moment."""
+        return len(self)
+
+    def empty(self) -> bool:
+        """Whether no message waits at this moment."""
+        return len(self) == 0
+
+    def full(self) -> bool:
+        """Whether `put_nowait` would have had no place at this moment.
+
+        A message that is leased, or being written, has a place too.
+        """
+        return self.statistics().free == 0
+
+
+def _patience(block: bool, timeout: float | None) -> float | None:
+    if not block:
+        return 0
+    if timeout is not None and timeout < 0:
+        raise ValueError(f"timeout={timeout} is negative: it is 0 or more, or None")
+    return timeout
+
+
+def _policy(max_messages: int | None, message_size: int | None) -> dict[str, Any]:
+    count = size("max_messages", max_messages, 1, _MOST_MESSAGES)
+    return {
+        "capacity": -1 if count is None else count,
+        "max_message": size("message_size", message_size, 1, _LARGEST_MESSAGE) or 0,
+    }
