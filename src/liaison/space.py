@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from liaison.address import Address
 from liaison.carriers import shm
 from liaison.errors import InvalidAddress, LiaisonError, NotFound
-from liaison.links.mailbox import Mailbox
+from liaison.links.dead_letters import mourn
+from liaison.links.end import Observed
 
 if TYPE_CHECKING:
     from liaison.link import Link, Peer
@@ -105,8 +106,8 @@ class Space:
         found: list[Link] = []
         for name in self.names():
             try:
-                with Mailbox.observe(self.address(name)) as box:
-                    found.append(box.link)
+                with Observed.observe(self.address(name)) as end:
+                    found.append(end.link)
             except LiaisonError:
                 continue
         return found
@@ -118,15 +119,26 @@ class Space:
     def clean(self, *, links: bool = False) -> Cleaned:
         """Remove what dead processes left behind.
 
-        Always: segments that no name leads to, links that were half destroyed, doorbells. With
-        ``links=True`` also every link whose creator is dead and which no living process has open,
+        Always: segments that no name leads to, links that were half destroyed, doorbells, and ports
+        without their receiver, whose messages first go to their dead letters, where they have some
+        and those have room. With ``links=True`` also every link whose creator is dead and which no living process has open,
         together with the messages in it.
 
         >>> import liaison
         >>> liaison.Space("example").clean(links=True).links
         0
         """
-        return Cleaned(*self._handle.clean(links))
+        ports = 0
+        for name in self.names():
+            try:
+                with Observed.observe(self.address(name)):
+                    ports += mourn(self._handle, self.address(name))
+            except NotFound:
+                ports += 1  # opening it noticed that it is over
+            except LiaisonError:
+                continue
+        found, remains, doorbells, freed = self._handle.clean(links)
+        return Cleaned(found + ports, remains, doorbells, freed)
 
     def __repr__(self) -> str:
         """Show which it is."""

@@ -33,7 +33,7 @@ class End:
         make_coder: Callable[[], Coder],
         bytes_only: bool,
         undertaker: Callable[[Any, int, memoryview, int], None],
-        mourner: Callable[[SpaceHandle, str], None],
+        mourner: Callable[[SpaceHandle, str], object],
         *,
         kind: str | None = None,
         capacity: int = -1,

@@ -215,10 +215,15 @@ cdef class End:
         self.users -= 1
         self.leave()
         if self.mourner is not None and self.created:
-            try:
-                self.mourner(self.space, self.address)
-            except errors.Busy:
-                pass  # somebody still looks at a message of this end's, or a sender was faster
+            self.lay_to_rest()
+
+    cdef int lay_to_rest(self) except -1:
+        """Moves what is in an orphaned port to its dead letters."""
+        try:
+            self.mourner(self.space, self.address)
+        except errors.Busy:
+            pass  # the receiver still has a message of it, or somebody was faster
+        return 0
 
     def __dealloc__(self):
         if self.box != NULL:
@@ -236,7 +241,7 @@ cdef class End:
         if r != LIAISON_OK:
             raise failure(r, self.address)
         if self.mourner is not None:
-            self.mourner(self.space, self.address)
+            self.lay_to_rest()
 
     # ---- sending ------------------------------------------------------------------------
 

@@ -100,7 +100,7 @@ class MailboxEnd(native.End, MailboxContract):
         type: Any,
         codec: Codec | str | None,
         undertaker: Callable[[Any, int, memoryview, int], None],
-        mourner: Callable[[SpaceHandle, str], None],
+        mourner: Callable[[SpaceHandle, str], object],
     ) -> None:
         space = open_space(address, create=how in ("create", "open or create"))
         bytes_only = type in (None, Any, bytes)

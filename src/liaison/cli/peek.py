@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from liaison import Mailbox
 from liaison.cli import output
 from liaison.cli.command import command
 from liaison.cli.parameters import LINK
+from liaison.links.end import Observed
 
 
 @command("peek")
@@ -20,7 +20,7 @@ def peek(name: str, count: int, as_json: bool) -> None:
 
     The oldest first, written as `liaison receive` would.
     """
-    with Mailbox.observe(name) as box:
+    with Observed.observe(name) as box:
         messages = box.peek(count)
     if as_json:
         output.write_json([output.described(message) for message in messages])

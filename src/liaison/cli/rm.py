@@ -6,13 +6,14 @@ import os
 
 import click
 
-from liaison import Corrupt, Mailbox, VersionMismatch
+from liaison import Corrupt, VersionMismatch
 from liaison.address import Address
 from liaison.cli import output
 from liaison.cli.command import command
 from liaison.cli.failure import Failure
 from liaison.cli.parameters import LINK
 from liaison.cli.sight import space_of
+from liaison.links.end import Observed
 
 
 @command("rm")
@@ -43,7 +44,7 @@ def rm(names: tuple[str, ...], force: bool, as_json: bool) -> None:
 
 def _destroy(name: str, *, force: bool) -> str:
     try:
-        with Mailbox.observe(name) as box:
+        with Observed.observe(name) as box:
             box.destroy(force=force)
             return box.address
     except (Corrupt, VersionMismatch):

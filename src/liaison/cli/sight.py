@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from liaison import Mailbox, Space, spaces
+from liaison import Space, spaces
 from liaison.address import Address
 from liaison.errors import Destroyed, LiaisonError, NotFound
+from liaison.links.end import Observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,8 +52,8 @@ def space_of(address: str) -> Space:
 
 def look_at(address: str) -> Sight:
     """The link at `address`. Raises as `Mailbox.observe` does."""
-    with Mailbox.observe(address) as box:
-        return Sight(box.address, box.link, box.statistics())
+    with Observed.observe(address) as end:
+        return Sight(end.address, end.link, end.statistics())
 
 
 def look(space: Space) -> Iterator[Sight | tuple[str, LiaisonError]]:

@@ -49,10 +49,10 @@ def bury(end: Any, format: int, payload: memoryview, attempt: int) -> None:
             ) from None
 
 
-def mourn(space: SpaceHandle, address: str) -> None:
+def mourn(space: SpaceHandle, address: str) -> bool:
     """Move what a port's dead receiver did not settle to its dead letters; then the port is gone.
 
-    Nothing happens where there is no such port. Raises `Full` when the dead letters have no room,
+    Returns whether there was such a port. Raises `Full` when the dead letters have no room,
     with the rest left where it is, and `Busy` when somebody living does not let go of a message.
     """
     from liaison.links.mailbox import Mailbox
@@ -63,7 +63,7 @@ def mourn(space: SpaceHandle, address: str) -> None:
             burial = shm.Burial(space, Address.parse(address).name, address)
             break
         except NotFound:
-            return
+            return False
         except Busy:  # somebody is at it
             if monotonic() > end:
                 raise
@@ -76,3 +76,4 @@ def mourn(space: SpaceHandle, address: str) -> None:
                 f"the receiver of {address} has ended, and what it did not receive belongs to its "
                 f"dead letters, but {dead.address} is full; receive from that first"
             ) from None
+    return True

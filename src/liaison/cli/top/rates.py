@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from liaison import Mailbox
 from liaison.address import Address
 from liaison.cli.sight import Sight, current_space
 from liaison.errors import LiaisonError
+from liaison.links.end import Observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -75,7 +75,7 @@ class _Watched:
     """A link that stays open from one sample to the next."""
 
     def __init__(self, address: str) -> None:
-        self._box = Mailbox.observe(address)
+        self._box = Observed.observe(address)
         self._when = 0.0
         self._accepted = self._acknowledged = 0
         self._history: deque[float] = deque(maxlen=_REMEMBERED)

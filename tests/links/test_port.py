@@ -1,0 +1,346 @@
+"""Ports: who may receive, who may send, and what ends them."""
+
+import pickle
+import select
+import threading
+
+import pytest
+
+import liaison
+from liaison import (
+    AccessDenied,
+    Busy,
+    Destroyed,
+    Empty,
+    Full,
+    Mailbox,
+    Mismatch,
+    NotFound,
+    NotOwner,
+    Port,
+)
+from liaison.testing import until
+from tests.links.actor import Actor
+
+OPEN = "port = Port.open('port')"
+
+
+def test_many_send_and_the_creator_receives(space):
+    """Any process may send; the messages arrive at the one that created the port."""
+    with Port("port") as port:
+        for number in range(3):
+            with Actor(OPEN) as sender:
+                sender.do(f"port.send({number})")
+        assert [port.receive() for _ in range(3)] == [0, 1, 2]
+        assert port.link.kind == "port"
+        assert port.link.lifetime == "receiver"
+
+
+def test_it_receives_as_a_mailbox_does(space):
+    """lease, receive_many, iteration, peek and fileno work as with a mailbox."""
+    with Port("port") as port, Port.open("port") as sender:
+        sender.send_many(range(6))
+        with pytest.raises(RuntimeError), port.lease():
+            raise RuntimeError
+        with port.lease() as again:
+            assert (again.message, again.attempt) == (0, 2)
+        assert port.peek(2) == [1, 2]
+        assert port.receive_many(3) == [1, 2, 3]
+        assert next(port) == 4
+        assert select.select([port.fileno()], [], [], 60)[0]
+        assert port.try_receive() == 5
+        assert len(port) == 0
+
+
+def test_it_sends_as_a_mailbox_does(space):
+    """loan and receipts work on a sender's side."""
+    with Port("port") as port, Port.open("port") as sender:
+        with sender.loan(3) as loan:
+            loan[:] = b"abc"
+            loan.send()
+        receipt = sender.send("tea", receipt=True)
+        assert receipt.state == "queued"
+        assert [port.receive(), port.receive()] == [b"abc", "tea"]
+        assert receipt.state == "acknowledged"
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["receive()", "try_receive()", "receive_many(2)", "lease()", "__next__()", "fileno()"],
+)
+def test_a_sender_cannot_receive(space, call):
+    """Neither in another process nor in the receiver's: AccessDenied, at once."""
+    with Port("port") as port, Port.open("port") as sender, Actor(OPEN) as other:
+        port.send("message")
+        with pytest.raises(AccessDenied, match="receiver"):
+            eval(f"sender.{call}", {"sender": sender})
+        with pytest.raises(AccessDenied, match="receiver"):
+            other.do(f"port.{call}")
+        assert port.receive() == "message"
+
+
+def test_a_second_receiver_is_busy(space):
+    """While the first lives, in the same process or another, and stopped or not."""
+    with Actor("port = Port('port')") as receiver:
+        with pytest.raises(Busy):
+            Port("port")
+        with pytest.raises(Busy):
+            receiver.do("Port('port')")
+        receiver.stop()
+        with pytest.raises(Busy):
+            Port("port")
+        receiver.resume()
+        receiver.do("port.close()")
+        Port("port").close()
+
+
+def test_its_name_is_another_kinds(mailbox):
+    """Creating a port where a mailbox is, or opening a port as a mailbox, is a Mismatch."""
+    mailbox("box")
+    with pytest.raises(Mismatch):
+        Port("box")
+    with pytest.raises(Mismatch):
+        Port.open("box")
+    with Port("port"):
+        for attempt in (Mailbox, Mailbox.open, liaison.MessageQueue):
+            with pytest.raises(Mismatch):
+                attempt("port")
+
+
+@pytest.mark.parametrize("end", ["port.close()", "del port", "exit()", "kill", "destroy"])
+def test_it_ends_with_its_receiver(space, end):
+    """Closed, dropped, exited, killed or destroyed: the name is free, senders are told."""
+    with Actor("port = Port('port')") as receiver, Port.open("port") as sender:
+        sender.send("lost")
+        _end(receiver, end)
+        until(lambda: not _sends(sender), "the sender is told")
+        with pytest.raises(NotFound):
+            Port.open("port")
+        with Port("port") as port, Port.open("port") as new:
+            new.send("new")
+            assert port.receive() == "new"
+            with pytest.raises(Destroyed):
+                sender.send("old")
+
+
+def _end(receiver, how):
+    if how == "kill":
+        receiver.kill()
+    elif how == "exit()":
+        receiver.start("import sys; sys.exit(print('so it ends'))")
+        receiver.kill()
+    elif how == "destroy":
+        receiver.do("port.destroy()")
+    else:
+        receiver.do(how)
+
+
+def _sends(sender):
+    try:
+        return sender.try_send("more") or True
+    except Destroyed:
+        return False
+
+
+@pytest.mark.parametrize("end", ["port.close()", "kill", "destroy"])
+@pytest.mark.parametrize(
+    "wait",
+    ["port.send('more')", "port.loan(3)", "port.send_many(['a', 'b'])", "receipt.wait_received()"],
+)
+def test_a_blocked_sender_learns_it(space, end, wait):
+    """Each wait of a sender ends with Destroyed when the receiver does."""
+    lines = [OPEN, "receipt = port.send('first', receipt=True)"]
+    with Actor("port = Port('port', capacity=1)") as receiver, Actor(*lines) as sender:
+        sender.start(wait)
+        until(sender.asleep, "it sleeps")
+        _end(receiver, end)
+        with pytest.raises(Destroyed):
+            sender.answer()
+
+
+def test_all_blocked_senders_learn_it(space):
+    """Many in one process and others in another, while one of those is killed as well."""
+    with Actor("port = Port('port', capacity=1)") as receiver:
+        with Port.open("port") as sender, Actor(OPEN) as one, Actor(OPEN) as two:
+            sender.send("first")
+            told = []
+
+            def send():
+                with pytest.raises(Destroyed):
+                    sender.send("more")
+                told.append(True)
+
+            threads = [threading.Thread(target=send) for _ in range(10)]
+            one.start("port.send('more')")
+            until(lambda: sender.statistics().senders_waiting == 1, "the first waits")
+            two.start("port.send('more')")
+            for thread in threads:
+                thread.start()
+            until(lambda: sender.statistics().senders_waiting == 12, "all wait")
+            one.kill()  # it was the first to wait: the one that watched for all
+            receiver.kill()
+            for thread in threads:
+                thread.join(60)
+            assert told == [True] * 10
+            with pytest.raises(Destroyed):
+                two.answer()
+
+
+def test_a_forked_child_is_not_the_receiver(space):
+    """It cannot receive with what it inherited, and neither closing it nor its end harms."""
+    with Port("port") as port:
+        port.send("message")
+        with Actor(fork=True, port=port) as child:
+            with pytest.raises(AccessDenied):
+                child.do("port.receive(timeout=0)")
+            child.do("port.send('from the child')")
+            child.do("port.close()")
+        assert [port.receive(), port.receive()] == ["message", "from the child"]
+
+
+def test_a_child_does_not_keep_its_parents_port_alive(space):
+    """A receiver that is killed has ended, though a child that it forked lives."""
+    with Actor("port = Port('port')", "import os, time") as receiver:
+        line = "child = os.fork()\nif not child: time.sleep(3600)"
+        receiver.do(line)
+        child = receiver.do("child")
+        try:
+            receiver.kill()
+            with pytest.raises(NotFound):
+                Port.open("port")
+        finally:
+            import os
+            import signal
+
+            os.kill(child, signal.SIGKILL)
+
+
+def test_a_pickled_port_sends(space):
+    """What travels is the address, opened there to send."""
+    with Port("port") as port, pickle.loads(pickle.dumps(port)) as sender:
+        sender.send("by address")
+        assert port.receive() == "by address"
+        with pytest.raises(AccessDenied):
+            sender.receive()
+
+
+def test_only_its_receiver_destroys_it(space):
+    """Others get NotOwner while it lives; force overrides that, and the receiver learns it."""
+    with Port("port") as port, Actor(OPEN) as other:
+        with pytest.raises(NotOwner):
+            other.do("port.destroy()")
+        other.do("port.destroy(force=True)")
+        with pytest.raises(Destroyed):
+            port.receive()
+
+
+def test_its_threads_receive_and_learn_its_end(space):
+    """Threads that wait for messages are woken when another closes the port."""
+    port = Port("port")
+    ended = []
+
+    def receive():
+        with pytest.raises(liaison.Closed):
+            port.receive()
+        ended.append(True)
+
+    threads = [threading.Thread(target=receive) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    until(lambda: port.statistics().receivers_waiting == 3, "all wait")
+    port.close()
+    for thread in threads:
+        thread.join(60)
+    assert ended == [True] * 3
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"capacity": 0}, {"capacity": -1}, {"lifetime": "for ever"}], ids=str
+)
+def test_what_cannot_be_is_refused(space, wrong):
+    """A ValueError, and nothing is made."""
+    with pytest.raises(ValueError, match=r"out of range|unknown"):
+        Port("port", **wrong)
+    assert space.files("names") == []
+
+
+# ---- lifetime="senders"
+
+
+@pytest.mark.parametrize("end", ["port.close()", "del port", "kill"])
+def test_it_ends_with_its_last_sender(space, end):
+    """Then the receiver gets what is left, a loop over the port ends, and nobody can come."""
+    with Port("port", lifetime="senders") as port:
+        assert port.try_receive() is None  # nobody has come yet
+        with Actor(OPEN) as one, Actor(OPEN) as two:
+            one.do("port.send('a')")
+            _end(one, "kill")
+            two.do("port.send('b')")
+            assert [port.receive(), port.receive()] == ["a", "b"]
+            with pytest.raises(Empty):
+                port.receive(timeout=0.05)
+            two.do("port.send_many(['c', 'd'])")
+            _end(two, end)
+            assert list(port) == ["c", "d"]
+            with pytest.raises(NotFound):
+                Port.open("port")
+            with pytest.raises(Destroyed):
+                port.receive(timeout=0)
+            with pytest.raises(Busy):  # its receiver lives
+                Port("port")
+
+
+def test_a_receiver_that_sleeps_learns_it(space):
+    """The last sender's end wakes a receiver that waits, in a call or in a selector."""
+    for end in ("close", "kill"):
+        with Actor("port = Port('port', lifetime='senders')") as receiver, Actor(OPEN) as sender:
+            receiver.start("port.receive()")
+            until(receiver.asleep, "it sleeps")
+            sender.do("port.close()") if end == "close" else sender.kill()
+            with pytest.raises(Destroyed):
+                receiver.answer()
+    with Port("port", lifetime="senders") as port, Actor(OPEN) as sender:
+        poll = select.poll()
+        poll.register(port.fileno(), select.POLLIN)
+        while port.try_receive() is not None:
+            pass
+        sender.kill()
+        with pytest.raises(Destroyed):
+            while poll.poll(60_000):
+                port.try_receive()
+
+
+def test_a_sender_in_the_receivers_process_counts(space):
+    """As long as it is open the port lives; when it is closed it was the last."""
+    with Port("port", lifetime="senders") as port:
+        with Port.open("port") as sender:
+            with Actor(OPEN) as other:
+                other.do("port.send('a')")
+            assert port.receive() == "a"
+            with pytest.raises(Empty):
+                port.receive(timeout=0.05)
+            sender.send("b")
+        assert list(port) == ["b"]
+
+
+def test_what_the_receiver_leased_is_still_its_own(space):
+    """It can release and acknowledge messages after the last sender has ended."""
+    with Port("port", lifetime="senders") as port:
+        with Actor(OPEN) as sender:
+            sender.do("port.send('a')")
+            delivery = port.lease()
+        with pytest.raises(Destroyed):
+            port.receive()
+        delivery.release()
+        with port.lease() as again:
+            assert (again.message, again.attempt) == ("a", 2)
+        with pytest.raises(Destroyed):
+            port.receive()
+
+
+def test_a_full_port_says_so(space):
+    """As a mailbox: Full in time, while its receiver lives."""
+    with Port("port", capacity=2), Port.open("port") as sender:
+        assert sender.send_many(["a", "b", "c"], timeout=0) == 2
+        with pytest.raises(Full):
+            sender.send("c", timeout=0.01)

@@ -1,0 +1,288 @@
+"""What a port's receiver did not settle in its life, and where it goes."""
+
+import os
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import liaison
+from liaison import Destroyed, Full, Mailbox, NotFound, Port, Space
+from liaison.testing import Process, point, until
+from tests.links.actor import Actor
+
+OPEN = "port = Port.open('port')"
+CREATE = "port = Port('port', capacity=4, dead_letters='dead')"
+
+
+def letters(mailbox):
+    """The mailbox of the dead letters."""
+    return mailbox("dead", capacity=1 << 16)
+
+
+def everything(box):
+    return box.receive_many(1 << 16) if len(box) else []
+
+
+@pytest.mark.parametrize("end", ["kill", "port.close()", "port.destroy()", "del port"])
+def test_undelivered_messages_go_there(mailbox, end):
+    """However the receiver ends; what it leased goes first, and what it acknowledged does not."""
+    dead = letters(mailbox)
+    with Actor(CREATE) as receiver, Port.open("port") as sender:
+        receipts = [sender.send(number, receipt=True) for number in range(4)]
+        assert receiver.do("port.receive()") == 0
+        if end in ("kill", "port.close()"):
+            receiver.do("held = port.lease()")
+        receiver.kill() if end == "kill" else receiver.do(end)
+        with pytest.raises(Destroyed):
+            sender.send("more")
+        assert everything(dead) == [1, 2, 3]
+        assert [receipt.state for receipt in receipts] == ["acknowledged"] + ["dead-lettered"] * 3
+        with pytest.raises(NotFound):
+            Port.open("port")
+
+
+def test_payloads_arrive_as_they_were_sent(mailbox):
+    """Of any size and kind: in a place, in the arena, empty, encoded."""
+    dead = letters(mailbox)
+    messages = [b"", b"x" * 100_000, {"a": [1, None]}, "text"]
+    with Actor(CREATE) as receiver, Port.open("port") as sender:
+        sender.send_many(messages)
+        receiver.kill()
+    with pytest.raises(NotFound):
+        Port.open("port")
+    assert everything(dead) == messages
+
+
+def test_a_blocked_sender_moves_them(mailbox):
+    """Whoever waits on a full port notices the death, moves the messages, and gets Destroyed."""
+    dead = letters(mailbox)
+    with Actor(CREATE) as receiver, Actor(OPEN) as sender:
+        sender.do("port.send_many(range(4))")
+        receiver.do("delivery = port.lease()")
+        sender.start("port.send('more')")
+        until(sender.asleep, "it sleeps")
+        receiver.kill()
+        with pytest.raises(Destroyed):
+            sender.answer()
+        assert everything(dead) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "comer", ["Port('port').close()", "Port.open('port')", "Space().clean()", "clean"]
+)
+def test_who_comes_after_moves_them(mailbox, comer, capfd):
+    """Nobody was there when the receiver died: the next receiver, sender, or cleaner sees to it."""
+    dead = letters(mailbox)
+    with Actor(CREATE) as receiver:
+        receiver.do("Port.open('port').send_many([1, 2])")
+        receiver.kill()
+    assert len(dead) == 0
+    if comer == "clean":
+        from liaison.cli import main
+
+        with pytest.raises(SystemExit):
+            main(["clean"])
+    else:
+        try:
+            eval(comer, vars(liaison))
+        except NotFound:
+            pass
+    assert everything(dead) == [1, 2]
+    assert "port" not in Space().names()
+
+
+def test_without_dead_letters_they_end_with_it(space):
+    """And a cleaner removes what is left of the port."""
+    with Actor("port = Port('port')") as receiver:
+        receiver.do("Port.open('port').send_many([1, 2])")
+        receiver.kill()
+    Space().clean()
+    assert space.files("names") == []
+
+
+def test_full_dead_letters_lose_nothing(mailbox):
+    """What finds no room stays in the port, and the next one to create it is told why it cannot."""
+    dead = mailbox("dead", capacity=2)
+    with Actor(CREATE) as receiver:
+        receiver.do("Port.open('port').send_many([1, 2, 3, 4])")
+        receiver.kill()
+    with pytest.raises(Full, match="dead"):
+        Port("port")
+    with pytest.raises(NotFound):
+        Port.open("port")
+    assert [dead.receive(), dead.receive()] == [1, 2]
+    Port("port").close()
+    assert [dead.receive(), dead.receive()] == [3, 4]
+
+
+def test_force_gives_them_up(mailbox):
+    """Where they find no room, destroying it by force, a second time if need be, removes them."""
+    mailbox("dead", capacity=1)
+    with Actor(CREATE) as receiver:
+        receiver.do("Port.open('port').send_many([1, 2, 3, 4])")
+        receiver.kill()
+    with Port.observe("port") as left:
+        left.destroy(force=True)
+    Port("port").close()
+
+
+def test_who_moves_them_may_die(mailbox):
+    """Killed with a message forwarded and not yet taken away: it is there twice, none is lost."""
+    dead = letters(mailbox)
+    with Actor(CREATE) as receiver:
+        receiver.do("Port.open('port').send_many([1, 2, 3, 4])")
+        receiver.kill()
+    with Process(dies_moving) as mover:
+        mover.reach("forwarded")
+        mover.kill()
+    Port("port").close()
+    assert everything(dead) == [1, 2, 2, 3, 4]
+
+
+def dies_moving():
+    from liaison._native import mailbox as native
+    from liaison.address import Address
+    from liaison.carriers import shm
+
+    where = Address.parse("port")
+    dead = Mailbox("dead")
+    moved = []
+
+    def forward(format, payload):
+        dead._forward(format, payload)
+        moved.append(payload)
+        if len(moved) == 2:
+            point("forwarded", wait=True)
+
+    native.Burial(shm.open_space(where), "port", str(where)).move(forward)
+
+
+def test_only_one_moves_them_at_a_time(mailbox):
+    """While one does, opening is NotFound and creating waits, then is Busy; none is doubled."""
+    dead = letters(mailbox)
+    with Actor(CREATE) as receiver:
+        receiver.do("Port.open('port').send_many([1, 2, 3, 4])")
+        receiver.kill()
+    with Process(dies_moving) as mover:
+        mover.reach("forwarded")
+        with pytest.raises(NotFound):
+            Port.open("port")
+        with pytest.raises(liaison.Busy):
+            Port("port")
+        mover.go_on()
+        mover.result()
+    assert everything(dead) == [1, 2, 3, 4]
+
+
+def test_a_message_too_often_delivered_goes_there_too(mailbox):
+    """max_deliveries works as with a mailbox, and NAME.dead is then the default for both."""
+    dead = letters(mailbox)
+    with Port("port", max_deliveries=1, dead_letters="dead") as port:
+        with Port.open("port") as sender:
+            sender.send_many(["poison", "good"])
+        port.lease().release()
+        assert everything(dead) == ["poison"]
+        assert port.receive() == "good"
+    with Port("port", max_deliveries=5) as port:
+        assert port.link.dead_letters.endswith("/port.dead")
+
+
+# ---- a hundred deaths, counted
+
+ROUNDS = 100
+
+
+def receives(log):
+    """Be a receiver until killed: write down each message before and after acknowledging it."""
+    out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    port = Port("port", capacity=32, dead_letters="dead")
+    point("ready")
+    while True:
+        with port.lease() as delivery:
+            who, number = delivery.message
+            os.write(out, f"received {who} {number}\n".encode())
+        os.write(out, f"acknowledged {who} {number}\n".encode())
+
+
+def sends(log, who):
+    """Send to whatever receiver there is, until killed, and write down what was accepted."""
+    out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    number = 0
+    while True:
+        try:
+            with Port.open("port") as port:
+                while True:
+                    port.send((who, number))
+                    os.write(out, f"accepted {who} {number}\n".encode())
+                    number += 1
+        except (NotFound, Destroyed):
+            number += 1  # this one may or may not have arrived
+
+
+def words(path, verb):
+    if not path.exists():
+        return []
+    return [line[len(verb) + 1 :] for line in path.read_text().splitlines() if line.startswith(verb)]
+
+
+@pytest.mark.parametrize("movers_die", [False, True], ids=["receivers die", "movers die as well"])
+def test_a_hundred_killed_receivers_lose_nothing(mailbox, tmp_path, movers_die):
+    """Every accepted message was received and acknowledged, or is in the dead letters."""
+    chance = random.Random(1)
+    dead = mailbox("dead", capacity=1 << 18)
+    logs = [tmp_path / f"receiver{n}" for n in range(ROUNDS)]
+    sent = [tmp_path / f"sender{n}" for n in range(3 * ROUNDS)]
+    names = iter(range(len(sent)))
+
+    def sender():
+        number = next(names)
+        return Process(sends, str(sent[number]), number, fork=True)
+
+    senders = [sender() for _ in range(3)]
+    try:
+        for log in logs:
+            with Process(receives, str(log), fork=True) as receiver:
+                receiver.reach("ready")
+                wanted = chance.randrange(1, 4000)
+                until(lambda log=log, n=wanted: log.exists() and log.stat().st_size > n, "it receives")
+                if chance.random() < 0.5:
+                    receiver.stop()  # so that the port is full and its senders blocked
+                    until(lambda: waits() == 3, "all senders wait")
+                if movers_die and chance.random() < 0.5:
+                    receiver.kill()
+                    with senders.pop(chance.randrange(3)):
+                        pass
+                    senders.append(sender())
+                else:
+                    receiver.kill()
+    finally:
+        for one in senders:
+            with one:
+                pass
+    with Port("port"):
+        pass
+    check(logs, sent, everything(dead), movers_die)
+
+
+def waits():
+    with Port.observe("port") as port:
+        return port.statistics().senders_waiting
+
+
+def check(logs: list[Path], sent: list[Path], dead, doubles):
+    accepted = {word for path in sent for word in words(path, "accepted")}
+    received = Counter(word for path in logs for word in words(path, "received"))
+    acknowledged = {word for path in logs for word in words(path, "acknowledged")}
+    buried = Counter(f"{who} {number}" for who, number in dead)
+    assert len(acknowledged) > ROUNDS and len(buried) > ROUNDS  # there was something to count
+    assert accepted - set(received) - set(buried) == set()
+    assert acknowledged & set(buried) == set()
+    assert max(received.values()) == 1
+    assert doubles or max(buried.values()) == 1
+    settled = acknowledged | set(buried)
+    for path in logs:
+        # Acknowledged, and killed before it could write so: one at most, and the last.
+        known = words(path, "received")
+        assert [word for word in known if word not in settled] in ([], known[-1:])
