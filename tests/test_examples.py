@@ -14,7 +14,8 @@ from liaison.carriers.contract import MailboxContract
 
 MODULES = [
     *("liaison", "liaison.errors", "liaison.address", "liaison.codec", "liaison.deadline"),
-    *("liaison.link", "liaison.space", "liaison.links.mailbox", "liaison.carriers.contract"),
+    *("liaison.link", "liaison.space", "liaison.links.mailbox", "liaison.links.end"),
+    *("liaison.links.queue", "liaison.links.port", "liaison.carriers.contract"),
     *("liaison.links.socket", "liaison.carriers.stream.frames"),
     "liaison.carriers.stream.handshake",
     *("liaison.testing", "liaison.testing.process", "liaison.testing.waiting"),

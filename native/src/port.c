@@ -73,8 +73,8 @@ void port_look(struct segment *s, bool at_once)
 
 bool port_watched(const struct segment *s)
 {
-    return segment_is_port(s) && (!port_is_receiver(s) ||
-                                  s->geometry.lifetime == LIAISON_LIFETIME_SENDERS);
+    return segment_is_port(s) &&
+           (!port_is_receiver(s) || s->geometry.lifetime == LIAISON_LIFETIME_SENDERS);
 }
 
 int port_admit(struct segment *s, bool sender)

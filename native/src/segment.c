@@ -153,8 +153,8 @@ static int geometry_check(const struct header *h, uint64_t file_size)
     if (h->checksum != checksum(g))
         return LIAISON_CORRUPT;
     struct geometry plan = *g;
-    if (g->access < LIAISON_ANY || g->access > LIAISON_PAIR || g->rendezvous > 1 ||
-        !kind_fits(g) || geometry_plan(&plan) != LIAISON_OK || memcmp(&plan, g, sizeof plan) != 0 ||
+    if (g->access < LIAISON_ANY || g->access > LIAISON_PAIR || g->rendezvous > 1 || !kind_fits(g) ||
+        geometry_plan(&plan) != LIAISON_OK || memcmp(&plan, g, sizeof plan) != 0 ||
         memchr(g->name, 0, sizeof g->name) == NULL || !name_valid(g->name) ||
         !plain_text(g->dead_letters, sizeof g->dead_letters) || file_size != g->size)
         return LIAISON_CORRUPT;

@@ -121,8 +121,8 @@ class Space:
 
         Always: segments that no name leads to, links that were half destroyed, doorbells, and ports
         without their receiver, whose messages first go to their dead letters, where they have some
-        and those have room. With ``links=True`` also every link whose creator is dead and which no living process has open,
-        together with the messages in it.
+        and those have room. With ``links=True`` also every link whose creator is dead and which no
+        living process has open, together with the messages in it.
 
         >>> import liaison
         >>> liaison.Space("example").clean(links=True).links

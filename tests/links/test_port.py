@@ -1,8 +1,11 @@
 """Ports: who may receive, who may send, and what ends them."""
 
+import os
 import pickle
 import select
+import signal
 import threading
+from contextlib import ExitStack
 
 import pytest
 
@@ -160,8 +163,10 @@ def test_a_blocked_sender_learns_it(space, end, wait):
 
 def test_all_blocked_senders_learn_it(space):
     """Many in one process and others in another, while one of those is killed as well."""
-    with Actor("port = Port('port', capacity=1)") as receiver:
-        with Port.open("port") as sender, Actor(OPEN) as one, Actor(OPEN) as two:
+    with ExitStack() as living:
+        receiver = living.enter_context(Actor("port = Port('port', capacity=1)"))
+        one, two = (living.enter_context(Actor(OPEN)) for _ in range(2))
+        with Port.open("port") as sender:
             sender.send("first")
             told = []
 
@@ -209,9 +214,6 @@ def test_a_child_does_not_keep_its_parents_port_alive(space):
             with pytest.raises(NotFound):
                 Port.open("port")
         finally:
-            import os
-            import signal
-
             os.kill(child, signal.SIGKILL)
 
 
@@ -306,8 +308,12 @@ def test_a_receiver_that_sleeps_learns_it(space):
             pass
         sender.kill()
         with pytest.raises(Destroyed):
-            while poll.poll(60_000):
-                port.try_receive()
+            _receive_when_told(port, poll)
+
+
+def _receive_when_told(port, poll):
+    while poll.poll(60_000):
+        port.try_receive()
 
 
 def test_a_sender_in_the_receivers_process_counts(space):

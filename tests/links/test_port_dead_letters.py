@@ -3,6 +3,7 @@
 import os
 import random
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -85,10 +86,8 @@ def test_who_comes_after_moves_them(mailbox, comer, capfd):
         with pytest.raises(SystemExit):
             main(["clean"])
     else:
-        try:
+        with suppress(NotFound):
             eval(comer, vars(liaison))
-        except NotFound:
-            pass
     assert everything(dead) == [1, 2]
     assert "port" not in Space().names()
 
@@ -224,7 +223,9 @@ def sends(log, who):
 def words(path, verb):
     if not path.exists():
         return []
-    return [line[len(verb) + 1 :] for line in path.read_text().splitlines() if line.startswith(verb)]
+    return [
+        line[len(verb) + 1 :] for line in path.read_text().splitlines() if line.startswith(verb)
+    ]
 
 
 @pytest.mark.parametrize("movers_die", [False, True], ids=["receivers die", "movers die as well"])
@@ -246,7 +247,9 @@ def test_a_hundred_killed_receivers_lose_nothing(mailbox, tmp_path, movers_die):
             with Process(receives, str(log), fork=True) as receiver:
                 receiver.reach("ready")
                 wanted = chance.randrange(1, 4000)
-                until(lambda log=log, n=wanted: log.exists() and log.stat().st_size > n, "it receives")
+                until(
+                    lambda log=log, n=wanted: log.exists() and log.stat().st_size > n, "it receives"
+                )
                 if chance.random() < 0.5:
                     receiver.stop()  # so that the port is full and its senders blocked
                     until(lambda: waits() == 3, "all senders wait")
@@ -276,7 +279,7 @@ def check(logs: list[Path], sent: list[Path], dead, doubles):
     received = Counter(word for path in logs for word in words(path, "received"))
     acknowledged = {word for path in logs for word in words(path, "acknowledged")}
     buried = Counter(f"{who} {number}" for who, number in dead)
-    assert len(acknowledged) > ROUNDS and len(buried) > ROUNDS  # there was something to count
+    assert min(len(acknowledged), len(buried)) > ROUNDS  # there was something to count
     assert accepted - set(received) - set(buried) == set()
     assert acknowledged & set(buried) == set()
     assert max(received.values()) == 1

@@ -207,4 +207,6 @@ def test_many_threads_lose_and_double_nothing(make):
         box.put(None)
     for getter in getters:
         getter.join()
-    assert sorted(map(tuple, got)) == sorted((where, n) for where in ("here", "there") for n in range(500))
+    assert sorted(map(tuple, got)) == sorted(
+        (where, n) for where in ("here", "there") for n in range(500)
+    )

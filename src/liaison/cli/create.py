@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from liaison import LiaisonError, Mailbox
+from liaison import LiaisonError, Mailbox, MessageQueue
 from liaison.cli import output
 from liaison.cli.command import command
 from liaison.cli.parameters import LINK, SIZE
@@ -16,10 +16,16 @@ from liaison.cli.sight import Sight, facts
 @command("create")
 @click.argument("name")
 @click.option(
+    "--kind",
+    type=click.Choice(["mailbox", "queue"]),
+    default="mailbox",
+    help="A queue has --capacity places of --max-message, and all its memory from the start.",
+)
+@click.option(
     "--capacity",
     type=int,
     metavar="N",
-    help="Messages accepted and not yet acknowledged; 0: a rendezvous.  [default: 1024]",
+    help="Messages accepted and not yet acknowledged; 0: a rendezvous.  [default: 1024; queue: 10]",
 )
 @click.option(
     "--max-message", type=SIZE, help="Room for messages of this size in every place, such as 64K."
@@ -41,13 +47,14 @@ from liaison.cli.sight import Sight, facts
 @click.option(
     "--dead-letters", type=LINK, help="The mailbox that gets those.  [default: NAME.dead]"
 )
-def create(name: str, as_json: bool, **policy: Any) -> None:
-    """Create a mailbox.
+def create(name: str, kind: str, as_json: bool, **policy: Any) -> None:
+    """Create a mailbox, or a message queue.
 
-    Writes its address. Without this command a mailbox is created when it is first used.
+    Writes its address. Without this command a mailbox is created when it is first used. A port is
+    created by its receiver, with which it ends.
     """
     try:
-        box = Mailbox.create(name, **policy)
+        box = _queue(name, policy) if kind == "queue" else Mailbox.create(name, **policy)
     except LiaisonError:
         raise
     except ValueError as error:
@@ -59,8 +66,18 @@ def create(name: str, as_json: bool, **policy: Any) -> None:
             click.echo(box.address)
 
 
+def _queue(name: str, policy: dict[str, Any]) -> MessageQueue:
+    places, size = policy.pop("capacity"), policy.pop("max_message")
+    for argument, value in policy.items():
+        if value is not None:
+            raise click.UsageError(f"--{argument.replace('_', '-')} is not for a queue")
+    return MessageQueue.create(name, max_messages=places, message_size=size)
+
+
 def _in_options(message: str, policy: dict[str, Any]) -> str:
     """A message about arguments, as one about options."""
+    for argument, option in (("max_messages", "capacity"), ("message_size", "max-message")):
+        message = message.replace(f"{argument}=", f"--{option} ")
     for argument in policy:
         message = message.replace(f"{argument}=", f"--{argument.replace('_', '-')} ")
     return message.replace(" , or None", "").replace(", or None", "")

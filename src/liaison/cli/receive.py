@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from liaison import Busy, DecodeError, Destroyed, Empty, Mailbox, NotFound
+from liaison import (
+    Busy,
+    DecodeError,
+    Destroyed,
+    Empty,
+    Mailbox,
+    MessageQueue,
+    Mismatch,
+    NotFound,
+    Port,
+)
 from liaison.cli import output
 from liaison.cli.command import command
 from liaison.cli.parameters import LINK, SECONDS
@@ -42,7 +52,7 @@ def receive(
     existing: bool,
     as_json: bool,
 ) -> None:
-    """Receive messages from a mailbox.
+    """Receive messages from a mailbox or a message queue.
 
     One message, --count of them, or, with --follow, all that come. Text and bytes are written as
     they are, other values as JSON, each with a newline after it. With --json each message is an
@@ -80,16 +90,23 @@ def receive(
                 continue  # it was written; there is nothing left to acknowledge it to
 
 
-def _mailbox(name: str, *, create: bool) -> Mailbox:
+def _mailbox(name: str, *, create: bool) -> Mailbox | MessageQueue | Port:
     try:
         return Mailbox.open(name)
+    except Mismatch:
+        try:
+            return MessageQueue.open(name)
+        except Mismatch:
+            return Port.open(name)  # which says that this process is not its receiver
     except NotFound:
         if not create:
             raise
     return Mailbox(name)
 
 
-def _next(box: Mailbox, timeout: float | None, outlet: Outlet | None) -> DeliveryContract:
+def _next(
+    box: Mailbox | MessageQueue | Port, timeout: float | None, outlet: Outlet | None
+) -> DeliveryContract:
     """Wait for a message, and meanwhile for the end of whoever reads the output."""
     if outlet is None or not outlet.is_pipe:
         return box.lease(timeout=timeout)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from liaison import LiaisonError, Mailbox
+from liaison import LiaisonError, Mailbox, MessageQueue, Mismatch, Port
 from liaison.cli import output
 from liaison.cli.command import command
 from liaison.cli.failure import Failure
@@ -46,7 +46,7 @@ def send(
     receipt: bool,
     as_json: bool,
 ) -> None:
-    """Send messages to a mailbox.
+    """Send messages to a mailbox, a message queue or a port.
 
     Each MESSAGE is sent as text. The message - stands for the lines of standard input, each of
     which is sent as soon as it is read. The mailbox is created if it is missing.
@@ -59,7 +59,7 @@ def send(
         raise click.UsageError("there is no message: give some, or - to send standard input")
     contents = _whole() if whole else _each(messages, parse_json=parse_json)
     sent = 0
-    with Mailbox.open(name) if existing else Mailbox(name) as box:
+    with _open(name, create=not existing) as box:
         try:
             for content in contents:
                 ticket = box.send(content, timeout=timeout, receipt=receipt)
@@ -76,6 +76,16 @@ def send(
             raise
         if as_json and not receipt:
             output.write_json({"address": box.address, "sent": sent})
+
+
+def _open(name: str, *, create: bool) -> Mailbox | MessageQueue | Port:
+    try:
+        return Mailbox(name) if create else Mailbox.open(name)
+    except Mismatch:
+        try:
+            return MessageQueue.open(name)
+        except Mismatch:
+            return Port.open(name)
 
 
 def _whole() -> Iterator[bytes]:

@@ -70,10 +70,14 @@ def _policy(sight: Sight) -> Table:
     capacity = f"{link.capacity} messages" if link.capacity else "none: a rendezvous"
     largest = output.amount(link.max_message)
     reserved = "grows on demand" if link.memory is None else output.amount(link.memory)
+    policy = f"{link.access}: {access.get(link.access, '')}".removesuffix(": ")
+    if link.lifetime is not None:
+        ends = {"receiver": "its receiver", "senders": "its receiver or its last sender"}
+        policy = f"one process may receive; ends with {ends[link.lifetime]}"
     pairs = [
         ("kind", f"{link.kind}, {link.direction}, {link.established}"),
         ("carried by", link.carrier),
-        ("access", f"{link.access}: {access.get(link.access, '')}".removesuffix(": ")),
+        ("access", policy),
         ("capacity", capacity),
         ("messages", f"{link.message_size} size, {largest} at most"),
         ("for payloads", reserved if link.message_size == "variable" else "in each place"),
@@ -81,7 +85,7 @@ def _policy(sight: Sight) -> Table:
     ]
     if link.max_deliveries is not None:
         pairs.append(("deliveries", f"{link.max_deliveries}, then to {link.dead_letters}"))
-    elif link.dead_letters is not None:
+    if link.dead_letters is not None and (link.max_deliveries is None or link.kind == "port"):
         pairs.append(("dead letters", link.dead_letters))
     pairs += [("created by", _creator(sight)), ("id", link.id)]
     return _pairs(pairs)

@@ -1,12 +1,12 @@
 """Dead letters: where messages go that nobody can handle, or that nobody received.
 
-A message is sent there first and taken away here afterwards: dying between the two leaves it in both
-places rather than in neither.
+A message is sent there first and taken away here afterwards: dying between the two leaves it in
+both places rather than in neither.
 """
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
@@ -68,12 +68,20 @@ def mourn(space: SpaceHandle, address: str) -> bool:
             if monotonic() > end:
                 raise
             sleep(0.001)
-    with closing(burial), Mailbox(burial.dead_letters) as dead:
+    with closing(burial), ExitStack() as opened:
+        dead: Any = None
+
+        def forward(format: int, payload: memoryview) -> None:
+            nonlocal dead
+            if dead is None:  # made when it is needed, not before
+                dead = opened.enter_context(Mailbox(burial.dead_letters))
+            dead._forward(format, payload)
+
         try:
-            burial.move(dead._forward)  # type: ignore[attr-defined]
+            burial.move(forward)
         except Full:
             raise Full(
                 f"the receiver of {address} has ended, and what it did not receive belongs to its "
-                f"dead letters, but {dead.address} is full; receive from that first"
+                f"dead letters, but {burial.dead_letters} is full; receive from that first"
             ) from None
     return True

@@ -1,0 +1,137 @@
+/* Ports, as a C program may rely on them; and the end of acceptance, in the ring itself. */
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "ring.h"
+#include "victim.h"
+
+static liaison_space *space;
+
+static struct liaison_policy policy_of_port(const char *dead_letters)
+{
+    struct liaison_policy policy = {.kind = LIAISON_KIND_PORT, .capacity = 64};
+    strncpy(policy.dead_letters, dead_letters, sizeof policy.dead_letters - 1);
+    return policy;
+}
+
+/* A port whose receiver accepted `messages` from itself and was killed. */
+static void orphan(const char *name, const char *dead_letters, int messages)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        struct liaison_policy policy = policy_of_port(dead_letters);
+        liaison_mailbox *m = NULL;
+        CHECK_OK(liaison_mailbox_open(space, name, LIAISON_CREATE, &policy, &m));
+        for (int i = 0; i < messages; i++)
+            CHECK_OK(test_send(m, &i, sizeof i, 0));
+        kill(getpid(), SIGKILL);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFSIGNALED(status));
+}
+
+static void creating_one_is_busy_while_its_receiver_lives(void)
+{
+    struct liaison_policy policy = policy_of_port("");
+    liaison_mailbox *m = NULL, *other = NULL;
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
+    CHECK_RESULT(LIAISON_BUSY,
+                 liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &other));
+    liaison_mailbox_close(m);
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &other));
+    liaison_mailbox_close(other);
+    orphan("port", "", 3);
+    CHECK_RESULT(LIAISON_NOT_FOUND, liaison_mailbox_open(space, "port", LIAISON_OPEN, NULL, &m));
+}
+
+static void only_who_created_it_receives(void)
+{
+    struct liaison_policy policy = policy_of_port("");
+    struct liaison_delivery d;
+    liaison_mailbox *m = NULL, *sender = NULL;
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_OPEN, NULL, &sender));
+    CHECK_OK(test_send(sender, "a", 1, 0));
+    CHECK_RESULT(LIAISON_DENIED, liaison_mailbox_try_take(sender, &d));
+    CHECK_OK(liaison_mailbox_try_take(m, &d));
+    CHECK_OK(liaison_mailbox_acknowledge(m, &d));
+    liaison_mailbox_close(sender);
+    liaison_mailbox_close(m);
+}
+
+static void an_orphan_is_buried_by_one_at_a_time(void)
+{
+    orphan("port", "grave", 64); /* full to the brim: the ring has no word to spare */
+    struct liaison_policy policy = policy_of_port("grave");
+    struct liaison_delivery d;
+    liaison_mailbox *m = NULL, *other = NULL;
+    CHECK_RESULT(LIAISON_ORPHANED,
+                 liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
+    CHECK_RESULT(LIAISON_ORPHANED, liaison_mailbox_open(space, "port", LIAISON_OPEN, NULL, &m));
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_BURY, NULL, &m));
+    CHECK_RESULT(LIAISON_BUSY, liaison_mailbox_open(space, "port", LIAISON_BURY, NULL, &other));
+    for (int i = 0; i < 64; i++) {
+        CHECK_OK(liaison_port_undelivered(m, &d));
+        CHECK(d.size == sizeof i && memcmp(d.data, &i, sizeof i) == 0);
+        liaison_mailbox_bury(m, &d);
+    }
+    CHECK_RESULT(LIAISON_EMPTY, liaison_port_undelivered(m, &d));
+    CHECK_RESULT(LIAISON_DESTROYED, liaison_port_undelivered(m, &d));
+    liaison_mailbox_close(m);
+    CHECK_RESULT(LIAISON_NOT_FOUND, liaison_mailbox_open(space, "port", LIAISON_OPEN, NULL, &m));
+}
+
+/* A sender may be stopped between its look at the state and its exchange in the ring, for as
+ * long as it takes to bury everything. */
+static void nothing_is_accepted_behind_a_closed_ring(void)
+{
+    static const struct liaison_wait at_once = {0};
+    for (uint32_t full = 0; full <= 64; full += 32) {
+        struct liaison_policy policy = policy_of_port("");
+        struct liaison_delivery d;
+        struct liaison_loan loan;
+        struct liaison_statistics now;
+        liaison_mailbox *m = NULL;
+        CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
+        struct segment *s = victim_segment(m);
+        for (int i = 0; i < 100; i++) { /* into the second cycle */
+            CHECK_OK(test_send(m, &i, sizeof i, 0));
+            CHECK(test_receive(m, &i, sizeof i, 0) == sizeof i);
+        }
+        for (uint32_t i = 0; i < full; i++)
+            CHECK_OK(test_send(m, &i, sizeof i, 0));
+        CHECK(ring_close(s) == (full < 64));
+        CHECK(ring_count(s) == full);
+        for (uint32_t i = 0; i < full; i++) {
+            CHECK_OK(liaison_mailbox_try_take(m, &d));
+            CHECK(memcmp(d.data, &i, sizeof i) == 0);
+            CHECK_OK(liaison_mailbox_acknowledge(m, &d));
+        }
+        CHECK(ring_close(s) && ring_close(s));
+        CHECK_RESULT(LIAISON_EMPTY, liaison_mailbox_try_take(m, &d));
+        for (int i = 0; i < 200; i++) {
+            CHECK_OK(liaison_mailbox_try_loan(m, 1, false, &loan));
+            CHECK_RESULT(LIAISON_DESTROYED, liaison_mailbox_send_loan(m, &loan, 0, &at_once, NULL));
+        }
+        CHECK(ring_count(s) == 0);
+        CHECK(!ring_holds(s, 100 + full, 0)); /* the closed word names no cell */
+        CHECK_OK(liaison_mailbox_statistics(m, &now));
+        CHECK(now.free == 64);
+        liaison_mailbox_close(m);
+    }
+}
+
+int main(void)
+{
+    space = test_space();
+    creating_one_is_busy_while_its_receiver_lives();
+    only_who_created_it_receives();
+    an_orphan_is_buried_by_one_at_a_time();
+    nothing_is_accepted_behind_a_closed_ring();
+    liaison_space_close(space);
+    return 0;
+}
