@@ -48,9 +48,9 @@ from liaison.cli.sight import Sight, facts
     "--dead-letters", type=LINK, help="The mailbox that gets those.  [default: NAME.dead]"
 )
 def create(name: str, kind: str, as_json: bool, **policy: Any) -> None:
-    """Create a mailbox, or a message queue.
+    """Create a mailbox.
 
-    Writes its address. Without this command a mailbox is created when it is first used. A port is
+    Or a message queue, with --kind.     Writes its address. Without this command a mailbox is created when it is first used. A port is
     created by its receiver, with which it ends.
     """
     try:

@@ -52,7 +52,9 @@ def receive(
     existing: bool,
     as_json: bool,
 ) -> None:
-    """Receive messages from a mailbox or a message queue.
+    """Receive messages from a mailbox.
+
+    Or from a message queue, where the name is one's.
 
     One message, --count of them, or, with --follow, all that come. Text and bytes are written as
     they are, other values as JSON, each with a newline after it. With --json each message is an

@@ -46,9 +46,9 @@ def send(
     receipt: bool,
     as_json: bool,
 ) -> None:
-    """Send messages to a mailbox, a message queue or a port.
+    """Send messages to a mailbox.
 
-    Each MESSAGE is sent as text. The message - stands for the lines of standard input, each of
+    Or to a message queue or a port, where the name is one's.     Each MESSAGE is sent as text. The message - stands for the lines of standard input, each of
     which is sent as soon as it is read. The mailbox is created if it is missing.
     """
     if whole and parse_json:
