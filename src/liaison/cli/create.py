@@ -50,8 +50,8 @@ from liaison.cli.sight import Sight, facts
 def create(name: str, kind: str, as_json: bool, **policy: Any) -> None:
     """Create a mailbox.
 
-    Or a message queue, with --kind.     Writes its address. Without this command a mailbox is created when it is first used. A port is
-    created by its receiver, with which it ends.
+    Or a message queue, with --kind. Writes its address. Without this command a mailbox is created
+    when it is first used. A port is created by its receiver, with which it ends.
     """
     try:
         box = _queue(name, policy) if kind == "queue" else Mailbox.create(name, **policy)

@@ -48,8 +48,9 @@ def send(
 ) -> None:
     """Send messages to a mailbox.
 
-    Or to a message queue or a port, where the name is one's.     Each MESSAGE is sent as text. The message - stands for the lines of standard input, each of
-    which is sent as soon as it is read. The mailbox is created if it is missing.
+    Or to a message queue or a port, where the name is one's. Each MESSAGE is sent as text.
+    The message - stands for the lines of standard input, each of which is sent as soon as it is
+    read. The mailbox is created if it is missing.
     """
     if whole and parse_json:
         raise click.UsageError("--whole sends bytes: leave out --parse-json")
