@@ -27,7 +27,7 @@ from liaison._native.space cimport SpaceHandle, peer_of
 from weakref import ref
 
 from liaison import errors
-from liaison._native.failure import MAKERS, failure
+from liaison._native.failure import MAKERS as _MAKERS, failure
 from liaison.deadline import Deadline, nanoseconds
 from liaison.link import Statistics
 
@@ -188,7 +188,7 @@ cdef class End:
         if self.observing:
             raise errors.AccessDenied(
                 f"{self.address} was opened to observe it; "
-                f"use {MAKERS[self.kind]}.open(...) to take part")
+                f"use {_MAKERS[self.kind]}.open(...) to take part")
         return 0
 
     cdef void leave(self) noexcept:
