@@ -217,6 +217,7 @@ struct liaison_receipt {
     uint32_t cell;
     uint32_t cell_generation;
     uint64_t epoch;
+    uint64_t position; /* in the order of acceptance */
 };
 /* Sends a loan. On a rendezvous link `wait` says how long for a receiver to take it;
  * it is not used elsewhere. `receipt` is filled in where the loan has a place for one, and
@@ -224,6 +225,13 @@ struct liaison_receipt {
 LIAISON_API int liaison_mailbox_send_loan(liaison_mailbox *mailbox, struct liaison_loan *loan,
                                           uint32_t format, const struct liaison_wait *wait,
                                           struct liaison_receipt *receipt);
+/* Rendezvous: puts a loan where a receiver can take it, and does not wait for one. The receipt,
+ * which must be dropped, tells when it was taken. LIAISON_FULL: not now, and it is still a loan. */
+LIAISON_API int liaison_mailbox_offer(liaison_mailbox *mailbox, struct liaison_loan *loan,
+                                      uint32_t format, struct liaison_receipt *receipt);
+/* Takes an offer back. LIAISON_LEASE_LOST: somebody has taken it. */
+LIAISON_API int liaison_mailbox_withdraw(liaison_mailbox *mailbox,
+                                         const struct liaison_receipt *receipt);
 LIAISON_API void liaison_mailbox_discard(liaison_mailbox *mailbox, struct liaison_loan *loan);
 
 /* A received message under lease. `data` is valid until it is settled. */
@@ -297,6 +305,13 @@ LIAISON_API int liaison_mailbox_peer(liaison_mailbox *mailbox, uint64_t identity
 /* A descriptor that is readable when there may be a message. It belongs to the handle
  * and is closed with it. */
 LIAISON_API int liaison_mailbox_doorbell(liaison_mailbox *mailbox, int *fd);
+/* The same for senders: readable when there may be room, or when a message sent with a receipt, or
+ * offered, may have been received or settled. Every call arms it anew; what was true before the
+ * call is not told, so whoever calls this looks again before it waits. */
+LIAISON_API int liaison_mailbox_doorbell_for_room(liaison_mailbox *mailbox, int *fd);
+/* Whether a receive would not have to wait. LIAISON_EMPTY: it would, and the doorbell, where there
+ * is one, is armed and quiet. What is neither is what a receive would say. */
+LIAISON_API int liaison_mailbox_ready(liaison_mailbox *mailbox);
 
 #ifdef __cplusplus
 }

@@ -18,6 +18,15 @@
 #include "turn.h"
 #include "wait.h"
 
+/* A descriptor that somebody asked for; `epoch` 0: nobody did. */
+struct bell {
+    word64 epoch;
+    struct doorbell door;
+    uint32_t entry;
+    word64 slice;
+    word64 mark; /* how far messages had got when it was last armed */
+};
+
 struct liaison_mailbox {
     struct segment *segment;
     /* Private hints. */
@@ -29,12 +38,7 @@ struct liaison_mailbox {
     bool receives;
     bool sends;
     bool buries;
-    /* The doorbell, where one was asked for. */
-    word64 bell_epoch;
-    struct doorbell bell;
-    uint32_t bell_entry;
-    word64 bell_slice;
-    word64 bell_head; /* when it was last armed */
+    struct bell bells[2]; /* by role */
 };
 
 /* ---- opening and closing ---------------------------------------------------------- */
@@ -110,7 +114,7 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
         note32(&s->sender_came, 1);
         add32(&s->senders, 1);
     }
-    m->bell = (struct doorbell){0, -1, -1, -1};
+    m->bells[RECEIVERS].door = m->bells[SENDERS].door = (struct doorbell){0, -1, -1, -1};
     spin_begin(&m->spin);
     /* Senders that begin in different places get in each other's way less. */
     note32(&m->cursor, glance32(&s->slot) * 37 % s->geometry.cells);
@@ -124,15 +128,16 @@ void liaison_mailbox_interrupt(liaison_mailbox *m)
     wait_wake_own(m->segment);
 }
 
-static void bell_close(liaison_mailbox *m)
+static void bell_close(liaison_mailbox *m, enum waiter_role role)
 {
-    if (m->bell.fd < 0)
+    struct bell *b = &m->bells[role];
+    if (b->door.fd < 0)
         return;
-    if (observe(&m->bell_epoch) == process_epoch() && !m->segment->broken) {
-        wait_leave(m->segment, RECEIVERS, m->bell_entry);
-        doorbell_remove(m->segment->space, m->bell.number);
+    if (observe(&b->epoch) == process_epoch() && !m->segment->broken) {
+        wait_leave(m->segment, role, b->entry);
+        doorbell_remove(m->segment->space, b->door.number);
     }
-    doorbell_close(&m->bell);
+    doorbell_close(&b->door);
 }
 
 void liaison_mailbox_close(liaison_mailbox *m)
@@ -145,7 +150,8 @@ void liaison_mailbox_close(liaison_mailbox *m)
         port_bury_end(s);
     if (m->sends && add32(&s->senders, (uint32_t)-1) == 1)
         port_look(s, true); /* perhaps it was the last */
-    bell_close(m);
+    bell_close(m, RECEIVERS);
+    bell_close(m, SENDERS);
     segment_close(s);
     free(m);
 }
@@ -285,20 +291,15 @@ int liaison_mailbox_loan(liaison_mailbox *m, size_t size, bool receipt,
  * offered without waiting. It may be stopped: then it has not come. */
 #define PRESENT_RECEIVER (50 * INT64_C(1000000))
 
-/* The message lies in the ring; nobody may have it if nobody comes for it in time. */
-static int meet(liaison_mailbox *m, const struct liaison_wait *wait,
-                const struct liaison_receipt *receipt, uint64_t position)
+int liaison_mailbox_withdraw(liaison_mailbox *m, const struct liaison_receipt *receipt)
 {
     struct segment *s = m->segment;
-    struct liaison_wait present = *wait;
-    if (wait->timeout == 0)
-        present.timeout = PRESENT_RECEIVER;
-    int r = receipt_await(s, receipt, LIAISON_RECEIVED, &present, &m->closed);
-    if (r == LIAISON_OK)
-        return r;
+    if (!s->geometry.rendezvous || receipt->cell >= s->geometry.cells ||
+        receipt->epoch != process_epoch() || receipt->epoch != observe(&s->epoch))
+        return LIAISON_INVALID;
     struct cell *c = segment_cell(s, receipt->cell);
-    if (!ring_withdraw(s, position, receipt->cell))
-        return r == LIAISON_EMPTY ? LIAISON_OK : r; /* taken in the last moment */
+    if (!ring_withdraw(s, receipt->position, receipt->cell))
+        return LIAISON_LEASE_LOST; /* taken in the last moment */
     uint64_t h = observe(&c->header);
     if (cell_state(h) == CELL_LEASED && cell_owner(h) == segment_owner(s) &&
         cell_generation(h) == receipt->cell_generation) {
@@ -306,6 +307,21 @@ static int meet(liaison_mailbox *m, const struct liaison_wait *wait,
         cell_free(s, receipt->cell, h);
         wait_after(s, SENDERS, before);
     }
+    return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
+}
+
+/* The message lies in the ring; nobody may have it if nobody comes for it in time. */
+static int meet(liaison_mailbox *m, const struct liaison_wait *wait,
+                const struct liaison_receipt *receipt)
+{
+    struct liaison_wait present = *wait;
+    if (wait->timeout == 0)
+        present.timeout = PRESENT_RECEIVER;
+    int r = receipt_await(m->segment, receipt, LIAISON_RECEIVED, &present, &m->closed);
+    if (r == LIAISON_OK)
+        return r;
+    if (liaison_mailbox_withdraw(m, receipt) == LIAISON_LEASE_LOST)
+        return r == LIAISON_EMPTY ? LIAISON_OK : r;
     return r == LIAISON_EMPTY ? LIAISON_NO_RECEIVER : r;
 }
 
@@ -321,34 +337,39 @@ static int attempt_push(void *context)
     return r == LIAISON_OK ? ring_push(p->segment, p->cell, &p->position) : r;
 }
 
-int liaison_mailbox_send_loan(liaison_mailbox *m, struct liaison_loan *loan, uint32_t format,
-                              const struct liaison_wait *wait, struct liaison_receipt *receipt)
+/* Whether the loan can still be sent. One that cannot, because the link is gone, is discarded. */
+static int still_loaned(liaison_mailbox *m, struct liaison_loan *loan)
 {
     struct segment *s = m->segment;
     if (loan->epoch != process_epoch())
         return LIAISON_LEASE_LOST; /* our parent's */
-    struct cell *c = segment_cell(s, loan->cell);
-    uint64_t h = observe(&c->header);
+    uint64_t h = observe(&segment_cell(s, loan->cell)->header);
     if (s->broken)
         return LIAISON_CORRUPT;
     if (h != loan->header)
         return LIAISON_LEASE_LOST;
-    if (observe32(&s->header->state) != LINK_LIVE) {
-        liaison_mailbox_discard(m, loan);
-        return LIAISON_DESTROYED;
-    }
-    bool rendezvous = s->geometry.rendezvous;
-    if (rendezvous && wait->timeout == 0 && wait_count(s, RECEIVERS) == 0) {
-        liaison_mailbox_discard(m, loan);
-        return LIAISON_NO_RECEIVER;
-    }
-    struct liaison_receipt own = {loan->receipt, loan->receipt_generation, loan->cell,
-                                  cell_generation(loan->header), loan->epoch};
+    if (observe32(&s->header->state) == LINK_LIVE)
+        return LIAISON_OK;
+    liaison_mailbox_discard(m, loan);
+    return LIAISON_DESTROYED;
+}
+
+/* Puts the loan in the ring. LIAISON_FULL, or another: it is not there. */
+static int push(liaison_mailbox *m, struct liaison_loan *loan, uint32_t format,
+                const struct liaison_wait *wait, struct liaison_receipt *own)
+{
+    struct segment *s = m->segment;
+    struct cell *c = segment_cell(s, loan->cell);
+    *own = (struct liaison_receipt){.index = loan->receipt,
+                                    .generation = loan->receipt_generation,
+                                    .cell = loan->cell,
+                                    .cell_generation = cell_generation(loan->header),
+                                    .epoch = loan->epoch};
     note(&c->sender, glance(&s->identity));
     note32(&c->sender_pid, glance32(&s->pid));
     note32(&c->format, format);
-    note32(&c->receipt, own.index);
-    note32(&c->receipt_generation, own.generation);
+    note32(&c->receipt, own->index);
+    note32(&c->receipt_generation, own->generation);
     publish(&c->header, cell_word(cell_generation(loan->header), 0, segment_owner(s), CELL_QUEUED));
     struct wakeup before = wait_before(s, RECEIVERS);
     struct pushing push = {s, loan->cell, 0};
@@ -363,10 +384,28 @@ int liaison_mailbox_send_loan(liaison_mailbox *m, struct liaison_loan *loan, uin
                                          .attempt = attempt_push,
                                          .context = &push});
     wait_after(s, RECEIVERS, before);
+    own->position = push.position;
+    return r;
+}
+
+int liaison_mailbox_send_loan(liaison_mailbox *m, struct liaison_loan *loan, uint32_t format,
+                              const struct liaison_wait *wait, struct liaison_receipt *receipt)
+{
+    struct segment *s = m->segment;
+    int r = still_loaned(m, loan);
+    if (r != LIAISON_OK)
+        return r;
+    bool rendezvous = s->geometry.rendezvous;
+    if (rendezvous && wait->timeout == 0 && wait_count(s, RECEIVERS) == 0) {
+        liaison_mailbox_discard(m, loan);
+        return LIAISON_NO_RECEIVER;
+    }
+    struct liaison_receipt own;
+    r = push(m, loan, format, wait, &own);
     if (r == LIAISON_OK && rendezvous) {
-        r = meet(m, wait, &own, push.position);
+        r = meet(m, wait, &own);
     } else if (r != LIAISON_OK) {
-        h = observe(&c->header);
+        uint64_t h = observe(&segment_cell(s, loan->cell)->header);
         if (cell_state(h) == CELL_QUEUED && cell_generation(h) == cell_generation(loan->header))
             cell_free(s, loan->cell, h);
         if (r == LIAISON_FULL)
@@ -376,6 +415,26 @@ int liaison_mailbox_send_loan(liaison_mailbox *m, struct liaison_loan *loan, uin
         *receipt = own;
     else if (own.index)
         receipt_free(s, own.index, own.generation);
+    return s->broken ? LIAISON_CORRUPT : r;
+}
+
+int liaison_mailbox_offer(liaison_mailbox *m, struct liaison_loan *loan, uint32_t format,
+                          struct liaison_receipt *receipt)
+{
+    struct segment *s = m->segment;
+    static const struct liaison_wait not_at_all = {0};
+    if (!s->geometry.rendezvous)
+        return LIAISON_INVALID;
+    int r = still_loaned(m, loan);
+    if (r != LIAISON_OK)
+        return r;
+    r = push(m, loan, format, &not_at_all, receipt);
+    if (r == LIAISON_OK)
+        return s->broken ? LIAISON_CORRUPT : r;
+    /* It was never in the ring: nobody but us has touched the cell, and it is a loan again. */
+    uint64_t queued =
+        cell_word(cell_generation(loan->header), 0, segment_owner(s), CELL_QUEUED);
+    exchange(&segment_cell(s, loan->cell)->header, queued, loan->header);
     return s->broken ? LIAISON_CORRUPT : r;
 }
 
@@ -399,33 +458,50 @@ void liaison_mailbox_discard(liaison_mailbox *m, struct liaison_loan *loan)
 #define BELL_CALM (250 * INT64_C(1000000))
 #define BELL_LAST (3000 * INT64_C(1000000))
 
-/* Nothing there: silence the doorbell and arm it anew, unless something came meanwhile. */
+static bool exclusive(const struct segment *s) { return s->geometry.access == LIAISON_EXCLUSIVE; }
+
+/* Whether a receive would not have to wait: it would find a message, or be refused. */
+static bool receivable(liaison_mailbox *m)
+{
+    struct segment *s = m->segment;
+    uint32_t waiting = 0;
+    if (liaison_mailbox_waiting(m, &waiting) != LIAISON_OK)
+        return true;
+    return waiting && (!exclusive(s) || turn_free(s));
+}
+
+/* Nothing found: silence the doorbell and arm it anew. Whoever does so looks again afterwards. */
+static void bell_arm(liaison_mailbox *m, enum waiter_role role)
+{
+    struct segment *s = m->segment;
+    struct bell *b = &m->bells[role];
+    struct waiter *e = &s->waiters[role][b->entry];
+    uint32_t signal = look32(&e->signal);
+    doorbell_silence(&b->door);
+    /* Slices as in wait.c: each time that nothing was found, twice as long. Rung, and no message
+     * got on: who rang may have died before it did what it rang for, or just after. */
+    uint64_t mark = glance(role == RECEIVERS ? &s->header->head : &s->header->tail);
+    int64_t slice = (int64_t)glance(&b->slice) * 2;
+    if ((signal & SIGNAL_MASK) == SIGNAL_WOKEN)
+        slice = mark == glance(&b->mark) ? BELL_FIRST : BELL_CALM;
+    else if (slice > BELL_LAST)
+        slice = BELL_LAST;
+    note(&b->mark, mark);
+    note(&b->slice, (uint64_t)slice);
+    bool watch = recover_others_hold(s) || port_watched(s);
+    doorbell_remind(&b->door, watch ? BELL_WATCH : slice);
+    /* Announce, then look. Another version: a waker that is slow cannot disarm this one. */
+    announce32(&e->signal, ((signal & ~SIGNAL_MASK) + SIGNAL_MASK + 1) | SIGNAL_WAITING);
+}
+
 static void bell_rearm(liaison_mailbox *m)
 {
     struct segment *s = m->segment;
-    if (observe(&m->bell_epoch) != process_epoch())
+    if (observe(&m->bells[RECEIVERS].epoch) != process_epoch())
         return;
-    struct waiter *e = &s->waiters[RECEIVERS][m->bell_entry];
-    uint32_t signal = look32(&e->signal);
-    doorbell_silence(&m->bell);
-    /* Slices as in wait.c: each time that nothing was found, twice as long. Rung, and nothing
-     * was taken: who rang may have died before its message was accepted, or just after. */
-    uint64_t head = glance(&s->header->head);
-    int64_t slice = (int64_t)glance(&m->bell_slice) * 2;
-    if ((signal & SIGNAL_MASK) == SIGNAL_WOKEN)
-        slice = head == glance(&m->bell_head) ? BELL_FIRST : BELL_CALM;
-    else if (slice > BELL_LAST)
-        slice = BELL_LAST;
-    note(&m->bell_head, head);
-    note(&m->bell_slice, (uint64_t)slice);
-    bool watch = recover_others_hold(s) || port_watched(s);
-    doorbell_remind(&m->bell, watch ? BELL_WATCH : slice);
-    /* Announce, then look. Another version: a waker that is slow cannot disarm this one. */
-    announce32(&e->signal, ((signal & ~SIGNAL_MASK) + SIGNAL_MASK + 1) | SIGNAL_WAITING);
-    uint32_t waiting = 0;
-    if (liaison_mailbox_waiting(m, &waiting) != LIAISON_OK || waiting ||
-        observe32(&s->header->state) != LINK_LIVE)
-        doorbell_ring(s->space, m->bell.number);
+    bell_arm(m, RECEIVERS);
+    if (receivable(m) || observe32(&s->header->state) != LINK_LIVE)
+        doorbell_ring(s->space, m->bells[RECEIVERS].door.number);
 }
 
 /* What taking begins with. A port's one receiver may take what is left when its senders have
@@ -474,6 +550,7 @@ static int take_from_cells(struct segment *s, uint64_t epoch, struct liaison_del
     if (__builtin_expect(glance32(&c->receipt) != 0, 0)) {
         receipt_note(s, x, LIAISON_RECEIVED);
         receipt_wake_index(s, glance32(&c->receipt));
+        wait_ring(s, SENDERS); /* who waits for it with a descriptor */
     }
     return LIAISON_OK;
 }
@@ -504,8 +581,6 @@ static int attempt_take(void *context)
 }
 static int attempt_turn(void *context) { return turn_enter(context); }
 
-static bool exclusive(const struct segment *s) { return s->geometry.access == LIAISON_EXCLUSIVE; }
-
 int liaison_mailbox_try_take(liaison_mailbox *m, struct liaison_delivery *d)
 {
     struct segment *s = m->segment;
@@ -514,6 +589,8 @@ int liaison_mailbox_try_take(liaison_mailbox *m, struct liaison_delivery *d)
         r = segment_check(s, process_epoch());
         if (r == LIAISON_OK)
             r = turn_enter(s);
+        if (r == LIAISON_BUSY)
+            bell_rearm(m);
         if (r != LIAISON_OK)
             return r;
     }
@@ -521,7 +598,7 @@ int liaison_mailbox_try_take(liaison_mailbox *m, struct liaison_delivery *d)
     if (__builtin_expect(r != LIAISON_OK, 0)) {
         if (exclusive(s))
             turn_leave(s);
-        if (r == LIAISON_EMPTY && observe(&m->bell_epoch) != 0)
+        if (r == LIAISON_EMPTY)
             bell_rearm(m);
     }
     return r;
@@ -583,7 +660,7 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
     r = wait_until(&w);
     if (r != LIAISON_OK && exclusive(s) && observe(&s->epoch) == process_epoch())
         turn_leave(s);
-    if (r == LIAISON_EMPTY && observe(&m->bell_epoch) != 0)
+    if (r == LIAISON_EMPTY)
         bell_rearm(m);
     /* More than one message may have come, or come back, while a single sleeper was called. */
     if (r == LIAISON_OK && wait_any(s, RECEIVERS) && (ring_count(s) || cell_count_returned(s)))
@@ -910,39 +987,78 @@ int liaison_mailbox_peek(liaison_mailbox *m, size_t max, liaison_visit visit, vo
 
 /* ---- the doorbell -------------------------------------------------------------------- */
 
-static int bell_open(liaison_mailbox *m, uint64_t epoch)
+static int bell_open(liaison_mailbox *m, enum waiter_role role, uint64_t epoch)
 {
     struct segment *s = m->segment;
-    struct doorbell bell;
-    int r = doorbell_create(s->space, &bell);
+    struct bell *b = &m->bells[role];
+    struct doorbell door;
+    int r = doorbell_create(s->space, &door);
     if (r != LIAISON_OK)
         return r;
-    r = wait_enter(s, RECEIVERS, WAITER_DOORBELL, bell.number, &m->bell_entry);
+    r = wait_enter(s, role, WAITER_DOORBELL, door.number, &b->entry);
     if (r != LIAISON_OK) {
-        doorbell_remove(s->space, bell.number);
-        doorbell_close(&bell);
+        doorbell_remove(s->space, door.number);
+        doorbell_close(&door);
         return r;
     }
-    m->bell = bell;
-    note(&m->bell_slice, BELL_CALM / 2);
-    publish(&m->bell_epoch, epoch);
-    bell_rearm(m);
+    b->door = door;
+    note(&b->slice, BELL_CALM / 2);
+    publish(&b->epoch, epoch);
     return LIAISON_OK;
+}
+
+/* The role's doorbell, made if it is not there yet. */
+static int bell_of(liaison_mailbox *m, enum waiter_role role, bool *made)
+{
+    struct bell *b = &m->bells[role];
+    uint64_t epoch = process_epoch();
+    int r = role == RECEIVERS ? may_take(m, epoch) : segment_check(m->segment, epoch);
+    *made = false;
+    if (r != LIAISON_OK)
+        return r;
+    process_lock(); /* of threads that ask at once, one makes it */
+    if (observe(&b->epoch) != epoch) {
+        bell_close(m, role); /* a parent's: only the descriptors are ours */
+        r = bell_open(m, role, epoch);
+        *made = r == LIAISON_OK;
+    }
+    process_unlock();
+    return r;
 }
 
 int liaison_mailbox_doorbell(liaison_mailbox *m, int *fd)
 {
-    uint64_t epoch = process_epoch();
-    int r = may_take(m, epoch);
+    bool made;
+    int r = bell_of(m, RECEIVERS, &made);
     if (r != LIAISON_OK)
         return r;
-    process_lock(); /* of threads that ask at once, one makes it */
-    if (observe(&m->bell_epoch) != epoch) {
-        bell_close(m); /* a parent's: only the descriptors are ours */
-        r = bell_open(m, epoch);
-    }
-    process_unlock();
-    if (r == LIAISON_OK)
-        *fd = m->bell.fd;
-    return r;
+    if (made)
+        bell_rearm(m);
+    *fd = m->bells[RECEIVERS].door.fd;
+    return LIAISON_OK;
+}
+
+int liaison_mailbox_doorbell_for_room(liaison_mailbox *m, int *fd)
+{
+    bool made;
+    int r = bell_of(m, SENDERS, &made);
+    if (r != LIAISON_OK)
+        return r;
+    bell_arm(m, SENDERS);
+    *fd = m->bells[SENDERS].door.fd;
+    return LIAISON_OK;
+}
+
+int liaison_mailbox_ready(liaison_mailbox *m)
+{
+    struct segment *s = m->segment;
+    int r = may_take(m, process_epoch());
+    if (r != LIAISON_OK)
+        return r;
+    if (receivable(m) || (recover_now_and_then(s, true) && receivable(m)))
+        return LIAISON_OK;
+    if (segment_vanished(s))
+        return LIAISON_DESTROYED;
+    bell_rearm(m);
+    return s->broken ? LIAISON_CORRUPT : LIAISON_EMPTY;
 }

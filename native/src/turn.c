@@ -1,6 +1,8 @@
 #include "turn.h"
 
+#include "cell.h"
 #include "recover.h"
+#include "ring.h"
 #include "wait.h"
 
 #define TRIES (1u << 16)
@@ -33,6 +35,16 @@ int turn_enter(struct segment *s)
     return LIAISON_CORRUPT; /* a turn of nobody's */
 }
 
+bool turn_free(struct segment *s)
+{
+    uint32_t owner = turn_owner(look(&s->header->turn));
+    return owner == 0 || owner == segment_owner(s);
+}
+
+/* Doorbells are rung for messages alone: whoever comes for one that is not there has had the turn
+ * for a moment itself, and would ring those who had to stand back meanwhile, and they it again. */
+static bool any_message(struct segment *s) { return ring_count(s) || cell_count_returned(s); }
+
 void turn_leave(struct segment *s)
 {
     word64 *at = &s->header->turn;
@@ -43,13 +55,19 @@ void turn_leave(struct segment *s)
         bool last = turn_count(w) == 1;
         struct wakeup before = {0, 0};
         if (last)
-            before = wait_before(s, RECEIVERS);
+            before = any_message(s) ? wait_before(s, RECEIVERS) : wait_before_threads(s, RECEIVERS);
         uint64_t next =
             turn_word(turn_version(w) + 1, turn_count(w) - 1, last ? 0 : segment_owner(s));
         if (!exchange(at, w, next))
             continue;
-        if (last)
+        if (!last)
+            return;
+        /* Who was rung for a message that is being sent now, and stood back because of us, is
+         * rung again: the turn is free, and then we look. */
+        if (any_message(s))
             wait_after(s, RECEIVERS, before);
+        else
+            wait_after_threads(s, RECEIVERS, before);
         return;
     }
 }

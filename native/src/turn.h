@@ -10,6 +10,8 @@
 
 /* LIAISON_BUSY while it is a living process's. */
 int turn_enter(struct segment *s);
+/* Whether this process could enter now. False while it is a dead process's: who tries finds out. */
+bool turn_free(struct segment *s);
 void turn_leave(struct segment *s);
 /* Frees the turn of attachment `slot` while that is `identity`'s. */
 void turn_sweep(struct segment *s, uint32_t slot, uint64_t identity);

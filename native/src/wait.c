@@ -120,9 +120,20 @@ static bool roomy(const struct segment *s)
     return s->geometry.rendezvous || queued <= cells - cells / 4;
 }
 
+void wait_ring(struct segment *s, enum waiter_role role)
+{
+    struct waiter *table = s->waiters[role];
+    for (uint32_t i = 0; i < WAITER_WORDS; i++)
+        for (uint64_t bits = look(&s->header->waiters[role][i]); bits; bits &= bits - 1) {
+            struct waiter *e = &table[i * 64 + (uint32_t)__builtin_ctzll(bits)];
+            if (glance32(&e->kind) == WAITER_DOORBELL)
+                ring(s, e);
+        }
+}
+
 /* Wakes the oldest sleeper. An armed doorbell is rung besides: that a descriptor has become
  * readable does not mean that anybody comes for the message. */
-struct wakeup wait_wake(struct segment *s, enum waiter_role role)
+static struct wakeup wake(struct segment *s, enum waiter_role role, bool bells)
 {
     struct waiter *table = s->waiters[role];
     for (uint32_t tries = 0; tries < WAITERS; tries++) {
@@ -132,7 +143,8 @@ struct wakeup wait_wake(struct segment *s, enum waiter_role role)
             for (uint64_t bits = look(&s->header->waiters[role][i]); bits; bits &= bits - 1) {
                 uint32_t n = i * 64 + (uint32_t)__builtin_ctzll(bits);
                 if (glance32(&table[n].kind) == WAITER_DOORBELL) {
-                    ring(s, &table[n]);
+                    if (bells)
+                        ring(s, &table[n]);
                     continue;
                 }
                 uint32_t signal = look32(&table[n].signal);
@@ -173,16 +185,32 @@ struct wakeup wait_wake(struct segment *s, enum waiter_role role)
     return (struct wakeup){0, 0};
 }
 
+struct wakeup wait_wake(struct segment *s, enum waiter_role role) { return wake(s, role, true); }
+struct wakeup wait_wake_threads(struct segment *s, enum waiter_role role)
+{
+    return wake(s, role, false);
+}
+
+/* Still about to look: it will see the change. If it has looked already, too early, and gone
+ * back to sleep, it needs another call. */
+static bool still_coming(struct segment *s, enum waiter_role role, struct wakeup before)
+{
+    if (before.entry == 0)
+        return false;
+    struct waiter *e = &s->waiters[role][before.entry - 1];
+    return look32(&e->signal) == SIGNAL_WOKEN && glance(&e->ticket) == before.ticket;
+}
+
 void wait_after_slow(struct segment *s, enum waiter_role role, struct wakeup before)
 {
-    if (before.entry) {
-        struct waiter *e = &s->waiters[role][before.entry - 1];
-        /* Still about to look: it will see the change. If it has looked already, too early,
-         * and gone back to sleep, it needs another call. */
-        if (look32(&e->signal) == SIGNAL_WOKEN && glance(&e->ticket) == before.ticket)
-            return;
-    }
-    wait_wake(s, role);
+    if (!still_coming(s, role, before))
+        wake(s, role, true);
+}
+
+void wait_after_threads(struct segment *s, enum waiter_role role, struct wakeup before)
+{
+    if (wait_any(s, role) && !still_coming(s, role, before))
+        wake(s, role, false);
 }
 
 static void wake_where(struct segment *s, uint64_t owner)

@@ -23,6 +23,10 @@ struct wakeup {
 };
 
 struct wakeup wait_wake(struct segment *s, enum waiter_role role);
+/* Without ringing the doorbells. */
+struct wakeup wait_wake_threads(struct segment *s, enum waiter_role role);
+/* Rings the doorbells that are armed, and wakes no thread. */
+void wait_ring(struct segment *s, enum waiter_role role);
 
 static inline bool wait_any(struct segment *s, enum waiter_role role)
 {
@@ -43,6 +47,14 @@ static inline void wait_after(struct segment *s, enum waiter_role role, struct w
     if (__builtin_expect(wait_any(s, role), 0))
         wait_after_slow(s, role, before);
 }
+
+static inline struct wakeup wait_before_threads(struct segment *s, enum waiter_role role)
+{
+    if (wait_any(s, role))
+        return wait_wake_threads(s, role);
+    return (struct wakeup){0, 0};
+}
+void wait_after_threads(struct segment *s, enum waiter_role role, struct wakeup before);
 
 /* Everybody: the link is destroyed, or a dead process's messages came back. */
 void wait_wake_all(struct segment *s);

@@ -104,6 +104,9 @@ cdef extern from "liaison.h" nogil:
                              const liaison_wait *wait, liaison_loan *loan)
     int liaison_mailbox_send_loan(liaison_mailbox *mailbox, liaison_loan *loan, uint32_t format,
                                   const liaison_wait *wait, liaison_receipt *receipt)
+    int liaison_mailbox_offer(liaison_mailbox *mailbox, liaison_loan *loan, uint32_t format,
+                              liaison_receipt *receipt)
+    int liaison_mailbox_withdraw(liaison_mailbox *mailbox, const liaison_receipt *receipt)
     void liaison_mailbox_discard(liaison_mailbox *mailbox, liaison_loan *loan)
     int liaison_mailbox_try_take(liaison_mailbox *mailbox, liaison_delivery *out)
     int liaison_mailbox_take(liaison_mailbox *mailbox, const liaison_wait *wait,
@@ -124,6 +127,8 @@ cdef extern from "liaison.h" nogil:
     int liaison_mailbox_peer(liaison_mailbox *mailbox, uint64_t identity, int32_t pid,
                              liaison_peer *peer)
     int liaison_mailbox_doorbell(liaison_mailbox *mailbox, int *fd)
+    int liaison_mailbox_doorbell_for_room(liaison_mailbox *mailbox, int *fd)
+    int liaison_mailbox_ready(liaison_mailbox *mailbox)
 
 # Peek runs Python in its visitor, so it is called with the lock held.
 cdef extern from "liaison.h":

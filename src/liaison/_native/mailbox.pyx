@@ -34,6 +34,9 @@ from liaison.link import Statistics
 cdef extern from "Python.h":
     int PyErr_CheckSignals() noexcept
 
+# Called with each end that was closed by its user: what waits on its descriptor learns it so.
+closing = []
+
 cdef Py_ssize_t LARGE = 256 * 1024  # bytes; copied without the interpreter's lock
 cdef int64_t POLL = 1500  # ns
 cdef size_t MAX_ATTACHED = 1024
@@ -80,6 +83,7 @@ cdef class End:
     cdef liaison_mailbox *box
     cdef SpaceHandle space
     cdef readonly str address
+    cdef readonly bint rendezvous
     cdef object coder  # made when a message first needs one: see `translator`
     cdef object make_coder
     cdef object undertaker  # callable(end, format, payload, attempt): moves to the dead letters
@@ -88,7 +92,6 @@ cdef class End:
     cdef bint created
     cdef bint bytes_only  # messages are bytes and arrive as bytes: no need to ask the coder
     cdef bint is_closed
-    cdef bint rendezvous
     cdef bint observing
     cdef bint has_dead_letters
     cdef readonly str dead_letters
@@ -214,6 +217,8 @@ cdef class End:
         liaison_port_end(self.box)
         self.users -= 1
         self.leave()
+        for told in closing:
+            told(self)
         if self.mourner is not None and self.created:
             self.lay_to_rest()
 
@@ -358,6 +363,74 @@ cdef class End:
             if self.is_closed:
                 self.leave()
 
+    # ---- sending in steps, for those who wait by a descriptor instead ---------------------
+
+    def _parcel(self, message):
+        """A message as it travels: its format, head and body. Encoding is done once."""
+        self.take_part()
+        if type(message) is bytes:
+            return 0, b"", message
+        return self.translator().encode(message)
+
+    def _post(self, tuple parcel, bint receipt=False, bint final=False):
+        """Send a parcel if there is room for it: a receipt if one was asked for, else True.
+
+        On a rendezvous link it is only offered, and the receipt tells when it was taken. None
+        when there is no room; `Full` instead, if this is the `final` try.
+        """
+        cdef liaison_wait wait
+        cdef liaison_receipt ticket
+        cdef liaison_loan loan
+        cdef Py_buffer view
+        cdef Receipt result
+        cdef Py_ssize_t size
+        cdef int r
+        cdef uint32_t format = parcel[0]
+        cdef bytes head = parcel[1]
+        wait_of(0, &wait)
+        receipt = receipt or self.rendezvous
+        PyObject_GetBuffer(parcel[2], &view, PyBUF_CONTIG_RO)
+        self.users += 1
+        try:
+            self.take_part()
+            size = len(head) + view.len
+            r = self.reserve(size, receipt, &wait, &loan)
+            if r == LIAISON_OK:
+                self.copy_in(<char *>loan.data, PyBytes_AS_STRING(head), len(head),
+                             <char *>view.buf, view.len)
+                if self.rendezvous:
+                    r = liaison_mailbox_offer(self.box, &loan, format, &ticket)
+                    if r == LIAISON_FULL:
+                        liaison_mailbox_discard(self.box, &loan)
+                else:
+                    r = self.commit(&loan, format, &wait, &ticket if receipt else NULL)
+            if r == LIAISON_OK:
+                if not receipt:
+                    return True
+                result = Receipt.__new__(Receipt)
+                result.begin(self, &ticket)
+                return result
+            if r == LIAISON_FULL and not final:
+                return None
+            raise failure(r, self.address, size)
+        finally:
+            PyBuffer_Release(&view)
+            self.users -= 1
+            if self.is_closed:
+                self.leave()
+
+    def _room(self):
+        """A descriptor that is readable when there may be room, or news of a receipt.
+
+        Arms it: whoever waits on it looks once more after this call.
+        """
+        cdef int fd
+        self.take_part()
+        r = liaison_mailbox_doorbell_for_room(self.box, &fd)
+        if r != LIAISON_OK:
+            raise failure(r, self.address)
+        return fd
+
     def send_many(self, messages, *, timeout=None):
         """Send messages in order; how many were accepted in time."""
         cdef liaison_wait wait
@@ -403,8 +476,12 @@ cdef class End:
 
     def loan(self, Py_ssize_t size, *, timeout=None):
         """Memory of the mailbox to write a message into."""
+        return self._loan(Loan, size, timeout)
+
+    def _loan(self, kind, Py_ssize_t size, timeout):
+        """A loan of the class `kind`."""
         cdef liaison_wait wait
-        cdef Loan result = Loan.__new__(Loan)
+        cdef Loan result = kind.__new__(kind)
         if size < 0:
             raise ValueError(f"a loan has 0 or more bytes, not {size}")
         wait_of(timeout, &wait)
@@ -696,6 +773,12 @@ cdef class End:
             "creator": peer_of(&info.creator),
             "attached": attached,
         }
+
+    def _ready(self):
+        """Whether a receive would not have to wait. If it would, the descriptor is quiet now."""
+        if self.is_closed or self.box == NULL:
+            return True
+        return liaison_mailbox_ready(self.box) != LIAISON_EMPTY
 
     def fileno(self):
         """A descriptor that is readable when there may be a message."""
@@ -993,7 +1076,6 @@ cdef class Delivery(Held):
 
 
 @cython.no_gc
-@cython.final
 cdef class Loan(Held):
     """Memory of the mailbox, to write a message into and send without copying it.
 
@@ -1044,6 +1126,26 @@ cdef class Loan(Held):
             propagate()
         if r != LIAISON_OK:
             raise end.fail(r, self.loan_.size)
+
+    def _offer(self):
+        """Rendezvous: put it where it can be taken, without waiting; a receipt, or None: not now.
+        """
+        cdef End end = self.end
+        cdef liaison_receipt ticket
+        cdef Receipt result
+        if self.settled:
+            raise failure(LIAISON_LEASE_LOST, self.end.address)
+        self.withdraw()
+        cdef int r = liaison_mailbox_offer(end.box, &self.loan_, 0, &ticket)
+        if r == LIAISON_FULL:
+            return None
+        self.settle()
+        self.unpin()
+        if r != LIAISON_OK:
+            raise failure(r, end.address, self.loan_.size)
+        result = Receipt.__new__(Receipt)
+        result.begin(end, &ticket)
+        return result
 
     def discard(self):
         """Give the memory back without sending; idempotent."""
@@ -1101,6 +1203,36 @@ cdef class Receipt:
         self.look(&state)
         return STATES[state]
 
+    def _withdraw(self):
+        """Take an offer back; False when somebody has taken it."""
+        cdef int r = liaison_mailbox_withdraw(self.end.box, &self.receipt)
+        if r == LIAISON_OK or r == LIAISON_LEASE_LOST:
+            return r == LIAISON_OK
+        raise failure(r, self.end.address)
+
+    def _reached(self, bint settled, bint final=False):
+        """Who received the message, or, if `settled`, acknowledged it; None: nobody yet.
+
+        `Empty` instead, if this is the `final` look. Raises when there is no hope of more.
+        """
+        cdef int state
+        cdef int wanted = LIAISON_ACKNOWLEDGED if settled else LIAISON_RECEIVED
+        peer = self.look(&state)
+        if state >= wanted:
+            return peer
+        self.end.check()
+        r = liaison_mailbox_ready(self.end.box)
+        if r != LIAISON_OK and r != LIAISON_EMPTY:
+            raise failure(r, self.end.address)
+        if final:
+            raise self.late(wanted)
+        return None
+
+    cdef object late(self, int state):
+        return errors.Empty(
+            f"the message to {self.end.address} was not {STATES[state]} in time; "
+            "wait longer with timeout=")
+
     cdef object wait_for(self, int state, timeout):
         cdef liaison_wait wait
         cdef int reached
@@ -1116,9 +1248,7 @@ cdef class Receipt:
         if r == LIAISON_INTERRUPTED:
             propagate()
         if r == LIAISON_EMPTY:
-            raise errors.Empty(
-                f"the message to {end.address} was not {STATES[state]} in time; "
-                "wait longer with timeout=")
+            raise self.late(state)
         if r != LIAISON_OK:
             raise end.fail(r)
         return self.look(&reached)
