@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -103,15 +104,19 @@ bool doorbell_ring(struct liaison_space *space, uint64_t number)
     return heard;
 }
 
+bool doorbell_quiet(const struct doorbell *bell)
+{
+    struct pollfd p = {.fd = bell->fd, .events = POLLIN};
+    return poll(&p, 1, 0) == 0;
+}
+
 void doorbell_silence(const struct doorbell *bell)
 {
     /* As much as a pipe can hold and no more: others may write while this reads, and who
      * never stops is only heard again. */
     char drain[PIPE_SIZE_MAX / READS];
-    for (int i = 0; i < READS && read(bell->fifo, drain, sizeof drain) > 0; i++)
+    for (int i = 0; i < READS && read(bell->fifo, drain, sizeof drain) == sizeof drain; i++)
         ;
-    uint64_t expirations;
-    (void)!read(bell->timer, &expirations, sizeof expirations);
 }
 
 void doorbell_remind(const struct doorbell *bell, int64_t nanoseconds)

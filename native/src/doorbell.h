@@ -14,6 +14,9 @@ struct doorbell {
 };
 int doorbell_create(struct liaison_space *space, struct doorbell *bell);
 void doorbell_close(struct doorbell *bell);
+/* Whether neither a ring nor the end of the timer is to be heard. */
+bool doorbell_quiet(const struct doorbell *bell);
+/* Of what was rung; `doorbell_remind` silences the timer. */
 void doorbell_silence(const struct doorbell *bell);
 /* Has the descriptor readable after so long even if nobody rings: who waits on it must look
  * after the dead now and then, like any sleeper. */

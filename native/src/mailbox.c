@@ -457,6 +457,7 @@ void liaison_mailbox_discard(liaison_mailbox *m, struct liaison_loan *loan)
 #define BELL_WATCH (3 * INT64_C(1000000))
 #define BELL_CALM (250 * INT64_C(1000000))
 #define BELL_LAST (3000 * INT64_C(1000000))
+#define UNARMED UINT64_MAX /* as a mark: no reminder has been set yet */
 
 static bool exclusive(const struct segment *s) { return s->geometry.access == LIAISON_EXCLUSIVE; }
 
@@ -477,6 +478,10 @@ static void bell_arm(liaison_mailbox *m, enum waiter_role role)
     struct bell *b = &m->bells[role];
     struct waiter *e = &s->waiters[role][b->entry];
     uint32_t signal = look32(&e->signal);
+    /* Armed already, and nothing has called since: its reminder is as good as another. */
+    if ((signal & SIGNAL_MASK) == SIGNAL_WAITING && glance(&b->mark) != UNARMED &&
+        doorbell_quiet(&b->door))
+        return;
     doorbell_silence(&b->door);
     /* Slices as in wait.c: each time that nothing was found, twice as long. Rung, and no message
      * got on: who rang may have died before it did what it rang for, or just after. */
@@ -1003,6 +1008,7 @@ static int bell_open(liaison_mailbox *m, enum waiter_role role, uint64_t epoch)
     }
     b->door = door;
     note(&b->slice, BELL_CALM / 2);
+    note(&b->mark, UNARMED);
     publish(&b->epoch, epoch);
     return LIAISON_OK;
 }

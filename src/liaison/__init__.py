@@ -46,6 +46,7 @@ from liaison.link import Link, Peer, Statistics
 from liaison.links.mailbox import Mailbox
 from liaison.links.port import Port
 from liaison.links.queue import MessageQueue
+from liaison.links.wait import wait
 from liaison.space import Space, spaces
 
 if _TYPE_CHECKING:
@@ -101,6 +102,7 @@ __all__ = [
     "errors",
     "listen",
     "spaces",
+    "wait",
 ]
 
 

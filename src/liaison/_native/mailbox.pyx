@@ -1142,7 +1142,7 @@ cdef class Loan(Held):
         self.settle()
         self.unpin()
         if r != LIAISON_OK:
-            raise failure(r, end.address, self.loan_.size)
+            raise end.fail(r, self.loan_.size)
         result = Receipt.__new__(Receipt)
         result.begin(end, &ticket)
         return result
@@ -1203,12 +1203,13 @@ cdef class Receipt:
         self.look(&state)
         return STATES[state]
 
-    def _withdraw(self):
-        """Take an offer back; False when somebody has taken it."""
+    def _withdraw(self, bint raising=False):
+        """Take an offer back, unless somebody has taken it; `raising`, say `NoReceiver` then."""
         cdef int r = liaison_mailbox_withdraw(self.end.box, &self.receipt)
-        if r == LIAISON_OK or r == LIAISON_LEASE_LOST:
-            return r == LIAISON_OK
-        raise failure(r, self.end.address)
+        if r != LIAISON_OK and r != LIAISON_LEASE_LOST:
+            raise failure(r, self.end.address)
+        if raising and r == LIAISON_OK:
+            raise failure(LIAISON_NO_RECEIVER, self.end.address)
 
     def _reached(self, bint settled, bint final=False):
         """Who received the message, or, if `settled`, acknowledged it; None: nobody yet.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from liaison import errors
 from liaison._native import mailbox as native
-from liaison._native.mailbox import Burial
+from liaison._native.mailbox import Burial, closing
 from liaison._native.space import SpaceHandle, root_of
 from liaison.carriers.contract import MailboxContract
 from liaison.link import Link
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from liaison.address import Address
     from liaison.codec import Codec, Coder
 
-__all__ = ["Burial", "MailboxEnd", "link_names", "open_space", "owner_of", "space_names"]
+__all__ = [
+    "Burial",
+    "MailboxEnd",
+    "closing",
+    "link_names",
+    "open_space",
+    "owner_of",
+    "space_names",
+]
 
 # Spaces stay open for as long as the process lives, so that it keeps its place among the members
 # between one link and the next. By path, because the environment may change where they lie.

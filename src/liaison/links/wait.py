@@ -1,0 +1,262 @@
+"""Waiting for several links at once, whatever they are.
+
+For each list of links that is waited for, the kernel keeps one epoll set between one call and the
+next, so that a call makes as many system calls for 1,000 links as for one. What keeps a set true:
+
+- It knows its links weakly, by identity; with the first of them it is given up, before another
+  object can come by the same identity.
+- A descriptor that is closed leaves the set only if no forked child has a copy of it. So the set is
+  made anew when a link of it is closed (`shm.closing` tells, and wakes who waits), and when the
+  `fileno()` of anything that is not a link of ours has changed.
+- A forked child shares its parent's sets; it forgets them, and makes its own.
+- Who uses a set has it alone: it is taken out of the cache, and put back afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Protocol
+
+from liaison.carriers import shm
+from liaison.deadline import Deadline
+from liaison.errors import Closed, Corrupt, Destroyed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    class HasDescriptor(Protocol):
+        """Anything that can be waited for."""
+
+        def fileno(self) -> int:
+            """Give a descriptor that is readable when there may be something to receive."""
+            ...
+
+
+__all__ = ["Watch", "wait"]
+
+_KEPT = 8  # sets: each costs two descriptors
+_GONE = (Closed, Destroyed, Corrupt)  # what a receive will say, at once
+
+
+def wait(links: Iterable[HasDescriptor], *, timeout: float | None = None) -> list[Any]:
+    """Wait until something can be received from any of `links`; return those, or [] in time.
+
+    Links of all kinds may be mixed, and with whatever else has a ``fileno()``: sockets, pipes,
+    processes' descriptors. A mailbox is returned only when there is a message (that another
+    receiver may take first: use ``timeout=0`` or `try_receive` for it); anything else, when it is
+    readable. A link that was closed or destroyed is returned at once: its receive raises.
+
+    The list begins with another link each time, so that one who serves only the first serves all
+    that are ready in turn.
+
+    ``timeout`` is in seconds; None waits for ever, 0 looks. Raises `ValueError` when there is
+    nothing to wait for and no timeout, `AccessDenied` for a mailbox that is only observed, `OSError`
+    when there are not enough descriptors: a mailbox takes three when it is first waited for.
+
+    >>> import liaison
+    >>> with liaison.Mailbox("tea") as tea, liaison.Mailbox("coffee") as coffee:
+    ...     tea.send("green")
+    ...     print(liaison.wait([coffee, tea]) == [tea], tea.receive())
+    ...     print(liaison.wait([coffee, tea], timeout=0.01))
+    ...     tea.destroy()
+    ...     coffee.destroy()
+    True green
+    []
+    """
+    every = list(links)
+    deadline = Deadline(timeout)
+    if not every and timeout is None:
+        raise ValueError("there is nothing to wait for: links is empty, and timeout=None")
+    with Watch.of(every) as watch:
+        while True:
+            left = deadline.remaining()
+            found = watch.look(every, left)
+            if found or left == 0:
+                return found
+
+
+class Watch:
+    """An epoll set for a list of links; a context manager that puts it back into the cache."""
+
+    __slots__ = (
+        *("__weakref__", "_always", "_bell", "_by_descriptor", "_foreign", "_key", "_members"),
+        *("_next", "_references", "_set", "_stale"),
+    )
+
+    @classmethod
+    def of(cls, links: Sequence[Any]) -> Watch:
+        """The set for these links: one that was kept, or a new one."""
+        key = tuple(map(id, links))
+        watch = _kept.pop(key, None)
+        if watch is None:
+            watch = cls(key, links)
+        _used.add(watch)
+        return watch
+
+    def __init__(self, key: tuple[int, ...], links: Sequence[Any]) -> None:
+        self._key = key
+        self._members = frozenset(key)
+        self._next = 0
+        self._references: list[weakref.ref[Any]] | None = []
+        self._set: select.epoll | None = None
+        self._bell = -1
+        self._stale = True
+        this = weakref.ref(self)
+
+        def died(_: object) -> None:
+            watch = this()
+            if watch is not None:
+                watch._references = None
+                if _kept.pop(watch._key, None) is watch:
+                    watch._dispose()
+
+        for link in links:
+            try:
+                self._references.append(weakref.ref(link, died))
+            except TypeError:  # cannot be known weakly: nothing is kept
+                self._references = None
+                break
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with _lock:
+            _used.discard(self)
+            if self._references is None or self._stale or self._key in _kept:
+                self._dispose()
+                return
+            _kept[self._key] = self
+            while len(_kept) > _KEPT:
+                _kept.pop(next(iter(_kept)))._dispose()
+
+    def fileno(self) -> int:
+        """Give a descriptor that is readable when `look` may find something."""
+        assert self._set is not None
+        return self._set.fileno()
+
+    def look(self, links: Sequence[Any], timeout: float | None) -> list[Any]:
+        """Find those of the links that can be received from; sleep at most so long, once.
+
+        What it gives may be empty before the time is over.
+        """
+        if self._stale or self._changed(links):
+            self._build(links)
+        ready = set(self._always)
+        for index, _ in self._foreign:
+            if (asks := getattr(links[index], "_ready", None)) is not None and asks():
+                ready.add(index)  # it has something that its descriptor knows nothing of
+        assert self._set is not None
+        for descriptor, _ in self._set.poll(0 if ready else timeout, len(links) + 1):
+            for index in self._by_descriptor.get(descriptor, ()):
+                asks = getattr(links[index], "_ready", None)
+                if asks is None or asks():
+                    ready.add(index)
+        if not ready:
+            return []
+        every = len(links)
+        first = self._next
+        order = sorted(ready, key=lambda index: (index - first) % every)
+        self._next = order[0] + 1
+        return [links[index] for index in order]
+
+    def _changed(self, links: Sequence[Any]) -> bool:
+        return any(_descriptor(links[index]) != known for index, known in self._foreign)
+
+    def _build(self, links: Sequence[Any]) -> None:
+        self._dispose()
+        with _lock:
+            self._set = select.epoll()
+            self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._set.register(self._bell, select.EPOLLIN)
+            self._stale = False  # what is closed from now on rings the bell
+        self._always: list[int] = []
+        self._foreign: list[tuple[int, int]] = []
+        self._by_descriptor: dict[int, list[int]] = {}
+        known: set[int] = set()
+        try:
+            for index, link in enumerate(links):
+                if id(link) in known:
+                    continue
+                known.add(id(link))
+                descriptor = _descriptor(link)
+                if not isinstance(link, shm.MailboxEnd):
+                    self._foreign.append((index, descriptor))
+                if descriptor < 0:
+                    self._always.append(index)
+                    continue
+                beside = self._by_descriptor.setdefault(descriptor, [])
+                beside.append(index)
+                if len(beside) == 1 and not self._register(descriptor):
+                    self._always.append(index)
+        except BaseException:
+            self._stale = True
+            raise
+
+    def _register(self, descriptor: int) -> bool:
+        assert self._set is not None
+        try:
+            self._set.register(descriptor, select.EPOLLIN | select.EPOLLRDHUP)
+        except PermissionError:
+            return False  # a file on a disk: never has to be waited for
+        return True
+
+    def _dispose(self) -> None:
+        with _lock:
+            if self._set is not None:
+                self._set.close()
+                self._set = None
+                os.close(self._bell)
+                self._bell = -1
+            self._stale = True
+
+    def _disturb(self) -> None:
+        """With the lock held: a link of it was closed."""
+        self._stale = True
+        if self._bell >= 0:
+            os.eventfd_write(self._bell, 1)
+
+
+def _descriptor(link: Any) -> int:
+    """The link's descriptor; -1 when it is closed or destroyed."""
+    try:
+        return link.fileno()
+    except _GONE:
+        return -1
+    except ValueError:
+        if getattr(link, "closed", False):  # as files say it
+            return -1
+        raise
+
+
+# Reentrant: a link may die, and its sets be given up, wherever memory is collected.
+_lock = threading.RLock()
+_kept: dict[tuple[int, ...], Watch] = {}  # oldest first
+_used: set[Watch] = set()
+
+
+def _closed(link: object) -> None:
+    if not _kept and not _used:
+        return
+    with _lock:
+        number = id(link)
+        for watch in [*_kept.values(), *_used]:
+            if number in watch._members:  # pyright: ignore[reportPrivateUsage]
+                watch._disturb()  # pyright: ignore[reportPrivateUsage]
+
+
+def _forked() -> None:
+    """In a child: closing our copies of the sets leaves the parent's alone."""
+    global _lock
+    _lock = threading.RLock()
+    for watch in [*_kept.values(), *_used]:
+        watch._dispose()  # pyright: ignore[reportPrivateUsage]
+    _kept.clear()
+    _used.clear()
+
+
+shm.closing.append(_closed)
+os.register_at_fork(after_in_child=_forked)
