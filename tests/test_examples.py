@@ -18,6 +18,7 @@ MODULES = [
     *("liaison.links.queue", "liaison.links.port", "liaison.carriers.contract"),
     *("liaison.links.socket", "liaison.carriers.stream.frames"),
     "liaison.carriers.stream.handshake",
+    *("liaison.links.wait", "liaison.aio", "liaison.aio.mailbox", "liaison.aio.waiting"),
     *("liaison.testing", "liaison.testing.process", "liaison.testing.waiting"),
 ]
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))

@@ -412,6 +412,8 @@ cdef class End:
                 return result
             if r == LIAISON_FULL and not final:
                 return None
+            if r == LIAISON_FULL and self.rendezvous:
+                r = LIAISON_NO_RECEIVER
             raise failure(r, self.address, size)
         finally:
             PyBuffer_Release(&view)
@@ -1126,6 +1128,11 @@ cdef class Loan(Held):
             propagate()
         if r != LIAISON_OK:
             raise end.fail(r, self.loan_.size)
+
+    @property
+    def _end(self):
+        """The mailbox's end that it belongs to."""
+        return self.end
 
     def _offer(self):
         """Rendezvous: put it where it can be taken, without waiting; a receipt, or None: not now.

@@ -1,0 +1,23 @@
+"""The same links, awaited: on asyncio and on trio.
+
+The names are those of `liaison`, and what waits is awaited: ``await box.send(…)``,
+``async for message in box``. What never waits (``try_receive``, ``peek``, ``close``) is called as
+before. No thread waits for a task, and cancelling one loses nothing; see `liaison.aio.mailbox`.
+
+>>> import anyio
+>>> from liaison import aio
+>>> async def main():
+...     async with aio.Mailbox("greetings") as box:
+...         await box.send("hello")
+...         print(await box.receive())
+...         box.destroy()
+>>> anyio.run(main)
+hello
+"""
+
+from __future__ import annotations
+
+from liaison.aio.mailbox import Delivery, Loan, Mailbox, Receipt
+from liaison.aio.waiting import wait
+
+__all__ = ["Delivery", "Loan", "Mailbox", "Receipt", "wait"]

@@ -1,0 +1,51 @@
+"""Waiting for several links at once, in a task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.lowlevel
+
+from liaison.aio.line import readable
+from liaison.deadline import nanoseconds
+from liaison.links.wait import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["wait"]
+
+
+async def wait(links: Iterable[Any], *, timeout: float | None = None) -> list[Any]:
+    """Wait until something can be received from any of `links`; return those, or [] in time.
+
+    What `liaison.wait` does, awaited; links of both kinds may be mixed. Raises what that raises.
+
+    >>> import anyio
+    >>> from liaison import aio
+    >>> async def main():
+    ...     async with aio.Mailbox("tea") as tea, aio.Mailbox("coffee") as coffee:
+    ...         await tea.send("green")
+    ...         print(await aio.wait([coffee, tea]) == [tea])
+    ...         tea.destroy()
+    ...         coffee.destroy()
+    >>> anyio.run(main)
+    True
+    """
+    given = list(links)
+    every = [getattr(link, "_end", link) for link in given]
+    if not every and timeout is None:
+        raise ValueError("there is nothing to wait for: links is empty, and timeout=None")
+    nanoseconds(timeout)  # says what is wrong with it
+    by_end = {id(end): link for end, link in zip(every, given, strict=True)}
+    await anyio.lowlevel.checkpoint()
+    found: list[Any] = []
+    with Watch.of(every) as watch:
+        found = watch.look(every, 0)
+        if not found and timeout != 0:
+            with anyio.move_on_after(timeout):
+                while not found:
+                    await readable(watch.fileno())
+                    found = watch.look(every, 0)
+    return [by_end[id(end)] for end in found]

@@ -1,0 +1,212 @@
+"""Cancelling a wait loses nothing, at whatever await it strikes.
+
+Every operation is run again and again, and cancelled at its first, second, … await: alone, or
+together with the event that it waits for, just before it and just after it.
+"""
+
+import asyncio
+import os
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+import liaison
+from liaison import aio
+from liaison.aio.line import lines_of
+
+NOTHING = object()
+
+
+class Struck:
+    """Awaits a coroutine, and calls `strike` when that comes to its n-th await."""
+
+    def __init__(self, coroutine, n, strike):
+        self.coroutine, self.left, self.strike = coroutine, n, strike
+
+    def __await__(self):
+        inner = self.coroutine.__await__()
+        outcome, failed = None, None
+        while True:
+            try:
+                waits_for = inner.throw(failed) if failed else inner.send(outcome)
+            except StopIteration as done:
+                return done.value
+            outcome, failed = None, None
+            self.left -= 1
+            if self.left == 0:
+                self.strike()
+            try:
+                outcome = yield waits_for
+            except BaseException as error:
+                failed = error
+
+
+def awaited(awaitable):
+    async def operation():
+        return await awaitable
+
+    return operation()
+
+
+async def leased(box):
+    """A lease whose block is one more await to be cancelled at."""
+    async with box.lease() as delivery:
+        await anyio.lowlevel.checkpoint()
+        return delivery.message
+
+
+async def lent(box):
+    async with box.loan(1) as loan:
+        loan[:] = b"x"
+        await loan.send()
+
+
+async def iterated(box):
+    async for message in box:
+        return message
+
+
+# What takes a message: each gives the messages that it got.
+RECEIVING = {
+    "receive": lambda box: box.receive(),
+    "receive, in time": lambda box: box.receive(timeout=30),
+    "receive_many": lambda box: box.receive_many(3),
+    "lease": leased,
+    "async for": iterated,
+}
+# What sends b"x".
+SENDING = {
+    "send": lambda box: box.send(b"x"),
+    "send, in time": lambda box: box.send(b"x", timeout=30),
+    "send, receipt": lambda box: box.send(b"x", receipt=True),
+    "send_many": lambda box: box.send_many([b"x"]),
+    "loan": lent,
+}
+# What happens at the await besides the cancellation.
+EVENTS = ["nothing", "event, then cancelled", "cancelled, then event"]
+
+
+def strike(how, cancel, event):
+    def struck():
+        if how == "event, then cancelled":
+            event()
+        cancel()
+        if how == "cancelled, then event":
+            event()
+
+    return struck
+
+
+async def cancelled_at(n, operation, how, event, native):
+    """Run it, cancelled at its n-th await: what it gave or NOTHING, and whether it came so far."""
+    result = NOTHING
+    if native:
+        task = asyncio.ensure_future(
+            awaited(Struck(operation, n, strike(how, lambda: task.cancel(), event)))
+        )
+        await asyncio.wait([task])
+        if not task.cancelled():
+            result = task.result()
+        return result, task.cancelled()
+    with anyio.CancelScope() as scope:
+        result = await Struck(operation, n, strike(how, scope.cancel, event))
+    return result, scope.cancel_called
+
+
+def nobody_waits(box):
+    return all(not line._queue and not line._watching for line in lines_of(box._end))
+
+
+@pytest.fixture(params=["asyncio", "asyncio, task.cancel()", "trio"])
+def loop(request):
+    backend, _, native = request.param.partition(",")
+
+    def run(function, *arguments):
+        async def watched():
+            with anyio.fail_after(60):
+                await function(*arguments, bool(native))
+
+        anyio.run(watched, backend=backend)
+
+    return run
+
+
+async def struck_at_every_await(operation, how, prepare, event, check, native):
+    """Run an operation afresh for each of its awaits, and have `check` judge what became of it."""
+    for n in range(1, 50):
+        prepare()
+        happened = []
+
+        def happen(happened=happened):
+            happened.append(event())
+
+        # A run that no strike stops must end by itself.
+        with anyio.move_on_after(0.2 if how == "nothing" else 30) as patience:
+            result, cancelled = await cancelled_at(n, operation(), how, happen, native)
+        if patience.cancelled_caught and not cancelled:
+            return n - 1
+        await check(result, bool(happened))
+        if not cancelled and not happened:
+            return n - 1
+    return None
+
+
+@pytest.mark.parametrize("how", EVENTS)
+@pytest.mark.parametrize("name", RECEIVING)
+def test_a_cancelled_receive_leaves_the_message(loop, mailbox, name, how):
+    """At whatever await a receiver is cancelled, it has the message or the next one gets it."""
+
+    async def main(native):
+        box = mailbox()
+        with liaison.Mailbox.open("box") as sender:
+
+            async def check(result, happened):
+                assert nobody_waits(box)
+                statistics = box.statistics()
+                assert (statistics.leased, statistics.loaned) == (0, 0)
+                got = result is not NOTHING
+                assert got + len(box) == happened
+                if happened and not got:
+                    with sender.lease(timeout=0) as delivery:
+                        assert delivery.message == b"x"
+                        # Who was cancelled in the block of its lease gave the message back.
+                        assert delivery.attempt == 1 or name == "lease"
+
+            steps = await struck_at_every_await(
+                lambda: RECEIVING[name](box),
+                *(how, lambda: None, lambda: sender.send(b"x"), check, native),
+            )
+            assert steps
+
+    loop(main)
+
+
+@pytest.mark.parametrize("how", EVENTS)
+@pytest.mark.parametrize("name", SENDING)
+def test_a_cancelled_send_has_not_sent(loop, mailbox, name, how):
+    """At whatever await a sender is cancelled, its message was not sent, or it was told so."""
+
+    async def main(native):
+        box = mailbox(capacity=1)
+        with liaison.Mailbox.open("box") as other:
+
+            def fill():
+                other.try_receive()
+                other.send(b"full")
+
+            async def check(result, happened):
+                assert nobody_waits(box)
+                sent = result is not NOTHING
+                del result  # a receipt
+                assert box.statistics().loaned == 0
+                waiting = box.peek()
+                assert waiting.count(b"x") == sent
+                assert waiting.count(b"full") == (not happened)
+
+            steps = await struck_at_every_await(
+                lambda: SENDING[name](box), how, fill, other.receive, check, native
+            )
+            assert steps
+
+    loop(main)
