@@ -19,10 +19,10 @@ NOTHING = object()
 
 
 class Struck:
-    """Awaits a coroutine, and calls `strike` when that comes to its n-th await."""
+    """Awaits a coroutine, and calls `strike` at its n-th await, `nudge` at those before."""
 
-    def __init__(self, coroutine, n, strike):
-        self.coroutine, self.left, self.strike = coroutine, n, strike
+    def __init__(self, coroutine, n, nudge, strike):
+        self.coroutine, self.left, self.nudge, self.strike = coroutine, n, nudge, strike
 
     def __await__(self):
         inner = self.coroutine.__await__()
@@ -36,6 +36,8 @@ class Struck:
             self.left -= 1
             if self.left == 0:
                 self.strike()
+            elif self.left > 0:
+                self.nudge()
             try:
                 outcome = yield waits_for
             except BaseException as error:
@@ -84,33 +86,22 @@ SENDING = {
     "loan": lent,
 }
 # What happens at the await besides the cancellation.
-EVENTS = ["nothing", "event, then cancelled", "cancelled, then event"]
+EVENTS = ["nothing", "event, then cancelled", "cancelled, then event", "event long before"]
 
 
-def strike(how, cancel, event):
-    def struck():
-        if how == "event, then cancelled":
-            event()
-        cancel()
-        if how == "cancelled, then event":
-            event()
-
-    return struck
-
-
-async def cancelled_at(n, operation, how, event, native):
+async def cancelled_at(n, operation, nudge, struck, native):
     """Run it, cancelled at its n-th await: what it gave or NOTHING, and whether it came so far."""
     result = NOTHING
     if native:
         task = asyncio.ensure_future(
-            awaited(Struck(operation, n, strike(how, lambda: task.cancel(), event)))
+            awaited(Struck(operation, n, nudge, lambda: struck(task.cancel)))
         )
         await asyncio.wait([task])
-        if not task.cancelled():
-            result = task.result()
-        return result, task.cancelled()
+        if task.cancelled():
+            return NOTHING, True
+        return task.result(), False
     with anyio.CancelScope() as scope:
-        result = await Struck(operation, n, strike(how, scope.cancel, event))
+        result = await Struck(operation, n, nudge, lambda: struck(scope.cancel))
     return result, scope.cancel_called
 
 
@@ -132,24 +123,33 @@ def loop(request):
     return run
 
 
-async def struck_at_every_await(operation, how, prepare, event, check, native):
-    """Run an operation afresh for each of its awaits, and have `check` judge what became of it."""
-    for n in range(1, 50):
+AWAITS = 7  # as many as there are before an operation does the same again
+
+
+async def struck_at_every_await(operation, how, prepare, event, nudge, check, native):
+    """Run an operation afresh for each of its awaits, and have `check` judge what became of it.
+
+    `event` is what it waits for, `nudge` wakes it in vain.
+    """
+    struck = 0
+    for n in range(1, AWAITS + 1):
         prepare()
-        happened = []
+        if how == "event long before":
+            event()
+        happened = how != "nothing"
 
-        def happen(happened=happened):
-            happened.append(event())
+        def strike(cancel):
+            if how == "event, then cancelled":
+                event()
+            cancel()
+            if how == "cancelled, then event":
+                event()
 
-        # A run that no strike stops must end by itself.
-        with anyio.move_on_after(0.2 if how == "nothing" else 30) as patience:
-            result, cancelled = await cancelled_at(n, operation(), how, happen, native)
-        if patience.cancelled_caught and not cancelled:
-            return n - 1
-        await check(result, bool(happened))
-        if not cancelled and not happened:
-            return n - 1
-    return None
+        quiet = (lambda: None) if how == "event long before" else nudge
+        result, cancelled = await cancelled_at(n, operation(), quiet, strike, native)
+        await check(result, happened)
+        struck += cancelled
+    return struck
 
 
 @pytest.mark.parametrize("how", EVENTS)
@@ -173,11 +173,16 @@ def test_a_cancelled_receive_leaves_the_message(loop, mailbox, name, how):
                         # Who was cancelled in the block of its lease gave the message back.
                         assert delivery.attempt == 1 or name == "lease"
 
-            steps = await struck_at_every_await(
+            def nudge():
+                sender.send(b"not for it")
+                assert sender.receive() == b"not for it"
+
+            struck = await struck_at_every_await(
                 lambda: RECEIVING[name](box),
-                *(how, lambda: None, lambda: sender.send(b"x"), check, native),
+                *(how, lambda: box.try_receive(), lambda: sender.send(b"x"), nudge, check, native),
             )
-            assert steps
+            assert struck == AWAITS or how == "event long before"
+            assert struck
 
     loop(main)
 
@@ -204,9 +209,14 @@ def test_a_cancelled_send_has_not_sent(loop, mailbox, name, how):
                 assert waiting.count(b"x") == sent
                 assert waiting.count(b"full") == (not happened)
 
-            steps = await struck_at_every_await(
-                lambda: SENDING[name](box), how, fill, other.receive, check, native
+            def nudge():
+                assert other.receive() == b"full"
+                other.send(b"full")
+
+            struck = await struck_at_every_await(
+                lambda: SENDING[name](box), how, fill, other.receive, nudge, check, native
             )
-            assert steps
+            assert struck == AWAITS or how == "event long before"
+            assert struck
 
     loop(main)
