@@ -100,7 +100,19 @@ def test_the_pure_parts_do_no_input_or_output(part):
 
 @pytest.mark.parametrize("statement", ["import liaison", "from liaison import *"])
 @pytest.mark.parametrize(
-    "module", ["pickle", "numpy", "rich", "click", "asyncio", "anyio", "trio", "nats", "multiprocessing", "pyarrow"]
+    "module",
+    [
+        "pickle",
+        "numpy",
+        "rich",
+        "click",
+        "asyncio",
+        "anyio",
+        "trio",
+        "nats",
+        "multiprocessing",
+        "pyarrow",
+    ],
 )
 def test_importing_liaison_does_not_import_what_is_heavy(statement, module):
     """Neither pickle nor NumPy, the command line's libraries or asyncio come with liaison."""

@@ -121,8 +121,8 @@ class Line:
 
 
 # By event loop: a forked child, or a second loop, finds none of the first one's tasks.
-_lines: anyio.lowlevel.RunVar[WeakKeyDictionary[Any, tuple[Line, Line]]] = (
-    anyio.lowlevel.RunVar("liaison.aio.lines")
+_lines: anyio.lowlevel.RunVar[WeakKeyDictionary[Any, tuple[Line, Line]]] = anyio.lowlevel.RunVar(
+    "liaison.aio.lines"
 )
 
 

@@ -226,9 +226,7 @@ class Mailbox:
             except Full:
                 return PENDING
 
-        return await _patiently(
-            lines_of(end)[1], borrow, lambda: end._loan(Loan, size, 0), timeout
-        )
+        return await _patiently(lines_of(end)[1], borrow, lambda: end._loan(Loan, size, 0), timeout)
 
     async def _meet(
         self, offer: Callable[[], Any], last: Callable[[], Any], timeout: float | None

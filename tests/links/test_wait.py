@@ -1,0 +1,350 @@
+"""Waiting for any of several links: which are returned, when, in what order."""
+
+import gc
+import os
+import resource
+import select
+import selectors
+import signal
+import socket
+import threading
+
+import pytest
+
+import liaison
+from liaison import AccessDenied, Closed, Destroyed
+from liaison.links import wait as module
+from liaison.testing import until
+from tests.links.actor import Actor
+
+
+@pytest.fixture(autouse=True)
+def _no_sets_of_other_tests():
+    """The sets that are kept between calls are each test's own."""
+    module._forked()
+    yield
+    module._forked()
+
+
+def sleeping(thread):
+    """Whether a thread of this process sleeps in the kernel's epoll."""
+    with open(f"/proc/self/task/{thread.native_id}/wchan") as wchan:
+        return "poll" in wchan.read()
+
+
+def waiting():
+    return any(watch._set is not None for watch in list(module._used))
+
+
+def test_the_one_with_a_message_is_returned(mailbox):
+    """Of many mailboxes, those are returned that have a message, and no others."""
+    boxes = [mailbox(f"box-{n}") for n in range(20)]
+    assert liaison.wait(boxes, timeout=0) == []
+    boxes[7].send(1)
+    assert liaison.wait(boxes) == [boxes[7]]
+    boxes[3].send(1)
+    assert set(map(id, liaison.wait(boxes))) == {id(boxes[3]), id(boxes[7])}
+    boxes[7].receive()
+    assert liaison.wait(boxes) == [boxes[3]]
+    boxes[3].receive()
+    assert liaison.wait(boxes, timeout=0) == []
+    assert liaison.wait(boxes, timeout=0.01) == []
+
+
+def test_what_was_there_before_is_found(mailbox):
+    """A message that was sent before anybody waited is found at once."""
+    box = mailbox()
+    box.send(1)
+    assert liaison.wait([box], timeout=0) == [box]
+
+
+def test_kinds_are_mixed(mailbox):
+    """Sockets, pipes and files are waited for beside mailboxes."""
+    box = mailbox()
+    here, there = socket.socketpair()
+    reader, writer = os.pipe()
+    with here, there, open(reader, "rb") as pipe, open(writer, "wb", 0) as end:
+        every = [box, here, pipe]
+        assert liaison.wait(every, timeout=0) == []
+        there.send(b"x")
+        assert liaison.wait(every) == [here]
+        end.write(b"x")
+        box.send(1)
+        assert sorted(map(id, liaison.wait(every))) == sorted(map(id, every))
+    with open(__file__) as file:
+        assert liaison.wait([box, file], timeout=0).count(file) == 1
+
+
+def test_something_with_messages_that_its_descriptor_does_not_show(mailbox):
+    """What says that it is ready is asked, for it may have read more than it has given."""
+
+    class Buffered:
+        def __init__(self):
+            self.reader, self.writer = os.pipe()
+            self.ready = False
+
+        def fileno(self):
+            return self.reader
+
+        def _ready(self):
+            return self.ready
+
+    one = Buffered()
+    box = mailbox()
+    assert liaison.wait([box, one], timeout=0) == []
+    one.ready = True
+    assert liaison.wait([box, one]) == [one]
+    os.write(one.writer, b"x")
+    one.ready = False
+    assert liaison.wait([box, one], timeout=0.01) == []
+    os.close(one.reader)
+    os.close(one.writer)
+
+
+def test_a_link_given_twice_is_returned_once(mailbox):
+    """The same link twice in the list is one link."""
+    box = mailbox()
+    box.send(1)
+    assert liaison.wait([box, box]) == [box]
+
+
+def test_every_ready_link_comes_first_in_turn(mailbox):
+    """One who serves only the first of the list serves all that are ready, in turn."""
+    boxes = [mailbox(f"box-{n}") for n in range(10)]
+    for box in boxes:
+        box.send_many(range(100))
+    served = [liaison.wait(boxes)[0] for _ in range(30)]
+    for box in boxes:
+        assert sum(one is box for one in served) == 3
+
+
+@pytest.mark.parametrize("end", ["close", "destroy"])
+def test_a_link_that_ended_is_returned(mailbox, end):
+    """A closed or destroyed link is returned at once, each time: its receive tells why."""
+    box, quiet = mailbox(), mailbox("quiet")
+    for waited in (False, True):
+        if waited:
+            box = mailbox()
+            assert liaison.wait([quiet, box], timeout=0) == []
+        getattr(box, end)()
+        assert liaison.wait([quiet, box]) == [box]
+        assert liaison.wait([quiet, box]) == [box]
+        with pytest.raises((Closed, Destroyed)):
+            box.receive()
+        if end == "close":
+            liaison.Mailbox("box").destroy()
+
+
+@pytest.mark.parametrize("end", ["box.close()", "box.destroy()", "box.send(1)"])
+def test_who_sleeps_is_woken(mailbox, end):
+    """A thread that sleeps over many links is woken by a message, a closing, a destruction."""
+    quiet, box = mailbox("quiet"), mailbox()
+    found = []
+    thread = threading.Thread(target=lambda: found.extend(liaison.wait([quiet, box])))
+    thread.start()
+    until(waiting)
+    exec(end)
+    thread.join(60)
+    assert found == [box]
+
+
+def test_a_socket_that_was_closed_is_returned(mailbox):
+    """Something else that was closed between two calls is returned too."""
+    here, there = socket.socketpair()
+    box = mailbox()
+    with there:
+        assert liaison.wait([box, here], timeout=0) == []
+        here.close()
+        assert liaison.wait([box, here]) == [here]
+
+
+def test_another_link_by_the_number_of_a_closed_one(mailbox):
+    """A descriptor's number that comes again for another link is that link's alone."""
+    quiet = mailbox("quiet")
+    for _ in range(20):
+        one = mailbox("one")
+        assert liaison.wait([quiet, one], timeout=0) == []
+        number = one.fileno()
+        one.destroy()
+        one.close()
+        other = mailbox("other")
+        assert liaison.wait([quiet, one, other]) == [one]
+        assert liaison.wait([quiet, other], timeout=0) == []
+        other.send(1)
+        assert liaison.wait([quiet, other]) == [other]
+        reused = other.fileno() == number
+        other.destroy()
+        other.close()
+    assert reused
+
+
+def test_links_that_died_leave_nothing(mailbox):
+    """A set of links that are no more is given up, with its descriptors."""
+    quiet = mailbox("quiet")
+    liaison.wait([quiet], timeout=0)
+    before = len(os.listdir("/proc/self/fd"))
+    box = mailbox()
+    liaison.wait([quiet, box], timeout=0)
+    assert len(os.listdir("/proc/self/fd")) == before + 5  # an epoll set and its bell; three
+    del box
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_few_sets_are_kept(mailbox):
+    """Whoever waits for another list each time keeps a few sets, not one for each."""
+    boxes = [mailbox(f"box-{n}") for n in range(20)]
+    liaison.wait(boxes, timeout=0)
+    before = len(os.listdir("/proc/self/fd"))
+    for n in range(1, 20):
+        liaison.wait(boxes[:n], timeout=0)
+    assert len(os.listdir("/proc/self/fd")) < before + 2 * 10
+
+
+def test_a_forked_child_waits_by_itself(mailbox):
+    """Parent and child both wait for the same links, and neither takes the other's wake-ups."""
+    boxes = [mailbox(f"box-{n}") for n in range(3)]
+    assert liaison.wait(boxes, timeout=0) == []
+    with Actor(fork=True, boxes=boxes) as child:
+        assert child.do("wait(boxes, timeout=0)") == []
+        boxes[1].send(1)
+        assert liaison.wait(boxes) == [boxes[1]]
+        assert child.do("[boxes.index(box) for box in wait(boxes)]") == [1]
+        assert child.do("boxes[1].receive()") == 1
+        assert liaison.wait(boxes, timeout=0) == []
+        child.do("[box.close() for box in boxes]")
+        boxes[2].send(2)
+        assert liaison.wait(boxes) == [boxes[2]]
+
+
+def test_a_message_that_comes_back_from_the_dead_is_found(mailbox):
+    """A message whose holder is killed while others wait is found by them."""
+    boxes = [mailbox(f"box-{n}") for n in range(5)]
+    boxes[4].send("held")
+    with Actor("box = Mailbox('box-4')", "held = box.lease()") as holder:
+        found = []
+        thread = threading.Thread(target=lambda: found.extend(liaison.wait(boxes)))
+        thread.start()
+        until(waiting)
+        holder.kill()
+        thread.join(60)
+    assert found == [boxes[4]]
+    with boxes[4].lease() as delivery:
+        assert delivery.attempt == 2
+
+
+def test_another_processs_turn_is_waited_out(mailbox):
+    """A mailbox whose turn is another's is not returned, but as soon as the turn is free."""
+    box, quiet = mailbox(access="exclusive"), mailbox("quiet")
+    box.send_many([1, 2])
+    with Actor("box = Mailbox('box')", "held = box.lease()") as holder:
+        assert liaison.wait([quiet, box], timeout=0.01) == []
+        found = []
+        thread = threading.Thread(target=lambda: found.extend(liaison.wait([quiet, box])))
+        thread.start()
+        until(waiting)
+        holder.do("held.acknowledge()")
+        thread.join(60)
+        assert found == [box]
+        assert box.receive() == 2
+
+
+def test_two_who_look_at_an_empty_exclusive_mailbox_leave_each_other_alone(mailbox):
+    """An empty mailbox is quiet, however many processes look at it in turn."""
+    box = mailbox(access="exclusive")
+    box.fileno()
+    with Actor("import select", "box = Mailbox('box')", "box.fileno()") as other:
+        for _ in range(10):
+            assert other.do("box.try_receive()") is None
+            assert box.try_receive() is None
+        assert select.select([box], [], [], 0)[0] == []
+        assert other.do("box.try_receive()") is None
+        assert select.select([box], [], [], 0)[0] == []
+
+
+def test_no_wake_up_is_lost(mailbox):
+    """Many processes send to many mailboxes, one waits: every message is found."""
+    boxes = [mailbox(f"box-{n}", capacity=4) for n in range(25)]
+    lines = (
+        "import random",
+        "boxes = [Mailbox(f'box-{n}') for n in range(25)]",
+    )
+    with Actor(*lines) as one, Actor(*lines) as two:
+        for sender in (one, two):
+            sender.start("[random.choice(boxes).send(n) for n in range(1500)] and None")
+        received = 0
+        while received < 3000:
+            found = liaison.wait(boxes, timeout=60)
+            assert found, f"{3000 - received} of 3000 messages were not found"
+            found[0].receive(timeout=0)
+            received += 1
+        one.answer()
+        two.answer()
+    assert liaison.wait(boxes, timeout=0) == []
+
+
+def test_a_thousand_links(space):
+    """A thousand mailboxes are waited for, and the one that has a message is found."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 4000:
+        pytest.skip(f"NOT CHECKED, {hard} descriptors are not enough: 3 a mailbox are needed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8000), hard))
+    try:
+        boxes = [liaison.Mailbox(f"box-{n}", capacity=1) for n in range(1000)]
+        assert liaison.wait(boxes, timeout=0) == []
+        for n in (999, 0, 500):
+            boxes[n].send(n)
+            [found] = liaison.wait(boxes)
+            assert found.receive() == n
+        for box in boxes:
+            box.destroy()
+            box.close()
+    finally:
+        del boxes
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_selectors_know_mailboxes_too(mailbox):
+    """A selector of the standard library takes a mailbox as it is."""
+    box = mailbox()
+    with selectors.DefaultSelector() as selector:
+        selector.register(box, selectors.EVENT_READ, "box")
+        assert selector.select(0) == []
+        box.send(1)
+        [(key, _)] = selector.select(60)
+        assert key.data == "box"
+        assert box.receive() == 1
+        assert box.try_receive() is None  # which makes it quiet
+        assert selector.select(0) == []
+
+
+def test_a_signal_interrupts(mailbox):
+    """Ctrl-C ends a wait that nothing else would end, and the next one works."""
+    box = mailbox()
+    me = threading.get_ident()
+
+    def interrupt():
+        until(waiting)
+        signal.pthread_kill(me, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        liaison.wait([box])
+    thread.join()
+    box.send(1)
+    assert liaison.wait([box]) == [box]
+
+
+def test_what_cannot_be_waited_for(mailbox):
+    """An observer, nothing at all, what has no descriptor, and a strange timeout are refused."""
+    mailbox()
+    with liaison.Mailbox.observe("box") as observer, pytest.raises(AccessDenied):
+        liaison.wait([observer])
+    with pytest.raises(ValueError, match="nothing to wait for"):
+        liaison.wait([])
+    assert liaison.wait([], timeout=0.01) == []
+    with pytest.raises(AttributeError):
+        liaison.wait([7])
+    with pytest.raises(ValueError, match="timeout"):
+        liaison.wait([], timeout=-1)
