@@ -16,6 +16,7 @@ whenever there is no leader all who have to look were called: nobody sleeps thro
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
@@ -33,10 +34,8 @@ PENDING: Final = object()
 
 async def readable(descriptor: int) -> None:
     """Wait until the descriptor is readable, or is just being closed."""
-    try:
+    with suppress(anyio.ClosedResourceError):
         await anyio.wait_readable(descriptor)
-    except anyio.ClosedResourceError:
-        pass
 
 
 class _Place:

@@ -420,7 +420,8 @@ class Loan(native.Loan):
                 raise NoReceiver(f"nobody came to receive from {end.address} in time")
             return receipt
 
-        await Mailbox._around(end)._meet(offer, last, timeout)  # pyright: ignore
+        box = Mailbox._around(end)  # pyright: ignore[reportPrivateUsage]
+        await box._meet(offer, last, timeout)  # pyright: ignore[reportPrivateUsage]
 
 
 class Receipt:

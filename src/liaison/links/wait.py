@@ -53,8 +53,8 @@ def wait(links: Iterable[HasDescriptor], *, timeout: float | None = None) -> lis
     that are ready in turn.
 
     ``timeout`` is in seconds; None waits for ever, 0 looks. Raises `ValueError` when there is
-    nothing to wait for and no timeout, `AccessDenied` for a mailbox that is only observed, `OSError`
-    when there are not enough descriptors: a mailbox takes three when it is first waited for.
+    nothing to wait for and no timeout, `AccessDenied` for a mailbox that is only observed,
+    `OSError` when descriptors run out: a mailbox takes three when it is first waited for.
 
     >>> import liaison
     >>> with liaison.Mailbox("tea") as tea, liaison.Mailbox("coffee") as coffee:
@@ -250,7 +250,7 @@ def _closed(link: object) -> None:
 
 def _forked() -> None:
     """In a child: closing our copies of the sets leaves the parent's alone."""
-    global _lock
+    global _lock  # noqa: PLW0603 - a thread that is not here may have held the old one
     _lock = threading.RLock()
     for watch in [*_kept.values(), *_used]:
         watch._dispose()  # pyright: ignore[reportPrivateUsage]

@@ -1,0 +1,261 @@
+"""Mailboxes for tasks: each operation on both event loops, many tasks on one, deaths, the end."""
+
+import os
+import threading
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+import liaison
+from liaison import Closed, Destroyed, Empty, Full, NoReceiver, aio
+from liaison.aio.line import lines_of
+from tests.links.actor import Actor
+
+
+async def asleep(box, role=0):
+    """Wait until a task leads the line of receivers (0) or senders (1)."""
+    while lines_of(box._end)[role]._led is None:
+        await anyio.lowlevel.checkpoint()
+
+
+def test_a_task_is_woken_by_another_process(run, mailbox):
+    """A task that waits gets what another process sends."""
+
+    async def main():
+        box = mailbox()
+        with Actor("box = Mailbox('box')") as other:
+            got = []
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(lambda: receive(box, got))
+                await asleep(box)
+                other.do("box.send('hello')")
+        assert got == ["hello"]
+
+    async def receive(box, got):
+        got.append(await box.receive())
+
+    run(main)
+
+
+def test_many_tasks_are_served_in_order(run, mailbox):
+    """Of the tasks that wait on one mailbox, who came first is served first; no thread waits."""
+
+    async def main():
+        box = mailbox()
+        got = []
+
+        async def receive(n):
+            got.append((n, await box.receive()))
+
+        async with anyio.create_task_group() as tasks:
+            for n in range(50):
+                tasks.start_soon(receive, n)
+                while len(lines_of(box._end)[0]._queue) <= n:
+                    await anyio.lowlevel.checkpoint()
+            threads = threading.active_count()
+            with liaison.Mailbox.open("box") as sender:
+                sender.send_many(range(50))
+        assert got == [(n, n) for n in range(50)]
+        assert threads == 1
+
+    run(main)
+
+
+def test_many_tasks_send_to_a_full_mailbox(run, mailbox):
+    """Tasks that wait for room get it in turn, as another process receives."""
+
+    async def main():
+        box = mailbox(capacity=2)
+        with Actor("box = Mailbox('box')") as other:
+            other.start("[box.receive() for _ in range(300)]")
+            async with anyio.create_task_group() as tasks:
+                for n in range(300):
+                    tasks.start_soon(box.send, n)
+            assert sorted(other.answer()) == list(range(300))
+
+    run(main)
+
+
+def test_timeouts(run, mailbox):
+    """A timeout that passes is Empty or Full; 0 does not wait; a negative one is refused."""
+
+    async def main():
+        box = mailbox(capacity=1)
+        for timeout in (0, 0.01):
+            with pytest.raises(Empty):
+                await box.receive(timeout=timeout)
+        await box.send(1)
+        for timeout in (0, 0.01):
+            with pytest.raises(Full):
+                await box.send(2, timeout=timeout)
+            with pytest.raises(Full):
+                await box.loan(1, timeout=timeout)
+            with pytest.raises(Full):
+                await box.send_many([2, 3], timeout=timeout)
+        with pytest.raises(ValueError, match="timeout"):
+            await box.receive(timeout=-1)
+        assert await box.receive_many(5, timeout=0) == [1]
+
+    run(main)
+
+
+def test_a_rendezvous_of_tasks(run, mailbox):
+    """A send to a rendezvous returns when a task has the message; nobody there is NoReceiver."""
+
+    async def main():
+        box = mailbox(capacity=0)
+        with pytest.raises(NoReceiver):
+            await box.send(1, timeout=0.01)
+        with pytest.raises(NoReceiver):
+            await box.send(1, timeout=0)
+        assert len(box) == 0
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(box.send, 2)
+            async with box.lease() as delivery:
+                assert delivery.message == 2
+        async with anyio.create_task_group() as tasks:
+
+            async def lend():
+                async with box.loan(1) as loan:
+                    loan[:] = b"x"
+                    await loan.send()
+
+            tasks.start_soon(lend)
+            assert await box.receive() == b"x"
+        with anyio.move_on_after(0.02):
+            await box.send(3)
+        assert len(box) == 0
+        assert box.statistics().loaned == box.statistics().leased == 0
+
+    run(main)
+
+
+def test_receipts(run, mailbox):
+    """A sender waits for who received and who acknowledged its message."""
+
+    async def main():
+        box = mailbox()
+        receipt = await box.send(1, receipt=True)
+        assert receipt.state == "queued"
+        with pytest.raises(Empty):
+            await receipt.wait_received(0.01)
+        with Actor("box = Mailbox('box')") as other:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(other_does, other, box, "held = box.lease()")
+                assert (await receipt.wait_received()).pid == other.pid
+            assert receipt.state == "received"
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(other_does, other, box, "held.acknowledge()")
+                assert (await receipt.wait_acknowledged()).pid == other.pid
+        del receipt
+
+    async def other_does(other, box, line):
+        await asleep(box, 1)
+        other.do(line)
+
+    run(main)
+
+
+@pytest.mark.parametrize("wanted", ["receive", "send"])
+@pytest.mark.parametrize("end", ["close", "destroy"])
+def test_the_end_wakes_every_task(run, mailbox, wanted, end):
+    """Closing gives every waiting task Closed, destroying gives it Destroyed."""
+
+    async def main():
+        box = mailbox(capacity=1)
+        if wanted == "send":
+            await box.send(0)
+        ended = []
+
+        async def wait():
+            try:
+                await (box.send(1) if wanted == "send" else box.receive())
+            except (Closed, Destroyed) as error:
+                ended.append(type(error))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(5):
+                tasks.start_soon(wait)
+            await asleep(box, wanted == "send")
+            getattr(box, end)()
+        assert ended == [{"close": Closed, "destroy": Destroyed}[end]] * 5
+
+    run(main)
+
+
+def test_a_message_comes_back_from_the_dead(run, mailbox):
+    """A task waits while another process holds the message, and gets it when that is killed."""
+
+    async def main():
+        box = mailbox(capacity=1)
+        await box.send(1)
+        with Actor("box = Mailbox('box')", "held = box.lease()") as other:
+
+            async def kill():
+                await asleep(box)
+                other.kill()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(kill)
+                async with box.lease() as delivery:
+                    assert (delivery.message, delivery.attempt) == (1, 2)
+
+    run(main)
+
+
+def test_room_comes_back_from_the_dead(run, mailbox):
+    """A task waits for room, and gets it when the process is killed that held it as a loan."""
+
+    async def main():
+        box = mailbox(capacity=1)
+        with Actor("box = Mailbox('box')", "held = box.loan(1)") as other:
+
+            async def kill():
+                await asleep(box, 1)
+                other.kill()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(kill)
+                await box.send(1)
+        assert await box.receive() == 1
+
+    run(main)
+
+
+def test_waiting_for_any(run, mailbox):
+    """A task waits for many links of both kinds; cancelled, it leaves nothing behind."""
+
+    async def main():
+        boxes = [mailbox(f"box-{n}") for n in range(10)]
+        with liaison.Mailbox("plain") as plain:
+            assert await aio.wait([*boxes, plain], timeout=0.01) == []
+            with anyio.move_on_after(0.01):
+                await aio.wait([*boxes, plain])
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(boxes[3].send, 1)
+                assert await aio.wait([*boxes, plain]) == [boxes[3]]
+            plain.send(1)
+            assert set(map(id, await aio.wait([*boxes, plain]))) == {id(plain), id(boxes[3])}
+            plain.destroy()
+
+    run(main)
+
+
+def test_nothing_is_left_open(run, mailbox):
+    """After the end every descriptor is closed, and the files behind them are gone."""
+
+    async def main():
+        mailbox("other")  # the space stays open
+        before = len(os.listdir("/proc/self/fd"))
+        async with aio.Mailbox("brief", capacity=1) as box:
+            with anyio.move_on_after(0.01):
+                await box.receive()
+            await box.send(1)
+            with anyio.move_on_after(0.01):
+                await box.send(2)
+            assert len(os.listdir("/proc/self/fd")) == before + 6
+            box.destroy()
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    run(main)
