@@ -17,13 +17,15 @@ def _is_taken_for_dead():
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     with open("/proc/self/maps", encoding="ascii") as maps:
-        (where,) = [line.split("-")[0] for line in maps if line.rstrip().endswith("/members")]
-    # Something else in its place, for the process goes on using that page.
+        places = [line.split("-")[0] for line in maps if line.rstrip().endswith("/members")]
+    assert places
+    # Something else in their place, for the process goes on using them.
     how = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | _MAP_FIXED
-    page = ctypes.c_void_p(int(where, 16))
-    size, access = ctypes.c_size_t(4096), mmap.PROT_READ | mmap.PROT_WRITE
-    if libc.mmap(page, size, access, how, -1, ctypes.c_long(0)) != page.value:
-        raise OSError(ctypes.get_errno(), "mmap")
+    for place in places:
+        page = ctypes.c_void_p(int(place, 16))
+        size, access = ctypes.c_size_t(4096), mmap.PROT_READ | mmap.PROT_WRITE
+        if libc.mmap(page, size, access, how, -1, ctypes.c_long(0)) != page.value:
+            raise OSError(ctypes.get_errno(), "mmap")
 
 
 def _is_late(settle):
