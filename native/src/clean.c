@@ -66,10 +66,12 @@ static void clean_link(struct liaison_space *space, int directory, const char *n
     if (aside) {
         /* A destroyer died between taking a name away and putting back what was not its
          * own (see segment_unlink). */
-        h.geometry.name[sizeof h.geometry.name - 1] = 0;
+        const char *dash = strncmp(name, ASIDE, sizeof ASIDE - 1) == 0
+                               ? strchr(name + sizeof ASIDE - 1, '-')
+                               : NULL;
         char back[LIAISON_NAME_MAX + 16];
-        if (!destroyed && name_valid(h.geometry.name)) {
-            snprintf(back, sizeof back, "names/%s", h.geometry.name);
+        if (!destroyed && dash && name_of_link_valid(dash + 1)) {
+            snprintf(back, sizeof back, "names/%.*s", LIAISON_NAME_MAX, dash + 1);
             (void)linkat(directory, path, directory, back, 0);
         }
         unlinkat(directory, path, 0);

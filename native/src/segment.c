@@ -155,7 +155,7 @@ static int geometry_check(const struct header *h, uint64_t file_size)
     struct geometry plan = *g;
     if (g->access < LIAISON_ANY || g->access > LIAISON_PAIR || g->rendezvous > 1 || !kind_fits(g) ||
         geometry_plan(&plan) != LIAISON_OK || memcmp(&plan, g, sizeof plan) != 0 ||
-        memchr(g->name, 0, sizeof g->name) == NULL || !name_valid(g->name) ||
+        memchr(g->name, 0, sizeof g->name) == NULL || !name_of_link_valid(g->name) ||
         !plain_text(g->dead_letters, sizeof g->dead_letters) || file_size != g->size)
         return LIAISON_CORRUPT;
     return LIAISON_OK;
@@ -267,7 +267,7 @@ int segment_create(struct liaison_space *space, const char *name,
     struct header h;
     memset(&h, 0, sizeof h);
     struct geometry *g = &h.geometry;
-    int r = name_valid(name) ? geometry_of(policy, g) : LIAISON_INVALID;
+    int r = name_of_link_valid(name) ? geometry_of(policy, g) : LIAISON_INVALID;
     if (r == LIAISON_OK)
         r = member_identity(space, &g->creator);
     if (r != LIAISON_OK)
@@ -355,7 +355,7 @@ static struct segment *find_mapped(const struct stat *st)
 int segment_open(struct liaison_space *space, const char *name, const struct liaison_policy *policy,
                  bool attach, struct segment **out)
 {
-    if (!name_valid(name))
+    if (!name_of_link_valid(name))
         return LIAISON_INVALID;
     int directory = space_directory(space);
     if (directory < 0)
@@ -522,6 +522,31 @@ bool segment_vanished(struct segment *s)
     return !linked(s);
 }
 
+int segment_take_away(int directory, const char *name, dev_t device,
+                      ino_t inode)
+{
+    /* There is no "unlink if it is this file". Between seeing the name and removing it
+     * another process may have removed it and a creator taken it for a new link. So take the
+     * name away whole, see what it was, and put back what was not ours. What a death in
+     * between leaves is put back by who cleans: so it keeps its name. */
+    char aside[LIAISON_NAME_MAX + 48], path[LIAISON_NAME_MAX + 16];
+    uint64_t random;
+    struct stat st;
+    if (getrandom(&random, sizeof random, 0) != sizeof random)
+        return -EIO;
+    snprintf(path, sizeof path, "names/%.*s", LIAISON_NAME_MAX, name);
+    snprintf(aside, sizeof aside, "links/" ASIDE "%016llx-%.*s", (unsigned long long)random,
+             LIAISON_NAME_MAX, name);
+    if (renameat(directory, path, directory, aside) != 0)
+        return errno == ENOENT ? LIAISON_NOT_FOUND : -errno;
+    bool ours = fstatat(directory, aside, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == inode &&
+                st.st_dev == device;
+    if (!ours)
+        (void)linkat(directory, aside, directory, path, 0);
+    unlinkat(directory, aside, 0);
+    return ours ? LIAISON_OK : LIAISON_NOT_FOUND;
+}
+
 void segment_unlink(struct liaison_space *space, dev_t device, ino_t inode, const char *id)
 {
     int directory = space_directory(space);
@@ -532,26 +557,9 @@ void segment_unlink(struct liaison_space *space, dev_t device, ino_t inode, cons
     if (names >= 0 && !listing)
         close(names);
     struct dirent *entry;
-    while (listing && (entry = readdir(listing)) != NULL) {
-        if (entry->d_ino != inode || !name_valid(entry->d_name))
-            continue;
-        /* There is no "unlink if it is this file". Between seeing the name and removing it
-         * another destroyer may have removed it and a creator taken it for a new link. So
-         * take the name away whole, see what it was, and put back what was not ours. */
-        char aside[64], path[LIAISON_NAME_MAX + 16];
-        uint64_t random;
-        struct stat st;
-        if (getrandom(&random, sizeof random, 0) != sizeof random)
-            break;
-        snprintf(aside, sizeof aside, "links/.aside-%016llx", (unsigned long long)random);
-        snprintf(path, sizeof path, "names/%.*s", LIAISON_NAME_MAX, entry->d_name);
-        if (renameat(directory, path, directory, aside) != 0)
-            continue;
-        if (fstatat(directory, aside, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            (st.st_ino != inode || st.st_dev != device))
-            (void)linkat(directory, aside, directory, path, 0);
-        unlinkat(directory, aside, 0);
-    }
+    while (listing && (entry = readdir(listing)) != NULL)
+        if (entry->d_ino == inode && name_of_link_valid(entry->d_name))
+            (void)segment_take_away(directory, entry->d_name, device, inode);
     if (listing)
         closedir(listing);
     char link[64];

@@ -75,6 +75,11 @@ int segment_reserve(struct segment *s, uint64_t offset, uint64_t length);
  * whoever asks for its name now gets another. Looks at most once in a second. */
 bool segment_vanished(struct segment *s);
 
+/* How a name is called, in links/, while it is being taken away: this, a number, a dash, the name. */
+#define ASIDE ".aside-"
+/* Takes the name away, if it is this file's. LIAISON_NOT_FOUND: it is not. */
+int segment_take_away(int directory, const char *name, dev_t device, ino_t inode);
+
 /* Removes every name of a destroyed link. */
 void segment_unlink(struct liaison_space *space, dev_t device, ino_t inode, const char *id);
 

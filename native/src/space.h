@@ -31,6 +31,9 @@ struct liaison_space {
 
 /* A name that may become a file: the grammar of addresses. */
 bool name_valid(const char *name);
+/* The same, or such a name behind a tilde: no user can say it, and no list shows it. Links that
+ * are part of another one have such names. */
+bool name_of_link_valid(const char *name);
 
 /* Opens the space's directory anew and checks that it is still the same one. No
  * descriptor is kept: a process that daemonises closes all, and their numbers then mean

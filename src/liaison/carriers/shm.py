@@ -82,11 +82,12 @@ def space_names() -> list[str]:
 
 
 def link_names(space: SpaceHandle) -> list[str]:
-    """The names of the space's links."""
+    """The names of the space's links, but for those that are part of another link."""
     try:
-        return sorted(os.listdir(os.path.join(space.path, "names")))
+        found = os.listdir(os.path.join(space.path, "names"))
     except FileNotFoundError:
         return []
+    return sorted(name for name in found if not name.startswith("~"))
 
 
 def _coder(type: Any, codec: Codec | str | None) -> Coder:
