@@ -117,8 +117,17 @@ typedef struct liaison_mailbox liaison_mailbox;
 enum liaison_access { LIAISON_ANY = 1, LIAISON_EXCLUSIVE = 2, LIAISON_PAIR = 3 };
 /* A queue has a fixed geometry: 10 messages of 8 KiB where nothing else was said. A port has
  * one receiver, the process that created it, and ends with that. */
-enum liaison_kind { LIAISON_KIND_MAILBOX = 1, LIAISON_KIND_QUEUE = 2, LIAISON_KIND_PORT = 3 };
-/* What ends a port: its receiver's end; or also the end of its last sender, once one came. */
+enum liaison_kind {
+    LIAISON_KIND_MAILBOX = 1,
+    LIAISON_KIND_QUEUE = 2,
+    LIAISON_KIND_PORT = 3,
+    /* A process's own name. Its messages are introductions, which tell it of new links. */
+    LIAISON_KIND_ENDPOINT = 4,
+    /* One way of the link between two endpoints. Its access is LIAISON_PAIR. */
+    LIAISON_KIND_DIRECT = 5,
+};
+/* What ends a port: its receiver's end; or also the end of its last sender, once one came. Of an
+ * endpoint: 0, it is there for whoever takes its name next, or the process's end. */
 enum liaison_lifetime { LIAISON_LIFETIME_RECEIVER = 1, LIAISON_LIFETIME_SENDERS = 2 };
 
 /* What a link is to be. A field that is 0 (capacity: < 0) is left to the default when
@@ -130,7 +139,8 @@ struct liaison_policy {
     uint64_t max_message;                   /* bytes; 0 variable size */
     uint64_t memory;                        /* bytes for payloads; 0 grows on demand */
     uint32_t max_deliveries;                /* 0 no limit */
-    uint32_t lifetime;                      /* of a port */
+    uint32_t lifetime;                      /* of a port or an endpoint */
+    int64_t pair_capacity;                  /* of an endpoint, for links to it; < 0 unsaid */
     char dead_letters[LIAISON_ADDRESS_MAX]; /* "" none */
 };
 
@@ -193,6 +203,29 @@ struct liaison_statistics {
 LIAISON_API int liaison_mailbox_statistics(liaison_mailbox *mailbox,
                                            struct liaison_statistics *out);
 LIAISON_API int liaison_mailbox_waiting(liaison_mailbox *mailbox, uint32_t *count);
+
+/* ---- names ------------------------------------------------------------------
+ * A link can have several names, which are hard links to its file; one of them, or another
+ * text, is its label. */
+
+/* LIAISON_NAME_TAKEN: another link has it. A name that the link has already is LIAISON_OK. */
+LIAISON_API int liaison_link_alias(liaison_mailbox *mailbox, const char *name);
+/* LIAISON_NOT_FOUND: it is none of the link's names. */
+LIAISON_API int liaison_link_retire(liaison_mailbox *mailbox, const char *name);
+/* The label; where none was set, the link's first name. The result is the version. */
+LIAISON_API uint64_t liaison_link_label(liaison_mailbox *mailbox, char label[LIAISON_NAME_MAX + 4]);
+/* For the one process that has the endpoint, or that sends on the pair's link. */
+LIAISON_API int liaison_link_set_label(liaison_mailbox *mailbox, const char *label);
+/* Raised by every change of its names; 1 when the link was destroyed. */
+LIAISON_API uint64_t liaison_link_version(liaison_mailbox *mailbox);
+
+/* Become the process that the endpoint names. LIAISON_BUSY: a living process is, perhaps this
+ * one. It ends when the handle is closed, and when the process does. */
+LIAISON_API int liaison_endpoint_claim(liaison_mailbox *mailbox);
+/* Who that is; `identity` 0 when nobody is. */
+LIAISON_API void liaison_endpoint_holder(liaison_mailbox *mailbox, struct liaison_peer *peer);
+/* What this process is called in the space, for others to see: an endpoint's name, or "". */
+LIAISON_API int liaison_space_introduce(liaison_space *space, const char *name);
 
 /* A message being written. `data` is the sender's until it is sent or discarded. */
 struct liaison_loan {

@@ -175,6 +175,9 @@ static inline uint32_t tag_generation(uint64_t t) { return (uint32_t)(t >> 32); 
 
 /* ---- the header -------------------------------------------------------------------- */
 
+#define LABEL_WORDS ((LIAISON_NAME_MAX + 4) / sizeof(word64))
+_Static_assert((LIAISON_NAME_MAX + 4) % sizeof(word64) == 0, "whole words");
+
 /* Written once. Checked at attach, together with the checksum, and copied into private
  * memory; nobody looks at it in the segment again. */
 struct geometry {
@@ -199,9 +202,11 @@ struct geometry {
     uint64_t creator; /* identity */
     uint64_t id[2];
     uint32_t max_deliveries;
-    uint32_t lifetime; /* of a port, else 0 */
-    char name[LIAISON_NAME_MAX + 4];
-    char dead_letters[LIAISON_ADDRESS_MAX];
+    uint32_t lifetime;      /* of a port or an endpoint, else 0 */
+    uint32_t pair_capacity; /* of an endpoint: messages on a link to it; 0 rendezvous */
+    uint32_t spare;
+    char name[LIAISON_NAME_MAX + 4];          /* the first one */
+    char dead_letters[LIAISON_ADDRESS_MAX]; /* of a pair's link: its sender's address at first */
 };
 
 /* LIVE -> DESTROYED. A port goes there by way of one or both of two others:
@@ -230,6 +235,13 @@ struct header {
                                    {version 32 | count 20 | owner 12} */
     word64 ticket;              /* of the next waiter */
     word64 arena_size;          /* bytes reserved so far; never too high */
+
+    /* What an endpoint is called now; of a pair's link, by which name its sender knows the
+     * receiver. `naming`, {changes 63 | half 1}, is raised by every change of the names and says
+     * which half of `label` counts. Written by one process: who has the endpoint's turn, who sends
+     * on the pair's link. The half is written first, then the word: a crash leaves the old. */
+    _Alignas(LINE) word64 naming;
+    word64 label[2][LABEL_WORDS];
 };
 _Static_assert(offsetof(struct header, state) == 1024, "drawn");
 _Static_assert(offsetof(struct header, tail) == 1024 + LINE, "senders' own line");

@@ -9,7 +9,10 @@
 #include "arena.h"
 #include "cell.h"
 #include "doorbell.h"
+#include "endpoint.h"
+#include "handle.h"
 #include "member.h"
+#include "naming.h"
 #include "port.h"
 #include "process.h"
 #include "receipt.h"
@@ -17,29 +20,6 @@
 #include "ring.h"
 #include "turn.h"
 #include "wait.h"
-
-/* A descriptor that somebody asked for; `epoch` 0: nobody did. */
-struct bell {
-    word64 epoch;
-    struct doorbell door;
-    uint32_t entry;
-    word64 slice;
-    word64 mark; /* how far messages had got when it was last armed */
-};
-
-struct liaison_mailbox {
-    struct segment *segment;
-    /* Private hints. */
-    word32 cursor;
-    struct arena_cursor arena;
-    struct spin spin;
-    word32 closed;
-    /* Of a port: what this handle is for. */
-    bool receives;
-    bool sends;
-    bool buries;
-    struct bell bells[2]; /* by role */
-};
 
 /* ---- opening and closing ---------------------------------------------------------- */
 
@@ -146,6 +126,7 @@ void liaison_mailbox_close(liaison_mailbox *m)
         return;
     struct segment *s = m->segment;
     liaison_port_end(m);
+    endpoint_leave(m);
     if (m->buries)
         port_bury_end(s);
     if (m->sends && add32(&s->senders, (uint32_t)-1) == 1)
@@ -191,17 +172,6 @@ int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
 
 /* ---- sending ------------------------------------------------------------------------ */
 
-static void tell_role(struct segment *s, uint32_t role)
-{
-    uint32_t told = observe32(&s->roles);
-    if (__builtin_expect(told & role, role))
-        return;
-    /* The shared word before the private one, or another thread could go ahead untold and
-     * its process be swept as one that never took part: see recover.c. */
-    atomic_fetch_or(&s->attachments[glance32(&s->slot)].roles, role);
-    atomic_fetch_or_explicit(&s->roles, role, memory_order_release);
-}
-
 int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
                              struct liaison_loan *loan)
 {
@@ -216,7 +186,7 @@ int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
     bool large = size > s->inline_max;
     if (large && size > arena_largest(s))
         return LIAISON_TOO_LARGE;
-    tell_role(s, ROLE_SENDS);
+    segment_tell_role(s, ROLE_SENDS);
     uint32_t x;
     uint64_t header;
     loan->receipt = loan->receipt_generation = 0;
@@ -524,7 +494,7 @@ static int may_take(const liaison_mailbox *m, uint64_t epoch)
 static int take_from_cells(struct segment *s, uint64_t epoch, struct liaison_delivery *d)
 {
     int r;
-    tell_role(s, ROLE_RECEIVES);
+    segment_tell_role(s, ROLE_RECEIVES);
     recover_now_and_then(s, false);
     uint32_t x;
     uint64_t h;
@@ -824,7 +794,8 @@ int liaison_mailbox_info(liaison_mailbox *m, struct liaison_info *info)
     info->policy.lifetime = g->lifetime;
     memcpy(info->policy.dead_letters, g->dead_letters, sizeof info->policy.dead_letters);
     segment_id(g, info->id);
-    memcpy(info->name, g->name, sizeof info->name);
+    info->policy.pair_capacity = g->kind == LIAISON_KIND_ENDPOINT ? (int64_t)g->pair_capacity : -1;
+    naming_label(m->segment, info->name);
     info->max_processes = g->attachments;
     uint64_t arena = arena_largest(s);
     info->largest = arena > s->inline_max ? arena : s->inline_max;

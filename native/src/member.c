@@ -218,6 +218,22 @@ int member_identity(struct liaison_space *space, uint64_t *identity)
     return r;
 }
 
+int member_introduce(struct liaison_space *space, const char *name)
+{
+    char text[LIAISON_NAME_MAX + 4] = {0};
+    int fd;
+    int r = open_members(space, 0, &fd);
+    if (r != LIAISON_OK)
+        return r;
+    memcpy(text, name, strnlen(name, LIAISON_NAME_MAX));
+    off_t at = RECORD_AT(identity_number(glance(&space->identity))) +
+               (off_t)offsetof(struct record, name);
+    ssize_t n = pwrite(fd, text, sizeof text, at);
+    r = n == (ssize_t)sizeof text ? LIAISON_OK : n < 0 ? space_result(-errno) : LIAISON_NO_SPACE;
+    close(fd);
+    return r;
+}
+
 void member_leave(struct liaison_space *space)
 {
     if (space->page)

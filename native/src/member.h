@@ -40,6 +40,9 @@ void member_peer(struct liaison_space *space, uint64_t identity, int32_t pid,
 void member_peer_numbered(struct liaison_space *space, uint32_t number, int32_t pid,
                           struct liaison_peer *peer);
 
+/* Writes what this member is called. */
+int member_introduce(struct liaison_space *space, const char *name);
+
 /* The pid that this process has in its own namespace. */
 int32_t member_pid(void);
 

@@ -24,6 +24,9 @@
 #define QUEUE_MESSAGE 8192u
 #define RENDEZVOUS_CELLS 64u
 #define DEFAULT_STRIDE 128u
+#define INTRODUCTIONS 16u
+#define INTRODUCTION_MAX 64u
+#define PAIR_CAPACITY 256u
 #define ARENA_LIMIT (UINT64_C(1) << 30) /* where nothing was said */
 #define MEMORY_MAX (UINT64_C(1) << 40)
 #define ARENA_START (32u * 1024)
@@ -54,6 +57,11 @@ static bool kind_fits(const struct geometry *g)
         return g->access == LIAISON_ANY && !g->rendezvous &&
                (g->lifetime == LIAISON_LIFETIME_RECEIVER ||
                 g->lifetime == LIAISON_LIFETIME_SENDERS);
+    case LIAISON_KIND_ENDPOINT:
+        return g->access == LIAISON_ANY && g->max_message != 0 && !g->rendezvous &&
+               g->lifetime <= LIAISON_LIFETIME_RECEIVER && g->pair_capacity <= LIAISON_CAPACITY_MAX;
+    case LIAISON_KIND_DIRECT:
+        return g->lifetime == 0 && g->access == LIAISON_PAIR;
     default:
         return false;
     }
@@ -115,11 +123,19 @@ static int geometry_of(const struct liaison_policy *p, struct geometry *g)
     g->rendezvous = p->capacity == 0;
     if (p->capacity > (int64_t)LIAISON_CAPACITY_MAX || g->access > LIAISON_PAIR)
         return LIAISON_INVALID;
-    bool queue = g->kind == LIAISON_KIND_QUEUE, port = g->kind == LIAISON_KIND_PORT;
-    g->cells = p->capacity < 0   ? (queue ? QUEUE_CAPACITY : DEFAULT_CAPACITY)
+    bool queue = g->kind == LIAISON_KIND_QUEUE, port = g->kind == LIAISON_KIND_PORT,
+         endpoint = g->kind == LIAISON_KIND_ENDPOINT;
+    uint32_t usual = queue ? QUEUE_CAPACITY : endpoint ? INTRODUCTIONS : DEFAULT_CAPACITY;
+    g->cells = p->capacity < 0   ? usual
                : p->capacity > 0 ? (uint32_t)p->capacity
                                  : RENDEZVOUS_CELLS;
-    g->max_message = queue && !p->max_message ? QUEUE_MESSAGE : p->max_message;
+    g->max_message = p->max_message || !(queue || endpoint) ? p->max_message
+                     : queue                                ? QUEUE_MESSAGE
+                                                            : INTRODUCTION_MAX;
+    if (p->pair_capacity > (int64_t)LIAISON_CAPACITY_MAX)
+        return LIAISON_INVALID;
+    if (endpoint)
+        g->pair_capacity = p->pair_capacity < 0 ? PAIR_CAPACITY : (uint32_t)p->pair_capacity;
     g->memory = p->memory;
     g->max_deliveries = p->max_deliveries;
     g->lifetime = port && !p->lifetime ? LIAISON_LIFETIME_RECEIVER : p->lifetime;
@@ -139,6 +155,7 @@ static bool policy_fits(const struct liaison_policy *p, const struct geometry *g
            (!p->memory || p->memory == g->memory) &&
            (!p->max_deliveries || p->max_deliveries == g->max_deliveries) &&
            (!p->lifetime || p->lifetime == g->lifetime) &&
+           (p->pair_capacity < 0 || p->pair_capacity == (int64_t)g->pair_capacity) &&
            (!p->dead_letters[0] || strcmp(p->dead_letters, g->dead_letters) == 0);
 }
 
@@ -153,6 +170,7 @@ static int geometry_check(const struct header *h, uint64_t file_size)
     if (h->checksum != checksum(g))
         return LIAISON_CORRUPT;
     struct geometry plan = *g;
+    plan.spare = 0;
     if (g->access < LIAISON_ANY || g->access > LIAISON_PAIR || g->rendezvous > 1 || !kind_fits(g) ||
         geometry_plan(&plan) != LIAISON_OK || memcmp(&plan, g, sizeof plan) != 0 ||
         memchr(g->name, 0, sizeof g->name) == NULL || !name_of_link_valid(g->name) ||

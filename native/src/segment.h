@@ -118,4 +118,15 @@ static inline int segment_check(struct segment *s, uint64_t epoch)
     return LIAISON_OK;
 }
 
+static inline void segment_tell_role(struct segment *s, uint32_t role)
+{
+    uint32_t told = observe32(&s->roles);
+    if (__builtin_expect(told & role, role))
+        return;
+    /* The shared word before the private one, or another thread could go ahead untold and
+     * its process be swept as one that never took part: see recover.c. */
+    atomic_fetch_or(&s->attachments[glance32(&s->slot)].roles, role);
+    atomic_fetch_or_explicit(&s->roles, role, memory_order_release);
+}
+
 #endif

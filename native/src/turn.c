@@ -15,14 +15,16 @@ static uint32_t turn_owner(uint64_t w) { return (uint32_t)w & 0xfffu; }
 static uint32_t turn_count(uint64_t w) { return (uint32_t)w >> 12; }
 static uint32_t turn_version(uint64_t w) { return (uint32_t)(w >> 32); }
 
-int turn_enter(struct segment *s)
+static int take(struct segment *s, bool alone)
 {
     word64 *at = &s->header->turn;
     uint32_t me = segment_owner(s);
     for (uint32_t tries = 0; tries < TRIES; tries++) {
         uint64_t w = look(at);
         uint32_t owner = turn_owner(w);
-        if (owner == 0 || owner == me) {
+        if (owner == me && alone) {
+            return LIAISON_BUSY;
+        } else if (owner == 0 || owner == me) {
             uint32_t count = owner == me ? turn_count(w) + 1 : 1;
             if (exchange(at, w, turn_word(turn_version(w) + 1, count, me)))
                 return LIAISON_OK;
@@ -33,6 +35,16 @@ int turn_enter(struct segment *s)
         }
     }
     return LIAISON_CORRUPT; /* a turn of nobody's */
+}
+
+int turn_enter(struct segment *s) { return take(s, false); }
+int turn_take_alone(struct segment *s) { return take(s, true); }
+
+uint64_t turn_holder(struct segment *s)
+{
+    uint32_t owner = turn_owner(look(&s->header->turn));
+    return owner && owner <= s->geometry.attachments ? look(&s->attachments[owner - 1].identity)
+                                                     : 0;
 }
 
 bool turn_free(struct segment *s)

@@ -1,0 +1,34 @@
+/* handle.h — what a user of the engine holds: a link that is open, and what is private to that. */
+#ifndef LIAISON_HANDLE_H
+#define LIAISON_HANDLE_H
+
+#include "arena.h"
+#include "doorbell.h"
+#include "segment.h"
+#include "spin.h"
+
+/* A descriptor that somebody asked for; `epoch` 0: nobody did. */
+struct bell {
+    word64 epoch;
+    struct doorbell door;
+    uint32_t entry;
+    word64 slice;
+    word64 mark; /* how far messages had got when it was last armed */
+};
+
+struct liaison_mailbox {
+    struct segment *segment;
+    /* Private hints. */
+    word32 cursor;
+    struct arena_cursor arena;
+    struct spin spin;
+    word32 closed;
+    /* Of a port: what this handle is for. */
+    bool receives;
+    bool sends;
+    bool buries;
+    word64 claimed; /* of an endpoint: the epoch of the process that it names, by this handle */
+    struct bell bells[2]; /* by role */
+};
+
+#endif
