@@ -46,6 +46,7 @@ cdef extern from "liaison.h" nogil:
         uint64_t memory
         uint32_t max_deliveries
         uint32_t lifetime
+        int64_t pair_capacity
         char dead_letters[240]
     struct liaison_info:
         liaison_policy policy
@@ -98,6 +99,14 @@ cdef extern from "liaison.h" nogil:
                                  size_t *count)
     int liaison_mailbox_statistics(liaison_mailbox *mailbox, liaison_statistics *out)
     int liaison_mailbox_waiting(liaison_mailbox *mailbox, uint32_t *count)
+    int liaison_link_alias(liaison_mailbox *mailbox, const char *name)
+    int liaison_link_retire(liaison_mailbox *mailbox, const char *name)
+    uint64_t liaison_link_label(liaison_mailbox *mailbox, char *label)
+    int liaison_link_set_label(liaison_mailbox *mailbox, const char *label)
+    uint64_t liaison_link_version(liaison_mailbox *mailbox)
+    int liaison_endpoint_claim(liaison_mailbox *mailbox)
+    void liaison_endpoint_holder(liaison_mailbox *mailbox, liaison_peer *peer)
+    int liaison_space_introduce(liaison_space *space, const char *name)
     int liaison_mailbox_try_loan(liaison_mailbox *mailbox, size_t size, bint receipt,
                                  liaison_loan *loan)
     int liaison_mailbox_loan(liaison_mailbox *mailbox, size_t size, bint receipt,

@@ -9,7 +9,13 @@ from liaison import errors
 __all__ = ["MAKERS", "RESULTS", "failure"]
 
 # What makes and opens a link of each kind, in words for users.
-MAKERS = {"mailbox": "Mailbox", "queue": "MessageQueue", "port": "Port"}
+MAKERS = {
+    "mailbox": "Mailbox",
+    "queue": "MessageQueue",
+    "port": "Port",
+    "endpoint": "Endpoint",
+    "direct": "Endpoint",
+}
 
 # In the order of `enum liaison_result`; the compiled modules check that it agrees.
 RESULTS = tuple(

@@ -24,6 +24,7 @@ from libc.string cimport memcpy, memset, strncpy
 from liaison._native.engine cimport *
 from liaison._native.space cimport SpaceHandle, peer_of
 
+from dataclasses import replace
 from weakref import ref
 
 from liaison import errors
@@ -42,7 +43,7 @@ cdef int64_t POLL = 1500  # ns
 cdef size_t MAX_ATTACHED = 1024
 
 OPEN, CREATE, OPEN_OR_CREATE, OBSERVE, BURY = 1, 2, 3, 4, 8
-KINDS = {1: "mailbox", 2: "queue", 3: "port"}
+KINDS = {1: "mailbox", 2: "queue", 3: "port", 4: "endpoint", 5: "direct"}
 KIND_NUMBERS = {name: number for number, name in KINDS.items()}
 LIFETIMES = {None: 0, "receiver": 1, "senders": 2}
 LIFETIME_NAMES = {number: name for name, number in LIFETIMES.items()}
@@ -80,32 +81,11 @@ cdef int64_t wait_of(object timeout, liaison_wait *wait) except -2:
 cdef class End:
     """One end of a mailbox in shared memory."""
 
-    cdef liaison_mailbox *box
-    cdef SpaceHandle space
-    cdef readonly str address
-    cdef readonly bint rendezvous
-    cdef object coder  # made when a message first needs one: see `translator`
-    cdef object make_coder
-    cdef object undertaker  # callable(end, format, payload, attempt): moves to the dead letters
-    cdef object mourner  # callable(space, address) where a dead receiver's messages go there
-    cdef str kind
-    cdef bint created
-    cdef bint bytes_only  # messages are bytes and arrive as bytes: no need to ask the coder
-    cdef bint is_closed
-    cdef bint observing
-    cdef bint has_dead_letters
-    cdef readonly str dead_letters
-    cdef uint32_t max_deliveries
-    cdef Py_ssize_t places  # messages there can be at once
-    cdef Py_ssize_t users
-    cdef Py_ssize_t pins
-    cdef void *held  # Held, the first of those not yet settled; borrowed
-    cdef object __weakref__
-
     def _begin(self, SpaceHandle space not None, str name, str address, int how, make_coder,
                bint bytes_only, undertaker, mourner, *, kind=None, int64_t capacity=-1,
                access=None, max_message=0, memory=0, uint32_t max_deliveries=0,
-               str dead_letters="", str default_dead_letters="", lifetime=None):
+               str dead_letters="", str default_dead_letters="", lifetime=None,
+               int64_t pair_capacity=-1):
         """Open or create the link; once, before anything else. `kind` None: any that exists."""
         cdef liaison_policy policy
         cdef liaison_info info
@@ -122,6 +102,7 @@ cdef class End:
         policy.memory = memory
         policy.max_deliveries = max_deliveries
         policy.lifetime = LIFETIMES[lifetime]
+        policy.pair_capacity = pair_capacity
         strncpy(policy.dead_letters, buried, LIAISON_ADDRESS_MAX - 1)
         self.space = space
         self.address = address
@@ -156,7 +137,7 @@ cdef class End:
         self.dead_letters = (<bytes>info.policy.dead_letters).decode()
         if not self.dead_letters and self.max_deliveries:
             self.dead_letters = default_dead_letters
-        self.has_dead_letters = bool(self.dead_letters)
+        self.has_dead_letters = bool(self.dead_letters) and self.kind != "direct"
         if self.kind == "port" and self.has_dead_letters:
             self.mourner = mourner
         self.places = info.policy.capacity or 64
@@ -330,6 +311,9 @@ cdef class End:
 
     def send(self, message, *, timeout=None, bint receipt=False):
         """Send one message."""
+        return self.send_object(message, timeout, receipt)
+
+    cdef object send_object(self, object message, object timeout, bint receipt):
         cdef liaison_wait wait
         cdef liaison_receipt ticket
         cdef Py_ssize_t size
@@ -690,6 +674,13 @@ cdef class End:
         result.begin(self, result.delivery.epoch)
         return result
 
+    cdef object lease_of(self, liaison_delivery *d):
+        """The lease of what another compiled module took."""
+        cdef Delivery result = Delivery.__new__(Delivery)
+        result.delivery = d[0]
+        result.begin(self, d.epoch)
+        return result
+
     def __iter__(self):
         return self
 
@@ -771,6 +762,7 @@ cdef class End:
             "max_deliveries": info.policy.max_deliveries or None,
             "dead_letters": self.dead_letters or None,
             "lifetime": LIFETIME_NAMES[info.policy.lifetime],
+            "pair_capacity": info.policy.pair_capacity,
             "bytes": info.bytes,
             "creator": peer_of(&info.creator),
             "attached": attached,
@@ -810,7 +802,7 @@ cdef class Burial:
         if self.box != NULL:
             raise RuntimeError("a burial begins once")
         memset(&policy, 0, sizeof(policy))
-        policy.capacity = -1
+        policy.capacity = policy.pair_capacity = -1
         self.space = space
         self.address = address
         cdef int r = liaison_mailbox_open(space.space, what, <liaison_open>BURY, &policy, &self.box)
@@ -1019,6 +1011,8 @@ cdef class Delivery(Held):
             liaison_mailbox_peer(self.end.box, self.delivery.sender, self.delivery.sender_pid,
                                  &peer)
             self.from_ = peer_of(&peer)
+            if self.end.sender_name is not None:
+                self.from_ = replace(self.from_, name=self.end.sender_name())
         return self.from_
 
     @property

@@ -130,6 +130,7 @@ class MailboxEnd(native.End, MailboxContract):
         """What this link is, and who is on it at this moment."""
         facts = self._describe()
         attached = facts.pop("attached")
+        del facts["pair_capacity"]
         return Link(
             carrier="shm",
             direction="one-way",

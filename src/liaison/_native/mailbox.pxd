@@ -1,0 +1,56 @@
+"""What other compiled modules may do with a mailbox's end; mailbox.pyx says what it all means."""
+from libc.stdint cimport int64_t, uint32_t
+
+from liaison._native.engine cimport *
+from liaison._native.space cimport SpaceHandle
+
+cdef int propagate() except -1
+cdef int64_t wait_of(object timeout, liaison_wait *wait) except -2
+
+cdef class End:
+    cdef liaison_mailbox *box
+    cdef SpaceHandle space
+    cdef readonly str address
+    cdef readonly bint rendezvous
+    cdef object coder  # made when a message first needs one: see `translator`
+    cdef object make_coder
+    cdef object undertaker  # callable(end, format, payload, attempt): moves to the dead letters
+    cdef object mourner  # callable(space, address) where a dead receiver's messages go there
+    cdef str kind
+    cdef bint created
+    cdef bint bytes_only  # messages are bytes and arrive as bytes: no need to ask the coder
+    cdef bint is_closed
+    cdef bint observing
+    cdef bint has_dead_letters
+    cdef readonly str dead_letters
+    cdef uint32_t max_deliveries
+    cdef Py_ssize_t places  # messages there can be at once
+    cdef Py_ssize_t users
+    cdef Py_ssize_t pins
+    cdef object sender_name  # callable(): what a pair's sender is called, where that is known
+    cdef void *held  # Held, the first of those not yet settled; borrowed
+    cdef object __weakref__
+
+    cdef object translator(self)
+    cdef int check(self) except -1
+    cdef object fail(self, int r, Py_ssize_t size=*)
+    cdef int take_part(self) except -1
+    cdef void leave(self) noexcept
+    cdef int lay_to_rest(self) except -1
+    cdef int copy_in(self, char *to, const char *head, Py_ssize_t h, const char *body,
+                     Py_ssize_t n) except -1
+    cdef int reserve(self, Py_ssize_t size, bint receipt, const liaison_wait *wait,
+                     liaison_loan *loan) except? -1
+    cdef int commit(self, liaison_loan *loan, uint32_t format, const liaison_wait *wait,
+                    liaison_receipt *receipt) except? -1
+    cdef int put(self, uint32_t format, const char *head, Py_ssize_t h, const char *body,
+                 Py_ssize_t n, const liaison_wait *wait, liaison_receipt *receipt) except? -1
+    cdef int put_object(self, object message, const liaison_wait *wait, liaison_receipt *receipt,
+                        Py_ssize_t *size) except? -1
+    cdef int get(self, const liaison_wait *wait, liaison_delivery *d) except? -1
+    cdef int bury(self, liaison_delivery *d) except -1
+    cdef object copy_out(self, const liaison_delivery *d)
+    cdef object read(self, liaison_delivery *d)
+    cdef object receive_one(self, liaison_delivery *d)
+    cdef object send_object(self, object message, object timeout, bint receipt)
+    cdef object lease_of(self, liaison_delivery *d)
