@@ -346,6 +346,32 @@ LIAISON_API int liaison_mailbox_doorbell_for_room(liaison_mailbox *mailbox, int 
  * is one, is armed and quiet. What is neither is what a receive would say. */
 LIAISON_API int liaison_mailbox_ready(liaison_mailbox *mailbox);
 
+/* ---- waiting for any of many ------------------------------------------------- */
+
+/* A set of mailboxes of one space that one thread at a time waits for. Between waits it stays
+ * armed: a message then costs its sender one exchange and at most one system call, and the wait
+ * what the links cost that something has happened on, however many there are. A forked child
+ * goes on with a set of its own. */
+typedef struct liaison_several liaison_several;
+#define LIAISON_SEVERAL_MAX 65536
+#define LIAISON_SEVERAL_FOUND 256 /* are told of in one call, at most */
+
+LIAISON_API int liaison_several_open(liaison_space *space, liaison_several **several);
+LIAISON_API void liaison_several_close(liaison_several *several);
+/* The mailbox must be removed, or the set closed, before the mailbox is. It may be in many sets,
+ * and be received from beside. LIAISON_INVALID: it is of another space, or there are too many. */
+LIAISON_API int liaison_several_add(liaison_several *several, liaison_mailbox *mailbox,
+                                    uint64_t tag);
+LIAISON_API void liaison_several_remove(liaison_several *several, liaison_mailbox *mailbox);
+/* Waits until there are mailboxes of which a receive would not have to wait, or would fail, and
+ * writes their tags, at most `max`; who was told of last comes last. Takes nothing: another may
+ * be faster. LIAISON_EMPTY: none in time. LIAISON_OK without any: liaison_several_call.
+ * LIAISON_EXHAUSTED: too many threads of this process wait like this at once. */
+LIAISON_API int liaison_several_wait(liaison_several *several, const struct liaison_wait *wait,
+                                     uint64_t *tags, size_t max, size_t *count);
+/* From any thread: ends the wait that goes on, or else the next. */
+LIAISON_API void liaison_several_call(liaison_several *several);
+
 #ifdef __cplusplus
 }
 #endif

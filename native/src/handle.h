@@ -31,4 +31,8 @@ struct liaison_mailbox {
     struct bell bells[2]; /* by role */
 };
 
+/* Whether a receive would not have to wait. LIAISON_EMPTY: it would. What is neither is what it
+ * would say. Cheap, and no more than that: looks after nobody, and arms nothing. */
+int mailbox_receivable(liaison_mailbox *mailbox);
+
 #endif

@@ -117,7 +117,7 @@ enum { ROLE_SENDS = 1, ROLE_RECEIVES = 2 };
 _Static_assert(sizeof(struct attachment) == 16 && ATTACHMENTS < 0xfff, "fits an owner field");
 
 /* ---- waiters ----------------------------------------------------------------------
- * A thread that sleeps, or a doorbell that is armed. The entry is its owner's, from the
+ * A thread that sleeps, or a doorbell or a board that is armed. The entry is its owner's, from the
  * exchange of `owner` 0 -> me to the store of 0; only `signal` is written by wakers. The
  * bit in the header's bitmap tells wakers to look; it is set and cleared by the owner. A
  * crash leaves an entry that a sweeper takes over as its own and then clears. */
@@ -126,13 +126,15 @@ struct waiter {
     word32 kind;
     word64 owner;  /* identity of the member; an attachment's number comes again */
     word64 ticket; /* order of arrival */
-    word64
-        detail; /* a doorbell's number; of a thread, the tick of its last call or falling asleep */
+    word64 detail; /* a doorbell's number; a board's place, see board.h; of a thread, the tick of
+                    * its last call or falling asleep */
 };
 enum { SIGNAL_NONE = 0, SIGNAL_WAITING = 1, SIGNAL_WOKEN = 2 };
-#define SIGNAL_MASK 3u /* a doorbell's word has a version above, raised when it is armed */
-/* A watcher looks after the leases of others: it sleeps in short slices. */
-enum { WAITER_THREAD = 0, WAITER_WATCHER = 1, WAITER_DOORBELL = 2 };
+#define SIGNAL_MASK 3u  /* a doorbell's word has a version above, raised when it is armed */
+#define SIGNAL_BOARD 4u /* and a board's this, always */
+/* A watcher looks after the leases of others: it sleeps in short slices. Doorbells and boards
+ * stay armed while nobody waits at them: they are called besides, never instead of a thread. */
+enum { WAITER_THREAD = 0, WAITER_WATCHER = 1, WAITER_DOORBELL = 2, WAITER_BOARD = 3 };
 #define WAITERS 256u
 #define WAITER_WORDS (WAITERS / 64)
 enum waiter_role { RECEIVERS = 0, SENDERS = 1 };

@@ -491,6 +491,14 @@ static int may_take(const liaison_mailbox *m, uint64_t epoch)
     return observe32(&s->header->state) == LINK_ENDED ? LIAISON_OK : r;
 }
 
+int mailbox_receivable(liaison_mailbox *m)
+{
+    if (observe32(&m->closed))
+        return LIAISON_CLOSED;
+    int r = may_take(m, process_epoch());
+    return r != LIAISON_OK || receivable(m) ? r : LIAISON_EMPTY;
+}
+
 static int take_from_cells(struct segment *s, uint64_t epoch, struct liaison_delivery *d)
 {
     int r;

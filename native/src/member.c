@@ -8,14 +8,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "board.h"
 #include "process.h"
 
 #define PAGE 4096
 #define PERMITS 64
 
-/* The members file: one page of shared words, then a record a member. Records are read
- * and written by system calls, not through a mapping: they are looked at seldom, and so
- * their pages need no reserving. */
+/* The members file: one page of shared words, then a record a member, then the boards. Records
+ * are read and written by system calls, not through a mapping: they are looked at seldom, and
+ * so their pages need no reserving. A member's boards are reserved when it takes the first. */
 struct members_page {
     word64 spinners[PERMITS]; /* identity of who may spin now, or 0 */
 };
@@ -29,6 +30,10 @@ struct record {
 };
 _Static_assert(sizeof(struct record) == 256, "drawn");
 #define RECORD_AT(n) (PAGE + (off_t)(n) * (off_t)sizeof(struct record))
+#define BOARDS_AT RECORD_AT(MEMBERS)
+#define BOARDS_SIZE ((size_t)MEMBERS * BOARDS * sizeof(struct board))
+#define FILE_SIZE (BOARDS_AT + (off_t)BOARDS_SIZE)
+_Static_assert(BOARDS_AT % PAGE == 0, "mapped");
 
 static int lock_byte(int fd, int command, uint32_t number, short *type)
 {
@@ -95,9 +100,9 @@ static int open_members(struct liaison_space *space, int flags, int *fd)
         close(*fd);
         return LIAISON_DENIED;
     }
-    if ((flags & O_CREAT) && st.st_size < RECORD_AT(MEMBERS)) {
+    if ((flags & O_CREAT) && st.st_size < FILE_SIZE) {
         int e = posix_fallocate(*fd, 0, PAGE);
-        if (e == 0 && ftruncate(*fd, RECORD_AT(MEMBERS)) != 0)
+        if (e == 0 && ftruncate(*fd, FILE_SIZE) != 0)
             e = errno;
         if (e != 0) {
             close(*fd);
@@ -107,43 +112,58 @@ static int open_members(struct liaison_space *space, int flags, int *fd)
     return LIAISON_OK;
 }
 
-/* A page of the file that no child inherits. */
-static int map_page(int fd, int protection, void **page)
+/* A part of the file that no child inherits. */
+static int map_part(int fd, int protection, off_t at, size_t size, void **part)
 {
-    *page = mmap(NULL, PAGE, protection, MAP_SHARED, fd, 0);
-    if (*page == MAP_FAILED)
+    *part = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, at);
+    if (*part == MAP_FAILED)
         return -errno;
-    if (madvise(*page, PAGE, MADV_DONTFORK) == 0)
+    if (madvise(*part, size, MADV_DONTFORK) == 0)
         return 0;
     int r = -errno;
-    munmap(*page, PAGE);
+    munmap(*part, size);
     return r;
 }
 
-/* Two mappings: the file may be cut off like any other, and the guard then puts a page of
- * our own in the place of the one that is looked at. If that one held the lock as well, we
- * would be dead to the others. */
+/* The lock has a mapping of its own: the file may be cut off like any other, and the guard then
+ * puts a page of our own in the place of the one that is looked at. If that one held the lock as
+ * well, we would be dead to the others. */
 static int map_members(struct liaison_space *space, int fd)
 {
-    void *lock, *page;
-    int r = map_page(fd, PROT_NONE, &lock);
+    void *lock, *page, *boards;
+    int r = map_part(fd, PROT_NONE, 0, PAGE, &lock);
     if (r != 0)
         return r;
-    r = map_page(fd, PROT_READ | PROT_WRITE, &page);
+    r = map_part(fd, PROT_READ | PROT_WRITE, 0, PAGE, &page);
     if (r != 0) {
         munmap(lock, PAGE);
         return r;
     }
-    if (space->page) /* our parent's, which is not mapped here */
+    r = map_part(fd, PROT_READ | PROT_WRITE, BOARDS_AT, BOARDS_SIZE, &boards);
+    if (r != 0) {
+        munmap(page, PAGE);
+        munmap(lock, PAGE);
+        return r;
+    }
+    if (space->page) { /* our parent's, which is not mapped here */
         guard_remove_locked(space->page);
+        guard_remove_locked(space->boards);
+    }
+    space->page = NULL;
     space->page_broken = 0;
-    if (!guard_add_locked(page, PAGE, &space->page_broken)) {
+    bool guarded = guard_add_locked(page, PAGE, &space->page_broken);
+    if (!guarded || !guard_add_locked(boards, BOARDS_SIZE, &space->page_broken)) {
+        if (guarded)
+            guard_remove_locked(page);
+        munmap(boards, BOARDS_SIZE);
         munmap(page, PAGE);
         munmap(lock, PAGE);
         return -ENOMEM;
     }
     space->lock = lock;
     space->page = page;
+    space->boards = boards;
+    space->boards_taken = 0;
     return LIAISON_OK;
 }
 
@@ -236,16 +256,19 @@ int member_introduce(struct liaison_space *space, const char *name)
 
 void member_leave(struct liaison_space *space)
 {
-    if (space->page)
+    if (space->page) {
         guard_remove_locked(space->page);
+        guard_remove_locked(space->boards);
+    }
     if (glance(&space->epoch) == process_epoch() && space->page) {
+        munmap(space->boards, BOARDS_SIZE);
         munmap(space->page, PAGE);
         munmap(space->lock, PAGE);
     }
     if (space->probe >= 0) {
         struct stat st;
         /* Close it only if it is still ours. */
-        if (fstat(space->probe, &st) == 0 && st.st_size == RECORD_AT(MEMBERS))
+        if (fstat(space->probe, &st) == 0 && st.st_size == FILE_SIZE)
             close(space->probe);
     }
 }
@@ -260,7 +283,7 @@ static int probe_descriptor(struct liaison_space *space)
         if (errno != EBADF)
             return -errno; /* nothing was closed: opening another would leak this one */
     } else if (fd >= 0 && st.st_dev == space->device && S_ISREG(st.st_mode) &&
-               st.st_size == RECORD_AT(MEMBERS)) {
+               st.st_size == FILE_SIZE) {
         return fd;
     }
     int fresh;

@@ -102,6 +102,11 @@ static inline uint32_t swap32(word32 *w, uint32_t value)
     return atomic_exchange_explicit(w, value, memory_order_seq_cst);
 }
 
+static inline uint64_t swap(word64 *w, uint64_t value)
+{
+    return atomic_exchange_explicit(w, value, memory_order_seq_cst);
+}
+
 static inline uint64_t add(word64 *w, uint64_t n)
 {
     return atomic_fetch_add_explicit(w, n, memory_order_seq_cst);

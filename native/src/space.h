@@ -10,6 +10,7 @@
 #include "order.h"
 
 struct members_page;
+struct board;
 
 struct liaison_space {
     struct liaison_space *next; /* process table; guarded by process_lock */
@@ -25,8 +26,10 @@ struct liaison_space {
     word64 identity;
     void *lock; /* the mapping that holds the member's lock; never touched */
     struct members_page *page;
-    word32 page_broken; /* the file was cut off, and the page is now ours alone */
-    _Atomic int probe;  /* descriptor for looking at other members' locks */
+    struct board *boards;  /* of all members */
+    uint32_t boards_taken; /* of this process's own, a bit each; guarded by process_lock */
+    word32 page_broken;    /* the file was cut off, and the page is now ours alone */
+    _Atomic int probe;     /* descriptor for looking at other members' locks */
 };
 
 /* A name that may become a file: the grammar of addresses. */

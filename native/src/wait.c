@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "board.h"
 #include "doorbell.h"
 #include "member.h"
 #include "port.h"
@@ -21,9 +22,9 @@
 #define SLICE_LAST (3000 * MILLISECOND)
 #define SLICE_WATCH (3 * MILLISECOND)
 
-void futex_wake(word32 *word, int how_many)
+int futex_wake(word32 *word, int how_many)
 {
-    syscall(SYS_futex, word, FUTEX_WAKE, how_many, NULL, NULL, 0);
+    return (int)syscall(SYS_futex, word, FUTEX_WAKE, how_many, NULL, NULL, 0);
 }
 
 int futex_sleep(word32 *word, uint32_t value, int64_t nanoseconds)
@@ -36,7 +37,13 @@ int futex_sleep(word32 *word, uint32_t value, int64_t nanoseconds)
 
 /* ---- the table ----------------------------------------------------------------------- */
 
-int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t doorbell,
+static bool stays_armed(const struct waiter *e)
+{
+    uint32_t kind = glance32(&e->kind);
+    return kind == WAITER_DOORBELL || kind == WAITER_BOARD;
+}
+
+int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t detail,
                uint32_t *out)
 {
     uint64_t me = glance(&s->identity);
@@ -46,8 +53,11 @@ int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t
             continue;
         note(&e->ticket, add(&s->header->ticket, 1));
         note32(&e->kind, kind);
-        note(&e->detail, doorbell);
-        uint32_t version = kind == WAITER_DOORBELL ? (uint32_t)glance(&e->ticket) << 2 | 4 : 0;
+        note(&e->detail, detail);
+        /* A thread's has none: an entry that was one and became the other is not taken for it. */
+        uint32_t version = kind == WAITER_DOORBELL ? (uint32_t)glance(&e->ticket) << 2 | 4
+                           : kind == WAITER_BOARD  ? SIGNAL_BOARD
+                                                   : 0;
         announce32(&e->signal, version | SIGNAL_WAITING);
         set_bits(&s->header->waiters[role][i / 64], UINT64_C(1) << (i % 64));
         *out = i;
@@ -87,7 +97,7 @@ uint32_t wait_count(struct segment *s, enum waiter_role role)
     for (uint32_t i = 0; i < WAITER_WORDS; i++)
         for (uint64_t bits = look(&s->header->waiters[role][i]); bits; bits &= bits - 1) {
             struct waiter *e = &s->waiters[role][i * 64 + (uint32_t)__builtin_ctzll(bits)];
-            n += glance32(&e->kind) != WAITER_DOORBELL && glance32(&e->signal) != SIGNAL_NONE;
+            n += !stays_armed(e) && glance32(&e->signal) != SIGNAL_NONE;
         }
     return n;
 }
@@ -103,12 +113,37 @@ static uint32_t called_from(uint64_t detail) { return (uint32_t)(detail >> 32); 
 
 /* Rings an armed doorbell, and only then says so: who dies in between, or has no descriptor
  * left to ring with, leaves it armed for the next. The version in the word keeps a slow
- * waker from disarming a bell that was armed again meanwhile. */
-static void ring(struct segment *s, struct waiter *e)
+ * waker from disarming a bell that was armed again meanwhile. Gives whether this disarmed it. */
+static bool ring_doorbell(struct segment *s, struct waiter *e)
 {
     uint32_t signal = look32(&e->signal);
-    if ((signal & SIGNAL_MASK) == SIGNAL_WAITING && doorbell_ring(s->space, glance(&e->detail)))
-        exchange32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
+    return (signal & SIGNAL_MASK) == SIGNAL_WAITING &&
+           doorbell_ring(s->space, glance(&e->detail)) &&
+           exchange32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
+}
+
+/* A board's entry says so first: to say it again for one that was armed meanwhile costs a look
+ * at nothing. When it is called already, and the board sleeps nevertheless, the caller may have
+ * died before it woke the sleeper. */
+static bool ring_board(struct segment *s, struct waiter *e)
+{
+    uint32_t signal = look32(&e->signal);
+    if ((signal & SIGNAL_MASK) == SIGNAL_WAITING)
+        return exchange32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
+    return (signal & SIGNAL_MASK) == SIGNAL_WOKEN &&
+           board_asleep(s->space, glance(&e->owner), glance(&e->detail));
+}
+
+static void ring(struct segment *s, struct waiter *e)
+{
+    bool board = glance32(&e->kind) == WAITER_BOARD;
+    if (!(board ? ring_board(s, e) : ring_doorbell(s, e)))
+        return;
+    /* Who has disarmed the entry reads what it is: before, it may have been another's. */
+    if (glance32(&e->kind) == WAITER_BOARD)
+        board_call(s->space, glance(&e->owner), glance(&e->detail));
+    else if (board)
+        doorbell_ring(s->space, glance(&e->detail));
 }
 
 /* Whether so much is free that a sender which is called can fill more than one place. A call
@@ -126,7 +161,7 @@ void wait_ring(struct segment *s, enum waiter_role role)
     for (uint32_t i = 0; i < WAITER_WORDS; i++)
         for (uint64_t bits = look(&s->header->waiters[role][i]); bits; bits &= bits - 1) {
             struct waiter *e = &table[i * 64 + (uint32_t)__builtin_ctzll(bits)];
-            if (glance32(&e->kind) == WAITER_DOORBELL)
+            if (stays_armed(e))
                 ring(s, e);
         }
 }
@@ -142,7 +177,7 @@ static struct wakeup wake(struct segment *s, enum waiter_role role, bool bells)
         for (uint32_t i = 0; i < WAITER_WORDS; i++)
             for (uint64_t bits = look(&s->header->waiters[role][i]); bits; bits &= bits - 1) {
                 uint32_t n = i * 64 + (uint32_t)__builtin_ctzll(bits);
-                if (glance32(&table[n].kind) == WAITER_DOORBELL) {
+                if (stays_armed(&table[n])) {
                     if (bells)
                         ring(s, &table[n]);
                     continue;
@@ -220,7 +255,7 @@ static void wake_where(struct segment *s, uint64_t owner)
             struct waiter *e = &s->waiters[role][i];
             if (look32(&e->signal) == SIGNAL_NONE || (owner && glance(&e->owner) != owner))
                 continue;
-            if (glance32(&e->kind) == WAITER_DOORBELL)
+            if (stays_armed(e))
                 ring(s, e);
             else if (exchange32(&e->signal, SIGNAL_WAITING, SIGNAL_WOKEN))
                 futex_wake(&e->signal, INT_MAX);

@@ -23,9 +23,9 @@ struct wakeup {
 };
 
 struct wakeup wait_wake(struct segment *s, enum waiter_role role);
-/* Without ringing the doorbells. */
+/* Without ringing the doorbells and boards. */
 struct wakeup wait_wake_threads(struct segment *s, enum waiter_role role);
-/* Rings the doorbells that are armed, and wakes no thread. */
+/* Rings the doorbells and boards that are armed, and wakes no thread. */
 void wait_ring(struct segment *s, enum waiter_role role);
 
 static inline bool wait_any(struct segment *s, enum waiter_role role)
@@ -81,7 +81,7 @@ struct waiting {
 int wait_until(const struct waiting *w);
 
 /* Claims an entry and announces it; LIAISON_EXHAUSTED when all are taken. */
-int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t doorbell,
+int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t detail,
                uint32_t *entry);
 /* Gives the signal as it was when it was silenced: who was called meanwhile must know. */
 uint32_t wait_leave(struct segment *s, enum waiter_role role, uint32_t entry);
@@ -92,7 +92,8 @@ void wait_sweep(struct segment *s, uint64_t identity);
 uint32_t wait_count(struct segment *s, enum waiter_role role);
 
 /* The futex itself. */
-void futex_wake(word32 *word, int how_many);
+/* How many were woken. */
+int futex_wake(word32 *word, int how_many);
 /* 0 woken or changed, -ETIMEDOUT, -EINTR */
 int futex_sleep(word32 *word, uint32_t value, int64_t nanoseconds);
 

@@ -45,7 +45,7 @@ static bool asleep(const struct world *w, uint64_t identity)
     const struct geometry *g = &w->watched.geometry;
     for (uint32_t i = 0; i < 2 * WAITERS; i++) {
         const struct waiter *e = (const struct waiter *)(base + g->waiters_at) + i;
-        if (e->owner == identity && e->signal == SIGNAL_WAITING)
+        if (e->owner == identity && (e->signal & SIGNAL_MASK) == SIGNAL_WAITING)
             return true;
     }
     for (uint32_t i = 0; i < g->receipts; i++) {

@@ -1,0 +1,96 @@
+#include "board.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+
+#include "member.h"
+#include "process.h"
+#include "wait.h"
+
+#define PAGE_SIZE 4096u
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* Numbers from outside are checked: whatever they are, the result lies in the mapping. */
+static struct board *find(const struct liaison_space *space, uint64_t owner, uint64_t detail)
+{
+    uint32_t member = identity_number(owner);
+    if (member >= MEMBERS || !space->boards)
+        return NULL;
+    return &space->boards[member * BOARDS + (uint32_t)detail % BOARDS];
+}
+
+struct board *board_at(const struct liaison_space *space, uint32_t number)
+{
+    return find(space, glance(&space->identity), number);
+}
+
+int board_take(struct liaison_space *space, uint32_t *number)
+{
+    uint64_t me;
+    int r = member_identity(space, &me);
+    if (r != LIAISON_OK)
+        return r;
+    process_lock();
+    uint32_t n = 0;
+    while (n < BOARDS && (space->boards_taken >> n & 1))
+        n++;
+    struct board *b = n < BOARDS ? board_at(space, n) : NULL;
+    if (!b) {
+        r = LIAISON_EXHAUSTED;
+    } else {
+        uint8_t *page = (uint8_t *)b - (uintptr_t)b % PAGE_SIZE;
+        if (madvise(page, PAGE_SIZE, MADV_POPULATE_WRITE) != 0)
+            r = LIAISON_NO_SPACE; /* and not SIGBUS later */
+    }
+    if (r == LIAISON_OK) {
+        space->boards_taken |= 1u << n;
+        announce32(&b->state, (glance32(&b->state) | BOARD_ASLEEP) + 1);
+        for (uint32_t i = 0; i < BOARD_WORDS; i++)
+            publish(&b->called[i], 0);
+        *number = n;
+    }
+    process_unlock();
+    return r;
+}
+
+void board_give(struct liaison_space *space, uint32_t number)
+{
+    process_lock();
+    space->boards_taken &= ~(1u << number);
+    process_unlock();
+}
+
+void board_wake(struct board *b)
+{
+    uint32_t state = look32(&b->state);
+    if (!(state & BOARD_ASLEEP))
+        return;
+    note32(&b->processor, (uint32_t)sched_getcpu());
+    /* First the call, then the word that says it was made: who dies in between leaves a board
+     * that the next caller still finds asleep. Nobody woken: the sleeper may have been on its
+     * way, and have gone to sleep just before the word was changed. */
+    bool woken = futex_wake(&b->state, 1) > 0;
+    if (exchange32(&b->state, state, state & ~BOARD_ASLEEP) && !woken)
+        futex_wake(&b->state, 1);
+}
+
+void board_call(struct liaison_space *space, uint64_t owner, uint64_t detail)
+{
+    struct board *b = find(space, owner, detail);
+    if (!b)
+        return;
+    /* The sleeper says that it sleeps and then looks at the places; this marks a place and
+     * then looks whether it sleeps. */
+    uint32_t place = (uint32_t)(detail >> 8) % BOARD_PLACES;
+    set_bits(&b->called[place / 64], UINT64_C(1) << (place % 64));
+    board_wake(b);
+}
+
+bool board_asleep(const struct liaison_space *space, uint64_t owner, uint64_t detail)
+{
+    const struct board *b = find(space, owner, detail);
+    return b && (look32(&b->state) & BOARD_ASLEEP);
+}

@@ -1,0 +1,382 @@
+/* several.c — waiting for any of many links: try, spin a little, sleep, as in wait.c.
+ *
+ * Each place of the set has an entry in its link's waiters table, armed, which leads to one
+ * board (board.h). The entries stay armed between one wait and the next, so that a call and a
+ * wake-up cost what the links cost that something has happened on, and not what there are.
+ *
+ * A place is either quiet (its entry is armed and it was looked at afterwards: whatever comes
+ * rings) or lively (it has to be looked at). Nobody sleeps while a place is lively. A place
+ * becomes lively by a ring, and quiet by being armed, looked at, and found empty, in that order.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "board.h"
+#include "handle.h"
+#include "member.h"
+#include "port.h"
+#include "process.h"
+#include "recover.h"
+#include "wait.h"
+
+#define MILLISECOND INT64_C(1000000)
+#define SLICE_FIRST (2 * MILLISECOND)
+#define SLICE_LONG (32 * MILLISECOND)
+#define SLICE_LAST (3000 * MILLISECOND)
+#define SLICE_WATCH (3 * MILLISECOND)
+
+#define NOWHERE UINT32_MAX /* as an entry: none yet, or the table was full */
+#define LIVELY_MOST 8u     /* that are looked at in every round, rather than armed */
+#define PROBED 32u         /* links whose dead are looked for at a time */
+#define SURVEY 100u        /* ms: as often each place is looked at, however busy others are */
+
+struct place {
+    liaison_mailbox *mailbox;
+    struct segment *segment;
+    uint64_t tag;
+    uint32_t entry;
+    bool lively;
+    bool vanished;
+    bool watched; /* somebody else holds a message of it, and may die */
+};
+
+struct liaison_several {
+    struct liaison_space *space;
+    word64 epoch; /* of the process that the board and the entries are of */
+    uint32_t board;
+    struct place *places;
+    uint32_t *lively; /* the numbers of those that are, who was looked at longest ago first */
+    size_t count, room, lively_count;
+    size_t probed;     /* the next whose dead are looked for */
+    uint32_t surveyed; /* tick; when every place was looked at */
+    bool polling;      /* some entry could not be had */
+    struct spin spin;
+    word32 called;
+};
+
+/* ---- the set ------------------------------------------------------------------------------ */
+
+int liaison_several_open(liaison_space *space, liaison_several **out)
+{
+    liaison_several *q = calloc(1, sizeof *q);
+    if (!q)
+        return -ENOMEM;
+    q->space = space_hold(space);
+    spin_begin(&q->spin);
+    q->surveyed = process_tick();
+    *out = q;
+    return LIAISON_OK;
+}
+
+static bool own(const liaison_several *q) { return observe(&q->epoch) == process_epoch(); }
+
+/* Whoever is called here is called besides the threads that wait, never instead of one: there
+ * is no call to pass on. */
+static void leave(const liaison_several *q, struct place *p)
+{
+    if (own(q) && p->entry != NOWHERE && !p->segment->broken)
+        wait_leave(p->segment, RECEIVERS, p->entry);
+    p->entry = NOWHERE;
+}
+
+void liaison_several_close(liaison_several *q)
+{
+    if (!q)
+        return;
+    for (size_t i = 0; i < q->count; i++)
+        leave(q, &q->places[i]);
+    if (own(q))
+        board_give(q->space, q->board);
+    liaison_space_close(q->space);
+    free(q->places);
+    free(q->lively);
+    free(q);
+}
+
+static void enliven(liaison_several *q, size_t i)
+{
+    if (q->places[i].lively)
+        return;
+    q->places[i].lively = true;
+    q->lively[q->lively_count++] = (uint32_t)i;
+}
+
+static bool grow(liaison_several *q)
+{
+    size_t room = q->room ? q->room * 2 : 8;
+    struct place *places = realloc(q->places, room * sizeof *places);
+    if (places)
+        q->places = places;
+    uint32_t *lively = realloc(q->lively, room * sizeof *lively);
+    if (lively)
+        q->lively = lively;
+    if (!places || !lively)
+        return false;
+    q->room = room;
+    return true;
+}
+
+int liaison_several_add(liaison_several *q, liaison_mailbox *m, uint64_t tag)
+{
+    struct segment *s = m->segment;
+    if (s->space != q->space || q->count >= LIAISON_SEVERAL_MAX)
+        return LIAISON_INVALID;
+    if (q->count == q->room && !grow(q))
+        return -ENOMEM;
+    q->places[q->count] = (struct place){.mailbox = m, .segment = s, .tag = tag, .entry = NOWHERE};
+    enliven(q, q->count++);
+    return LIAISON_OK;
+}
+
+void liaison_several_remove(liaison_several *q, liaison_mailbox *m)
+{
+    for (size_t i = 0; i < q->count; i++) {
+        if (q->places[i].mailbox != m)
+            continue;
+        leave(q, &q->places[i]);
+        size_t last = --q->count;
+        if (i < last) {
+            leave(q, &q->places[last]); /* it leads to another place now */
+            q->places[i] = q->places[last];
+            q->places[i].lively = true;
+        }
+        q->lively_count = 0;
+        for (size_t n = 0; n < q->count; n++)
+            if (q->places[n].lively)
+                q->lively[q->lively_count++] = (uint32_t)n;
+        return;
+    }
+}
+
+/* Sees to it that the board is this process's, not its parent's: of that nothing is left. */
+static int settle_in(liaison_several *q)
+{
+    if (own(q))
+        return LIAISON_OK;
+    int r = board_take(q->space, &q->board);
+    if (r != LIAISON_OK)
+        return r;
+    publish(&q->epoch, process_epoch());
+    for (size_t i = 0; i < q->count; i++) {
+        q->places[i].entry = NOWHERE;
+        enliven(q, i);
+    }
+    return LIAISON_OK;
+}
+
+/* ---- looking ------------------------------------------------------------------------------ */
+
+struct finding {
+    uint64_t *tags;
+    size_t max, count;
+};
+
+static bool board_marked(const struct board *b)
+{
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < BOARD_WORDS; i++)
+        any |= look(&b->called[i]);
+    return any != 0;
+}
+
+static void enliven_called(liaison_several *q, struct board *b)
+{
+    for (uint32_t i = 0; i < BOARD_WORDS; i++)
+        for (uint64_t bits = look(&b->called[i]) ? swap(&b->called[i], 0) : 0; bits;
+             bits &= bits - 1)
+            for (size_t n = i * 64 + (size_t)__builtin_ctzll(bits); n < q->count; n += BOARD_PLACES)
+                enliven(q, n);
+}
+
+static int look_at(const struct place *p)
+{
+    return p->vanished ? LIAISON_DESTROYED : mailbox_receivable(p->mailbox);
+}
+
+static bool armed(const struct place *p)
+{
+    return p->entry != NOWHERE && look32(&p->segment->waiters[RECEIVERS][p->entry].signal) ==
+                                      (SIGNAL_BOARD | SIGNAL_WAITING);
+}
+
+/* Armed: what comes from now on rings. So whoever arms it looks at it afterwards. */
+static bool arm(liaison_several *q, size_t i)
+{
+    struct place *p = &q->places[i];
+    struct segment *s = p->segment;
+    if (p->entry == NOWHERE)
+        return wait_enter(s, RECEIVERS, WAITER_BOARD, board_detail(q->board, i), &p->entry) ==
+               LIAISON_OK;
+    if (!armed(p))
+        announce32(&s->waiters[RECEIVERS][p->entry].signal, SIGNAL_BOARD | SIGNAL_WAITING);
+    return true;
+}
+
+/* Looks at every place that is lively, until `f` is full. Those that are found go to the end,
+ * so that others come first the next time; those that are not are armed if `quieten` says so. */
+static void look_round(liaison_several *q, struct finding *f, bool quieten)
+{
+    size_t every = q->lively_count, kept = 0, i = 0;
+    uint32_t *list = q->lively, found[LIAISON_SEVERAL_FOUND];
+    size_t max = f->max < LIAISON_SEVERAL_FOUND ? f->max : LIAISON_SEVERAL_FOUND;
+    for (; i < every && f->count < max; i++) {
+        struct place *p = &q->places[list[i]];
+        int r = look_at(p);
+        if (r == LIAISON_EMPTY && quieten) {
+            if (arm(q, list[i]))
+                p->lively = false;
+            else
+                q->polling = true;
+            r = look_at(p);
+        }
+        if (r != LIAISON_EMPTY) {
+            p->lively = true;
+            found[f->count] = list[i];
+            f->tags[f->count++] = p->tag;
+        } else if (p->lively) {
+            list[kept++] = list[i];
+        }
+    }
+    memmove(&list[kept], &list[i], (every - i) * sizeof *list);
+    kept += every - i;
+    memcpy(&list[kept], found, f->count * sizeof *found);
+    q->lively_count = kept + f->count;
+}
+
+/* What a sleep that nobody ended is for: somebody may have died before it rang, or at a message
+ * that it held. Looks after a share of the links, and after those that are watched. */
+static int64_t look_around(liaison_several *q, int64_t slice)
+{
+    size_t share = q->count < PROBED ? q->count : PROBED;
+    bool watching = false, hurry = false;
+    for (size_t i = 0; i < q->count; i++) {
+        struct place *p = &q->places[i];
+        struct segment *s = p->segment;
+        bool in_turn = (i + q->count - q->probed) % q->count < share;
+        if ((in_turn || p->watched) && observe(&s->epoch) == process_epoch()) {
+            recover_now_and_then(s, true);
+            port_look(s, true);
+            p->watched = recover_others_hold(s) || port_watched(s);
+            p->vanished = p->vanished || segment_vanished(s);
+        }
+        watching |= p->watched;
+        hurry |= p->watched && port_watched(s);
+        /* Who disarmed an entry and died before it marked the place has left it disarmed. */
+        if (look_at(p) != LIAISON_EMPTY || !armed(p))
+            enliven(q, i);
+    }
+    q->probed = q->count ? (q->probed + share) % q->count : 0;
+    q->surveyed = process_tick();
+    slice *= slice < SLICE_LONG ? 2 : 4;
+    if (slice > SLICE_LAST)
+        slice = SLICE_LAST;
+    if (hurry && slice > SLICE_LONG)
+        slice = SLICE_LONG;
+    return watching && slice > SLICE_WATCH ? SLICE_WATCH : slice;
+}
+
+/* ---- waiting ------------------------------------------------------------------------------ */
+
+static void spin(liaison_several *q, struct board *b, struct finding *f, int64_t end)
+{
+    uint32_t worth = spin_worth(&q->spin);
+    if (worth == 0)
+        return;
+    int permit = member_spin_begin(q->space);
+    if (permit < 0)
+        return;
+    int64_t now = process_ticks(), until = now + worth;
+    if (end >= 0 && until > end)
+        until = end;
+    while (f->count == 0 && now < until && !observe32(&q->called)) {
+        for (int i = 0; i < 16 && f->count == 0; i++) {
+            pause_briefly();
+            if (board_marked(b))
+                enliven_called(q, b);
+            look_round(q, f, q->lively_count > LIVELY_MOST);
+        }
+        now = process_ticks();
+    }
+    member_spin_end(q->space, permit);
+    spin_ended(&q->spin, worth, f->count != 0);
+}
+
+/* Every place is quiet. Gives what futex_sleep() gives. */
+static int sleep_on(liaison_several *q, struct board *b, int64_t nanoseconds)
+{
+    uint32_t awake = (glance32(&b->state) & ~BOARD_ASLEEP) + 2, asleep = awake | BOARD_ASLEEP;
+    announce32(&b->state, asleep); /* announce, then look */
+    int r = 0;
+    int64_t began = process_now();
+    if (!board_marked(b) && !look32(&q->called))
+        r = futex_sleep(&b->state, asleep, nanoseconds);
+    bool woken = r == 0 && look32(&b->state) == awake;
+    announce32(&b->state, awake);
+    if (woken)
+        spin_woken(&q->spin, glance32(&b->processor), process_now() - began);
+    return r;
+}
+
+int liaison_several_wait(liaison_several *q, const struct liaison_wait *wait, uint64_t *tags,
+                         size_t max, size_t *count)
+{
+    struct finding f = {tags, max, 0};
+    *count = 0;
+    if (max == 0)
+        return LIAISON_INVALID;
+    int r = settle_in(q);
+    if (r != LIAISON_OK)
+        return r;
+    struct board *b = board_at(q->space, q->board);
+    int64_t now = process_now();
+    bool forever = wait->timeout < 0 || wait->timeout > INT64_MAX - now;
+    int64_t end = forever ? -1 : now + wait->timeout;
+    if (process_tick() - q->surveyed > SURVEY)
+        look_around(q, SLICE_FIRST);
+    enliven_called(q, b);
+    look_round(q, &f, q->lively_count > LIVELY_MOST);
+    if (f.count == 0 && wait->timeout != 0)
+        spin(q, b, &f, end);
+    int64_t slice = SLICE_FIRST;
+    while (f.count == 0) {
+        q->polling = false;
+        enliven_called(q, b);
+        look_round(q, &f, true);
+        if (f.count)
+            break;
+        if (observe32(&q->called) && swap32(&q->called, 0)) {
+            r = LIAISON_OK;
+            break;
+        }
+        now = process_now();
+        if (end >= 0 && now >= end) {
+            /* What the dead did not tell of counts as well, the last time that one looks. */
+            r = LIAISON_EMPTY;
+            look_around(q, slice);
+            look_round(q, &f, false);
+            break;
+        }
+        int64_t sleep = q->polling ? SLICE_FIRST : slice;
+        if (end >= 0 && sleep > end - now)
+            sleep = end - now;
+        int slept = sleep_on(q, b, sleep);
+        if (slept == -ETIMEDOUT)
+            slice = look_around(q, slice);
+        else if (slept == 0)
+            slice = SLICE_FIRST;
+        if (slept != 0 && wait->interrupted && wait->interrupted(wait->context)) {
+            r = LIAISON_INTERRUPTED;
+            break;
+        }
+    }
+    *count = f.count;
+    return f.count ? LIAISON_OK : r;
+}
+
+void liaison_several_call(liaison_several *q)
+{
+    announce32(&q->called, 1);
+    if (own(q))
+        board_wake(board_at(q->space, q->board));
+}
