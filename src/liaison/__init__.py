@@ -43,6 +43,7 @@ from liaison.errors import (
     VersionMismatch,
 )
 from liaison.link import Link, Peer, Statistics
+from liaison.links.endpoint import Endpoint, receive, send
 from liaison.links.mailbox import Mailbox
 from liaison.links.port import Port
 from liaison.links.queue import MessageQueue
@@ -73,6 +74,7 @@ __all__ = [
     "Empty",
     "EncodeError",
     "Ended",
+    "Endpoint",
     "Full",
     "InvalidAddress",
     "LeaseLost",
@@ -101,6 +103,8 @@ __all__ = [
     "connect",
     "errors",
     "listen",
+    "receive",
+    "send",
     "spaces",
     "wait",
 ]

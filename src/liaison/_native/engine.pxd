@@ -139,6 +139,16 @@ cdef extern from "liaison.h" nogil:
     int liaison_mailbox_doorbell_for_room(liaison_mailbox *mailbox, int *fd)
     int liaison_mailbox_ready(liaison_mailbox *mailbox)
 
+    ctypedef struct liaison_several:
+        pass
+    int liaison_several_open(liaison_space *space, liaison_several **several)
+    void liaison_several_close(liaison_several *several)
+    int liaison_several_add(liaison_several *several, liaison_mailbox *mailbox, uint64_t tag)
+    void liaison_several_remove(liaison_several *several, liaison_mailbox *mailbox)
+    int liaison_several_wait(liaison_several *several, const liaison_wait *wait, uint64_t *tags,
+                             size_t max, size_t *count)
+    void liaison_several_call(liaison_several *several)
+
 # Peek runs Python in its visitor, so it is called with the lock held.
 cdef extern from "liaison.h":
     ctypedef boolean (*liaison_visit)(void *, const liaison_delivery *) noexcept

@@ -1,4 +1,4 @@
-"""What each carrier promises of a mailbox: the words of the API, said once for all carriers.
+"""What each carrier promises of a mailbox and of an endpoint: the words of the API, said once.
 
 A carrier implements these methods in a class of its own; nothing above it may depend on more. It
 owns what it gives out until that is settled. Where a method waits, ``timeout`` is in seconds:
@@ -17,9 +17,16 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from liaison.address import Address
     from liaison.link import Link, Peer, Statistics
 
-__all__ = ["DeliveryContract", "LoanContract", "MailboxContract", "ReceiptContract"]
+__all__ = [
+    "DeliveryContract",
+    "EndpointContract",
+    "LoanContract",
+    "MailboxContract",
+    "ReceiptContract",
+]
 
 
 class DeliveryContract(Protocol):
@@ -239,3 +246,147 @@ class MailboxContract:
 
     def __iter__(self) -> Iterator[Any]:
         """Receive messages until the link is destroyed."""
+
+
+class EndpointContract:
+    """The operations of an endpoint, as every carrier has them; see `MailboxContract`.
+
+    ``to`` and ``source`` are an endpoint's name or address, or a `Peer` that has a name. A bare name
+    is in the space of the endpoint that it is said to.
+    """
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """What the endpoint is called now."""
+
+    @property
+    def address(self) -> str:
+        """Its address now, a URL."""
+
+    @property
+    def aliases(self) -> list[str]:
+        """The other names by which it is reached: those it had, and has not retired."""
+
+    def send(
+        self,
+        to: str | Address | Peer,
+        message: Any,
+        *,
+        timeout: float | None = None,
+        receipt: bool = False,
+    ) -> ReceiptContract | None:
+        """Send one message to the endpoint called `to`; the link to it is set up at first use.
+
+        It need not have a process at the moment: who takes its name next finds the message. If
+        either of the two has ``capacity=0`` they meet in rendezvous: this returns once the
+        message was received. With ``receipt=True`` returns a receipt.
+
+        Raises `NotFound` when there is no endpoint of that name, `Mismatch` when the name is
+        another kind of link's, `Full` when there was no room within `timeout` seconds,
+        `NoReceiver` when nobody came to the rendezvous, `Destroyed` when the endpoint is destroyed
+        meanwhile, `TooLarge`, `EncodeError`, `NoSpace`, `Closed`, and `AccessDenied` in a forked
+        child, which is another process and needs an endpoint of its own.
+
+        >>> import liaison
+        >>> with liaison.Endpoint("alice") as alice, liaison.Endpoint("bob") as bob:
+        ...     alice.send("bob", "hello")
+        ...     print(bob.receive("alice"))
+        ...     alice.destroy()
+        ...     bob.destroy()
+        hello
+        """
+
+    def try_send(self, to: str | Address | Peer, message: Any) -> bool:
+        """Send one message if that needs no waiting; return whether it was sent.
+
+        Raises as `send` does, but for `Full` and `NoReceiver`.
+        """
+
+    def receive(
+        self, source: str | Address | Peer | None = None, *, timeout: float | None = None
+    ) -> Any:
+        """Receive one message: from the endpoint called `source`, or else from anyone.
+
+        From one endpoint, messages come in the order in which it sent them. From anyone, the
+        senders that have sent something have their turns. A source that does not exist yet is
+        waited for. Who sent a message, `lease` tells.
+
+        Raises `Empty` when none came within `timeout` seconds, `DecodeError`, `Destroyed`,
+        `Closed`, and `AccessDenied` in a forked child.
+        """
+
+    def try_receive(
+        self, source: str | Address | Peer | None = None, default: Any = None
+    ) -> Any:
+        """Receive one message if there is one, else return `default`."""
+
+    def lease(
+        self, source: str | Address | Peer | None = None, *, timeout: float | None = None
+    ) -> DeliveryContract:
+        """Receive one message, and keep it until it is acknowledged.
+
+        Its ``sender`` is the process that sent it, with the name that its endpoint has now; a
+        reply can be sent to it. Raises as `receive` does.
+
+        >>> import liaison
+        >>> with liaison.Endpoint("alice") as alice, liaison.Endpoint("bob") as bob:
+        ...     alice.send("bob", 20)
+        ...     with bob.lease() as delivery:
+        ...         bob.send(delivery.sender, delivery.message + 1)
+        ...     print(delivery.sender.name, alice.receive())
+        ...     alice.destroy()
+        ...     bob.destroy()
+        alice 21
+        """
+
+    def rename(self, new: str) -> None:
+        """Be called `new` from now on; who knows the old name still reaches it, unchanged.
+
+        The old name becomes an alias. Raises `NameTaken` when another link has the name,
+        `InvalidAddress`, `Closed`.
+
+        >>> import liaison
+        >>> with liaison.Endpoint("trainee") as endpoint, liaison.Endpoint("boss") as boss:
+        ...     endpoint.rename("clerk")
+        ...     boss.send("trainee", "your first task")
+        ...     print(endpoint.name, endpoint.aliases, endpoint.receive("boss"))
+        ...     endpoint.retire("trainee")
+        ...     endpoint.destroy()
+        ...     boss.destroy()
+        clerk ['trainee'] your first task
+        """
+
+    def retire(self, old: str) -> None:
+        """Be no longer reached by the alias `old`, which others may then take.
+
+        Raises `NotFound` when it is none of the endpoint's names, `ValueError` when it is what the
+        endpoint is called now.
+        """
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when there may be a message from anyone."""
+
+    def close(self) -> None:
+        """Give the name up; idempotent. What was sent to it waits for who takes it next."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether this end was closed."""
+
+    def destroy(self, *, force: bool = False) -> None:
+        """Destroy the endpoint, with its names and all that was sent to it and not received."""
+
+    @property
+    def link(self) -> Link:
+        """What the endpoint is, and who has it or sends to it at this moment."""
+
+    def links(self) -> list[Link]:
+        """Return its links, one for each endpoint that it has sent to or received from."""
+
+    def __len__(self) -> int:
+        """Count the messages that wait."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Receive messages from anyone until the endpoint is destroyed."""

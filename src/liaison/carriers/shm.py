@@ -33,6 +33,8 @@ __all__ = [
 # between one link and the next. By path, because the environment may change where they lie.
 _spaces: dict[tuple[str, str], SpaceHandle] = {}
 
+_LARGEST_DIRECT = 1 << 30  # bytes: what the engine lets an arena grow to
+
 _HOW = {
     "open": native.OPEN,
     "create": native.CREATE,
@@ -110,6 +112,7 @@ class MailboxEnd(native.End, MailboxContract):
         codec: Codec | str | None,
         undertaker: Callable[[Any, int, memoryview, int], None],
         mourner: Callable[[SpaceHandle, str], object],
+        name: str = "",
     ) -> None:
         space = open_space(address, create=how in ("create", "open or create"))
         bytes_only = type in (None, Any, bytes)
@@ -119,7 +122,7 @@ class MailboxEnd(native.End, MailboxContract):
             return made[0] if made else _coder(None, None)
 
         self._begin(
-            *(space, address.name, str(address), _HOW[how], make_coder, bytes_only),
+            *(space, name or address.name, str(address), _HOW[how], make_coder, bytes_only),
             *(undertaker, mourner),
             default_dead_letters=f"{address}.dead",
             **policy,
@@ -130,11 +133,19 @@ class MailboxEnd(native.End, MailboxContract):
         """What this link is, and who is on it at this moment."""
         facts = self._describe()
         attached = facts.pop("attached")
-        del facts["pair_capacity"]
+        pair_capacity = facts.pop("pair_capacity")
+        endpoint = facts["kind"] == "endpoint"
+        if endpoint:  # what it is to its users, and not what its own messages are
+            facts |= {
+                "capacity": pair_capacity,
+                "max_processes": 2,
+                "message_size": "variable",
+                "max_message": _LARGEST_DIRECT,
+            }
         return Link(
             carrier="shm",
-            direction="one-way",
-            established="named",
+            direction="two-way" if endpoint else "one-way",
+            established="automatic" if endpoint else "named",
             senders=tuple(peer for peer, sends, _ in attached if sends),
             receivers=tuple(peer for peer, _, receives in attached if receives),
             **facts,

@@ -1,0 +1,428 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
+"""An endpoint: sending by a process's name, receiving from one or from anyone.
+
+What happens seldom (finding whom a name means, opening links, taking in new ones) is left to a
+subclass in Python; what happens with every message is here.
+"""
+
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memset
+
+from liaison._native.engine cimport *
+from liaison._native.mailbox cimport End, propagate, wait_of
+from liaison._native.space cimport SpaceHandle, peer_of
+
+from liaison import errors
+from liaison._native.failure import failure
+from liaison.deadline import Deadline, nanoseconds
+
+cdef int ROUNDS = 16  # of looking at every link before the interpreter's lock is given up
+cdef int64_t NAP = 2000000  # ns; where as many threads wait already as can be woken
+
+cdef extern from "<time.h>" nogil:
+    cdef struct timespec:
+        long tv_sec
+        long tv_nsec
+    int nanosleep(const timespec *wanted, timespec *rest)
+
+
+cdef class Several:
+    """The links that one thread waits for at a time, armed for as long as they stay the same."""
+
+    cdef liaison_several *several
+    cdef tuple ends
+
+    def __cinit__(self, SpaceHandle space not None):
+        self.ends = ()
+        r = liaison_several_open(space.space, &self.several)
+        if r != LIAISON_OK:
+            raise failure(r, space.path)
+
+    def __dealloc__(self):
+        cdef End end
+        for end in self.ends:  # a pinned end is not given up, however closed it is
+            liaison_several_remove(self.several, end.box)
+            end.pins -= 1
+            end.leave()
+        liaison_several_close(self.several)
+
+    cdef int watch(self, tuple ends) except -1:
+        """From now on, wait for these."""
+        cdef End end
+        cdef list kept
+        cdef set before
+        if ends is self.ends:
+            return 0
+        kept = []
+        before = set(map(id, ends))
+        for end in self.ends:
+            if id(end) in before:
+                kept.append(end)
+            else:
+                liaison_several_remove(self.several, end.box)
+                end.pins -= 1
+                end.leave()
+        before = set(map(id, kept))
+        try:
+            for end in ends:
+                if id(end) in before or end.box == NULL:
+                    continue
+                r = liaison_several_add(self.several, end.box, 0)
+                if r != LIAISON_OK:
+                    raise failure(r, end.address)
+                end.pins += 1
+                kept.append(end)
+        except BaseException:
+            self.ends = tuple(kept)
+            raise
+        self.ends = ends if len(kept) == len(ends) else tuple(kept)
+        return 0
+
+
+cdef class Route:
+    """What a name led to, and the links to there and from there that are open."""
+
+    cdef readonly End endpoint  # observed
+    cdef readonly str id
+    cdef readonly End there  # to send; None until something is sent
+    cdef readonly End back  # to receive; None until something came
+    cdef uint64_t version
+
+    def __init__(self, End endpoint not None, uint64_t version, str id not None, End there,
+                 End back):
+        self.endpoint = endpoint
+        self.version = version
+        self.id = id
+        self.there = there
+        self.back = back
+
+    cdef bint good(self):
+        """Whether the name still leads there, for all that is known."""
+        return liaison_link_version(self.endpoint.box) == self.version
+
+
+def label_of(End end not None):
+    """What the link is called now."""
+    cdef char label[104]
+    end.check()
+    liaison_link_label(end.box, label)
+    return (<bytes>label).decode()
+
+
+def set_label(End end not None, str label not None):
+    """Say what the link is called."""
+    cdef bytes text = label.encode()
+    end.check()
+    r = liaison_link_set_label(end.box, text)
+    if r != LIAISON_OK:
+        raise failure(r, end.address)
+
+
+def alias(End end not None, str name not None):
+    """Give the link one more name. Raises `NameTaken`."""
+    cdef bytes text = name.encode()
+    end.check()
+    r = liaison_link_alias(end.box, text)
+    if r != LIAISON_OK:
+        raise failure(r, name if r == LIAISON_NAME_TAKEN else end.address, 0, "endpoint")
+
+
+def retire(End end not None, str name not None):
+    """Take one of the link's names away. Raises `NotFound`."""
+    cdef bytes text = name.encode()
+    end.check()
+    r = liaison_link_retire(end.box, text)
+    if r != LIAISON_OK:
+        raise failure(r, end.address, 0, "endpoint")
+
+
+def version_of(End end not None):
+    """Another number after every change of the link's names; odd once it was destroyed."""
+    end.check()
+    return liaison_link_version(end.box)
+
+
+def call_sender(End end not None, name not None):
+    """Have the senders of the link's messages called what ``name()`` says."""
+    end.sender_name = name
+
+
+def holder(End end not None):
+    """The process that the endpoint names; None when no living one does."""
+    cdef liaison_peer peer
+    end.check()
+    liaison_endpoint_holder(end.box, &peer)
+    return peer_of(&peer) if peer.identity else None
+
+
+def introduce(SpaceHandle space not None, str name not None):
+    """Say what this process is called in the space."""
+    cdef bytes text = name.encode()
+    r = liaison_space_introduce(space.space, text)
+    if r != LIAISON_OK:
+        raise failure(r, space.path)
+
+
+cdef class EndpointEnd:
+    """An endpoint that this process is.
+
+    A subclass has ``_reach(to, sending)``, which gives a `Route`, ``_introduced(ids, all)``, which
+    takes in new links, ``_ended(end)``, which gives one up that was destroyed, and ``_refuse()``,
+    which raises what is to be said when this end is of no use any more.
+    """
+
+    cdef readonly End _own  # its own link, on which it is told of new senders
+    cdef dict routes  # by what users call it
+    cdef tuple ways  # the links from others; never changed in place, for it is walked meanwhile
+    cdef tuple alone, everyone  # to wait for: its own link, and with it those
+    cdef Py_ssize_t following  # where the next look begins
+    cdef Py_ssize_t introductions  # that there is room for
+    cdef list idle  # sets that no thread waits with at the moment
+    cdef list waiting  # and those that one does
+    cdef public bint _useless  # closed, or a forked child's copy
+    cdef object __weakref__
+
+    def _claim(self, End own not None, Py_ssize_t introductions):
+        """Be the process that the endpoint names. Raises `Busy`."""
+        own.check()
+        r = liaison_endpoint_claim(own.box)
+        if r != LIAISON_OK:
+            raise failure(r, own.address, 0, "endpoint")
+        self._own = own
+        self.routes = {}
+        self._ways = ()
+        self.alone = (own,)
+        self.idle = []
+        self.waiting = []
+        self.introductions = introductions
+
+    @property
+    def _ways(self):
+        """The links from others."""
+        return self.ways
+
+    @_ways.setter
+    def _ways(self, tuple ways not None):
+        self.ways = ways
+        self.everyone = (self._own, *ways)
+
+    @property
+    def _routes(self):
+        """What names led to."""
+        return self.routes
+
+    cdef Route route(self, to, bint sending):
+        cdef Route found
+        if self._useless:
+            self._refuse()
+        known = self.routes.get(to)
+        if known is not None:
+            found = <Route>known
+            if found.good() and (found.there if sending else found.back) is not None:
+                return found
+        return self._reach(to, sending)
+
+    # ---- sending --------------------------------------------------------------------------
+
+    def send(self, to, message, *, timeout=None, bint receipt=False):
+        """Send one message to the endpoint called `to`."""
+        cdef Route route = self.route(to, True)
+        try:
+            return route.there.send_object(message, timeout, receipt)
+        except errors.Destroyed:
+            if liaison_link_version(route.endpoint.box) & 1:
+                raise  # the endpoint, and not the link alone, which `clean` may have taken
+        self.routes.pop(to, None)
+        return self.route(to, True).there.send_object(message, timeout, receipt)
+
+    def try_send(self, to, message):
+        """Send one message if that needs no waiting; whether it was sent."""
+        try:
+            self.send(to, message, timeout=0)
+        except errors.Full:
+            return False
+        return True
+
+    # ---- receiving ------------------------------------------------------------------------
+
+    cdef int take_in(self, liaison_delivery *d) except -1:
+        """Takes in the links of which an introduction tells, and of all that wait besides."""
+        cdef list ids = []
+        cdef liaison_mailbox *box = self._own.box
+        while True:
+            ids.append((<const char *>d.data)[:d.size])
+            liaison_mailbox_acknowledge(box, d)
+            if liaison_mailbox_try_take(box, d) != LIAISON_OK:
+                break
+        # As many as there is room for: another may have found none. It opened its link before
+        # it tried, and what we took is acknowledged, so that whoever comes now finds room.
+        self._introduced(ids, len(ids) >= self.introductions)
+        return 0
+
+    cdef End look(self, liaison_delivery *d):
+        """Takes the next message from any link; None: there is none."""
+        cdef tuple ways
+        cdef End way
+        cdef Py_ssize_t i, k, n
+        cdef int r
+        while True:
+            if self._useless:
+                self._refuse()
+            ways = self.ways
+            n = len(ways) + 1
+            for k in range(n):
+                i = (self.following + k) % n
+                way = self._own if i == n - 1 else <End>ways[i]
+                if way.is_closed or way.box == NULL:
+                    break
+                r = liaison_mailbox_try_take(way.box, d)
+                if r == LIAISON_EMPTY or r == LIAISON_BUSY:
+                    continue
+                if way is self._own:
+                    if r != LIAISON_OK:
+                        raise self._own.fail(r)
+                    self.following = 0
+                    self.take_in(d)
+                elif r == LIAISON_OK:
+                    self.following = i + 1
+                    return way
+                elif r == LIAISON_DESTROYED:
+                    self._ended(way)
+                else:
+                    raise way.fail(r)
+                break
+            else:
+                return None
+
+    cdef End take(self, source, object timeout, liaison_delivery *d):
+        """Takes a message; the link that it came by, or None: none came in time."""
+        cdef liaison_wait wait
+        cdef Route route
+        cdef int r
+        cdef End way
+        deadline = None
+        if timeout is not None and timeout > 0:
+            deadline = Deadline(timeout)
+        while True:
+            if source is None:
+                way = self.look(d)
+                if way is not None:
+                    return way
+            else:
+                route = self.route(source, False)
+                if route is not None:
+                    wait_of(timeout if deadline is None else deadline.remaining(), &wait)
+                    try:
+                        r = route.back.get(&wait, d)
+                    except errors.Destroyed:
+                        self._ended(route.back)
+                        continue
+                    except errors.Closed:
+                        if self._useless:
+                            self._refuse()
+                        raise
+                    return route.back if r == LIAISON_OK else None
+                if self.hear(d):
+                    continue
+            wait_of(timeout if deadline is None else deadline.remaining(), &wait)
+            if wait.timeout == 0:
+                return None
+            self.await_any(source is None, &wait)
+
+    cdef bint hear(self, liaison_delivery *d) except -1:
+        """Takes in new links, if there are some."""
+        if self._useless:
+            self._refuse()
+        if liaison_mailbox_try_take(self._own.box, d) != LIAISON_OK:
+            return False
+        self.take_in(d)
+        return True
+
+    cdef int await_any(self, bint any, const liaison_wait *wait) except -1:
+        """Waits for a message from anyone, or only to be told of a new sender."""
+        cdef Several several = self.idle.pop() if self.idle else Several(self._own.space)
+        cdef uint64_t tag
+        cdef size_t count
+        cdef int r
+        cdef timespec nap
+        several.watch(self.everyone if any else self.alone)
+        self.waiting.append(several)
+        try:
+            with nogil:
+                r = liaison_several_wait(several.several, wait, &tag, 1, &count)
+                if r == LIAISON_EXHAUSTED:
+                    nap.tv_sec = 0
+                    nap.tv_nsec = NAP if wait.timeout < 0 or wait.timeout > NAP else wait.timeout
+                    nanosleep(&nap, NULL)
+        finally:
+            self.waiting.remove(several)
+            self.idle.append(several)
+        if r == LIAISON_INTERRUPTED:
+            propagate()
+        if r not in (LIAISON_OK, LIAISON_EMPTY, LIAISON_EXHAUSTED):
+            self.look_closer(r)
+        return 0
+
+    cdef int look_closer(self, int r) except -1:
+        if self._useless:
+            self._refuse()
+        raise self._own.fail(r)
+
+    def _call(self):
+        """Have every thread that waits look again: there are other links now, or none."""
+        cdef Several several
+        for several in self.waiting:
+            liaison_several_call(several.several)
+        if self._useless:
+            self.idle.clear()
+
+    def _ready(self):
+        """Whether a receive would not have to wait. If it would, the descriptor is quiet now."""
+        cdef liaison_delivery d
+        cdef End way
+        if self._useless:
+            return True
+        while self.hear(&d):
+            pass
+        if liaison_mailbox_ready(self._own.box) != LIAISON_EMPTY:
+            return True
+        for way in self.ways:
+            if way._ready():
+                return True
+        return False
+
+    def receive(self, source=None, *, timeout=None):
+        """Receive one message, from `source` or from anyone."""
+        cdef liaison_delivery d
+        cdef End way = self.take(source, timeout, &d)
+        if way is None:
+            raise self.nothing(source)
+        return way.receive_one(&d)
+
+    def try_receive(self, source=None, default=None):
+        """Receive one message if there is one, else return `default`."""
+        cdef liaison_delivery d
+        cdef End way = self.take(source, 0, &d)
+        return default if way is None else way.receive_one(&d)
+
+    def lease(self, source=None, *, timeout=None):
+        """Receive one message and keep it until it is settled."""
+        cdef liaison_delivery d
+        cdef End way = self.take(source, timeout, &d)
+        if way is None:
+            raise self.nothing(source)
+        return way.lease_of(&d)
+
+    cdef object nothing(self, source):
+        whom = "" if source is None else f" from {source}"
+        return errors.Empty(
+            f"no message came to {self._own.address}{whom} in time; wait longer with timeout=")
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        try:
+            return self.receive()
+        except errors.Destroyed:
+            raise StopIteration from None

@@ -1,0 +1,568 @@
+"""The carrier of one machine, for endpoints: which links there are, found, made and told of.
+
+An endpoint is a link of its own (kind "endpoint"): its names lead to it, the process that has its
+turn is the one it names, and its messages are introductions. What one endpoint sends another lies
+in a link of these two (kind "direct"), made at first use, whose hidden name says whose it is::
+
+    ~TO.FROM      the ids of the endpoints
+
+Ids stay when names change. Two endpoints that talk both ways have two of these; to their users that
+is one link, two-way. It is the receiver's: it stays when its sender is gone, until it is empty.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import threading
+import weakref
+from contextlib import closing, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from liaison import errors
+from liaison._native import endpoint as native
+from liaison.address import Address, check_name
+from liaison.carriers import shm
+from liaison.carriers.contract import EndpointContract
+from liaison.link import Link, Peer
+
+if TYPE_CHECKING:
+    from liaison._native.endpoint import Route
+    from liaison._native.mailbox import End
+    from liaison._native.space import SpaceHandle
+    from liaison.codec import Codec
+
+__all__ = ["EndpointEnd", "Way", "remove_pairs", "ways_to"]
+
+_INTRODUCTIONS = 16  # that there is room for; the engine's own number
+_ID = re.compile(r"[0-9a-f]{32}\Z")
+_WAY = re.compile(r"~([0-9a-f]{32})\.([0-9a-f]{32})\Z")
+_ROUTES = 4096  # names that an endpoint keeps in mind
+
+
+class _Own(shm.MailboxEnd):
+    """An end of an endpoint's own link."""
+
+    __slots__ = ()
+
+    @classmethod
+    def begin(cls, where: Address, how: str, policy: dict[str, Any]) -> _Own:
+        end = cls.__new__(cls)
+        policy = {"kind": "endpoint", **policy}
+        end._start(where, how, policy, None, None, _no_burial, _no_burial)
+        return end
+
+    def about(self) -> dict[str, Any]:
+        return self._describe()
+
+
+class Way(shm.MailboxEnd):
+    """An end of what leads from one endpoint to another."""
+
+    __slots__ = ("sender_id",)
+
+    sender_id: str
+
+    @classmethod
+    def begin(
+        cls,
+        where: Address,
+        to: str,
+        sender: str,
+        how: str = "open",
+        policy: dict[str, Any] | None = None,
+        arguments: tuple[Any, Any] = (None, None),
+    ) -> Way:
+        """Open it, as ``how`` says; `where` is the receiver's address."""
+        end = cls.__new__(cls)
+        end.sender_id = sender
+        policy = {"kind": "direct", **(policy or {})}
+        end._start(
+            *(where, how, policy, *arguments, _no_burial, _no_burial), name=f"~{to}.{sender}"
+        )
+        return end
+
+    @property
+    def origin(self) -> str:
+        """The sender's address when it first sent."""
+        return self.dead_letters
+
+    @property
+    def called(self) -> str:
+        """By which name the sender knows the receiver."""
+        name = native.label_of(self)
+        return "" if name.startswith("~") else name
+
+
+def _no_burial(*_: object) -> None:
+    raise errors.Corrupt("what endpoints send has no dead letters")
+
+
+def _names(space: SpaceHandle) -> list[str]:
+    try:
+        return os.listdir(os.path.join(space.path, "names"))
+    except FileNotFoundError:
+        return []
+
+
+def _names_of(space: SpaceHandle, id: str) -> list[str]:
+    """What leads to the link with this id, hidden names apart."""
+    try:
+        number = os.stat(os.path.join(space.path, "links", id), follow_symlinks=False).st_ino
+        with os.scandir(os.path.join(space.path, "names")) as entries:
+            found = [e.name for e in entries if e.inode() == number and e.name[0] != "~"]
+    except FileNotFoundError:
+        return []
+    return sorted(found)
+
+
+def ways_to(where: Address, id: str) -> list[Way]:
+    """Observed ends of all that leads to the endpoint, for who is to close them."""
+    found: list[Way] = []
+    for name in _names(shm.open_space(where)):
+        match = _WAY.match(name)
+        if match and match[1] == id:
+            with suppress(errors.LiaisonError):
+                found.append(Way.begin(where, id, match[2], "observe"))
+    return found
+
+
+def remove_pairs(where: Address, id: str) -> None:
+    """What belongs to an endpoint that was destroyed: all that leads to it.
+
+    What it sent to others is theirs, but for what is empty: they may be waiting for more.
+    """
+    space = shm.open_space(where)
+    for name in _names(space):
+        match = _WAY.match(name)
+        if match is None or id not in match.groups():
+            continue
+        with (
+            suppress(errors.LiaisonError),
+            closing(Way.begin(where, match[1], match[2], "observe")) as way,
+        ):
+            if match[1] == id or _empty(way):
+                way.destroy(force=True)
+
+
+def _empty(way: Way) -> bool:
+    counts = way.statistics()
+    return not (counts.waiting or counts.leased or counts.loaned)
+
+
+class EndpointEnd(native.EndpointEnd, EndpointContract):
+    """An endpoint in shared memory; see `liaison.carriers.contract` for what it promises."""
+
+    __slots__ = (
+        *("_address", "_arguments", "_capacity", "_id", "_incoming", "_lock", "_outgoing"),
+        *("_passing", "_set", "_space"),
+    )
+
+    def _start(
+        self,
+        where: Address,
+        capacity: int,
+        type: Any,
+        codec: Codec | str | None,
+        *,
+        passing: bool = False,
+    ) -> None:
+        """Be the endpoint at `where`. A `passing` one ends with this process."""
+        # Whoever asks for a name leads, and may use it, until its process ends.
+        self._useless = True
+        lifetime = "receiver" if passing else None
+        own = _Own.begin(
+            where, "open or create", {"pair_capacity": capacity, "lifetime": lifetime}
+        )
+        try:
+            facts = own.about()
+            self._claim(own, _INTRODUCTIONS)
+        except BaseException:
+            own.close()
+            raise
+        self._address = where
+        self._space = shm.open_space(where)
+        self._arguments = (type, codec)
+        self._passing = passing
+        self._capacity: int = facts["pair_capacity"]
+        self._id: str = facts["id"]
+        self._lock = threading.RLock()
+        self._incoming: dict[str, Way] = {}
+        self._outgoing: dict[str, tuple[Way, str]] = {}
+        self._set: select.epoll | None = None
+        self._useless = False
+        _here.add(self)
+        native.introduce(self._space, self.name)
+        self._introduced([], True)
+
+    # ---- names --------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """What it is called now."""
+        return native.label_of(self._own)
+
+    @property
+    def address(self) -> str:
+        """Its address now, a URL."""
+        return str(replace(self._address, name=self.name))
+
+    @property
+    def aliases(self) -> list[str]:
+        """The other names by which it is reached: those that it had, and has not retired."""
+        self._check()
+        return [name for name in _names_of(self._space, self._id) if name != self.name]
+
+    def rename(self, new: str) -> None:
+        """Be called `new` from now on. Who knows the old name still reaches it."""
+        self._check()
+        check_name(new)
+        with self._lock:
+            if new != self.name:
+                native.alias(self._own, new)  # a death after this leaves one more alias
+                native.set_label(self._own, new)
+                native.introduce(self._space, new)
+
+    def retire(self, old: str) -> None:
+        """Be no longer reached by a name that it had."""
+        self._check()
+        check_name(old)
+        with self._lock:
+            if old == self.name:
+                raise ValueError(f"{old} is what this endpoint is called: rename it first")
+            native.retire(self._own, old)
+
+    # ---- whom a name means --------------------------------------------------------------------
+
+    def _where(self, to: str | Address | Peer) -> Address:
+        """An address as users mean it: a bare name is in this endpoint's space."""
+        if isinstance(to, Peer):
+            if not to.name:
+                raise errors.NotFound(f"{to} has no endpoint, so nothing can be sent to it")
+            to = to.name
+        if isinstance(to, Address):
+            found = to
+        elif isinstance(to, str) and "://" not in to:
+            found = replace(self._address, name=check_name(to))
+        else:
+            found = Address.parse(to)
+        if found.scheme != "shm":
+            raise errors.InvalidAddress(
+                f"{found}: an endpoint of this machine reaches those in shared memory only; "
+                "use a name or shm://"
+            )
+        return found
+
+    def _find(self, where: Address) -> tuple[_Own, int, str]:
+        """The endpoint, observed, the version of its names, and its id."""
+        while True:
+            found = _Own.begin(where, "observe", {})
+            try:
+                version = native.version_of(found)
+                facts = found.about()
+                # The version first, then the name: if that is taken away after this, the
+                # version changes.
+                if where.name in _names_of(shm.open_space(where), facts["id"]):
+                    if facts["lifetime"] and native.holder(found) is None:
+                        found.destroy(force=True)  # it was to end with its process
+                        remove_pairs(where, facts["id"])
+                    else:
+                        return found, version, facts["id"]
+            except BaseException:
+                found.close()
+                raise
+            found.close()
+
+    def _reach(self, to: Any, sending: bool) -> Route | None:
+        """Where `to` leads, with the link that is needed; None: nothing can have come from it."""
+        where = self._where(to)
+        with self._lock:
+            self._check()
+            try:
+                endpoint, version, id = self._find(where)
+            except errors.NotFound:
+                if sending:
+                    raise errors.NotFound(
+                        f"there is no endpoint {where}; start the process that is called so, "
+                        "or look with `liaison ls`"
+                    ) from None
+                return None
+            back = self._incoming.get(id)
+            if back is None:
+                self._introduced([id.encode()], False)
+                back = self._incoming.get(id)
+            if back is None and not sending:
+                endpoint.close()
+                return None
+            try:
+                there = self._way_to(where, endpoint, id) if sending else None
+            except BaseException:
+                endpoint.close()
+                raise
+            if len(self._routes) >= _ROUTES:
+                self._routes.clear()
+            known = self._routes.get(to)
+            if there is None and known is not None and known.id == id:
+                there = known.there
+            route = native.Route(endpoint, version, id, there, back)
+            self._routes[to] = route
+            return route
+
+    def _way_to(self, where: Address, endpoint: _Own, id: str) -> Way:
+        way, known_as = self._outgoing.get(id, (None, ""))
+        if way is None or native.version_of(way) & 1:
+            theirs = endpoint.about()["pair_capacity"]
+            way = Way.begin(
+                *(where, id, self._id, "open or create"),
+                {
+                    "capacity": min(self._capacity, theirs),
+                    "access": "pair",
+                    "dead_letters": self.address,
+                },
+                self._arguments,
+            )
+            try:
+                self._announce(where, endpoint, way)
+            except BaseException:
+                way.close()
+                raise
+        if known_as != where.name:
+            native.set_label(way, where.name)
+        self._outgoing[id] = (way, where.name)
+        return way
+
+    def _announce(self, where: Address, endpoint: _Own, way: Way) -> None:
+        """Tell the receiver of a link. It looks for links itself when it has no room for this."""
+        with closing(_Own.begin(where, "open", {})) as theirs:
+            theirs.try_send(self._id.encode())
+        # Who destroys an endpoint says so first, and then looks for what leads there.
+        if native.version_of(endpoint) & 1:
+            way.destroy(force=True)
+            raise errors.Destroyed(f"{where} was destroyed")
+
+    # ---- who sends ----------------------------------------------------------------------------
+
+    def _introduced(self, ids: list[bytes], every: bool) -> None:
+        """Take in the links of new senders."""
+        told = {id.decode("ascii", "replace") for id in ids}
+        with self._lock:
+            if every:
+                matches = map(_WAY.match, _names(self._space))
+                told |= {match[2] for match in matches if match and match[1] == self._id}
+            fresh: list[Way] = []
+            for sender in sorted(told - self._incoming.keys()):
+                if not _ID.match(sender):
+                    continue
+                try:
+                    way = Way.begin(
+                        *(self._address, self._id, sender, "open", None, self._arguments)
+                    )
+                except errors.LiaisonError:
+                    continue  # gone again, or not what it should be
+                if _empty(way) and not self._alive(way):
+                    way.destroy(force=True)
+                    way.close()
+                    continue
+                native.call_sender(way, _Caller(self._space, way))
+                self._incoming[sender] = way
+                fresh.append(way)
+            if fresh:
+                if self._set is not None:
+                    for way in fresh:
+                        self._set.register(way.fileno(), select.EPOLLIN)
+                self._ways += tuple(fresh)
+                self._call()
+
+    def _alive(self, way: Way) -> bool:
+        """Whether the sender's endpoint still exists."""
+        space = _space_of(way.origin, self._space)
+        return os.path.lexists(os.path.join(space.path, "links", way.sender_id))
+
+    def _ended(self, end: End) -> None:
+        """Give up a link that was destroyed."""
+        with self._lock:
+            self._check()
+            if native.version_of(self._own) & 1:
+                raise errors.Destroyed(f"{self.address} was destroyed")
+            for sender, way in list(self._incoming.items()):
+                if way is end:
+                    del self._incoming[sender]
+            self._ways = tuple(way for way in self._ways if way is not end)
+            for name, route in list(self._routes.items()):
+                if route.back is end:
+                    del self._routes[name]
+            end.close()
+
+    # ---- seeing -------------------------------------------------------------------------------
+
+    def fileno(self) -> int:
+        """Give a descriptor that is readable when there may be a message from anyone."""
+        with self._lock:
+            self._check()
+            if self._set is None:
+                watch = select.epoll()
+                try:
+                    for end in (self._own, *self._ways):
+                        watch.register(end.fileno(), select.EPOLLIN)
+                except BaseException:
+                    watch.close()
+                    raise
+                self._set = watch
+            return self._set.fileno()
+
+    @property
+    def link(self) -> Link:
+        """What the endpoint is, and who has it or sends to it at this moment."""
+        self._check()
+        senders = {
+            peer: None for way in self._incoming.values() for peer in way.link.senders
+        }
+        return replace(self._own.link, senders=tuple(senders))
+
+    def links(self) -> list[Link]:
+        """Its links, one for each endpoint that it has sent to or received from."""
+        with self._lock:
+            self._check()
+            there = {id: way for id, (way, _) in self._outgoing.items()}
+            return [
+                _pair(self, self._incoming.get(id), there.get(id))
+                for id in sorted(self._incoming.keys() | there.keys())
+            ]
+
+    def __len__(self) -> int:
+        """Count the messages that wait."""
+        self._check()
+        return sum(map(len, self._ways))
+
+    def __bool__(self) -> bool:
+        """An endpoint without messages is an endpoint."""
+        return True
+
+    # ---- life ---------------------------------------------------------------------------------
+
+    @property
+    def closed(self) -> bool:
+        """Whether this end was closed."""
+        return self._useless
+
+    def _check(self) -> None:
+        if self._useless:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        if self._own.closed:
+            raise errors.Closed(f"{self._address} was closed here; make the endpoint again")
+        raise errors.AccessDenied(
+            f"{self._address} is the name of the process that forked this one; "
+            "make an endpoint of this process's own"
+        )
+
+    def close(self) -> None:
+        """Give the name up; idempotent. What was sent to it waits for who takes it next."""
+        if self._useless:
+            if not self._own.closed:  # a forked child's copy
+                self._put_down()
+            return
+        with self._lock:
+            self._useless = True
+            if self._passing:
+                self._remove()
+            else:
+                with suppress(errors.LiaisonError, OSError):
+                    native.introduce(self._space, "")
+            self._put_down()
+        _here.discard(self)
+
+    def _put_down(self) -> None:
+        if self._set is not None:
+            self._set.close()
+        for way in (*self._ways, *(way for way, _ in self._outgoing.values())):
+            way.close()
+        for route in self._routes.values():
+            route.endpoint.close()
+        self._own.close()
+        self._call()
+
+    def destroy(self, *, force: bool = False) -> None:
+        """Destroy the endpoint with all that was sent to it and not received."""
+        self._check()
+        with self._lock:
+            self._remove()
+        self.close()
+
+    def _remove(self) -> None:
+        with suppress(errors.Destroyed):
+            self._own.destroy(force=True)
+        remove_pairs(self._address, self._id)
+
+
+def _pair(endpoint: EndpointEnd, back: Way | None, there: Way | None) -> Link:
+    """The link of two endpoints, of which each direction is there once it was used."""
+    ways = [way.link for way in (back, there) if way is not None]
+    if back is not None:
+        other = _Caller(endpoint._space, back)() or ""  # pyright: ignore[reportPrivateUsage]
+    else:
+        assert there is not None
+        other = there.called
+    both = {peer: None for link in ways for peer in (*link.senders, *link.receivers)}
+    return replace(
+        ways[0],
+        name=f"{endpoint.name}~{other}",
+        direction="two-way",
+        established="automatic",
+        dead_letters=None,
+        senders=tuple(both),
+        receivers=tuple(both),
+        bytes=sum(link.bytes for link in ways),
+    )
+
+
+class _Caller:
+    """What the sender of a link's messages is called, as far as it is known."""
+
+    __slots__ = ("_end", "_space", "_way")
+
+    def __init__(self, space: SpaceHandle, way: Way) -> None:
+        self._space = space
+        self._way = weakref.ref(way)
+        self._end: _Own | None = None
+
+    def __call__(self) -> str | None:
+        way = self._way()
+        if way is None:
+            return None
+        origin = Address.parse(way.origin)
+        try:
+            if self._end is None:
+                space = _space_of(way.origin, self._space)
+                for name in _names_of(space, way.sender_id):
+                    self._end = _Own.begin(replace(origin, name=name), "observe", {})
+                    break
+            if self._end is not None:
+                return native.label_of(self._end)
+        except errors.LiaisonError:
+            pass
+        return origin.name
+
+
+def _space_of(address: str, near: SpaceHandle) -> SpaceHandle:
+    """The space in which an endpoint at `address` is; `near` where it is that."""
+    with suppress(errors.LiaisonError):
+        return shm.open_space(Address.parse(address), create=False)
+    return near
+
+
+# A forked child is another process: the names are its parent's.
+_here: weakref.WeakSet[EndpointEnd] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for endpoint in _here:
+        endpoint._useless = True
+        endpoint._lock = threading.RLock()
+    _here.clear()
+
+
+os.register_at_fork(after_in_child=_forked)

@@ -1,0 +1,239 @@
+"""Endpoints: direct communication, between processes that name each other."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import threading
+import weakref
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from liaison.address import Address
+from liaison.carriers.shm_endpoint import EndpointEnd
+from liaison.errors import Closed, Destroyed, InvalidAddress, Mismatch, NotFound
+from liaison.links.end import LinkEnd, Observed, parsed, size
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from liaison.codec import Codec
+
+__all__ = ["Endpoint", "receive", "send"]
+
+_LARGEST_CAPACITY = 1 << 18  # messages
+
+
+class Endpoint(EndpointEnd):
+    """This process's name, by which others send to it, and it to them.
+
+    Each pair of endpoints that talk has a link of their own, which is set up at first use; no other
+    process is on it. One process at a time has a name. When it ends, however it ends, the endpoint
+    stays, and a process that comes back under the name finds what was sent to it meanwhile;
+    `destroy` ends it.
+
+    The weakness of direct communication is that renaming a process breaks whoever knows its name.
+    Here `rename` keeps the old name as an alias, until it is retired.
+
+    - ``capacity``: how many messages to it, or from it, each link holds that were accepted and not
+      yet acknowledged; 256 when created without saying, and between two endpoints the smaller of
+      what they said. With 0 a pair meets in rendezvous: `send` returns once the other has received.
+    - ``type``, ``codec``: as a mailbox's, for what is received and what is sent.
+
+    Raises `Busy` while the name is a living process's (also this one's, by another `Endpoint`),
+    `Mismatch` when it exists with another capacity or is another kind of link's,
+    `InvalidAddress`, `AccessDenied`, `NoSpace`, `ValueError` for a capacity that cannot be.
+
+    >>> import liaison
+    >>> with liaison.Endpoint("ping") as ping, liaison.Endpoint("pong") as pong:
+    ...     ping.send("pong", "hello")
+    ...     print(pong.receive("ping"))
+    ...     ping.destroy()
+    ...     pong.destroy()
+    hello
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        name: str | Address,
+        *,
+        capacity: int | None = None,
+        type: Any = None,
+        codec: Codec | str | None = None,
+    ) -> None:
+        """Be the endpoint, which is made where it does not exist."""
+        where = parsed(name)
+        if where.scheme != "shm":
+            self._useless = True
+            raise InvalidAddress(
+                f"{where}: no endpoint can be carried by {where.scheme}://; use a name or shm://"
+            )
+        checked = size("capacity", capacity, 0, _LARGEST_CAPACITY)
+        self._start(where, -1 if checked is None else checked, type, codec)
+        _made.append(weakref.ref(self))
+
+    def __enter__(self) -> Self:
+        """Give this endpoint; the block closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close this endpoint."""
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Refuse to travel: the name is this process's."""
+        raise TypeError(
+            f"an endpoint is one process's name, so {self.name!r} cannot be given to another; "
+            "pass the name, and let the other process have an endpoint of its own"
+        )
+
+    def __repr__(self) -> str:
+        """Show where it is."""
+        if self._own.closed:
+            return f"<Endpoint {self._address} (closed)>"
+        return f"<Endpoint {self.address}>"
+
+
+class _Named(LinkEnd):
+    """An end of a link of whichever kind has the name."""
+
+    __slots__ = ()
+
+    _named = None
+
+
+# What this process is called, by the functions below: the newest endpoint that it has made, or else
+# one that ends with it.
+_lock = threading.Lock()
+_made: list[weakref.ref[Endpoint]] = []
+_boxes: dict[str, _Named] = {}
+
+
+@lru_cache(maxsize=1024)
+def _full(target: str, space: str | None) -> str:  # noqa: ARG001 - of which a bare name is
+    return str(Address.parse(target))
+
+
+def _address(target: str | Address) -> str:
+    if isinstance(target, Address):
+        return str(target)
+    return _full(target, os.environ.get("LIAISON_SPACE"))
+
+
+def _mine() -> Endpoint | None:
+    with _lock:
+        while _made:
+            endpoint = _made[-1]()
+            if endpoint is not None and not endpoint.closed:
+                return endpoint
+            _made.pop()
+    return None
+
+
+def _passing(near: Address) -> Endpoint:
+    """An endpoint for a process that has not said what it is called."""
+    made = Endpoint.__new__(Endpoint)
+    name = f"process-{os.getpid()}-{secrets.token_hex(3)}"
+    where = Address("shm", space=near.space, owner=near.owner, name=name)
+    made._start(where, -1, None, None, passing=True)  # pyright: ignore[reportPrivateUsage]
+    atexit.register(made.close)  # also what keeps it
+    _made.append(weakref.ref(made))
+    return made
+
+
+def _box(address: str) -> _Named | None:
+    """The mailbox, or the like, that is called so; None: it is an endpoint."""
+    known = _boxes.get(address)
+    if known is not None and not known.closed:
+        return known
+    with Observed.observe(address) as seen:
+        if seen.link.kind == "endpoint":
+            return None
+    _boxes[address] = box = _Named.open(address)
+    return box
+
+
+def send(target: str | Address, message: Any, *, timeout: float | None = None) -> None:
+    """Send one message to the endpoint, or into the mailbox, queue or port, that is called so.
+
+    This process's own endpoint sends it: the newest one made. A process that has made none gets
+    one for its life, called ``process-PID-…``, so that it can be answered.
+
+    Raises `NotFound` when nothing is called so, otherwise as `Endpoint.send` and `Mailbox.send`.
+
+    >>> import liaison
+    >>> with liaison.Mailbox("letters") as box:
+    ...     liaison.send("letters", "dear all")
+    ...     print(liaison.receive("letters"))
+    ...     box.destroy()
+    dear all
+    """
+    address = _address(target)
+    for last in (False, True):
+        endpoint = _mine()
+        if endpoint is None or address in _boxes:
+            box = _box(address)
+            if box is None:
+                endpoint = _passing(Address.parse(address))
+            else:
+                try:
+                    box.send(message, timeout=timeout)
+                    return
+                except (Closed, Destroyed):
+                    _boxes.pop(address, None)
+                    if last:
+                        raise
+                    continue  # there may be another of that name by now
+        try:
+            endpoint.send(address, message, timeout=timeout)
+            return
+        except Mismatch:
+            if last or _box(address) is None:
+                raise
+
+
+def receive(source: str | Address | None = None, *, timeout: float | None = None) -> Any:
+    """Receive one message from an endpoint, from a mailbox, or, without a source, from anyone.
+
+    What endpoints send comes to this process's own: the newest one made.
+
+    Raises `NotFound` when nothing is called so and this process has no endpoint, `Empty` when no
+    message came within `timeout` seconds, otherwise as `Endpoint.receive` and `Mailbox.receive`.
+
+    >>> import liaison
+    >>> with liaison.Endpoint("me") as me, liaison.Endpoint("you") as you:
+    ...     me.send("you", "hello")
+    ...     print(liaison.receive("me"))  # you: the newest
+    ...     me.destroy()
+    ...     you.destroy()
+    hello
+    """
+    endpoint = _mine()
+    if source is None:
+        if endpoint is None:
+            raise NotFound(
+                "this process has no endpoint, so nobody can have sent it anything: "
+                "say what it is called with Endpoint(...)"
+            )
+        return endpoint.receive(timeout=timeout)
+    address = _address(source)
+    try:
+        box = _box(address)
+    except NotFound:
+        if endpoint is None:
+            raise
+        box = None  # who is called so may come yet
+    if box is not None:
+        return box.receive(timeout=timeout)
+    if endpoint is None:
+        endpoint = _passing(Address.parse(address))
+    return endpoint.receive(address, timeout=timeout)
