@@ -16,7 +16,7 @@ from liaison import errors
 from liaison._native.failure import failure
 from liaison.deadline import Deadline, nanoseconds
 
-cdef int ROUNDS = 16  # of looking at every link before the interpreter's lock is given up
+cdef Py_ssize_t LOOKS = 64  # at links, before the interpreter's lock is given up: about 2 us
 cdef int64_t NAP = 2000000  # ns; where as many threads wait already as can be woken
 
 cdef extern from "<time.h>" nogil:
@@ -300,14 +300,20 @@ cdef class EndpointEnd:
         cdef Route route
         cdef int r
         cdef End way
+        cdef Py_ssize_t looks
         deadline = None
         if timeout is not None and timeout > 0:
             deadline = Deadline(timeout)
         while True:
             if source is None:
-                way = self.look(d)
-                if way is not None:
-                    return way
+                looks = 0
+                while True:
+                    way = self.look(d)
+                    if way is not None:
+                        return way
+                    looks += len(self.everyone)
+                    if timeout == 0 or looks > LOOKS:
+                        break
             else:
                 route = self.route(source, False)
                 if route is not None:
