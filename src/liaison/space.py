@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from liaison.address import Address
 from liaison.carriers import shm
+from liaison.carriers.shm_pairs import clean_pairs
 from liaison.errors import InvalidAddress, LiaisonError, NotFound
 from liaison.links.dead_letters import mourn
 from liaison.links.end import Observed
@@ -119,9 +120,10 @@ class Space:
     def clean(self, *, links: bool = False) -> Cleaned:
         """Remove what dead processes left behind.
 
-        Always: segments that no name leads to, links that were half destroyed, doorbells, and ports
-        without their receiver, whose messages first go to their dead letters, where they have some
-        and those have room. With ``links=True`` also every link whose creator is dead and which no
+        Always: segments that no name leads to, links that were half destroyed, doorbells, endpoints
+        of processes that had said no name, links of endpoints that are gone, and ports without
+        their receiver, whose messages first go to their dead letters, where they have some and
+        those have room. With ``links=True`` also every link whose creator is dead and which no
         living process has open, together with the messages in it.
 
         >>> import liaison
@@ -137,8 +139,9 @@ class Space:
                 ports += 1  # opening it noticed that it is over
             except LiaisonError:
                 continue
+        pairs = clean_pairs(self._address)
         found, remains, doorbells, freed = self._handle.clean(links)
-        return Cleaned(found + ports, remains, doorbells, freed)
+        return Cleaned(found + ports + pairs, remains, doorbells, freed)
 
     def __repr__(self) -> str:
         """Show which it is."""

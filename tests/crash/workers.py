@@ -6,7 +6,7 @@ import select
 import sys
 import threading
 
-from liaison import Busy, Empty, Mailbox
+from liaison import Busy, Empty, Endpoint, Full, Mailbox, NotFound
 
 
 class Notes:
@@ -39,6 +39,39 @@ def receive(name, path, me, most):
     box = Mailbox.open(name)
     threads = min(random.Random(me).choice([1, 1, 2]), most)
     _in_threads(_receive, threads, box, path, me, most // threads)
+
+
+def talk(names, path, me, born):
+    """Be the endpoint `me`: send to the others for ever, receive, and change one's name."""
+    endpoint = Endpoint(me)
+    note = Notes(path)
+    receiver = threading.Thread(target=_hear, args=(endpoint, path, f"{me}.{born}"))
+    threading.excepthook = lambda args: (sys.excepthook(*args[:3]), os._exit(1))
+    receiver.start()
+    dice = random.Random(born)
+    numbers = dict.fromkeys(names, 0)
+    while True:
+        to = dice.choice(names)
+        sender = f"{me}.{born}>{to}"
+        message = contents(sender, numbers[to])
+        note("B", sender, numbers[to])
+        try:
+            endpoint.send(to, message, timeout=0.05)
+            note("R", sender, numbers[to])
+        except (Full, NotFound):
+            pass  # it does not receive at the moment, or has not been there yet
+        numbers[to] += 1
+        if dice.random() < 0.05:
+            old = endpoint.name
+            endpoint.rename(f"{me}.{born}.{sum(numbers.values())}")
+            if old != me:
+                endpoint.retire(old)
+
+
+def _hear(endpoint, path, me):
+    note = Notes(path)
+    while True:
+        _note_and_acknowledge(note, me, endpoint.lease())
 
 
 def _in_threads(work, count, box, path, me, *more):

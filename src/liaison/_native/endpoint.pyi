@@ -30,7 +30,7 @@ class Several:
 
 @disjoint_base
 class EndpointEnd:
-    _own: End
+    _own: Any
     _ways: tuple[End, ...]
     _routes: dict[Any, Route]
     _useless: bool

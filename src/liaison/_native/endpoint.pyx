@@ -360,11 +360,11 @@ cdef class EndpointEnd:
                     nap.tv_sec = 0
                     nap.tv_nsec = NAP if wait.timeout < 0 or wait.timeout > NAP else wait.timeout
                     nanosleep(&nap, NULL)
+            if r == LIAISON_INTERRUPTED:
+                propagate()  # before anything else runs Python
         finally:
             self.waiting.remove(several)
             self.idle.append(several)
-        if r == LIAISON_INTERRUPTED:
-            propagate()
         if r not in (LIAISON_OK, LIAISON_EMPTY, LIAISON_EXHAUSTED):
             self.look_closer(r)
         return 0

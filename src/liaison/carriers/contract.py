@@ -251,8 +251,8 @@ class MailboxContract:
 class EndpointContract:
     """The operations of an endpoint, as every carrier has them; see `MailboxContract`.
 
-    ``to`` and ``source`` are an endpoint's name or address, or a `Peer` that has a name. A bare name
-    is in the space of the endpoint that it is said to.
+    ``to`` and ``source`` are an endpoint's name or address, or a `Peer` that has a name. A bare
+    name is in the space of the endpoint that it is said to.
     """
 
     __slots__ = ()
@@ -317,9 +317,7 @@ class EndpointContract:
         `Closed`, and `AccessDenied` in a forked child.
         """
 
-    def try_receive(
-        self, source: str | Address | Peer | None = None, default: Any = None
-    ) -> Any:
+    def try_receive(self, source: str | Address | Peer | None = None, default: Any = None) -> Any:
         """Receive one message if there is one, else return `default`."""
 
     def lease(

@@ -1,14 +1,4 @@
-"""The carrier of one machine, for endpoints: which links there are, found, made and told of.
-
-An endpoint is a link of its own (kind "endpoint"): its names lead to it, the process that has its
-turn is the one it names, and its messages are introductions. What one endpoint sends another lies
-in a link of these two (kind "direct"), made at first use, whose hidden name says whose it is::
-
-    ~TO.FROM      the ids of the endpoints
-
-Ids stay when names change. Two endpoints that talk both ways have two of these; to their users that
-is one link, two-way. It is the receiver's: it stays when its sender is gone, until it is empty.
-"""
+"""The carrier of one machine, for endpoints: whom a name means, and who has sent."""
 
 from __future__ import annotations
 
@@ -16,6 +6,7 @@ import os
 import re
 import select
 import threading
+import time
 import weakref
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -26,130 +17,32 @@ from liaison._native import endpoint as native
 from liaison.address import Address, check_name
 from liaison.carriers import shm
 from liaison.carriers.contract import EndpointContract
+from liaison.carriers.shm_pairs import (
+    Caller,
+    Own,
+    Way,
+    has_sender,
+    is_empty,
+    is_over,
+    leads,
+    names_of,
+    remove_pairs,
+    senders_to,
+)
 from liaison.link import Link, Peer
 
 if TYPE_CHECKING:
     from liaison._native.endpoint import Route
     from liaison._native.mailbox import End
-    from liaison._native.space import SpaceHandle
     from liaison.codec import Codec
 
-__all__ = ["EndpointEnd", "Way", "remove_pairs", "ways_to"]
+__all__ = ["EndpointEnd"]
 
 _INTRODUCTIONS = 16  # that there is room for; the engine's own number
 _ID = re.compile(r"[0-9a-f]{32}\Z")
-_WAY = re.compile(r"~([0-9a-f]{32})\.([0-9a-f]{32})\Z")
+_PATIENCE = 0.1  # seconds: much longer than a killed process takes to be seen dead
 _ROUTES = 4096  # names that an endpoint keeps in mind
-
-
-class _Own(shm.MailboxEnd):
-    """An end of an endpoint's own link."""
-
-    __slots__ = ()
-
-    @classmethod
-    def begin(cls, where: Address, how: str, policy: dict[str, Any]) -> _Own:
-        end = cls.__new__(cls)
-        policy = {"kind": "endpoint", **policy}
-        end._start(where, how, policy, None, None, _no_burial, _no_burial)
-        return end
-
-    def about(self) -> dict[str, Any]:
-        return self._describe()
-
-
-class Way(shm.MailboxEnd):
-    """An end of what leads from one endpoint to another."""
-
-    __slots__ = ("sender_id",)
-
-    sender_id: str
-
-    @classmethod
-    def begin(
-        cls,
-        where: Address,
-        to: str,
-        sender: str,
-        how: str = "open",
-        policy: dict[str, Any] | None = None,
-        arguments: tuple[Any, Any] = (None, None),
-    ) -> Way:
-        """Open it, as ``how`` says; `where` is the receiver's address."""
-        end = cls.__new__(cls)
-        end.sender_id = sender
-        policy = {"kind": "direct", **(policy or {})}
-        end._start(
-            *(where, how, policy, *arguments, _no_burial, _no_burial), name=f"~{to}.{sender}"
-        )
-        return end
-
-    @property
-    def origin(self) -> str:
-        """The sender's address when it first sent."""
-        return self.dead_letters
-
-    @property
-    def called(self) -> str:
-        """By which name the sender knows the receiver."""
-        name = native.label_of(self)
-        return "" if name.startswith("~") else name
-
-
-def _no_burial(*_: object) -> None:
-    raise errors.Corrupt("what endpoints send has no dead letters")
-
-
-def _names(space: SpaceHandle) -> list[str]:
-    try:
-        return os.listdir(os.path.join(space.path, "names"))
-    except FileNotFoundError:
-        return []
-
-
-def _names_of(space: SpaceHandle, id: str) -> list[str]:
-    """What leads to the link with this id, hidden names apart."""
-    try:
-        number = os.stat(os.path.join(space.path, "links", id), follow_symlinks=False).st_ino
-        with os.scandir(os.path.join(space.path, "names")) as entries:
-            found = [e.name for e in entries if e.inode() == number and e.name[0] != "~"]
-    except FileNotFoundError:
-        return []
-    return sorted(found)
-
-
-def ways_to(where: Address, id: str) -> list[Way]:
-    """Observed ends of all that leads to the endpoint, for who is to close them."""
-    found: list[Way] = []
-    for name in _names(shm.open_space(where)):
-        match = _WAY.match(name)
-        if match and match[1] == id:
-            with suppress(errors.LiaisonError):
-                found.append(Way.begin(where, id, match[2], "observe"))
-    return found
-
-
-def remove_pairs(where: Address, id: str) -> None:
-    """What belongs to an endpoint that was destroyed: all that leads to it.
-
-    What it sent to others is theirs, but for what is empty: they may be waiting for more.
-    """
-    space = shm.open_space(where)
-    for name in _names(space):
-        match = _WAY.match(name)
-        if match is None or id not in match.groups():
-            continue
-        with (
-            suppress(errors.LiaisonError),
-            closing(Way.begin(where, match[1], match[2], "observe")) as way,
-        ):
-            if match[1] == id or _empty(way):
-                way.destroy(force=True)
-
-
-def _empty(way: Way) -> bool:
-    counts = way.statistics()
-    return not (counts.waiting or counts.leased or counts.loaned)
+_FEW = 16  # links: with so many more than twice what there were, somebody looks who can still send
 
 
 class EndpointEnd(native.EndpointEnd, EndpointContract):
@@ -157,7 +50,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
 
     __slots__ = (
         *("_address", "_arguments", "_capacity", "_id", "_incoming", "_lock", "_outgoing"),
-        *("_passing", "_set", "_space"),
+        *("_many", "_passing", "_set", "_space"),
     )
 
     def _start(
@@ -173,12 +66,10 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         # Whoever asks for a name leads, and may use it, until its process ends.
         self._useless = True
         lifetime = "receiver" if passing else None
-        own = _Own.begin(
-            where, "open or create", {"pair_capacity": capacity, "lifetime": lifetime}
-        )
+        own = Own.begin(where, "open or create", {"pair_capacity": capacity, "lifetime": lifetime})
         try:
             facts = own.about()
-            self._claim(own, _INTRODUCTIONS)
+            self._take_name(own)
         except BaseException:
             own.close()
             raise
@@ -192,10 +83,30 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         self._incoming: dict[str, Way] = {}
         self._outgoing: dict[str, tuple[Way, str]] = {}
         self._set: select.epoll | None = None
+        self._many = _FEW
         self._useless = False
         _here.add(self)
         native.introduce(self._space, self.name)
         self._introduced([], True)
+
+    def _take_name(self, own: Own) -> None:
+        """Be the process that the endpoint names. Raises `Busy` when a living one is."""
+        patience = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._claim(own, _INTRODUCTIONS)
+                return
+            except errors.Busy:
+                who = native.holder(own)
+                if (who is None or who.pid != os.getpid()) and time.monotonic() < patience:
+                    # It may be dying, or its number among the members be taken at this moment
+                    # by another, which for that moment passes for it.
+                    time.sleep(_PATIENCE / 50)
+                    continue
+                raise errors.Busy(
+                    f"{own.address} is the name of a living process"
+                    f"{f' ({who})' if who else ''}; choose another, or end that one first"
+                ) from None
 
     # ---- names --------------------------------------------------------------------------------
 
@@ -213,7 +124,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
     def aliases(self) -> list[str]:
         """The other names by which it is reached: those that it had, and has not retired."""
         self._check()
-        return [name for name in _names_of(self._space, self._id) if name != self.name]
+        return [name for name in names_of(self._space, self._id) if name != self.name]
 
     def rename(self, new: str) -> None:
         """Be called `new` from now on. Who knows the old name still reaches it."""
@@ -244,7 +155,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
             to = to.name
         if isinstance(to, Address):
             found = to
-        elif isinstance(to, str) and "://" not in to:
+        elif "://" not in to:
             found = replace(self._address, name=check_name(to))
         else:
             found = Address.parse(to)
@@ -255,21 +166,18 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
             )
         return found
 
-    def _find(self, where: Address) -> tuple[_Own, int, str]:
+    def _find(self, where: Address) -> tuple[Own, int, str]:
         """The endpoint, observed, the version of its names, and its id."""
         while True:
-            found = _Own.begin(where, "observe", {})
+            found = Own.begin(where, "observe", {})
             try:
                 version = native.version_of(found)
                 facts = found.about()
                 # The version first, then the name: if that is taken away after this, the
                 # version changes.
-                if where.name in _names_of(shm.open_space(where), facts["id"]):
-                    if facts["lifetime"] and native.holder(found) is None:
-                        found.destroy(force=True)  # it was to end with its process
-                        remove_pairs(where, facts["id"])
-                    else:
-                        return found, version, facts["id"]
+                right = leads(shm.open_space(where), where.name, facts["id"])
+                if right and not is_over(where, found):
+                    return found, version, facts["id"]
             except BaseException:
                 found.close()
                 raise
@@ -310,19 +218,14 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
             self._routes[to] = route
             return route
 
-    def _way_to(self, where: Address, endpoint: _Own, id: str) -> Way:
+    def _way_to(self, where: Address, endpoint: Own, id: str) -> Way:
         way, known_as = self._outgoing.get(id, (None, ""))
-        if way is None or native.version_of(way) & 1:
+        if way is not None and native.version_of(way) & 1:
+            way.close()
+            way = None
+        if way is None:
             theirs = endpoint.about()["pair_capacity"]
-            way = Way.begin(
-                *(where, id, self._id, "open or create"),
-                {
-                    "capacity": min(self._capacity, theirs),
-                    "access": "pair",
-                    "dead_letters": self.address,
-                },
-                self._arguments,
-            )
+            way = self._begin_way(where, id, min(self._capacity, theirs))
             try:
                 self._announce(where, endpoint, way)
             except BaseException:
@@ -333,9 +236,18 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         self._outgoing[id] = (way, where.name)
         return way
 
-    def _announce(self, where: Address, endpoint: _Own, way: Way) -> None:
+    def _begin_way(self, where: Address, id: str, capacity: int) -> Way:
+        while True:
+            # Opened as it is: the address that it was made from may be another by now.
+            with suppress(errors.NotFound):
+                return Way.begin(where, id, self._id, "open", None, self._arguments)
+            policy = {"capacity": capacity, "access": "pair", "dead_letters": self.address}
+            with suppress(errors.NameTaken):
+                return Way.begin(where, id, self._id, "create", policy, self._arguments)
+
+    def _announce(self, where: Address, endpoint: Own, way: Way) -> None:
         """Tell the receiver of a link. It looks for links itself when it has no room for this."""
-        with closing(_Own.begin(where, "open", {})) as theirs:
+        with closing(Own.begin(where, "open", {})) as theirs:
             theirs.try_send(self._id.encode())
         # Who destroys an endpoint says so first, and then looks for what leads there.
         if native.version_of(endpoint) & 1:
@@ -349,8 +261,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         told = {id.decode("ascii", "replace") for id in ids}
         with self._lock:
             if every:
-                matches = map(_WAY.match, _names(self._space))
-                told |= {match[2] for match in matches if match and match[1] == self._id}
+                told |= senders_to(self._space, self._id)
             fresh: list[Way] = []
             for sender in sorted(told - self._incoming.keys()):
                 if not _ID.match(sender):
@@ -361,13 +272,15 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                     )
                 except errors.LiaisonError:
                     continue  # gone again, or not what it should be
-                if _empty(way) and not self._alive(way):
+                if is_empty(way) and not has_sender(way, self._space):
                     way.destroy(force=True)
                     way.close()
                     continue
-                native.call_sender(way, _Caller(self._space, way))
+                native.call_sender(way, Caller(self._space, way))
                 self._incoming[sender] = way
                 fresh.append(way)
+            if len(self._incoming) > self._many:
+                self._sweep()
             if fresh:
                 if self._set is not None:
                     for way in fresh:
@@ -375,10 +288,13 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 self._ways += tuple(fresh)
                 self._call()
 
-    def _alive(self, way: Way) -> bool:
-        """Whether the sender's endpoint still exists."""
-        space = _space_of(way.origin, self._space)
-        return os.path.lexists(os.path.join(space.path, "links", way.sender_id))
+    def _sweep(self) -> None:
+        """Remove the links of senders that were killed and cannot come again."""
+        for way in list(self._incoming.values()):
+            if is_empty(way) and not has_sender(way, self._space):
+                with suppress(errors.LiaisonError):
+                    way.destroy(force=True)  # the next look finds that out
+        self._many = 2 * len(self._incoming) + _FEW
 
     def _ended(self, end: End) -> None:
         """Give up a link that was destroyed."""
@@ -416,9 +332,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
     def link(self) -> Link:
         """What the endpoint is, and who has it or sends to it at this moment."""
         self._check()
-        senders = {
-            peer: None for way in self._incoming.values() for peer in way.link.senders
-        }
+        senders = {peer: None for way in self._incoming.values() for peer in way.link.senders}
         return replace(self._own.link, senders=tuple(senders))
 
     def links(self) -> list[Link]:
@@ -502,7 +416,7 @@ def _pair(endpoint: EndpointEnd, back: Way | None, there: Way | None) -> Link:
     """The link of two endpoints, of which each direction is there once it was used."""
     ways = [way.link for way in (back, there) if way is not None]
     if back is not None:
-        other = _Caller(endpoint._space, back)() or ""  # pyright: ignore[reportPrivateUsage]
+        other = Caller(endpoint._space, back)() or ""  # pyright: ignore[reportPrivateUsage]
     else:
         assert there is not None
         other = there.called
@@ -519,41 +433,6 @@ def _pair(endpoint: EndpointEnd, back: Way | None, there: Way | None) -> Link:
     )
 
 
-class _Caller:
-    """What the sender of a link's messages is called, as far as it is known."""
-
-    __slots__ = ("_end", "_space", "_way")
-
-    def __init__(self, space: SpaceHandle, way: Way) -> None:
-        self._space = space
-        self._way = weakref.ref(way)
-        self._end: _Own | None = None
-
-    def __call__(self) -> str | None:
-        way = self._way()
-        if way is None:
-            return None
-        origin = Address.parse(way.origin)
-        try:
-            if self._end is None:
-                space = _space_of(way.origin, self._space)
-                for name in _names_of(space, way.sender_id):
-                    self._end = _Own.begin(replace(origin, name=name), "observe", {})
-                    break
-            if self._end is not None:
-                return native.label_of(self._end)
-        except errors.LiaisonError:
-            pass
-        return origin.name
-
-
-def _space_of(address: str, near: SpaceHandle) -> SpaceHandle:
-    """The space in which an endpoint at `address` is; `near` where it is that."""
-    with suppress(errors.LiaisonError):
-        return shm.open_space(Address.parse(address), create=False)
-    return near
-
-
 # A forked child is another process: the names are its parent's.
 _here: weakref.WeakSet[EndpointEnd] = weakref.WeakSet()
 
@@ -561,7 +440,7 @@ _here: weakref.WeakSet[EndpointEnd] = weakref.WeakSet()
 def _forked() -> None:
     for endpoint in _here:
         endpoint._useless = True
-        endpoint._lock = threading.RLock()
+        endpoint._lock = threading.RLock()  # pyright: ignore[reportPrivateUsage]
     _here.clear()
 
 

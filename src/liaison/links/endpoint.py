@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Endpoint", "receive", "send"]
 
 _LARGEST_CAPACITY = 1 << 18  # messages
+_KEPT = 64  # mailboxes that the functions below keep open
 
 
 class Endpoint(EndpointEnd):
@@ -119,7 +120,7 @@ _boxes: dict[str, _Named] = {}
 
 
 @lru_cache(maxsize=1024)
-def _full(target: str, space: str | None) -> str:  # noqa: ARG001 - of which a bare name is
+def _full(target: str, space: str | None) -> str:
     return str(Address.parse(target))
 
 
@@ -158,6 +159,8 @@ def _box(address: str) -> _Named | None:
     with Observed.observe(address) as seen:
         if seen.link.kind == "endpoint":
             return None
+    while len(_boxes) >= _KEPT:
+        _boxes.pop(next(iter(_boxes)), None)  # closed when nobody is in it
     _boxes[address] = box = _Named.open(address)
     return box
 
@@ -178,7 +181,7 @@ def send(target: str | Address, message: Any, *, timeout: float | None = None) -
     dear all
     """
     address = _address(target)
-    for last in (False, True):
+    for last in (False, False, True):  # what was known of the target may be over
         endpoint = _mine()
         if endpoint is None or address in _boxes:
             box = _box(address)

@@ -1,0 +1,262 @@
+"""The links of which endpoints consist, in shared memory: found, opened and removed.
+
+An endpoint is a link of its own (kind "endpoint"): its names lead to it, the process that has its
+turn is the one it names, and its messages are introductions. What one endpoint sends another lies
+in a link of these two (kind "direct"), made at first use, whose hidden name says whose it is::
+
+    ~TO.FROM      the ids of the endpoints
+
+Ids stay when names change. Two endpoints that talk both ways have two of these; to their users that
+is one link, two-way. It is the receiver's: it stays when its sender is gone, until it is empty.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import weakref
+from contextlib import closing, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from liaison import errors
+from liaison._native import endpoint as native
+from liaison.address import Address
+from liaison.carriers import shm
+
+if TYPE_CHECKING:
+    from liaison._native.space import SpaceHandle
+
+__all__ = [
+    "Caller",
+    "Own",
+    "Way",
+    "clean_pairs",
+    "has_sender",
+    "is_empty",
+    "is_over",
+    "leads",
+    "names_of",
+    "observed",
+    "remove_pairs",
+    "senders_to",
+    "space_of",
+    "ways_to",
+]
+
+_WAY = re.compile(r"~([0-9a-f]{32})\.([0-9a-f]{32})\Z")
+
+
+class Own(shm.MailboxEnd):
+    """An end of an endpoint's own link."""
+
+    __slots__ = ()
+
+    @classmethod
+    def begin(cls, where: Address, how: str, policy: dict[str, Any]) -> Own:
+        """Open it, as ``how`` says."""
+        end = cls.__new__(cls)
+        policy = {"kind": "endpoint", **policy}
+        end._start(where, how, policy, None, None, _no_burial, _no_burial)
+        return end
+
+    def about(self) -> dict[str, Any]:
+        """The engine's facts."""
+        return self._describe()
+
+
+class Way(shm.MailboxEnd):
+    """An end of what leads from one endpoint to another."""
+
+    __slots__ = ("sender_id",)
+
+    sender_id: str
+
+    @classmethod
+    def begin(
+        cls,
+        where: Address,
+        to: str,
+        sender: str,
+        how: str = "open",
+        policy: dict[str, Any] | None = None,
+        arguments: tuple[Any, Any] = (None, None),
+    ) -> Way:
+        """Open it, as ``how`` says; `where` is the receiver's address."""
+        end = cls.__new__(cls)
+        end.sender_id = sender
+        policy = {"kind": "direct", **(policy or {})}
+        end._start(
+            *(where, how, policy, *arguments, _no_burial, _no_burial), name=f"~{to}.{sender}"
+        )
+        return end
+
+    @property
+    def origin(self) -> str:
+        """The sender's address when it first sent."""
+        return self.dead_letters
+
+    @property
+    def called(self) -> str:
+        """By which name the sender knows the receiver."""
+        name = native.label_of(self)
+        return "" if name.startswith("~") else name
+
+
+def _no_burial(*_: object) -> None:
+    raise errors.Corrupt("what endpoints send has no dead letters")
+
+
+def _names(space: SpaceHandle) -> list[str]:
+    try:
+        return os.listdir(os.path.join(space.path, "names"))
+    except FileNotFoundError:
+        return []
+
+
+def names_of(space: SpaceHandle, id: str) -> list[str]:
+    """What leads to the link with this id, hidden names apart."""
+    try:
+        number = os.stat(os.path.join(space.path, "links", id), follow_symlinks=False).st_ino
+        with os.scandir(os.path.join(space.path, "names")) as entries:
+            found = [e.name for e in entries if e.inode() == number and e.name[0] != "~"]
+    except FileNotFoundError:
+        return []
+    return sorted(found)
+
+
+def leads(space: SpaceHandle, name: str, id: str) -> bool:
+    """Whether the link with this id is called so."""
+    try:
+        one = os.stat(os.path.join(space.path, "names", name), follow_symlinks=False)
+        other = os.stat(os.path.join(space.path, "links", id), follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return (one.st_ino, one.st_dev) == (other.st_ino, other.st_dev)
+
+
+def observed(space: SpaceHandle, near: Address, id: str) -> Own | None:
+    """The endpoint with this id, which was once at `near`; None: there is none."""
+    names = [near.name] if leads(space, near.name, id) else names_of(space, id)
+    for name in names:
+        with suppress(errors.NotFound):
+            return Own.begin(replace(near, name=name), "observe", {})
+    return None
+
+
+def is_over(where: Address, end: Own) -> bool:
+    """Whether the endpoint was to end with its process, and now does."""
+    facts = end.about()
+    if not facts["lifetime"] or native.holder(end) is not None:
+        return False
+    with suppress(errors.Destroyed):
+        end.destroy(force=True)
+    remove_pairs(where, facts["id"])
+    return True
+
+
+def has_sender(way: Way, near: SpaceHandle) -> bool:
+    """Whether the sender's endpoint is there, or can come again."""
+    origin = Address.parse(way.origin)
+    end = observed(space_of(way.origin, near), origin, way.sender_id)
+    if end is None:
+        return False
+    with closing(end):
+        return not is_over(origin, end)
+
+
+def clean_pairs(where: Address) -> int:
+    """Remove endpoints that were to end with their process, and links that nobody can use.
+
+    Returns how many; `where` is any address in the space.
+    """
+    space = shm.open_space(where)
+    removed = 0
+    for name in _names(space):
+        way = _WAY.match(name)
+        with suppress(errors.LiaisonError):
+            if way is None:
+                with closing(Own.begin(replace(where, name=name), "observe", {})) as end:
+                    removed += is_over(replace(where, name=name), end)
+                continue
+            with closing(Way.begin(where, way[1], way[2], "observe")) as end:
+                orphan = not os.path.lexists(os.path.join(space.path, "links", way[1]))
+                if orphan or (is_empty(end) and not has_sender(end, space)):
+                    end.destroy(force=True)
+                    removed += 1
+    return removed
+
+
+def senders_to(space: SpaceHandle, id: str) -> set[str]:
+    """The ids of the endpoints from which there are links to this one."""
+    matches = map(_WAY.match, _names(space))
+    return {match[2] for match in matches if match and match[1] == id}
+
+
+def ways_to(where: Address, id: str) -> list[Way]:
+    """Observed ends of all that leads to the endpoint, for who is to close them."""
+    found: list[Way] = []
+    for name in _names(shm.open_space(where)):
+        match = _WAY.match(name)
+        if match and match[1] == id:
+            with suppress(errors.LiaisonError):
+                found.append(Way.begin(where, id, match[2], "observe"))
+    return found
+
+
+def remove_pairs(where: Address, id: str) -> None:
+    """What belongs to an endpoint that was destroyed: all that leads to it.
+
+    What it sent to others is theirs, but for what is empty: they may be waiting for more.
+    """
+    space = shm.open_space(where)
+    for name in _names(space):
+        match = _WAY.match(name)
+        if match is None or id not in match.groups():
+            continue
+        with (
+            suppress(errors.LiaisonError),
+            closing(Way.begin(where, match[1], match[2], "observe")) as way,
+        ):
+            if match[1] == id or is_empty(way):
+                way.destroy(force=True)
+
+
+def is_empty(way: Way) -> bool:
+    """Whether nothing of it is still to be settled."""
+    counts = way.statistics()
+    return not (counts.waiting or counts.leased or counts.loaned)
+
+
+class Caller:
+    """What the sender of a link's messages is called, as far as it is known."""
+
+    __slots__ = ("_end", "_space", "_way")
+
+    def __init__(self, space: SpaceHandle, way: Way) -> None:
+        self._space = space
+        self._way = weakref.ref(way)
+        self._end: Own | None = None
+
+    def __call__(self) -> str | None:
+        """Its name now, or the one that it had when it first sent."""
+        way = self._way()
+        if way is None:
+            return None
+        origin = Address.parse(way.origin)
+        try:
+            if self._end is None:
+                space = space_of(way.origin, self._space)
+                self._end = observed(space, origin, way.sender_id)
+            if self._end is not None:
+                return native.label_of(self._end)
+        except errors.LiaisonError:
+            pass
+        return origin.name
+
+
+def space_of(address: str, near: SpaceHandle) -> SpaceHandle:
+    """The space in which an endpoint at `address` is; `near` where it is that."""
+    with suppress(errors.LiaisonError):
+        return shm.open_space(Address.parse(address), create=False)
+    return near
