@@ -104,14 +104,15 @@ class Space:
 
     def links(self) -> list[Link]:
         """What links there are. One that vanishes meanwhile, or is damaged, is left out."""
-        found: list[Link] = []
+        found: dict[str, Link] = {}  # by id: one may have several names
         for name in self.names():
             try:
-                with Observed.observe(self.address(name)) as end:
-                    found.append(end.link)
+                with Observed.look(self.address(name)) as end:
+                    link = end.link
+                    found.setdefault(link.id, link)
             except LiaisonError:
                 continue
-        return found
+        return list(found.values())
 
     def members(self) -> list[Peer]:
         """The living processes that use it."""
@@ -133,7 +134,7 @@ class Space:
         ports = 0
         for name in self.names():
             try:
-                with Observed.observe(self.address(name)):
+                with Observed.look(self.address(name)):
                     ports += mourn(self._handle, self.address(name))
             except NotFound:
                 ports += 1  # opening it noticed that it is over

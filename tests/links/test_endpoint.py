@@ -38,7 +38,7 @@ def tidy(space):
     yield
     module._boxes.clear()
     for name in liaison.Space().names():
-        with suppress(NotFound), Observed.observe(name) as end:
+        with suppress(NotFound), Observed.look(name) as end:
             end.destroy(force=True)
     liaison.Space().clean()
 
@@ -499,7 +499,7 @@ def test_iteration_ends_when_it_is_destroyed(space):
         alice.send("bob", 1)
         alice.send("bob", 2)
         until(lambda: not len(alice._outgoing[next(iter(alice._outgoing))][0]))
-        with Observed.observe("bob") as observer:
+        with Observed.look("bob") as observer:
             observer.destroy(force=True)
         other.answer()
         assert other.do("got") == [1, 2]

@@ -20,7 +20,7 @@ def peek(name: str, count: int, as_json: bool) -> None:
 
     The oldest first, written as `liaison receive` would.
     """
-    with Observed.observe(name) as box:
+    with Observed.look(name) as box:
         messages = box.peek(count)
     if as_json:
         output.write_json([output.described(message) for message in messages])

@@ -44,7 +44,7 @@ def rm(names: tuple[str, ...], force: bool, as_json: bool) -> None:
 
 def _destroy(name: str, *, force: bool) -> str:
     try:
-        with Observed.observe(name) as box:
+        with Observed.look(name) as box:
             box.destroy(force=force)
             return box.address
     except (Corrupt, VersionMismatch):

@@ -74,6 +74,8 @@ def _policy(sight: Sight) -> Table:
     if link.lifetime is not None:
         ends = {"receiver": "its receiver", "senders": "its receiver or its last sender"}
         policy = f"one process may receive; ends with {ends[link.lifetime]}"
+    if link.kind == "endpoint":
+        policy = "one process at a time has the name; a link for each that sends to it"
     pairs = [
         ("kind", f"{link.kind}, {link.direction}, {link.established}"),
         ("carried by", link.carrier),
@@ -83,6 +85,8 @@ def _policy(sight: Sight) -> Table:
         ("for payloads", reserved if link.message_size == "variable" else "in each place"),
         ("processes", f"{link.max_processes} at most"),
     ]
+    if sight.aliases:
+        pairs.insert(1, ("also called", ", ".join(sight.aliases)))
     if link.max_deliveries is not None:
         pairs.append(("deliveries", f"{link.max_deliveries}, then to {link.dead_letters}"))
     if link.dead_letters is not None and (link.max_deliveries is None or link.kind == "port"):
@@ -133,9 +137,12 @@ def _peers(sight: Sight) -> Table:
     table.add_column("FOR", justify="right")
     table.add_column("COMMAND")
     roles: dict[Peer, list[str]] = {}
-    for role, peers in (("sends", link.senders), ("receives", link.receivers)):
-        for peer in peers:
-            roles.setdefault(peer, []).append(role)
+    names = {peer: name for name, peers in sight.known_as.items() for peer in peers}
+    for peer in link.senders:
+        name = names.get(peer, link.name)
+        roles[peer] = ["sends" if name == link.name else f"sends to {name}"]
+    for peer in link.receivers:
+        roles.setdefault(peer, []).append("receives")
     for peer, role in roles.items():
         table.add_row(
             str(peer),

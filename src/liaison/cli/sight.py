@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from liaison import Space, spaces
 from liaison.address import Address
+from liaison.carriers.shm_observer import EndpointObserver
 from liaison.errors import Destroyed, LiaisonError, NotFound
 from liaison.links.end import Observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from liaison import Link, Statistics
+    from liaison import Link, Peer, Statistics
 
 __all__ = ["Sight", "current_space", "facts", "look", "look_at", "space_of"]
 
@@ -25,6 +26,8 @@ class Sight:
     address: str
     link: Link
     statistics: Statistics
+    aliases: tuple[str, ...] = ()  # of an endpoint
+    known_as: dict[str, list[Peer]] = field(default_factory=dict[str, "list[Peer]"])
 
     @property
     def processes(self) -> int:
@@ -52,15 +55,22 @@ def space_of(address: str) -> Space:
 
 def look_at(address: str) -> Sight:
     """The link at `address`. Raises as `Mailbox.observe` does."""
-    with Observed.observe(address) as end:
-        return Sight(end.address, end.link, end.statistics())
+    with Observed.look(address) as end:
+        sight = Sight(end.address, end.link, end.statistics())
+        if isinstance(end, EndpointObserver):
+            sight = replace(sight, aliases=tuple(end.aliases), known_as=end.known_as())
+        return sight
 
 
 def look(space: Space) -> Iterator[Sight | tuple[str, LiaisonError]]:
     """Each link of the space; instead of one that cannot be opened, its name and the reason."""
+    seen: set[str] = set()
     for name in space.names():
         try:
-            yield look_at(space.address(name))
+            sight = look_at(space.address(name))
+            if sight.link.id not in seen:  # it may have several names
+                seen.add(sight.link.id)
+                yield sight
         except (NotFound, Destroyed):
             continue  # gone since its name was read
         except LiaisonError as error:
@@ -69,8 +79,11 @@ def look(space: Space) -> Iterator[Sight | tuple[str, LiaisonError]]:
 
 def facts(sight: Sight) -> dict[str, Any]:
     """What was seen, for JSON."""
-    return {
+    told = {
         "address": sight.address,
         **asdict(sight.link),
         "statistics": asdict(sight.statistics),
     }
+    if sight.link.kind == "endpoint":
+        told |= {"aliases": sight.aliases, "known_as": asdict(sight)["known_as"]}
+    return told

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from liaison.address import Address
 from liaison.carriers import shm
 from liaison.carriers.contract import MailboxContract
+from liaison.carriers.shm_observer import EndpointObserver
 from liaison.errors import InvalidAddress
 from liaison.links.dead_letters import bury, mourn
 
@@ -118,6 +119,16 @@ class Observed(LinkEnd):
     __slots__ = ()
 
     _named = None
+
+    @classmethod
+    def look(cls, address: str | Address) -> Observed | EndpointObserver:
+        """Observe a link of any kind, also an endpoint. Raises as `observe` does."""
+        where = parsed(address)
+        end = cls.observe(where)
+        if end.link.kind != "endpoint":
+            return end
+        end.close()
+        return EndpointObserver(where)
 
 
 @cache

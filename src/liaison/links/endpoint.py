@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from liaison.address import Address
 from liaison.carriers.shm_endpoint import EndpointEnd
+from liaison.carriers.shm_observer import EndpointObserver
 from liaison.errors import Closed, Destroyed, InvalidAddress, Mismatch, NotFound
 from liaison.links.end import LinkEnd, Observed, parsed, size
 
@@ -76,6 +77,29 @@ class Endpoint(EndpointEnd):
         checked = size("capacity", capacity, 0, _LARGEST_CAPACITY)
         self._start(where, -1 if checked is None else checked, type, codec)
         _made.append(weakref.ref(self))
+
+    @classmethod
+    def observe(cls, name: str | Address) -> EndpointObserver:
+        """Look at an endpoint, also another process's, without taking part.
+
+        Raises `NotFound` where there is none, `Mismatch` where the name is another kind of link's.
+
+        >>> import liaison
+        >>> with liaison.Endpoint("old") as endpoint, liaison.Endpoint("friend") as friend:
+        ...     friend.send("old", 1)
+        ...     endpoint.rename("new")
+        ...     with liaison.Endpoint.observe("new") as seen:
+        ...         print(seen.aliases, [peer.name for peer in seen.known_as()["old"]], len(seen))
+        ...     endpoint.destroy()
+        ...     friend.destroy()
+        ['old'] ['friend'] 1
+        """
+        where = parsed(name)
+        if where.scheme != "shm":
+            raise InvalidAddress(
+                f"{where}: no endpoint can be carried by {where.scheme}://; use a name or shm://"
+            )
+        return EndpointObserver(where)
 
     def __enter__(self) -> Self:
         """Give this endpoint; the block closes it."""

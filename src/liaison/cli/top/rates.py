@@ -75,7 +75,7 @@ class _Watched:
     """A link that stays open from one sample to the next."""
 
     def __init__(self, address: str) -> None:
-        self._box = Observed.observe(address)
+        self._box = Observed.look(address)
         self._when = 0.0
         self._accepted = self._acknowledged = 0
         self._history: deque[float] = deque(maxlen=_REMEMBERED)

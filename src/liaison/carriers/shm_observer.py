@@ -1,0 +1,135 @@
+"""An endpoint as others see it: for who looks at it and takes no part."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from liaison import errors
+from liaison._native import endpoint as native
+from liaison.carriers import shm
+from liaison.carriers.shm_pairs import Caller, Own, Way, names_of, remove_pairs, ways_to
+from liaison.link import Peer, Statistics
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import TracebackType
+    from typing import Self
+
+    from liaison.address import Address
+    from liaison.link import Link
+
+__all__ = ["EndpointObserver"]
+
+
+class EndpointObserver:
+    """An endpoint that exists, observed; a context manager that closes it.
+
+    Its counts are those of all the links on which it receives, together.
+    """
+
+    def __init__(self, where: Address) -> None:
+        self._where = where
+        self._own = Own.begin(where, "observe", {})
+        self._space = shm.open_space(where)
+        self._id: str = self._own.about()["id"]
+
+    @property
+    def address(self) -> str:
+        """Its address now, a URL."""
+        return str(replace(self._where, name=native.label_of(self._own)))
+
+    @property
+    def aliases(self) -> list[str]:
+        """The other names by which it is reached."""
+        name = native.label_of(self._own)
+        return [one for one in names_of(self._space, self._id) if one != name]
+
+    def known_as(self) -> dict[str, list[Peer]]:
+        """The names by which senders know it, and the living processes that use them."""
+        found: dict[str, list[Peer]] = {}
+        with self._ways() as ways:
+            for way in ways:
+                users = found.setdefault(way.called or self._where.name, [])
+                users += self._senders(way)
+        return {name: users for name, users in sorted(found.items()) if users}
+
+    @property
+    def link(self) -> Link:
+        """What it is, and who has it or sends to it at this moment."""
+        with self._ways() as ways:
+            senders = {peer: None for way in ways for peer in self._senders(way)}
+            total = sum(way.link.bytes for way in ways)
+        link = self._own.link
+        return replace(link, senders=tuple(senders), bytes=link.bytes + total)
+
+    def statistics(self) -> Statistics:
+        """The counts of all its links together."""
+        with self._ways() as ways:
+            counts = [way.statistics() for way in ways]
+        names = [field.name for field in fields(Statistics)]
+        return Statistics(**{name: sum(getattr(one, name) for one in counts) for name in names})
+
+    def peek(self, max: int = 10) -> list[Any]:
+        """Copies of at most `max` messages that wait, those of one sender after the other's."""
+        found: list[Any] = []
+        with self._ways() as ways:
+            for way in ways:
+                found += way.peek(max - len(found))
+        return found
+
+    def __len__(self) -> int:
+        """Count the messages that wait."""
+        with self._ways() as ways:
+            return sum(map(len, ways))
+
+    def __bool__(self) -> bool:
+        """An endpoint without messages is an endpoint."""
+        return True
+
+    def destroy(self, *, force: bool = False) -> None:
+        """Destroy it, with all that was sent to it.
+
+        Raises `NotOwner` while a living process has it, without ``force``.
+        """
+        holder = native.holder(self._own)
+        if holder is not None and not force:
+            raise errors.NotOwner(
+                f"{self.address} is the name of a living process ({holder}); "
+                "let that destroy it, or use force=True"
+            )
+        with suppress(errors.Destroyed):
+            self._own.destroy(force=True)
+        remove_pairs(self._where, self._id)
+
+    @property
+    def closed(self) -> bool:
+        """Whether this end was closed."""
+        return self._own.closed
+
+    def close(self) -> None:
+        """Look no longer; idempotent."""
+        self._own.close()
+
+    @contextmanager
+    def _ways(self) -> Generator[list[Way]]:
+        with ExitStack() as stack:
+            yield [stack.enter_context(closing(way)) for way in ways_to(self._where, self._id)]
+
+    def _senders(self, way: Way) -> list[Peer]:
+        name = Caller(self._space, way)()
+        return [replace(peer, name=name) for peer in way.link.senders]
+
+    def __enter__(self) -> Self:
+        """Give this end; the block closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close this end."""
+        self.close()
