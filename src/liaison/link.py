@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 __all__ = ["Link", "Peer", "Statistics"]
 
@@ -113,3 +113,13 @@ class Statistics:
     memory_used: int
     memory_reserved: int
     memory_limit: int
+
+    @classmethod
+    def together(cls, several: list[Statistics]) -> Statistics:
+        """The sum of several links' counts.
+
+        >>> Statistics.together([]).waiting
+        0
+        """
+        names = [field.name for field in fields(cls)]
+        return cls(**{name: sum(getattr(one, name) for one in several) for name in names})

@@ -546,6 +546,55 @@ def test_a_process_without_a_name_can_be_answered(space):
         assert liaison.Space().names() == ["server"]
 
 
+def test_an_endpoint_without_a_name_ends_with_its_process(space):
+    """Endpoint() has a name that nobody else can have, and is gone when it is closed."""
+    with Endpoint("server") as server, Endpoint() as client, Endpoint() as another:
+        assert client.name != another.name
+        client.send("server", "question")
+        with server.lease() as delivery:
+            server.send(delivery.sender, "answer")
+        assert client.receive() == "answer"
+        server.send(another.name, "lost")
+        another.close()
+        with pytest.raises(NotFound):
+            server.send(another.address, "too late")
+    assert liaison.Space().names() == ["server"]
+
+
+def test_it_can_be_looked_at(space):
+    """peek, statistics and len tell of all links to it together, here and to others."""
+    with Endpoint("alice") as alice, Endpoint("bob") as bob, Endpoint("carol") as carol:
+        bob.send("alice", 1)
+        carol.send("alice", 2)
+        alice.receive()
+        with alice.lease():
+            carol.send("alice", 3)
+            bob.send("alice", 4)
+            with Endpoint.observe("alice") as seen:
+                for end in (alice, seen):
+                    now = end.statistics()
+                    assert (now.accepted, now.leased, now.waiting, len(end)) == (4, 1, 2, 2)
+                    assert sorted(end.peek()) == [3, 4]
+                    assert len(end.peek(1)) == 1
+                assert seen.link.kind == "endpoint"
+                with pytest.raises(liaison.NotOwner, match="alice"):
+                    seen.destroy()
+
+
+def test_it_is_known_who_uses_an_old_name(space):
+    """known_as() of an observer tells by which names senders reach it, and who they are."""
+    with Endpoint("old") as endpoint, Actor(BOB) as other, Endpoint("carol") as carol:
+        other.do("bob.send('old', 1)")
+        endpoint.rename("new")
+        carol.send("new", 2)
+        with Endpoint.observe("old") as seen:
+            assert (seen.address, seen.aliases) == ("shm://default/new", ["old"])
+            users = {name: [peer.name for peer in who] for name, who in seen.known_as().items()}
+            assert users == {"old": ["bob"], "new": ["carol"]}
+            other.do("bob.send('new', 3)")
+            assert sorted(peer.name for peer in seen.known_as()["new"]) == ["bob", "carol"]
+
+
 def test_a_target_may_be_a_mailbox(space):
     """send and receive take a mailbox's, a queue's or a port's name as well."""
     with (

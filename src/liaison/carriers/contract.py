@@ -380,6 +380,12 @@ class EndpointContract:
     def link(self) -> Link:
         """What the endpoint is, and who has it or sends to it at this moment."""
 
+    def peek(self, max: int = 10) -> list[Any]:
+        """Copies of at most `max` messages that wait, those of one sender after the other's."""
+
+    def statistics(self) -> Statistics:
+        """Return a snapshot of the counts of all links to it together."""
+
     def links(self) -> list[Link]:
         """Return its links, one for each endpoint that it has sent to or received from."""
 

@@ -29,7 +29,7 @@ from liaison.carriers.shm_pairs import (
     remove_pairs,
     senders_to,
 )
-from liaison.link import Link, Peer
+from liaison.link import Link, Peer, Statistics
 
 if TYPE_CHECKING:
     from liaison._native.endpoint import Route
@@ -112,8 +112,8 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
 
     @property
     def name(self) -> str:
-        """What it is called now."""
-        return native.label_of(self._own)
+        """What it is called now; after it was closed, what it was called then."""
+        return self._address.name if self._own.closed else native.label_of(self._own)
 
     @property
     def address(self) -> str:
@@ -345,6 +345,19 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 for id in sorted(self._incoming.keys() | there.keys())
             ]
 
+    def statistics(self) -> Statistics:
+        """The counts of all links to it together."""
+        self._check()
+        return Statistics.together([way.statistics() for way in self._incoming.values()])
+
+    def peek(self, max: int = 10) -> list[Any]:
+        """Copies of at most `max` messages that wait, those of one sender after the other's."""
+        self._check()
+        found: list[Any] = []
+        for way in list(self._incoming.values()):
+            found += way.peek(max - len(found))
+        return found
+
     def __len__(self) -> int:
         """Count the messages that wait."""
         self._check()
@@ -381,6 +394,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
             return
         with self._lock:
             self._useless = True
+            self._address = replace(self._address, name=self.name)
             if self._passing:
                 self._remove()
             else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from liaison import errors
@@ -67,9 +67,7 @@ class EndpointObserver:
     def statistics(self) -> Statistics:
         """The counts of all its links together."""
         with self._ways() as ways:
-            counts = [way.statistics() for way in ways]
-        names = [field.name for field in fields(Statistics)]
-        return Statistics(**{name: sum(getattr(one, name) for one in counts) for name in names})
+            return Statistics.together([way.statistics() for way in ways])
 
     def peek(self, max: int = 10) -> list[Any]:
         """Copies of at most `max` messages that wait, those of one sender after the other's."""

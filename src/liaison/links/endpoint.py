@@ -7,6 +7,7 @@ import os
 import secrets
 import threading
 import weakref
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ _KEPT = 64  # mailboxes that the functions below keep open
 
 
 class Endpoint(EndpointEnd):
-    """This process's name, by which others send to it, and it to them.
+    """This process's name, by which others send to it, and it receives.
 
     Each pair of endpoints that talk has a link of their own, which is set up at first use; no other
     process is on it. One process at a time has a name. When it ends, however it ends, the endpoint
@@ -38,6 +39,9 @@ class Endpoint(EndpointEnd):
 
     The weakness of direct communication is that renaming a process breaks whoever knows its name.
     Here `rename` keeps the old name as an alias, until it is retired.
+
+    Without a name it is one that others cannot know before it has sent something, and that ends
+    with its process: ``process-PID-…``, in the current space. It can be answered.
 
     - ``capacity``: how many messages to it, or from it, each link holds that were accepted and not
       yet acknowledged; 256 when created without saying, and between two endpoints the smaller of
@@ -61,22 +65,25 @@ class Endpoint(EndpointEnd):
 
     def __init__(
         self,
-        name: str | Address,
+        name: str | Address | None = None,
         *,
         capacity: int | None = None,
         type: Any = None,
         codec: Codec | str | None = None,
     ) -> None:
         """Be the endpoint, which is made where it does not exist."""
-        where = parsed(name)
+        where = _unnamed(Address.current_space()) if name is None else parsed(name)
         if where.scheme != "shm":
             self._useless = True
             raise InvalidAddress(
                 f"{where}: no endpoint can be carried by {where.scheme}://; use a name or shm://"
             )
         checked = size("capacity", capacity, 0, _LARGEST_CAPACITY)
-        self._start(where, -1 if checked is None else checked, type, codec)
+        messages = -1 if checked is None else checked
+        self._start(where, messages, type, codec, passing=name is None)
         _made.append(weakref.ref(self))
+        if name is None:
+            atexit.register(_close, weakref.ref(self))
 
     @classmethod
     def observe(cls, name: str | Address) -> EndpointObserver:
@@ -123,9 +130,8 @@ class Endpoint(EndpointEnd):
 
     def __repr__(self) -> str:
         """Show where it is."""
-        if self._own.closed:
-            return f"<Endpoint {self._address} (closed)>"
-        return f"<Endpoint {self.address}>"
+        state = " (closed)" if self._own.closed else ""
+        return f"<Endpoint {self.address}{state}>"
 
 
 class _Named(LinkEnd):
@@ -140,6 +146,7 @@ class _Named(LinkEnd):
 # one that ends with it.
 _lock = threading.Lock()
 _made: list[weakref.ref[Endpoint]] = []
+_own: Endpoint | None = None
 _boxes: dict[str, _Named] = {}
 
 
@@ -164,13 +171,26 @@ def _mine() -> Endpoint | None:
     return None
 
 
+def _unnamed(space: Address) -> Address:
+    """Where an endpoint is that has no name of its own."""
+    return replace(space, name=f"process-{os.getpid()}-{secrets.token_hex(3)}")
+
+
+def _close(made: weakref.ref[Endpoint]) -> None:
+    """At the process's end: what was to end with it need not be found dead by others."""
+    endpoint = made()
+    if endpoint is not None:
+        endpoint.close()
+
+
 def _passing(near: Address) -> Endpoint:
-    """An endpoint for a process that has not said what it is called."""
+    """An endpoint for a process that has not said what it is called, for its life."""
+    global _own  # noqa: PLW0603 - there is one for each process
     made = Endpoint.__new__(Endpoint)
-    name = f"process-{os.getpid()}-{secrets.token_hex(3)}"
-    where = Address("shm", space=near.space, owner=near.owner, name=name)
+    where = _unnamed(near)
     made._start(where, -1, None, None, passing=True)  # pyright: ignore[reportPrivateUsage]
-    atexit.register(made.close)  # also what keeps it
+    _own = made
+    atexit.register(made.close)
     _made.append(weakref.ref(made))
     return made
 
