@@ -5,8 +5,8 @@ What happens seldom (finding whom a name means, opening links, taking in new one
 subclass in Python; what happens with every message is here.
 """
 
+cimport cython
 from libc.stdint cimport int64_t, uint64_t
-from libc.string cimport memset
 
 from liaison._native.engine cimport *
 from liaison._native.mailbox cimport End, propagate, wait_of
@@ -26,6 +26,7 @@ cdef extern from "<time.h>" nogil:
     int nanosleep(const timespec *wanted, timespec *rest)
 
 
+@cython.no_gc_clear  # the ends must outlive the set, which looks at their memory
 cdef class Several:
     """The links that one thread waits for at a time, armed for as long as they stay the same."""
 

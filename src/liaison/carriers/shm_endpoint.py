@@ -98,7 +98,11 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 return
             except errors.Busy:
                 who = native.holder(own)
-                if (who is None or who.pid != os.getpid()) and time.monotonic() < patience:
+                if who is not None and who.pid == os.getpid():
+                    raise errors.Busy(
+                        f"{own.address} is this process's already; use that endpoint"
+                    ) from None
+                if time.monotonic() < patience:
                     # It may be dying, or its number among the members be taken at this moment
                     # by another, which for that moment passes for it.
                     time.sleep(_PATIENCE / 50)
@@ -147,14 +151,20 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
 
     # ---- whom a name means --------------------------------------------------------------------
 
-    def _where(self, to: str | Address | Peer) -> Address:
+    def _where(self, to: object) -> Address:
         """An address as users mean it: a bare name is in this endpoint's space."""
+        if isinstance(to, EndpointEnd):
+            return to._address
         if isinstance(to, Peer):
             if not to.name:
                 raise errors.NotFound(f"{to} has no endpoint, so nothing can be sent to it")
             to = to.name
         if isinstance(to, Address):
             found = to
+        elif not isinstance(to, str):
+            raise TypeError(
+                f"an endpoint is named by a str, an Address or a Peer, not {type(to).__name__}"
+            )
         elif "://" not in to:
             found = replace(self._address, name=check_name(to))
         else:
