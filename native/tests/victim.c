@@ -19,6 +19,8 @@
     (ALWAYS | SET(LIAISON_NOT_FOUND) | SET(LIAISON_BUSY) | SET(LIAISON_EXHAUSTED) |                \
      SET(LIAISON_MISMATCH) | SET(LIAISON_VERSION))
 
+#define SETS (WAITS | SET(LIAISON_BUSY) | SET(LIAISON_EXHAUSTED) | SET(LIAISON_CLOSED))
+
 #define MAY(allowed, call) (begin(v, #call), may(v, (allowed), (call)))
 
 static void begin(struct victim *v, const char *call) { v->progress->operation = call; }
@@ -243,6 +245,22 @@ static void hears_the_bell(struct victim *v)
         CHECK(poll(&ready, 1, 0) >= 0);
 }
 
+static void waits_in_a_set(struct victim *v)
+{
+    liaison_several *set;
+    struct liaison_wait wait = moment(v);
+    uint64_t tag = 0;
+    size_t count = 0;
+    MAY(ALWAYS, liaison_several_open(v->space, &set));
+    MAY(ALWAYS, liaison_several_add(set, v->mailbox, 5));
+    for (int i = 0; i < 2; i++) {
+        int r = MAY(SETS, liaison_several_wait(set, &wait, &tag, 1, &count));
+        CHECK(r == LIAISON_OK ? count == 1 && tag == 5 : count == 0);
+    }
+    begin(v, "liaison_several_close(set)");
+    liaison_several_close(set);
+}
+
 static void looks_for_the_dead(struct victim *v)
 {
     struct segment *s = victim_segment(v->mailbox);
@@ -301,7 +319,7 @@ static void (*const operations[])(struct victim *) = {
     polls_and_buries,  discards,           peeks,
     sees_statistics,   opens_again,        sees_who_is_attached,
     hears_the_bell,    looks_for_the_dead, cleans,
-    destroys,
+    waits_in_a_set,    destroys,
 };
 #define OPERATIONS (sizeof operations / sizeof *operations)
 

@@ -95,6 +95,19 @@ static void take(struct actor *a, int64_t timeout)
     note_down(a, '<', letter_of(&d));
 }
 
+static void wait_in_a_set(struct actor *a, int64_t timeout)
+{
+    uint64_t tag;
+    size_t count;
+    if (!a->several) {
+        CHECK_OK(liaison_several_open(a->space, &a->several));
+        CHECK_OK(liaison_several_add(a->several, a->mailbox, 7));
+    }
+    a->result = liaison_several_wait(a->several, &(struct liaison_wait){.timeout = timeout}, &tag,
+                                     1, &count);
+    CHECK(a->result != LIAISON_OK || (count == 1 && tag == 7));
+}
+
 static void settle(struct actor *a, char how)
 {
     if (a->leases == 0) /* what was to be taken was another's */
@@ -201,10 +214,18 @@ static void command(struct actor *a, char what, char letter, size_t size)
     case '@':
         a->result = liaison_mailbox_doorbell(a->mailbox, &fd);
         break;
+    case '&':
+        wait_in_a_set(a, MOMENT);
+        break;
+    case 'W':
+        wait_in_a_set(a, FOREVER);
+        break;
     case 'o':
         CHECK_OK(liaison_mailbox_open(a->space, a->name, LIAISON_OPEN, NULL, &a->mailbox));
         break;
     case 'c':
+        liaison_several_close(a->several);
+        a->several = NULL;
         liaison_mailbox_close(a->mailbox);
         a->mailbox = NULL;
         break;

@@ -11,7 +11,9 @@
  *   [       take one, waiting for ever
  *   ! ^ ~   acknowledge, bury, release the lease held longest
  *   @       ask for a doorbell
- *   o c     open, close the mailbox
+ *   &       wait a moment in a set, with the mailbox in it
+ *   W       the same, for ever
+ *   o c     open, close the mailbox, and the set before it
  *   h u     hold, unhold
  *   i       interrupt
  *   #       write the next message into the cell of the one settled last
@@ -31,6 +33,7 @@ struct actor {
     liaison_space *space;
     const char *name; /* of the link */
     liaison_mailbox *mailbox;
+    liaison_several *several;
     struct liaison_loan loan[SCRIPT_HELD];
     struct liaison_delivery lease[SCRIPT_HELD];
     struct liaison_receipt receipt;
