@@ -358,8 +358,9 @@ typedef struct liaison_several liaison_several;
 
 LIAISON_API int liaison_several_open(liaison_space *space, liaison_several **several);
 LIAISON_API void liaison_several_close(liaison_several *several);
-/* The mailbox must be removed, or the set closed, before the mailbox is. It may be in many sets,
- * and be received from beside. LIAISON_INVALID: it is of another space, or there are too many. */
+/* The mailbox may be in many sets, and be received from beside. One that is closed is told of, and
+ * given up when it is in no set any more. LIAISON_INVALID: it is of another space, or there are too
+ * many. */
 LIAISON_API int liaison_several_add(liaison_several *several, liaison_mailbox *mailbox,
                                     uint64_t tag);
 LIAISON_API void liaison_several_remove(liaison_several *several, liaison_mailbox *mailbox);
@@ -369,6 +370,10 @@ LIAISON_API void liaison_several_remove(liaison_several *several, liaison_mailbo
  * LIAISON_EXHAUSTED: too many threads of this process wait like this at once. */
 LIAISON_API int liaison_several_wait(liaison_several *several, const struct liaison_wait *wait,
                                      uint64_t *tags, size_t max, size_t *count);
+/* The same for at most so long, without sleeping, and at once where nothing is known of: for
+ * callers that hold a lock. LIAISON_EMPTY: wait. */
+LIAISON_API int liaison_several_poll(liaison_several *several, int64_t nanoseconds, uint64_t *tags,
+                                     size_t max, size_t *count);
 /* From any thread: ends the wait that goes on, or else the next. */
 LIAISON_API void liaison_several_call(liaison_several *several);
 

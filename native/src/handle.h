@@ -18,6 +18,7 @@ struct bell {
 
 struct liaison_mailbox {
     struct segment *segment;
+    word32 holds; /* the user's, and those of the sets that it is in */
     /* Private hints. */
     word32 cursor;
     struct arena_cursor arena;
@@ -30,6 +31,9 @@ struct liaison_mailbox {
     word64 claimed; /* of an endpoint: the epoch of the process that it names, by this handle */
     struct bell bells[2]; /* by role */
 };
+
+/* Gives up one of `holds`, and the handle with the last. */
+void mailbox_let_go(liaison_mailbox *mailbox);
 
 /* Whether a receive would not have to wait. LIAISON_EMPTY: it would. What is neither is what it
  * would say. Cheap, and no more than that: looks after nobody, and arms nothing. */

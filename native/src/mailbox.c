@@ -87,6 +87,7 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
         return -ENOMEM;
     }
     m->segment = s;
+    note32(&m->holds, 1);
     m->buries = how == LIAISON_BURY;
     m->receives = segment_is_port(s) && fresh;
     m->sends = segment_is_port(s) && !fresh && (how & LIAISON_OPEN);
@@ -120,11 +121,11 @@ static void bell_close(liaison_mailbox *m, enum waiter_role role)
     doorbell_close(&b->door);
 }
 
-void liaison_mailbox_close(liaison_mailbox *m)
+void mailbox_let_go(liaison_mailbox *m)
 {
-    if (!m)
-        return;
     struct segment *s = m->segment;
+    if (add32(&m->holds, (uint32_t)-1) != 1)
+        return;
     liaison_port_end(m);
     endpoint_leave(m);
     if (m->buries)
@@ -135,6 +136,18 @@ void liaison_mailbox_close(liaison_mailbox *m)
     bell_close(m, SENDERS);
     segment_close(s);
     free(m);
+}
+
+void liaison_mailbox_close(liaison_mailbox *m)
+{
+    if (!m)
+        return;
+    if (look32(&m->holds) > 1) { /* a set looks at it, and is told to let it go */
+        liaison_mailbox_interrupt(m);
+        liaison_port_end(m);
+        endpoint_leave(m);
+    }
+    mailbox_let_go(m);
 }
 
 int liaison_mailbox_destroy(liaison_mailbox *m, bool force)

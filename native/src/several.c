@@ -84,8 +84,10 @@ void liaison_several_close(liaison_several *q)
 {
     if (!q)
         return;
-    for (size_t i = 0; i < q->count; i++)
+    for (size_t i = 0; i < q->count; i++) {
         leave(q, &q->places[i]);
+        mailbox_let_go(q->places[i].mailbox);
+    }
     if (own(q))
         board_give(q->space, q->board);
     liaison_space_close(q->space);
@@ -124,6 +126,7 @@ int liaison_several_add(liaison_several *q, liaison_mailbox *m, uint64_t tag)
         return LIAISON_INVALID;
     if (q->count == q->room && !grow(q))
         return -ENOMEM;
+    add32(&m->holds, 1);
     q->places[q->count] = (struct place){.mailbox = m, .segment = s, .tag = tag, .entry = NOWHERE};
     enliven(q, q->count++);
     return LIAISON_OK;
@@ -145,6 +148,7 @@ void liaison_several_remove(liaison_several *q, liaison_mailbox *m)
         for (size_t n = 0; n < q->count; n++)
             if (q->places[n].lively)
                 q->lively[q->lively_count++] = (uint32_t)n;
+        mailbox_let_go(m);
         return;
     }
 }
@@ -318,24 +322,55 @@ static int sleep_on(liaison_several *q, struct board *b, int64_t nanoseconds)
     return r;
 }
 
-int liaison_several_wait(liaison_several *q, const struct liaison_wait *wait, uint64_t *tags,
-                         size_t max, size_t *count)
+/* What every wait begins with. */
+static int first_look(liaison_several *q, struct finding *f, struct board **b)
 {
-    struct finding f = {tags, max, 0};
-    *count = 0;
-    if (max == 0)
+    if (f->max == 0)
         return LIAISON_INVALID;
     int r = settle_in(q);
     if (r != LIAISON_OK)
         return r;
-    struct board *b = board_at(q->space, q->board);
+    *b = board_at(q->space, q->board);
+    if (process_tick() - q->surveyed > SURVEY)
+        look_around(q, SLICE_FIRST);
+    enliven_called(q, *b);
+    look_round(q, f, q->lively_count > LIVELY_MOST);
+    return LIAISON_OK;
+}
+
+int liaison_several_poll(liaison_several *q, int64_t nanoseconds, uint64_t *tags, size_t max,
+                         size_t *count)
+{
+    struct finding f = {tags, max, 0};
+    struct board *b;
+    int r = first_look(q, &f, &b);
+    if (r == LIAISON_OK && f.count == 0 && nanoseconds && spin_pays(&q->spin)) {
+        int64_t until = process_ticks() + nanoseconds;
+        do {
+            for (int i = 0; i < 8 && f.count == 0; i++) {
+                pause_briefly();
+                if (board_marked(b))
+                    enliven_called(q, b);
+                look_round(q, &f, q->lively_count > LIVELY_MOST);
+            }
+        } while (f.count == 0 && process_ticks() < until);
+    }
+    *count = f.count;
+    return r == LIAISON_OK && f.count == 0 ? LIAISON_EMPTY : r;
+}
+
+int liaison_several_wait(liaison_several *q, const struct liaison_wait *wait, uint64_t *tags,
+                         size_t max, size_t *count)
+{
+    struct finding f = {tags, max, 0};
+    struct board *b;
+    *count = 0;
+    int r = first_look(q, &f, &b);
+    if (r != LIAISON_OK)
+        return r;
     int64_t now = process_now();
     bool forever = wait->timeout < 0 || wait->timeout > INT64_MAX - now;
     int64_t end = forever ? -1 : now + wait->timeout;
-    if (process_tick() - q->surveyed > SURVEY)
-        look_around(q, SLICE_FIRST);
-    enliven_called(q, b);
-    look_round(q, &f, q->lively_count > LIVELY_MOST);
     if (f.count == 0 && wait->timeout != 0)
         spin(q, b, &f, end);
     int64_t slice = SLICE_FIRST;

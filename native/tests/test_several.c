@@ -164,6 +164,22 @@ static void what_is_destroyed_or_interrupted_is_told_of(void)
     destroy_boxes(3);
 }
 
+static void what_is_closed_is_told_of_until_it_is_removed(void)
+{
+    open_boxes(3);
+    liaison_several *set = set_of(3);
+    CHECK(wait_for(set, SECOND / 1000) == -LIAISON_EMPTY);
+    liaison_mailbox_close(box[1]);
+    CHECK(wait_for(set, FOREVER) == 1 && wait_for(set, 0) == 1);
+    liaison_several_remove(set, box[1]);
+    CHECK(wait_for(set, 0) == -LIAISON_EMPTY);
+    liaison_mailbox_close(box[2]);
+    liaison_several_close(set);
+    liaison_mailbox_close(box[0]);
+    open_boxes(3);
+    destroy_boxes(3);
+}
+
 static void *call(void *set)
 {
     liaison_several_call(set);
@@ -281,7 +297,7 @@ static void as_many_sets_wait_at_once_as_there_are_boards(void)
         CHECK(wait_for(set[i], 0) == -(i < 16 ? LIAISON_EMPTY : LIAISON_EXHAUSTED));
     }
     liaison_several_close(set[3]);
-    CHECK(wait_for(set[16], 0) == -LIAISON_EMPTY);
+    CHECK_RESULT(-LIAISON_EMPTY, (int)wait_for(set[16], 0));
     tell(0);
     for (int i = 0; i < 17; i++)
         CHECK(i == 3 || wait_for(set[i], FOREVER) == 0);
@@ -300,6 +316,7 @@ int main(void)
     more_links_than_a_board_has_places_are_told_apart();
     what_is_removed_is_not_told_of();
     what_is_destroyed_or_interrupted_is_told_of();
+    what_is_closed_is_told_of_until_it_is_removed();
     a_call_ends_a_wait();
     a_child_goes_on_with_a_set_of_its_own();
     what_a_dead_process_held_is_told_of();

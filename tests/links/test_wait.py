@@ -33,7 +33,8 @@ def sleeping(thread):
 
 
 def waiting():
-    return any(watch._set is not None for watch in list(module._used))
+    kernel = any(watch._set is not None for watch in list(module._used))
+    return kernel or any(several.busy for several in list(module._memory))
 
 
 def test_the_one_with_a_message_is_returned(mailbox):
@@ -177,8 +178,8 @@ def test_links_that_come_and_go(mailbox):
 
 def test_links_that_died_leave_nothing(mailbox):
     """A set of links that are no more is given up, with its descriptors."""
-    quiet = mailbox("quiet")
-    liaison.wait([quiet], timeout=0)
+    quiet = socket.socket()
+    liaison.wait([quiet, mailbox("other")], timeout=0)
     gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     box = mailbox()
@@ -187,6 +188,57 @@ def test_links_that_died_leave_nothing(mailbox):
     del box
     gc.collect()
     assert len(os.listdir("/proc/self/fd")) == before
+    quiet.close()
+
+
+def test_mailboxes_alone_take_no_descriptors(mailbox):
+    """Mailboxes of one space are waited for without a descriptor, however many they are."""
+    boxes = [mailbox(f"box-{n}") for n in range(50)]
+    before = len(os.listdir("/proc/self/fd"))
+    boxes[31].send(1)
+    assert liaison.wait(boxes) == [boxes[31]]
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_mailbox_that_died_is_given_up(mailbox):
+    """A mailbox that nobody refers to any more is closed, though it was waited for."""
+    quiet = mailbox("quiet")
+    box = liaison.Mailbox("short", access="pair")
+    assert liaison.wait([quiet, box], timeout=0) == []
+    with Actor("box = Mailbox('short')") as other:
+        assert other.do("len(box.link.receivers + box.link.senders)") == 0
+        del box
+        gc.collect()
+        with Actor("box = Mailbox('short')"):  # the place is free
+            assert not module._memory
+        other.do("box.destroy(force=True)")
+
+
+def test_closing_one_gives_its_place_up_at_once(mailbox):
+    """A mailbox that is closed leaves the link at that moment, though it was waited for."""
+    quiet = mailbox("quiet")
+    box = liaison.Mailbox("short", access="pair")
+    assert liaison.wait([quiet, box], timeout=0) == []
+    with Actor("box = Mailbox('short')") as other:
+        box.close()
+        with Actor("box = Mailbox('short')"):
+            pass
+        other.do("box.destroy(force=True)")
+
+
+def test_more_threads_wait_than_have_a_place_in_memory(mailbox):
+    """However many threads wait for the same links, each is told of what comes."""
+    boxes = [mailbox(f"box-{n}") for n in range(3)]
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(liaison.wait(boxes))) for _ in range(25)
+    ]
+    for thread in threads:
+        thread.start()
+    boxes[1].send(1)
+    for thread in threads:
+        thread.join(60)
+    assert found == [[boxes[1]]] * 25
 
 
 def test_few_sets_are_kept(mailbox):

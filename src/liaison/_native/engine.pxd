@@ -147,6 +147,8 @@ cdef extern from "liaison.h" nogil:
     void liaison_several_remove(liaison_several *several, liaison_mailbox *mailbox)
     int liaison_several_wait(liaison_several *several, const liaison_wait *wait, uint64_t *tags,
                              size_t max, size_t *count)
+    int liaison_several_poll(liaison_several *several, int64_t nanoseconds, uint64_t *tags,
+                             size_t max, size_t *count)
     void liaison_several_call(liaison_several *several)
 
 # Peek runs Python in its visitor, so it is called with the lock held.

@@ -1,5 +1,8 @@
 """Waiting for several links at once, whatever they are.
 
+Mailboxes of one space in shared memory are waited for by the engine, without descriptors: see
+`_memory`. For all others the kernel is asked.
+
 For each list of links that is waited for, the kernel keeps one epoll set between one call and the
 next, so that a call makes as many system calls for 1,000 links as for one. What keeps a set true:
 
@@ -20,6 +23,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
+from liaison._native.several import Several
 from liaison.carriers import shm
 from liaison.deadline import Deadline
 from liaison.errors import Closed, Corrupt, Destroyed
@@ -53,8 +57,9 @@ def wait(links: Iterable[HasDescriptor], *, timeout: float | None = None) -> lis
     that are ready in turn.
 
     ``timeout`` is in seconds; None waits for ever, 0 looks. Raises `ValueError` when there is
-    nothing to wait for and no timeout, `AccessDenied` for a mailbox that is only observed,
-    `OSError` when descriptors run out: a mailbox takes three when it is first waited for.
+    nothing to wait for and no timeout, `AccessDenied` for a mailbox that is only observed.
+    Mailboxes of one space alone need no descriptors. Beside something else, or another space's,
+    each takes three when it is first waited for: `OSError` when they run out.
 
     >>> import liaison
     >>> with liaison.Mailbox("tea") as tea, liaison.Mailbox("coffee") as coffee:
@@ -67,15 +72,55 @@ def wait(links: Iterable[HasDescriptor], *, timeout: float | None = None) -> lis
     []
     """
     every = list(links)
-    deadline = Deadline(timeout)
+    deadline = None if timeout is None else Deadline(timeout)
+    for several in _memory:
+        if several.knows(every):
+            found = several.wait(every, timeout)
+            if found is not None:
+                return found
     if not every and timeout is None:
         raise ValueError("there is nothing to wait for: links is empty, and timeout=None")
+    while (several := Several.of(every)) is not None:
+        _keep(several, every)
+        found = several.wait(every, deadline and deadline.remaining())
+        if found is not None:
+            return found
+        if several.exhausted:
+            _give_up(several)
+            break
     with Watch.of(every) as watch:
         while True:
-            left = deadline.remaining()
+            left = deadline and deadline.remaining()
             found = watch.look(every, left)
             if found or left == 0:
                 return found
+
+
+# The engine's sets, oldest first. One that a thread waits with stays in here.
+_memory: list[Several] = []
+
+
+def _keep(several: Several, links: Sequence[Any]) -> None:
+    """Keep it until one of its links dies or is closed, or too many others were used since."""
+    this = weakref.ref(several)
+
+    def died(_: object) -> None:
+        known = this()
+        if known is not None:
+            _give_up(known)
+
+    several.references = [weakref.ref(link, died) for link in links]
+    with _lock:
+        _memory.append(several)
+        while len(_memory) > _KEPT:
+            _memory.pop(0).close()
+
+
+def _give_up(several: Several) -> None:
+    with _lock:
+        if several in _memory:
+            _memory.remove(several)
+    several.close()
 
 
 class Watch:
@@ -239,6 +284,8 @@ _used: set[Watch] = set()
 
 
 def _closed(link: object) -> None:
+    for several in [several for several in _memory if several.has(link)]:
+        _give_up(several)
     if not _kept and not _used:
         return
     with _lock:
@@ -256,6 +303,9 @@ def _forked() -> None:
         watch._dispose()  # pyright: ignore[reportPrivateUsage]
     _kept.clear()
     _used.clear()
+    for several in _memory:
+        several.abandon()
+    _memory.clear()
 
 
 shm.closing.append(_closed)
