@@ -12,6 +12,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "process.h"
+
 #define PIPE_SIZE_MAX (1 << 20) /* unless root allowed more */
 #define READS 256
 
@@ -77,30 +79,92 @@ void doorbell_close(struct doorbell *bell)
     *bell = (struct doorbell){0, -1, -1, -1};
 }
 
-static bool knock(struct liaison_space *space, int directory, const char *path)
+/* Bells that were rung lately: opening one takes longer than all the rest of a message. Whoever
+ * closes all descriptors closes these too, and their numbers may then be other files'; so one is
+ * looked at before it is used. `holder`: the epoch of the process of which a thread uses it. */
+#define KEPT 16u
+static struct kept {
+    word64 holder;
+    uint64_t number;
+    int fd; /* + 1; 0: none */
+    dev_t device;
+    ino_t inode;
+} kept[KEPT];
+
+static bool hold(struct kept *k)
 {
+    uint64_t me = process_epoch(), holder = look(&k->holder);
+    return holder != me && exchange(&k->holder, holder, me); /* a parent's thread is not here */
+}
+
+/* Whether the descriptor is still that bell's; `gone`: and nobody hears it any more. */
+static bool still_kept(const struct kept *k, bool *gone)
+{
+    struct stat st;
+    if (k->fd == 0 || fstat(k->fd - 1, &st) != 0 || !S_ISFIFO(st.st_mode) ||
+        st.st_dev != k->device || st.st_ino != k->inode)
+        return false;
+    *gone = st.st_nlink == 0;
+    return true;
+}
+
+static bool strike(int fd)
+{
+    return write(fd, "", 1) == 1 || errno == EAGAIN; /* a full pipe is readable enough */
+}
+
+/* Gives the bell's descriptor; -1 with whether there is nobody to hear it. */
+static int open_bell(struct liaison_space *space, uint64_t number, struct stat *st, bool *nobody)
+{
+    int directory = space_directory(space);
+    if (directory < 0) {
+        *nobody = directory == -ENOENT;
+        return -1;
+    }
+    char path[40];
+    path_of(number, path);
     /* For reading too: if its owner dies now, writing must not raise SIGPIPE. */
     int fd = openat(directory, path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-    struct stat st;
-    if (fd < 0)
-        return errno == ENOENT;
-    bool heard = true; /* what is no doorbell has nobody to hear it */
-    if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) &&
-        (space->file_mode != 0600 || st.st_uid == space->owner))
-        heard = write(fd, "", 1) == 1 || errno == EAGAIN; /* a full pipe is readable enough */
-    close(fd);
-    return heard;
+    *nobody = fd < 0 && errno == ENOENT;
+    close(directory);
+    if (fd >= 0 && (fstat(fd, st) != 0 || !S_ISFIFO(st->st_mode) ||
+                    (space->file_mode == 0600 && st->st_uid != space->owner))) {
+        *nobody = true; /* what is no doorbell has nobody to hear it */
+        close(fd);
+        fd = -1;
+    }
+    return fd;
 }
 
 bool doorbell_ring(struct liaison_space *space, uint64_t number)
 {
-    int directory = space_directory(space);
-    if (directory < 0)
-        return directory == -ENOENT;
-    char path[40];
-    path_of(number, path);
-    bool heard = knock(space, directory, path);
-    close(directory);
+    struct kept *k = &kept[number % KEPT];
+    bool held = hold(k), heard = true, gone = false;
+    if (held && still_kept(k, &gone)) {
+        if (k->number == number && !gone) {
+            heard = strike(k->fd - 1);
+            publish(&k->holder, 0);
+            return heard;
+        }
+        close(k->fd - 1);
+    }
+    if (held)
+        k->fd = 0;
+    struct stat st;
+    int fd = open_bell(space, number, &st, &heard);
+    if (fd >= 0) {
+        heard = strike(fd);
+        if (held) {
+            k->number = number;
+            k->device = st.st_dev;
+            k->inode = st.st_ino;
+            k->fd = fd + 1;
+        } else {
+            close(fd);
+        }
+    }
+    if (held)
+        publish(&k->holder, 0);
     return heard;
 }
 

@@ -12,8 +12,7 @@ struct bell {
     word64 epoch;
     struct doorbell door;
     uint32_t entry;
-    word64 slice;
-    word64 mark; /* how far messages had got when it was last armed */
+    word64 slice; /* ns until its owner looks by itself; 0: not armed yet */
 };
 
 struct liaison_mailbox {

@@ -130,8 +130,18 @@ struct waiter {
                     * its last call or falling asleep */
 };
 enum { SIGNAL_NONE = 0, SIGNAL_WAITING = 1, SIGNAL_WOKEN = 2 };
-#define SIGNAL_MASK 3u  /* a doorbell's word has a version above, raised when it is armed */
-#define SIGNAL_BOARD 4u /* and a board's this, always */
+#define SIGNAL_MASK 3u
+#define SIGNAL_BOARD 4u /* a board's word has this above, always */
+/* A doorbell's has a version above, {tick 20 | count 9 | 1}, another each time it is armed; the
+ * tick, in milliseconds, is of when its owner last began to look by itself, soon and then less
+ * and less often. */
+#define SIGNAL_COUNT (1u << 3)
+#define SIGNAL_TICK (1u << 12)
+static inline uint32_t signal_armed(uint32_t before, uint32_t tick)
+{
+    uint32_t count = (before + SIGNAL_COUNT) & (SIGNAL_TICK - SIGNAL_COUNT);
+    return tick * SIGNAL_TICK | count | 4u | SIGNAL_WAITING;
+}
 /* A watcher looks after the leases of others: it sleeps in short slices. Doorbells and boards
  * stay armed while nobody waits at them: they are called besides, never instead of a thread. */
 enum { WAITER_THREAD = 0, WAITER_WATCHER = 1, WAITER_DOORBELL = 2, WAITER_BOARD = 3 };
@@ -207,7 +217,7 @@ struct geometry {
     uint32_t lifetime;      /* of a port or an endpoint, else 0 */
     uint32_t pair_capacity; /* of an endpoint: messages on a link to it; 0 rendezvous */
     uint32_t spare;
-    char name[LIAISON_NAME_MAX + 4];          /* the first one */
+    char name[LIAISON_NAME_MAX + 4];        /* the first one */
     char dead_letters[LIAISON_ADDRESS_MAX]; /* of a pair's link: its sender's address at first */
 };
 

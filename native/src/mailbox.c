@@ -437,9 +437,7 @@ void liaison_mailbox_discard(liaison_mailbox *m, struct liaison_loan *loan)
 
 #define BELL_FIRST (2 * INT64_C(1000000)) /* ns */
 #define BELL_WATCH (3 * INT64_C(1000000))
-#define BELL_CALM (250 * INT64_C(1000000))
 #define BELL_LAST (3000 * INT64_C(1000000))
-#define UNARMED UINT64_MAX /* as a mark: no reminder has been set yet */
 
 static bool exclusive(const struct segment *s) { return s->geometry.access == LIAISON_EXCLUSIVE; }
 
@@ -461,24 +459,26 @@ static void bell_arm(liaison_mailbox *m, enum waiter_role role)
     struct waiter *e = &s->waiters[role][b->entry];
     uint32_t signal = look32(&e->signal);
     /* Armed already, and nothing has called since: its reminder is as good as another. */
-    if ((signal & SIGNAL_MASK) == SIGNAL_WAITING && glance(&b->mark) != UNARMED &&
+    if ((signal & SIGNAL_MASK) == SIGNAL_WAITING && glance(&b->slice) != 0 &&
         doorbell_quiet(&b->door))
         return;
     doorbell_silence(&b->door);
-    /* Slices as in wait.c: each time that nothing was found, twice as long. Rung, and no message
-     * got on: who rang may have died before it did what it rang for, or just after. */
-    uint64_t mark = glance(role == RECEIVERS ? &s->header->head : &s->header->tail);
+    /* Slices as in wait.c: each time that nothing was found, twice as long. The first few find
+     * what somebody left who died before it rang; so none rings before it sends, while the tick in
+     * the word says that they have just begun. */
     int64_t slice = (int64_t)glance(&b->slice) * 2;
-    if ((signal & SIGNAL_MASK) == SIGNAL_WOKEN)
-        slice = mark == glance(&b->mark) ? BELL_FIRST : BELL_CALM;
-    else if (slice > BELL_LAST)
+    uint32_t tick = signal / SIGNAL_TICK;
+    if ((signal & SIGNAL_MASK) == SIGNAL_WOKEN || slice == 0) {
+        slice = BELL_FIRST;
+        tick = process_tick();
+    } else if (slice > BELL_LAST) {
         slice = BELL_LAST;
-    note(&b->mark, mark);
+    }
     note(&b->slice, (uint64_t)slice);
     bool watch = recover_others_hold(s) || port_watched(s);
-    doorbell_remind(&b->door, watch ? BELL_WATCH : slice);
+    doorbell_remind(&b->door, watch && slice > BELL_WATCH ? BELL_WATCH : slice);
     /* Announce, then look. Another version: a waker that is slow cannot disarm this one. */
-    announce32(&e->signal, ((signal & ~SIGNAL_MASK) + SIGNAL_MASK + 1) | SIGNAL_WAITING);
+    announce32(&e->signal, signal_armed(signal, tick));
 }
 
 static void bell_rearm(liaison_mailbox *m)
@@ -602,9 +602,11 @@ int liaison_mailbox_try_take(liaison_mailbox *m, struct liaison_delivery *d)
 int liaison_mailbox_poll(liaison_mailbox *m, int64_t nanoseconds, struct liaison_delivery *d)
 {
     const struct segment *s = m->segment;
-    int r = liaison_mailbox_try_take(m, d);
     /* A rendezvous is to be seen waiting, an exclusive turn not to be passed to and fro. */
-    if (r != LIAISON_EMPTY || !spin_pays(&m->spin) || exclusive(s) || s->geometry.rendezvous)
+    if (!spin_pays(&m->spin) || exclusive(s) || s->geometry.rendezvous || nanoseconds <= 0)
+        return liaison_mailbox_try_take(m, d);
+    int r = take(m, d);
+    if (r != LIAISON_EMPTY)
         return r;
     int64_t until = process_ticks() + nanoseconds;
     do {
@@ -614,6 +616,7 @@ int liaison_mailbox_poll(liaison_mailbox *m, int64_t nanoseconds, struct liaison
                 return r;
         }
     } while (process_ticks() < until);
+    bell_rearm(m); /* not before: whoever sent meanwhile would have rung it for nothing */
     return r;
 }
 
@@ -998,8 +1001,7 @@ static int bell_open(liaison_mailbox *m, enum waiter_role role, uint64_t epoch)
         return r;
     }
     b->door = door;
-    note(&b->slice, BELL_CALM / 2);
-    note(&b->mark, UNARMED);
+    note(&b->slice, 0);
     publish(&b->epoch, epoch);
     return LIAISON_OK;
 }
@@ -1044,6 +1046,12 @@ int liaison_mailbox_doorbell_for_room(liaison_mailbox *m, int *fd)
     bell_arm(m, SENDERS);
     *fd = m->bells[SENDERS].door.fd;
     return LIAISON_OK;
+}
+
+void liaison_mailbox_doorbell_arm(liaison_mailbox *m)
+{
+    if (observe(&m->bells[RECEIVERS].epoch) == process_epoch())
+        bell_arm(m, RECEIVERS);
 }
 
 int liaison_mailbox_ready(liaison_mailbox *m)

@@ -65,7 +65,7 @@ void turn_leave(struct segment *s)
         if (turn_owner(w) != segment_owner(s) || turn_count(w) == 0)
             return;
         bool last = turn_count(w) == 1;
-        struct wakeup before = {0, 0};
+        struct wakeup before = {0, false, 0};
         if (last)
             before = any_message(s) ? wait_before(s, RECEIVERS) : wait_before_threads(s, RECEIVERS);
         uint64_t next =

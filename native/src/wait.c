@@ -21,6 +21,7 @@
 #define SLICE_LONG (32 * MILLISECOND)
 #define SLICE_LAST (3000 * MILLISECOND)
 #define SLICE_WATCH (3 * MILLISECOND)
+#define LOOKS_SOON 8u /* ms; see bell_arm() */
 
 int futex_wake(word32 *word, int how_many)
 {
@@ -55,7 +56,8 @@ int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t
         note32(&e->kind, kind);
         note(&e->detail, detail);
         /* A thread's has none: an entry that was one and became the other is not taken for it. */
-        uint32_t version = kind == WAITER_DOORBELL ? (uint32_t)glance(&e->ticket) << 2 | 4
+        uint32_t count = (uint32_t)glance(&e->ticket) * SIGNAL_COUNT;
+        uint32_t version = kind == WAITER_DOORBELL ? signal_armed(count, process_tick())
                            : kind == WAITER_BOARD  ? SIGNAL_BOARD
                                                    : 0;
         announce32(&e->signal, version | SIGNAL_WAITING);
@@ -134,6 +136,14 @@ static bool ring_board(struct segment *s, struct waiter *e)
            board_asleep(s->space, glance(&e->owner), glance(&e->detail));
 }
 
+/* Whether its owner looks by itself in a few milliseconds, whatever becomes of who would ring. */
+static bool looks_soon(const struct waiter *e)
+{
+    uint32_t since = process_tick() - look32(&e->signal) / SIGNAL_TICK;
+    return glance32(&e->kind) == WAITER_DOORBELL &&
+           since % (UINT32_MAX / SIGNAL_TICK + 1) <= LOOKS_SOON;
+}
+
 static void ring(struct segment *s, struct waiter *e)
 {
     bool board = glance32(&e->kind) == WAITER_BOARD;
@@ -166,11 +176,16 @@ void wait_ring(struct segment *s, enum waiter_role role)
         }
 }
 
+/* Of those that are armed; `BELLS_OF_OLD`: but for those whose owners look soon anyway. To ring
+ * these before there is anything would have the owner run in place of who rings, for nothing. */
+enum bells { NO_BELLS, BELLS_OF_OLD, ALL_BELLS };
+
 /* Wakes the oldest sleeper. An armed doorbell is rung besides: that a descriptor has become
  * readable does not mean that anybody comes for the message. */
-static struct wakeup wake(struct segment *s, enum waiter_role role, bool bells)
+static struct wakeup wake(struct segment *s, enum waiter_role role, enum bells bells)
 {
     struct waiter *table = s->waiters[role];
+    bool spared = false;
     for (uint32_t tries = 0; tries < WAITERS; tries++) {
         uint32_t oldest = 0;
         uint64_t ticket = 0;
@@ -178,7 +193,9 @@ static struct wakeup wake(struct segment *s, enum waiter_role role, bool bells)
             for (uint64_t bits = look(&s->header->waiters[role][i]); bits; bits &= bits - 1) {
                 uint32_t n = i * 64 + (uint32_t)__builtin_ctzll(bits);
                 if (stays_armed(&table[n])) {
-                    if (bells)
+                    if (bells == BELLS_OF_OLD && looks_soon(&table[n]))
+                        spared = true;
+                    else if (bells != NO_BELLS)
                         ring(s, &table[n]);
                     continue;
                 }
@@ -188,7 +205,7 @@ static struct wakeup wake(struct segment *s, enum waiter_role role, bool bells)
                  * call for each would cost more than all the rest. Not so if it is late: it may
                  * be stopped, or dead. */
                 if (signal == SIGNAL_WOKEN && (uint32_t)glance(&table[n].detail) == process_tick())
-                    return (struct wakeup){n + 1, glance(&table[n].ticket)};
+                    return (struct wakeup){n + 1, true, glance(&table[n].ticket)};
                 if (signal != SIGNAL_WAITING)
                     continue;
                 uint64_t t = glance(&table[n].ticket);
@@ -210,20 +227,27 @@ static struct wakeup wake(struct segment *s, enum waiter_role role, bool bells)
         if (!exchange32(&e->signal, SIGNAL_WAITING, SIGNAL_WOKEN))
             continue;
         if (syscall(SYS_futex, &e->signal, FUTEX_WAKE, 1, NULL, NULL, 0) == 1)
-            return (struct wakeup){oldest, ticket};
+            return (struct wakeup){oldest, spared, ticket};
         /* Nobody slept on it: either it is just about to, and will not, or it is dead and
          * the next one must be woken in its place. */
         if (owner == 0 || member_alive(s->space, owner))
-            return (struct wakeup){oldest, ticket};
+            return (struct wakeup){oldest, spared, ticket};
         wait_sweep(s, owner);
     }
-    return (struct wakeup){0, 0};
+    return (struct wakeup){0, spared, 0};
 }
 
-struct wakeup wait_wake(struct segment *s, enum waiter_role role) { return wake(s, role, true); }
+struct wakeup wait_wake(struct segment *s, enum waiter_role role)
+{
+    return wake(s, role, ALL_BELLS);
+}
+struct wakeup wait_wake_early(struct segment *s, enum waiter_role role)
+{
+    return wake(s, role, BELLS_OF_OLD);
+}
 struct wakeup wait_wake_threads(struct segment *s, enum waiter_role role)
 {
-    return wake(s, role, false);
+    return wake(s, role, NO_BELLS);
 }
 
 /* Still about to look: it will see the change. If it has looked already, too early, and gone
@@ -239,13 +263,15 @@ static bool still_coming(struct segment *s, enum waiter_role role, struct wakeup
 void wait_after_slow(struct segment *s, enum waiter_role role, struct wakeup before)
 {
     if (!still_coming(s, role, before))
-        wake(s, role, true);
+        wake(s, role, ALL_BELLS);
+    else if (before.spared)
+        wait_ring(s, role);
 }
 
 void wait_after_threads(struct segment *s, enum waiter_role role, struct wakeup before)
 {
     if (wait_any(s, role) && !still_coming(s, role, before))
-        wake(s, role, false);
+        wake(s, role, NO_BELLS);
 }
 
 static void wake_where(struct segment *s, uint64_t owner)

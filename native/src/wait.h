@@ -19,10 +19,13 @@
 
 struct wakeup {
     uint32_t entry; /* + 1; 0: nobody was woken */
+    bool spared;    /* a doorbell was not rung that is to be rung afterwards */
     uint64_t ticket;
 };
 
 struct wakeup wait_wake(struct segment *s, enum waiter_role role);
+/* Before there is a reason. */
+struct wakeup wait_wake_early(struct segment *s, enum waiter_role role);
 /* Without ringing the doorbells and boards. */
 struct wakeup wait_wake_threads(struct segment *s, enum waiter_role role);
 /* Rings the doorbells and boards that are armed, and wakes no thread. */
@@ -38,8 +41,8 @@ _Static_assert(WAITER_WORDS == 4, "as many as are looked at above");
 static inline struct wakeup wait_before(struct segment *s, enum waiter_role role)
 {
     if (__builtin_expect(wait_any(s, role), 0))
-        return wait_wake(s, role);
-    return (struct wakeup){0, 0};
+        return wait_wake_early(s, role);
+    return (struct wakeup){0, false, 0};
 }
 void wait_after_slow(struct segment *s, enum waiter_role role, struct wakeup before);
 static inline void wait_after(struct segment *s, enum waiter_role role, struct wakeup before)
@@ -52,7 +55,7 @@ static inline struct wakeup wait_before_threads(struct segment *s, enum waiter_r
 {
     if (wait_any(s, role))
         return wait_wake_threads(s, role);
-    return (struct wakeup){0, 0};
+    return (struct wakeup){0, false, 0};
 }
 void wait_after_threads(struct segment *s, enum waiter_role role, struct wakeup before);
 

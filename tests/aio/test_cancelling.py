@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 
 import liaison
-from liaison.aio.line import lines_of
+from liaison.aio.line import line_of
 
 NOTHING = object()
 

@@ -608,6 +608,22 @@ cdef class End:
             return default
         return self.receive_one(&d)
 
+    def _try(self, default, int64_t nanoseconds=0):
+        """Receive one message if there is one, or comes within so short a time."""
+        cdef liaison_delivery d
+        cdef int r
+        self.take_part()
+        while True:
+            r = liaison_mailbox_poll(self.box, nanoseconds, &d)
+            if r == LIAISON_EMPTY or r == LIAISON_BUSY:
+                return default
+            if r != LIAISON_OK:
+                raise self.fail(r)
+            if not self.max_deliveries or d.attempt <= self.max_deliveries:
+                return self.receive_one(&d)
+            self.bury(&d)
+            self.check()  # which ran Python
+
     def receive_many(self, Py_ssize_t max, *, timeout=None):
         """Wait for one message and take what is there besides, at most `max`."""
         cdef liaison_wait wait
@@ -773,6 +789,12 @@ cdef class End:
         if self.is_closed or self.box == NULL:
             return True
         return liaison_mailbox_ready(self.box) != LIAISON_EMPTY
+
+    def _news(self):
+        """The same descriptor, silenced and armed anew: whoever waits on it looks once more."""
+        cdef int fd = self.fileno()
+        liaison_mailbox_doorbell_arm(self.box)
+        return fd
 
     def fileno(self):
         """A descriptor that is readable when there may be a message."""

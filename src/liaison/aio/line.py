@@ -1,8 +1,5 @@
 """The tasks that wait for one descriptor.
 
-A descriptor can be waited for by one task at a time. So of the tasks in a line one *leads*: it
-waits for the descriptor, and calls others when it is readable, or when it leaves.
-
 - Those in the *queue* want the same thing, of which there may be one: only the first of them looks
   for it, and whoever leaves the queue, with what it wanted or without, calls the next.
 - Those who *watch* want something of their own each: all are called when there may be news.
@@ -10,26 +7,57 @@ waits for the descriptor, and calls others when it is readable, or when it leave
 Nothing is awaited between an attempt that succeeds and the return of what it got. So a task that is
 cancelled was waiting, and had nothing: it leaves, and the next is called in its place.
 
-Arming the descriptor silences it, for everybody. It is done only by who is about to lead, and
-whenever there is no leader all who have to look were called: nobody sleeps through it.
+Arming the descriptor silences it, for everybody. So whoever arms it when it may have been readable
+has everybody look who must: nobody sleeps through it.
+
+On asyncio the descriptor stays registered with the loop from one wait to the next, since to come
+and go costs more than a message; a callback arms it and calls. Elsewhere one task in the line
+*leads*: it waits for the descriptor, and calls others when it is readable, or when it leaves.
 """
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
+from types import coroutine
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize, ref
 
 import anyio
 import anyio.lowlevel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import asyncio
+    from collections.abc import Callable, Generator
 
-__all__ = ["PENDING", "Line", "lines_of", "readable"]
+__all__ = ["PENDING", "Line", "checkpoint", "closing", "line_of", "readable"]
 
 PENDING: Final = object()
 """What an attempt gives that found nothing yet."""
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """The asyncio loop whose task this is; None for a task of another kind, or outside of any."""
+    asyncio = sys.modules.get("asyncio")
+    try:
+        if asyncio is None or asyncio.current_task() is None:  # trio may run on top of a loop
+            return None
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+@coroutine
+def _others() -> Generator[None, Any, None]:
+    yield
+
+
+async def checkpoint() -> None:
+    """Let other tasks run; the caller may be cancelled here."""
+    if _running_loop() is not None:
+        await _others()
+    else:
+        await anyio.lowlevel.checkpoint()
 
 
 async def readable(descriptor: int) -> None:
@@ -58,19 +86,47 @@ class _Place:
             self._call = None
 
 
+class _LoopPlace(_Place):
+    """The same on asyncio, where a future is all that it takes."""
+
+    __slots__ = ("_future", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._future: asyncio.Future[None] | None = None
+
+    def call(self) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_result(None)
+
+    async def called(self) -> None:
+        self._future = self._loop.create_future()
+        try:
+            await self._future
+        finally:
+            self._future = None
+
+
 class Line:
     """Tasks of one event loop that wait for one descriptor of a link.
 
-    `arm` gives the descriptor, which from then on becomes readable when there may be news.
+    The link's `method` gives the descriptor, which from then on becomes readable when there may be
+    news. `silent`: and it also silences it, so that it may stay unheard when nobody waits. The link
+    is not kept alive: who waits in the line does that.
     """
 
-    __slots__ = ("_arm", "_led", "_queue", "_watching")
+    __slots__ = ("__weakref__", "_led", "_link", "_method", "_queue", "_silent", "_watching")
 
-    def __init__(self, arm: Callable[[], int]) -> None:
-        self._arm = arm
+    def __init__(self, link: Any, method: str, *, silent: bool = False) -> None:
+        self._link = ref(link)
+        self._method = method
+        self._silent = silent
         self._queue: dict[_Place, None] = {}
         self._watching: dict[_Place, None] = {}
         self._led: int | None = None  # what the leader waits for
+
+    def _arm(self) -> int:
+        return getattr(self._link(), self._method)()
 
     @property
     def queued(self) -> bool:
@@ -82,30 +138,51 @@ class Line:
         if self._led is not None:
             anyio.notify_closing(self._led)
 
-    async def until(self, attempt: Callable[[], Any], *, queue: bool = True) -> Any:
-        """Wait until `attempt` gives something other than `PENDING`; give that."""
-        place = _Place()
+    async def until(
+        self,
+        attempt: Callable[[], Any],
+        *,
+        queue: bool = True,
+        again: Callable[[], Any] | None = None,
+    ) -> Any:
+        """Wait until `attempt` gives something other than `PENDING`; give that.
+
+        `again` takes its place after the first time.
+        """
+        place = self._place()
         line = self._queue if queue else self._watching
         line[place] = None
         try:
             while True:
                 if not queue or next(iter(line)) is place:
-                    descriptor = None if self._led is not None else self._arm()
+                    leads = self._prepare()
                     result = attempt()
                     if result is not PENDING:
                         return result
-                    if descriptor is not None:
-                        await self._lead(descriptor)
+                    if again is not None:
+                        attempt = again
+                    if leads:
+                        await self._lead()
                         continue
                 await place.called()
         finally:
             del line[place]
             self._call()
 
-    async def _lead(self, descriptor: int) -> None:
-        self._led = descriptor
+    def _place(self) -> _Place:
+        return _Place()
+
+    def _prepare(self) -> bool:
+        """Arm the descriptor, if nobody has; whether the caller has to wait for it itself."""
+        if self._led is not None:
+            return False
+        self._led = self._arm()
+        return True
+
+    async def _lead(self) -> None:
+        assert self._led is not None
         try:
-            await readable(descriptor)
+            await readable(self._led)
         finally:
             self._led = None
             self._call()
@@ -119,31 +196,116 @@ class Line:
                 place.call()
 
 
+class _LoopLine(Line):
+    """The same on asyncio; `_led` is the descriptor that is registered with the loop."""
+
+    __slots__ = ("_forgetting", "_heard", "_loop")
+
+    def __init__(
+        self, link: Any, method: str, loop: asyncio.AbstractEventLoop, *, silent: bool = False
+    ) -> None:
+        super().__init__(link, method, silent=silent)
+        self._loop = loop
+        self._forgetting: finalize[..., Any] | None = None
+        self._heard = False
+
+    def closing(self) -> None:
+        """Wake everybody, and let the loop forget the descriptor, which is about to be closed."""
+        if self._led is not None and self._forgetting is not None:
+            self._led = None
+            self._forgetting()
+        self._call()
+
+    def _place(self) -> _Place:
+        return _LoopPlace(self._loop)
+
+    def _prepare(self) -> bool:
+        self._heard = False
+        if self._led is None:
+            descriptor = self._arm()
+            this = ref(self)  # the loop keeps no link alive
+
+            def rang() -> None:
+                line = this()
+                if line is not None:
+                    line._rang()
+
+            self._loop.add_reader(descriptor, rang)
+            self._led = descriptor
+            # A link that nobody has any more is closed, and its descriptor's number another's.
+            self._forgetting = finalize(self._link(), _forget, self._loop, descriptor)
+            self._forgetting.atexit = False
+        return False
+
+    def _rang(self) -> None:
+        waiting = (*list(self._queue)[:1], *self._watching)
+        try:
+            if waiting and not self._heard:
+                self._heard = True  # who looks in vain arms it; else the loop comes here again
+            elif not waiting and not self._silent:
+                self.closing()
+            elif self._arm() != self._led:  # it was closed, and another made
+                self.closing()
+        except Exception:  # noqa: BLE001 - who waits meets it too, and can tell
+            self.closing()
+        for place in waiting:
+            place.call()
+
+
+def _forget(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
+    if loop.is_closed():
+        return
+    asyncio = sys.modules["asyncio"]
+    try:
+        here = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        here = False
+    if here or not loop.is_running():
+        loop.remove_reader(descriptor)
+    else:  # memory is collected in any thread
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(loop.remove_reader, descriptor)
+
+
 # By event loop: a forked child, or a second loop, finds none of the first one's tasks.
-_lines: anyio.lowlevel.RunVar[WeakKeyDictionary[Any, tuple[Line, Line]]] = anyio.lowlevel.RunVar(
-    "liaison.aio.lines"
-)
+_Lines = WeakKeyDictionary[Any, dict[str, Line]]
+_by_loop: WeakKeyDictionary[Any, _Lines] = WeakKeyDictionary()
+_by_run: anyio.lowlevel.RunVar[_Lines] = anyio.lowlevel.RunVar("liaison.aio.lines")
 
 
-def lines_of(end: Any) -> tuple[Line, Line]:
-    """The receivers' line of an end, and the senders'."""
-    known = _lines.get(None)
+def _lines_of(loop: asyncio.AbstractEventLoop | None) -> _Lines:
+    known = _by_run.get(None) if loop is None else _by_loop.get(loop)
     if known is None:
-        known = WeakKeyDictionary[Any, tuple[Line, Line]]()
-        _lines.set(known)
-    lines = known.get(end)
+        known = _Lines()
+        if loop is None:
+            _by_run.set(known)
+        else:
+            _by_loop[loop] = known
+    return known
+
+
+def line_of(link: Any, method: str, *, silent: bool = False) -> Line:
+    """The line of those tasks of this event loop that wait for what `method` of the link gives."""
+    loop = _running_loop()
+    known = _lines_of(loop)
+    lines = known.get(link)
     if lines is None:
-        lines = known[end] = (Line(_weakly(end, "fileno")), Line(_weakly(end, "_room")))
-    return lines
+        lines = known[link] = {}
+    line = lines.get(method)
+    if line is None:
+        line = lines[method] = (
+            Line(link, method, silent=silent)
+            if loop is None
+            else _LoopLine(link, method, loop, silent=silent)
+        )
+    return line
 
 
-def _weakly(end: Any, method: str) -> Callable[[], int]:
-    """The end's method, without keeping the end alive: who waits in a line does that."""
-    from weakref import ref
-
-    known = ref(end)
-
-    def arm() -> int:
-        return getattr(known(), method)()
-
-    return arm
+def closing(link: Any) -> None:
+    """Wake the tasks of this event loop that wait for the link, which is about to be closed."""
+    try:
+        lines = _lines_of(_running_loop()).get(link, {})
+    except (RuntimeError, anyio.NoEventLoopError):  # no loop: nobody waits
+        return
+    for line in lines.values():
+        line.closing()

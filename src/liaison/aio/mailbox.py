@@ -15,10 +15,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import anyio
-import anyio.lowlevel
 
 from liaison._native import mailbox as native
-from liaison.aio.line import PENDING, Line, lines_of
+from liaison.aio.line import PENDING, Line, checkpoint, closing, line_of
 from liaison.deadline import Deadline, nanoseconds
 from liaison.errors import Busy, Destroyed, Empty, Full, NoReceiver
 from liaison.links.mailbox import Mailbox as Link_
@@ -39,6 +38,7 @@ Delivery = native.Delivery
 _Thing = TypeVar("_Thing", bound="native.Delivery | native.Loan")
 
 _PRESENT = 0.05  # seconds: how long a waiting receiver may take to come, as in the engine
+_SOON = 5000  # nanoseconds: who rings is about to send, see wait.h in the engine
 _MANY = 64  # messages sent without letting others run
 
 
@@ -144,7 +144,7 @@ class Mailbox:
             met = await self._meet(post, lambda: end._post(parcel, receipt, True), timeout)
             return Receipt(self, met) if receipt else None
         sent = await _patiently(
-            lines_of(end)[1], post, lambda: end._post(parcel, receipt, True), timeout
+            _senders(end), post, lambda: end._post(parcel, receipt, True), timeout
         )
         return Receipt(self, sent) if receipt else None
 
@@ -167,8 +167,8 @@ class Mailbox:
         deadline = Deadline(timeout)
         count = 0
         end = self._end
-        _, line = lines_of(end)
-        await anyio.lowlevel.checkpoint()
+        line = _senders(end)
+        await checkpoint()
 
         async def send(message: Any) -> bool:
             nonlocal count
@@ -179,7 +179,7 @@ class Mailbox:
                 if done is None:
                     await self.send(message, timeout=deadline.remaining())
                 elif count % _MANY == _MANY - 1:
-                    await anyio.lowlevel.checkpoint()
+                    await checkpoint()
             except Full:
                 if count:
                     return False
@@ -226,7 +226,7 @@ class Mailbox:
             except Full:
                 return PENDING
 
-        return await _patiently(lines_of(end)[1], borrow, lambda: end._loan(Loan, size, 0), timeout)
+        return await _patiently(_senders(end), borrow, lambda: end._loan(Loan, size, 0), timeout)
 
     async def _meet(
         self, offer: Callable[[], Any], last: Callable[[], Any], timeout: float | None
@@ -235,11 +235,11 @@ class Mailbox:
         end = self._end
         deadline = Deadline(timeout)
         if timeout == 0:
-            await anyio.lowlevel.checkpoint()
+            await checkpoint()
             if not end.statistics().receivers_waiting:
                 raise NoReceiver(f"nobody waits to receive from {end.address}; try with a timeout=")
             deadline = Deadline(_PRESENT)
-        line = lines_of(end)[1]
+        line = _senders(end)
         receipt = await _patiently(line, offer, last, deadline.remaining())
 
         def taken() -> Any:
@@ -267,10 +267,11 @@ class Mailbox:
         """
         end = self._end
         return await _patiently(
-            lines_of(end)[0],
-            lambda: end.try_receive(PENDING),
+            _receivers(end),
+            lambda: end._try(PENDING),
             lambda: end.receive(timeout=0),
             timeout,
+            again=lambda: end._try(PENDING, _SOON),
         )
 
     def try_receive(self, default: Any = None) -> Any:
@@ -311,7 +312,7 @@ class Mailbox:
             except (Empty, Busy):
                 return PENDING
 
-        return await _patiently(lines_of(self._end)[0], attempt, receive, timeout)
+        return await _patiently(_receivers(self._end), attempt, receive, timeout)
 
     def __aiter__(self) -> Self:
         """Receive messages until the link is destroyed."""
@@ -361,12 +362,7 @@ class Mailbox:
 
     def close(self) -> None:
         """Give up this end; idempotent. Tasks that wait on it get `Closed`."""
-        try:
-            lines = lines_of(self._end)
-        except (RuntimeError, anyio.NoEventLoopError):  # no loop: nobody waits
-            lines = ()
-        for line in lines:
-            line.closing()
+        closing(self._end)
         self._end.close()
 
     def destroy(self, *, force: bool = False) -> None:
@@ -404,7 +400,7 @@ class Loan(native.Loan):
 
         Raises `NoReceiver`, `Destroyed`, `Closed`; `LeaseLost` when it was sent already.
         """
-        await anyio.lowlevel.checkpoint()
+        await checkpoint()
         end = self._end
         if not end.rendezvous:
             super().send(timeout=0)
@@ -468,7 +464,7 @@ class Receipt:
             return PENDING if peer is None else peer
 
         return await _patiently(
-            lines_of(self._box._end)[1],  # pyright: ignore[reportPrivateUsage]
+            _senders(self._box._end),  # pyright: ignore[reportPrivateUsage]
             look,
             lambda: receipt._reached(settled, True),  # pyright: ignore[reportPrivateUsage]
             timeout,
@@ -501,6 +497,14 @@ class _Coming(Generic[_Thing]):
         self._thing.__exit__(kind, error, trace)
 
 
+def _receivers(end: Any) -> Line:
+    return line_of(end, "_news", silent=True)
+
+
+def _senders(end: Any) -> Line:
+    return line_of(end, "_room", silent=True)
+
+
 async def _patiently(
     line: Line,
     attempt: Callable[[], Any],
@@ -508,16 +512,19 @@ async def _patiently(
     timeout: float | None,
     *,
     queue: bool = True,
+    again: Callable[[], Any] | None = None,
 ) -> Any:
     """Try, and wait in line; when the time is over, the last try says what is wrong."""
     now = nanoseconds(timeout) == 0
-    await anyio.lowlevel.checkpoint()
+    await checkpoint()
     if now:
         return last()
     if not queue or not line.queued:
         result = attempt()
         if result is not PENDING:
             return result
+    if timeout is None:
+        return await line.until(attempt, queue=queue, again=again)
     with anyio.move_on_after(timeout):
-        return await line.until(attempt, queue=queue)
+        return await line.until(attempt, queue=queue, again=again)
     return last()

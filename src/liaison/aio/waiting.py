@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.lowlevel
 
-from liaison.aio.line import readable
+from liaison.aio.line import checkpoint, readable
 from liaison.deadline import nanoseconds
 from liaison.links.wait import Watch
 
@@ -39,7 +38,7 @@ async def wait(links: Iterable[Any], *, timeout: float | None = None) -> list[An
         raise ValueError("there is nothing to wait for: links is empty, and timeout=None")
     nanoseconds(timeout)  # says what is wrong with it
     by_end = {id(end): link for end, link in zip(every, given, strict=True)}
-    await anyio.lowlevel.checkpoint()
+    await checkpoint()
     found: list[Any] = []
     with Watch.of(every) as watch:
         found = watch.look(every, 0)
