@@ -239,6 +239,7 @@ struct header {
     word64 return_epoch;         /* raised before a cell becomes RETURNED */
     word64 clean_epoch;          /* a scan at this return_epoch found no bit set */
     word64 waiters[2][WAITER_WORDS];
+    word32 sender_came; /* to a port; raised by each sender once it has its place */
 
     _Alignas(LINE) word64 tail; /* hint, never too high: every position below was sent */
     _Alignas(LINE) word64 head; /* hint, never too high: every position below was taken */

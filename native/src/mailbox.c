@@ -92,8 +92,8 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
     m->receives = segment_is_port(s) && fresh;
     m->sends = segment_is_port(s) && !fresh && (how & LIAISON_OPEN);
     if (m->sends) {
-        note32(&s->sender_came, 1);
         add32(&s->senders, 1);
+        port_sender_came(s);
     }
     m->bells[RECEIVERS].door = m->bells[SENDERS].door = (struct doorbell){0, -1, -1, -1};
     spin_begin(&m->spin);

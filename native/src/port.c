@@ -32,16 +32,19 @@ void port_bereave(struct segment *s)
     wait_wake_all(s);
 }
 
-/* Whether senders have come and all have gone again. Where the first one was attached is
- * told by the hint of how many places were ever used: the receiver took its own before the
- * port had a name. */
+void port_sender_came(struct segment *s)
+{
+    if (segment_is_port(s))
+        announce32(&s->header->sender_came, 1);
+}
+
+/* Whether senders have come and all have gone again. That one came is looked at first: it was
+ * said by one who had its place already. */
 static bool senders_gone(struct segment *s)
 {
-    if (glance32(&s->senders) != 0)
-        return false; /* in this very process */
+    if (!look32(&s->header->sender_came) || observe32(&s->senders) != 0)
+        return false; /* nobody yet; or somebody in this very process */
     uint32_t top = observe32(&s->header->attachments_top);
-    if (top < 2 && !glance32(&s->sender_came))
-        return false;
     for (uint32_t i = 0; i < top && i < s->geometry.attachments; i++) {
         uint64_t identity = observe(&s->attachments[i].identity);
         if (identity != s->geometry.creator && member_alive(s->space, identity))

@@ -26,6 +26,9 @@ bool port_watched(const struct segment *s);
  * LIAISON_ORPHANED when it is too late for that. */
 int port_admit(struct segment *s, bool sender);
 
+/* A sender has its place now, and counts. */
+void port_sender_came(struct segment *s);
+
 /* Whether this process is the receiver; its forked child is not. */
 bool port_is_receiver(const struct segment *s);
 

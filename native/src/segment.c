@@ -507,6 +507,8 @@ int segment_attach(struct segment *s)
             note32(&s->pid, (uint32_t)member_pid());
             note32(&s->roles, 0);
             publish(&s->epoch, epoch);
+            if (me != s->geometry.creator)
+                port_sender_came(s);
             recover_strays(s);
         } else {
             r = s->geometry.access == LIAISON_PAIR ? LIAISON_BUSY : LIAISON_EXHAUSTED;

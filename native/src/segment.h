@@ -44,7 +44,6 @@ struct segment {
     word32 last_seen;        /* tick; when we last looked for the file */
     word32 last_look;        /* tick; when we last looked for a port's other side */
     word32 senders;          /* this process's handles that send to a port */
-    word32 sender_came;
     word64 burying; /* epoch of this process while a thread of it buries a port's messages */
 };
 
