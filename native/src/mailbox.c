@@ -504,12 +504,23 @@ static int may_take(const liaison_mailbox *m, uint64_t epoch)
     return observe32(&s->header->state) == LINK_ENDED ? LIAISON_OK : r;
 }
 
+/* Whether a port's senders have ended, and what lies in the ring is all there will be. */
+static bool nothing_more_comes(struct segment *s)
+{
+    port_look(s, false);
+    return observe32(&s->header->state) == LINK_ENDED && ring_close(s);
+}
+
 int mailbox_receivable(liaison_mailbox *m)
 {
     if (observe32(&m->closed))
         return LIAISON_CLOSED;
     int r = may_take(m, process_epoch());
-    return r != LIAISON_OK || receivable(m) ? r : LIAISON_EMPTY;
+    if (r != LIAISON_OK || receivable(m))
+        return r;
+    if (segment_is_port(m->segment) && nothing_more_comes(m->segment))
+        return receivable(m) ? LIAISON_OK : LIAISON_DESTROYED;
+    return LIAISON_EMPTY;
 }
 
 static int take_from_cells(struct segment *s, uint64_t epoch, struct liaison_delivery *d)
@@ -560,13 +571,10 @@ static int take(liaison_mailbox *m, struct liaison_delivery *d)
     r = take_from_cells(s, epoch, d);
     if (__builtin_expect(r != LIAISON_EMPTY || !segment_is_port(s), 1))
         return r;
-    port_look(s, false);
-    if (observe32(&s->header->state) != LINK_ENDED)
+    if (!nothing_more_comes(s))
         return LIAISON_EMPTY;
-    /* One that was accepted since we looked; then no other can be. */
-    bool closed = ring_close(s);
-    r = take_from_cells(s, epoch, d);
-    return r == LIAISON_EMPTY && closed ? LIAISON_DESTROYED : r;
+    r = take_from_cells(s, epoch, d); /* one that was accepted since we looked */
+    return r == LIAISON_EMPTY ? LIAISON_DESTROYED : r;
 }
 
 static int attempt_take(void *context)
@@ -1064,6 +1072,8 @@ int liaison_mailbox_ready(liaison_mailbox *m)
         return LIAISON_OK;
     if (segment_vanished(s))
         return LIAISON_DESTROYED;
+    if (segment_is_port(s) && nothing_more_comes(s))
+        return receivable(m) ? LIAISON_OK : LIAISON_DESTROYED;
     bell_rearm(m);
     return s->broken ? LIAISON_CORRUPT : LIAISON_EMPTY;
 }
