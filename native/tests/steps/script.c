@@ -214,7 +214,7 @@ static void command(struct actor *a, char what, char letter, size_t size)
     case '@':
         a->result = liaison_mailbox_doorbell(a->mailbox, &fd);
         break;
-    case '&':
+    case 'q':
         wait_in_a_set(a, MOMENT);
         break;
     case 'W':

@@ -11,7 +11,7 @@
  *   [       take one, waiting for ever
  *   ! ^ ~   acknowledge, bury, release the lease held longest
  *   @       ask for a doorbell
- *   &       wait a moment in a set, with the mailbox in it
+ *   q       wait a moment in a set, with the mailbox in it
  *   W       the same, for ever
  *   o c     open, close the mailbox, and the set before it
  *   h u     hold, unhold

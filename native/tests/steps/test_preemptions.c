@@ -40,10 +40,10 @@ static const struct pair pairs[] = {
     {{"send a loan / take, acknowledge, send", ANY(4), {{"+A", LEAVES}}, "*X", "=", ""}, "", "<!+Y", ""},
     {{"send with a receipt / send with one", ANY(3), {{0}}, "", "%X", ""}, "", "%Y<!", ""},
 
-    {{"wait in a set / send", ANY(4), {{0}}, "", "&<!", ""}, "", "+X", ""},
-    {{"wait in a set, armed / send", ANY(4), {{0}}, "&", "&<!", ""}, "", "+X", ""},
-    {{"send / wait in a set", ANY(4), {{0}}, "", "+X", ""}, "", "&<!", ""},
-    {{"wait in a set / take, release", ANY(4), {{"+A", LEAVES}}, "", "&<!", ""}, "", "<~", ""},
+    {{"wait in a set / send", ANY(4), {{0}}, "", "q<!", ""}, "", "+X", ""},
+    {{"wait in a set, armed / send", ANY(4), {{0}}, "q", "q<!", ""}, "", "+X", ""},
+    {{"send / wait in a set", ANY(4), {{0}}, "", "+X", ""}, "", "q<!", ""},
+    {{"wait in a set / take, release", ANY(4), {{"+A", LEAVES}}, "", "q<!", ""}, "", "<~", ""},
 
     {{"take / take", ANY(4), {{"+A+B", LEAVES}}, "", "<", ""}, "", "<", "!"},
     {{"take / take, the last", ANY(4), {{"+A", LEAVES}}, "", "<", ""}, "", "<", "!"},
