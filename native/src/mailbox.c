@@ -715,7 +715,8 @@ static int settle(liaison_mailbox *m, const struct liaison_delivery *d, int outc
     if (exclusive(s))
         turn_leave(s);
     uint32_t state = observe32(&s->header->state);
-    return state == LINK_LIVE || state == LINK_ENDED ? LIAISON_OK : LIAISON_DESTROYED;
+    bool buried = state == LINK_ORPHANED && m->buries;
+    return state == LINK_LIVE || state == LINK_ENDED || buried ? LIAISON_OK : LIAISON_DESTROYED;
 }
 
 int liaison_mailbox_acknowledge(liaison_mailbox *m, const struct liaison_delivery *d)
