@@ -116,11 +116,18 @@ int port_buried(struct segment *s)
     if (!ring_close(s))
         return LIAISON_FULL;
     recover_dead(s, true);
-    if (ring_count(s) || cell_count_returned(s))
+    if (!ring_drained(s))
         return LIAISON_FULL;
-    for (uint32_t x = 0; x < s->geometry.cells; x++)
-        if (cell_state(look(&segment_cell(s, x)->header)) == CELL_LEASED)
-            return LIAISON_BUSY;
+    /* From here on a message is in a cell that is leased or returned, and each cell is read
+     * once: whoever gives one back meanwhile cannot slip from one count into the other. */
+    bool returned = false, leased = false;
+    for (uint32_t x = 0; x < s->geometry.cells; x++) {
+        uint32_t state = cell_state(look(&segment_cell(s, x)->header));
+        returned |= state == CELL_RETURNED;
+        leased |= state == CELL_LEASED;
+    }
+    if (returned || leased)
+        return returned ? LIAISON_FULL : LIAISON_BUSY;
     if (s->broken)
         return LIAISON_CORRUPT;
     if (exchange32(&s->header->state, LINK_ORPHANED, LINK_DESTROYED)) {

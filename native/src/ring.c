@@ -141,6 +141,18 @@ bool ring_close(struct segment *s)
     return false;
 }
 
+bool ring_drained(struct segment *s)
+{
+    bool drained = true;
+    for (uint64_t i = 0; i < s->geometry.ring_size; i++) {
+        uint64_t w = observe(&s->ring[i]);
+        if (ring_state(w) == RING_TAKEN)
+            finish(s, i, w);
+        drained &= ring_state(w) != RING_FULL;
+    }
+    return drained;
+}
+
 bool ring_withdraw(struct segment *s, uint64_t position, uint32_t cell)
 {
     uint64_t full = ring_word(cycle_of(s, position), cell, 0, RING_FULL);

@@ -26,6 +26,10 @@ int ring_take(struct segment *s, uint32_t *cell, uint64_t *header);
  * there is no word behind it; then nothing is accepted either. */
 bool ring_close(struct segment *s);
 
+/* Finishes every word that was left TAKEN. True when no message waits; of a closed ring that is
+ * for good, and every message is then in a cell that says so itself. */
+bool ring_drained(struct segment *s);
+
 /* Takes the message at `position` if it is `cell` and nobody has: a sender's own message
  * back. */
 bool ring_withdraw(struct segment *s, uint64_t position, uint32_t cell);

@@ -125,9 +125,113 @@ static void nothing_is_accepted_behind_a_closed_ring(void)
     }
 }
 
+/* What a receive would say at once, a wait for many links must say as well: its descriptor
+ * alone would have it look for ever. */
+static void a_port_that_ended_is_ready(void)
+{
+    struct liaison_policy policy = policy_of_port("");
+    struct liaison_delivery d;
+    liaison_mailbox *m = NULL, *sender = NULL;
+    policy.lifetime = LIAISON_LIFETIME_SENDERS;
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
+    CHECK_RESULT(LIAISON_EMPTY, liaison_mailbox_ready(m));
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_OPEN, NULL, &sender));
+    CHECK_RESULT(LIAISON_EMPTY, liaison_mailbox_ready(m));
+    CHECK_OK(test_send(sender, "a", 1, 0));
+    liaison_mailbox_close(sender);
+    CHECK_OK(liaison_mailbox_ready(m));
+    CHECK_OK(liaison_mailbox_try_take(m, &d));
+    CHECK_OK(liaison_mailbox_acknowledge(m, &d));
+    CHECK_RESULT(LIAISON_DESTROYED, liaison_mailbox_ready(m));
+    CHECK_RESULT(LIAISON_DESTROYED, liaison_mailbox_try_take(m, &d));
+    liaison_mailbox_close(m);
+}
+
+static int open_and_die(void *context)
+{
+    liaison_mailbox *sender;
+    CHECK_OK(liaison_mailbox_open(space, context, LIAISON_OPEN, NULL, &sender));
+    CHECK_OK(test_send(sender, "a", 1, 0));
+    kill(getpid(), SIGKILL);
+    return 0;
+}
+
+/* Nobody calls then: whoever waits for many links has only its reminder, and `ready`. */
+static void the_end_of_the_last_sender_is_noticed_by_looking_alone(void)
+{
+    struct liaison_policy policy = policy_of_port("");
+    struct liaison_delivery d;
+    liaison_mailbox *m = NULL;
+    policy.lifetime = LIAISON_LIFETIME_SENDERS;
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
+    CHECK(test_wait(test_child(open_and_die, "port")) == -SIGKILL);
+    CHECK_OK(liaison_mailbox_try_take(m, &d));
+    CHECK_OK(liaison_mailbox_acknowledge(m, &d));
+    alarm(60);
+    int r;
+    while ((r = liaison_mailbox_ready(m)) == LIAISON_EMPTY)
+        usleep(1000);
+    alarm(0);
+    CHECK_RESULT(LIAISON_DESTROYED, r);
+    liaison_mailbox_close(m);
+}
+
+/* A sender raises the hint of how many places are in use before it has one, and may be
+ * stopped, or die, in between. */
+static void who_has_only_begun_to_come_has_not_gone(void)
+{
+    struct liaison_policy policy = policy_of_port("");
+    struct liaison_delivery d;
+    liaison_mailbox *m = NULL, *sender = NULL;
+    policy.lifetime = LIAISON_LIFETIME_SENDERS;
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
+    struct segment *s = victim_segment(m);
+    announce32(&s->header->attachments_top, 2);
+    note32(&s->last_look, 0);
+    CHECK_RESULT(LIAISON_EMPTY, liaison_mailbox_try_take(m, &d));
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_OPEN, NULL, &sender));
+    liaison_mailbox_close(sender);
+    CHECK_RESULT(LIAISON_DESTROYED, liaison_mailbox_try_take(m, &d));
+    liaison_mailbox_close(m);
+}
+
+/* A living process that took a message in the last moment, and was stopped before the cell says
+ * so, holds it: it may die, and then it is undelivered. */
+static void what_the_living_are_taking_is_not_buried_with_the_port(void)
+{
+    struct liaison_policy policy = policy_of_port("grave");
+    struct liaison_delivery d;
+    liaison_mailbox *m = NULL, *burier = NULL;
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
+    struct segment *s = victim_segment(m);
+    CHECK_OK(test_send(m, "a", 1, 0));
+    uint64_t full = observe(&s->ring[0]);
+    CHECK(ring_state(full) == RING_FULL);
+    CHECK(exchange(&s->ring[0], full, /* as ring_take does it, and no further */
+                   ring_word(0, ring_cell(full), segment_owner(s), RING_TAKEN)));
+    liaison_port_end(m);
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_BURY, NULL, &burier));
+    CHECK_RESULT(LIAISON_BUSY, liaison_port_undelivered(burier, &d));
+    struct cell *c = segment_cell(s, ring_cell(full));
+    CHECK(cell_state(observe(&c->header)) == CELL_LEASED);
+    d = (struct liaison_delivery){
+        .cell = ring_cell(full), .header = observe(&c->header), .epoch = observe(&s->epoch)};
+    CHECK_OK(liaison_mailbox_release(m, &d));
+    CHECK_OK(liaison_port_undelivered(burier, &d));
+    CHECK(d.attempt == 2);
+    CHECK_OK(liaison_mailbox_bury(burier, &d));
+    CHECK_RESULT(LIAISON_EMPTY, liaison_port_undelivered(burier, &d));
+    liaison_mailbox_close(burier);
+    liaison_mailbox_close(m);
+}
+
 int main(void)
 {
     space = test_space();
+    a_port_that_ended_is_ready();
+    the_end_of_the_last_sender_is_noticed_by_looking_alone();
+    who_has_only_begun_to_come_has_not_gone();
+    what_the_living_are_taking_is_not_buried_with_the_port();
     creating_one_is_busy_while_its_receiver_lives();
     only_who_created_it_receives();
     an_orphan_is_buried_by_one_at_a_time();
