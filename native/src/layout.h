@@ -44,10 +44,14 @@
  *   FULL(c, cell)     --receiver-->  TAKEN(c, cell, me)    the lease
  *   TAKEN(c, cell, o) --anybody-->   EMPTY(c + 1)          after the cell says LEASED(o)
  *   EMPTY(c)          --anybody-->   CLOSED(c)             of a port that ended, for good
- * A crash leaves any of them; TAKEN is finished by whoever meets it. Messages are accepted at
- * the first EMPTY word only, so one CLOSED word there ends acceptance: nobody gets past it.
+ * A crash leaves any of them; TAKEN is finished by whoever meets it. A sender that takes its own
+ * message back, which nobody has had, says so in the highest bit of the owner. Messages are
+ * accepted at the first EMPTY word only, so one CLOSED word there ends acceptance: nobody gets past
+ * it.
  */
 enum { RING_EMPTY = 0, RING_FULL = 1, RING_TAKEN = 2, RING_CLOSED = 3 };
+
+#define RING_WITHDRAWN 0x800u /* in the owner field, beside an owner */
 
 static inline uint64_t ring_word(uint32_t cycle, uint32_t cell, uint32_t owner, uint32_t state)
 {
@@ -66,6 +70,7 @@ static inline uint32_t ring_cycle(uint64_t w) { return (uint32_t)(w >> 32); }
  * Authoritative. `owner` is an attachment's number + 1; 0, nobody.
  *   FREE(g) -> LOANED(me, g) -> QUEUED(me, g) -> LEASED(o, g) -> FREE(g + 1)
  *   LEASED(o, g) -> RETURNED(g) -> LEASED(o', g)         deliveries + 1 each time
+ *   LEASED(me, g) -> FREE(g + 1)                         with 0 deliveries: withdrawn
  *   LOANED(me, g) -> FREE(g + 1)                          discarded
  * QUEUED is said before the ring word is tried: whether the message was accepted, the ring
  * word at the cell's `position` tells. The generation moves whenever a cell becomes free,
@@ -114,7 +119,8 @@ struct attachment {
 };
 enum { ROLE_SENDS = 1, ROLE_RECEIVES = 2 };
 #define ATTACHMENTS 1024u
-_Static_assert(sizeof(struct attachment) == 16 && ATTACHMENTS < 0xfff, "fits an owner field");
+_Static_assert(sizeof(struct attachment) == 16 && ATTACHMENTS < RING_WITHDRAWN,
+               "fits an owner field");
 
 /* ---- waiters ----------------------------------------------------------------------
  * A thread that sleeps, or a doorbell or a board that is armed. The entry is its owner's, from the

@@ -116,7 +116,8 @@ static int state_of(struct segment *s, const struct liaison_receipt *receipt,
 {
     uint64_t h = look(&segment_cell(s, receipt->cell)->header);
     uint64_t w = look(&s->receipts[receipt->index - 1].outcome);
-    if (cell_generation(h) == receipt->cell_generation && cell_state(h) != CELL_LEASED)
+    bool leased = cell_state(h) == CELL_LEASED && cell_deliveries(h) != 0; /* not withdrawn */
+    if (cell_generation(h) == receipt->cell_generation && !leased)
         return LIAISON_QUEUED;
     if (cell_generation(h) == receipt->cell_generation) {
         uint32_t owner = cell_owner(h);

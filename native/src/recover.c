@@ -40,7 +40,8 @@ static bool sweep_cells(struct segment *s, uint32_t slot, uint64_t identity)
                 changed |= cell_free(s, x, h);
             break;
         case CELL_LEASED:
-            changed |= cell_return(s, x, h);
+            /* Withdrawn from a rendezvous: nobody has had it, and its sender is gone. */
+            changed |= cell_deliveries(h) == 0 ? cell_free(s, x, h) : cell_return(s, x, h);
             break;
         }
     }

@@ -24,11 +24,11 @@ static void finish(struct segment *s, uint64_t position, uint64_t w)
             uint64_t h = observe(&cell->header);
             if (cell_state(h) != CELL_QUEUED || observe(at) != w)
                 break;
-            uint32_t deliveries = cell_deliveries(h);
-            if (deliveries < DELIVERIES_MAX)
+            uint32_t deliveries = cell_deliveries(h), owner = ring_owner(w) & ~RING_WITHDRAWN;
+            if (owner == ring_owner(w) && deliveries < DELIVERIES_MAX)
                 deliveries++;
             if (exchange(&cell->header, h,
-                         cell_word(cell_generation(h), deliveries, ring_owner(w), CELL_LEASED)))
+                         cell_word(cell_generation(h), deliveries, owner, CELL_LEASED)))
                 break;
         }
     }
@@ -156,7 +156,8 @@ bool ring_drained(struct segment *s)
 bool ring_withdraw(struct segment *s, uint64_t position, uint32_t cell)
 {
     uint64_t full = ring_word(cycle_of(s, position), cell, 0, RING_FULL);
-    uint64_t taken = ring_word(cycle_of(s, position), cell, segment_owner(s), RING_TAKEN);
+    uint64_t taken =
+        ring_word(cycle_of(s, position), cell, segment_owner(s) | RING_WITHDRAWN, RING_TAKEN);
     if (!exchange(ring_at(s, position), full, taken))
         return false;
     finish(s, position, taken);
@@ -215,7 +216,7 @@ void ring_finish_owner(struct segment *s, uint32_t slot)
 {
     for (uint64_t i = 0; i < s->geometry.ring_size; i++) {
         uint64_t w = observe(&s->ring[i]);
-        if (ring_state(w) == RING_TAKEN && ring_owner(w) == slot + 1)
+        if (ring_state(w) == RING_TAKEN && (ring_owner(w) & ~RING_WITHDRAWN) == slot + 1)
             finish(s, i, w);
     }
 }

@@ -57,6 +57,17 @@ static bool owner_lives(const struct witness *w, uint32_t owner)
     return living(w, identity_of(w, owner));
 }
 
+/* Who took it from the ring, and whether it was its sender taking it back. */
+static uint32_t taker(uint64_t word) { return ring_owner(word) & 0x7ff; }
+static bool withdrawn(uint64_t word) { return ring_owner(word) & 0x800; }
+static bool vacant(uint64_t word)
+{
+    return ring_state(word) == RING_EMPTY || ring_state(word) == RING_CLOSED;
+}
+
+static bool is_port(const struct witness *w) { return w->geometry->kind == LIAISON_KIND_PORT; }
+static bool has_letters(const struct witness *w) { return w->geometry->dead_letters[0] != 0; }
+
 /* The position that a ring word belongs to: 32 bits of cycle. */
 static uint64_t position_of(const struct witness *w, uint64_t i, uint64_t word)
 {
@@ -67,7 +78,7 @@ static uint64_t position_of(const struct witness *w, uint64_t i, uint64_t word)
 static uint64_t word_of(const struct witness *w, uint32_t x)
 {
     uint64_t p = cell(w, x)->position, at = ring(w, p);
-    bool its = ring_state(at) != RING_EMPTY && ring_cell(at) == x &&
+    bool its = !vacant(at) && ring_cell(at) == x &&
                position_of(w, p & (w->geometry->ring_size - 1), at) == p;
     return its ? at : 0;
 }
@@ -75,20 +86,24 @@ static uint64_t word_of(const struct witness *w, uint32_t x)
 static const char *check_ring(const struct witness *w)
 {
     uint32_t size = w->geometry->ring_size;
-    uint64_t tail = UINT64_MAX, last = 0, head = UINT64_MAX;
+    uint64_t tail = UINT64_MAX, last = 0, head = UINT64_MAX, closed = UINT64_MAX;
     for (uint32_t i = 0; i < size; i++) {
         uint64_t word = ring(w, i), p = position_of(w, i, word);
-        uint64_t next = ring_state(word) == RING_EMPTY ? p : p + size;
+        uint64_t next = vacant(word) ? p : p + size;
         tail = next < tail ? next : tail;
         last = next > last ? next : last;
-        if (ring_state(word) == RING_EMPTY) {
+        if (vacant(word)) {
             if (ring_cell(word) || ring_owner(word))
                 return say("ring word %u is empty and names a cell or an owner", i);
+            if (ring_state(word) == RING_CLOSED && closed != UINT64_MAX)
+                return say("the ring is closed twice");
+            if (ring_state(word) == RING_CLOSED)
+                closed = p;
             continue;
         }
         head = p < head ? p : head;
         uint32_t x = ring_cell(word);
-        if (ring_state(word) > RING_TAKEN || x >= w->geometry->cells)
+        if (x >= w->geometry->cells)
             return say("ring word %u is %#llx", i, (unsigned long long)word);
         if (word_of(w, x) != word)
             return say("ring word %u names cell %u, which is elsewhere", i, x);
@@ -96,14 +111,21 @@ static const char *check_ring(const struct witness *w)
         if (ring_state(word) == RING_FULL && (ring_owner(word) || cell_state(h) != CELL_QUEUED))
             return say("ring word %u is full, its cell in state %u", i, cell_state(h));
         if (ring_state(word) == RING_TAKEN && cell_state(h) != CELL_QUEUED &&
-            (cell_state(h) != CELL_LEASED || cell_owner(h) != ring_owner(word)))
+            (cell_state(h) != CELL_LEASED || cell_owner(h) != taker(word)))
             return say("ring word %u is taken, its cell in state %u", i, cell_state(h));
-        if (ring_state(word) == RING_TAKEN && identity_of(w, ring_owner(word)) == 0)
+        if (ring_state(word) == RING_TAKEN && identity_of(w, taker(word)) == 0)
             return say("ring word %u is taken by nobody", i);
+        if (withdrawn(word) && !w->geometry->rendezvous)
+            return say("ring word %u is withdrawn, and no rendezvous", i);
     }
     if (last - tail != size - 1)
         return say("the ring has a gap: next positions run from %llu to %llu",
                    (unsigned long long)tail, (unsigned long long)last);
+    if (closed != UINT64_MAX && closed != tail)
+        return say("position %llu is closed, and %llu is the next", (unsigned long long)closed,
+                   (unsigned long long)tail);
+    if (closed != UINT64_MAX && (!is_port(w) || header(w)->state == LINK_LIVE))
+        return say("the ring is closed, and the link in state %u", header(w)->state);
     head = head == UINT64_MAX ? tail : head;
     if (header(w)->tail > tail || header(w)->head > head)
         return say("a hint is too high: head %llu, true %llu; tail %llu, true %llu",
@@ -137,6 +159,8 @@ static const char *check_cell(const struct witness *w, uint32_t x)
             return say("cell %u is in state %u and nobody's", x, state);
         if (attachment(w, owner - 1)->roles == 0)
             return say("cell %u belongs to one that does not take part", x);
+        if (state == CELL_LEASED && cell_deliveries(h) == 0 && !w->geometry->rendezvous)
+            return say("cell %u is leased and was not delivered", x);
         return NULL;
     case CELL_QUEUED:
         if (owner && identity_of(w, owner) == 0 && word_of(w, x) == 0)
@@ -246,11 +270,33 @@ static const char *check_arena(const struct witness *w, bool idle)
     return NULL;
 }
 
+/* Where a port can come to; and that one with dead letters leaves no message behind. */
+static const char *check_end(const struct witness *w)
+{
+    uint32_t state = header(w)->state;
+    if (state > LINK_ORPHANED ||
+        (state == LINK_ENDED &&
+         !(is_port(w) && w->geometry->lifetime == LIAISON_LIFETIME_SENDERS)) ||
+        (state == LINK_ORPHANED && !(is_port(w) && has_letters(w))))
+        return say("the link is in state %u", state);
+    if (state != LINK_DESTROYED || !is_port(w) || !has_letters(w))
+        return NULL;
+    for (uint32_t i = 0; i < w->geometry->ring_size; i++)
+        if (!vacant(ring(w, i)))
+            return say("the port is destroyed with a message in ring word %u", i);
+    for (uint32_t x = 0; x < w->geometry->cells; x++) {
+        uint32_t now = cell_state(cell(w, x)->header);
+        if (now == CELL_LEASED || now == CELL_RETURNED)
+            return say("the port is destroyed with a message in cell %u", x);
+    }
+    return NULL;
+}
+
 const char *invariants_always(const struct witness *w)
 {
-    if (header(w)->state > LINK_DESTROYED)
-        return say("the link is in state %u", header(w)->state);
-    const char *s = check_ring(w);
+    const char *s = check_end(w);
+    if (!s)
+        s = check_ring(w);
     for (uint32_t x = 0; !s && x < w->geometry->cells; x++)
         s = check_cell(w, x);
     if (!s)
@@ -303,7 +349,7 @@ const char *invariants_idle(const struct witness *w)
             return say("cell %u is in state %u and was not received", x, state);
     }
     for (uint32_t i = 0; i < w->geometry->ring_size; i++)
-        if (ring_state(ring(w, i)) != RING_EMPTY)
+        if (!vacant(ring(w, i)))
             return say("ring word %u is not empty", i);
     return check_arena(w, held == 0);
 }
@@ -352,14 +398,14 @@ static bool tell(const struct witness *w, uint32_t x, struct told *t)
     case CELL_QUEUED:
         if (ring_state(word) == RING_TAKEN) {
             t->attempt++;
-            t->held = owner_lives(w, ring_owner(word));
+            t->held = owner_lives(w, taker(word));
             t->returned = true;
         }
-        return word != 0;
+        return word != 0 && (t->held || !withdrawn(word));
     case CELL_LEASED:
         t->held = owner_lives(w, cell_owner(h));
         t->returned = true;
-        return true;
+        return t->held || cell_deliveries(h) != 0;
     case CELL_RETURNED:
         t->returned = true;
         return true;
@@ -372,7 +418,9 @@ void invariants_story(const struct witness *w, char story[STORY])
 {
     struct told list[64];
     size_t n = 0, at = 0;
-    if (header(w)->state != LINK_LIVE) {
+    /* A port's messages end with its receiver, unless they have somewhere to go. */
+    if (header(w)->state == LINK_DESTROYED ||
+        (is_port(w) && !has_letters(w) && !living(w, w->geometry->creator))) {
         snprintf(story, STORY, "gone");
         return;
     }

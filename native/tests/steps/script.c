@@ -37,9 +37,10 @@ static void note_down(struct actor *a, char what, char letter)
 
 static char letter_of(const struct liaison_delivery *d) { return *(const char *)d->data; }
 
-static void write_message(struct actor *a, char letter, size_t size, bool receipt, int64_t timeout,
-                          bool keep)
+enum { SEND, SEND_WITH_RECEIPT, KEEP, OFFER };
+static void write_message(struct actor *a, char letter, size_t size, int how, int64_t timeout)
 {
+    bool receipt = how == SEND_WITH_RECEIPT;
     struct liaison_wait wait = {.timeout = timeout};
     struct liaison_loan loan;
     if (timeout < 0 && a->waiting) {
@@ -64,13 +65,16 @@ static void write_message(struct actor *a, char letter, size_t size, bool receip
     /* A byte a block, or it is the filling that is stepped through. */
     for (size_t i = 0; i < size; i += SCRIPT_STRIDE)
         ((char *)loan.data)[i] = letter;
-    if (keep) {
+    if (how == KEEP) {
         CHECK(a->loans < SCRIPT_HELD);
         a->loan[a->loans++] = loan;
         return;
     }
-    a->result =
-        liaison_mailbox_send_loan(a->mailbox, &loan, 0, &wait, receipt ? &a->receipt : NULL);
+    a->result = how == OFFER ? liaison_mailbox_offer(a->mailbox, &loan, 0, &a->receipt)
+                             : liaison_mailbox_send_loan(a->mailbox, &loan, 0, &wait,
+                                                         receipt ? &a->receipt : NULL);
+    if (how == OFFER)
+        a->offered = letter;
     note_down(a, '+', letter);
 }
 
@@ -108,6 +112,17 @@ static void wait_in_a_set(struct actor *a, int64_t timeout)
     CHECK(a->result != LIAISON_OK || (count == 1 && tag == 7));
 }
 
+static void undelivered(struct actor *a)
+{
+    struct liaison_delivery d = {.data = ""};
+    a->result = liaison_port_undelivered(a->burial, &d);
+    if (a->result == LIAISON_OK) {
+        CHECK(a->leases < SCRIPT_HELD);
+        a->lease[a->leases++] = d;
+    }
+    note_down(a, '<', letter_of(&d));
+}
+
 static void settle(struct actor *a, char how)
 {
     if (a->leases == 0) /* what was to be taken was another's */
@@ -116,16 +131,31 @@ static void settle(struct actor *a, char how)
     char letter = letter_of(&first);
     a->settled = first.cell + 1;
     memmove(a->lease, a->lease + 1, sizeof first * (size_t)--a->leases);
-    a->result = how == '!'   ? liaison_mailbox_acknowledge(a->mailbox, &first)
-                : how == '^' ? liaison_mailbox_bury(a->mailbox, &first)
-                             : liaison_mailbox_release(a->mailbox, &first);
+    liaison_mailbox *m = a->burial ? a->burial : a->mailbox;
+    a->result = how == '!'   ? liaison_mailbox_acknowledge(m, &first)
+                : how == '^' ? liaison_mailbox_bury(m, &first)
+                             : liaison_mailbox_release(m, &first);
     note_down(a, how == '~' ? '~' : '!', letter);
 }
+
+static void bury_all(struct actor *a)
+{
+    while (a->burial) {
+        undelivered(a);
+        if (a->result != LIAISON_OK)
+            return;
+        if (a->burying)
+            a->burying(letter_of(&a->lease[a->leases - 1]));
+        settle(a, '^');
+    }
+}
+
+bool script_opens(const char *script) { return strpbrk(script, "Opbt") != NULL; }
 
 void script_sweep(struct actor *a)
 {
     struct segment *s;
-    CHECK_OK(segment_open(a->space, a->name, NULL, true, &s));
+    CHECK_OK(segment_open(a->space, a->name, NULL, false, &s));
     recover_dead(s, true);
     segment_close(s);
 }
@@ -134,20 +164,21 @@ void script_run_interrupted(struct actor *a, const char *script,
                             void (*reached)(const void *base, const void *at))
 {
     struct segment *s;
-    CHECK_OK(segment_open(a->space, a->name, NULL, true, &s));
+    CHECK_OK(segment_open(a->space, a->name, NULL, false, &s));
     trap_begin_accesses(s->base, s->geometry.size, reached);
     script_run(a, script);
     trap_end();
 }
 
-void script_sweep_watched(struct actor *a, void (*changed)(void))
+void script_sweep_watched(struct actor *a, const char *script, void (*changed)(void))
 {
     struct segment *s;
-    CHECK_OK(segment_open(a->space, a->name, NULL, true, &s));
+    CHECK_OK(segment_open(a->space, a->name, NULL, false, &s));
     /* All but the payloads, which recovery does not touch. */
     size_t length = s->geometry.arena_limit ? s->geometry.index_at + INDEX_SIZE : s->geometry.size;
     trap_begin(s->base, length, changed);
     recover_dead(s, true);
+    script_run(a, script);
     trap_end();
     segment_close(s);
 }
@@ -167,19 +198,27 @@ static void command(struct actor *a, char what, char letter, size_t size)
     int fd;
     switch (what) {
     case '+':
-        write_message(a, letter, size, false, 0, false);
+        write_message(a, letter, size, SEND, 0);
         break;
     case '*':
-        write_message(a, letter, size, false, 0, true);
+        write_message(a, letter, size, KEEP, 0);
         break;
     case '%':
-        write_message(a, letter, size, true, 0, false);
+        write_message(a, letter, size, SEND_WITH_RECEIPT, 0);
         break;
     case '$':
-        write_message(a, letter, size, false, MOMENT, false);
+        write_message(a, letter, size, SEND, MOMENT);
         break;
     case ']':
-        write_message(a, letter, size, false, FOREVER, false);
+        write_message(a, letter, size, SEND, FOREVER);
+        break;
+    case '&':
+        write_message(a, letter, size, OFFER, 0);
+        break;
+    case '_':
+        a->result = liaison_mailbox_withdraw(a->mailbox, &a->receipt);
+        if (a->result != LIAISON_LEASE_LOST) /* it was taken: it is with who took it */
+            note_down(a, '!', a->offered);
         break;
     case '=':
         loan = first_loan(a);
@@ -220,14 +259,41 @@ static void command(struct actor *a, char what, char letter, size_t size)
     case 'W':
         wait_in_a_set(a, FOREVER);
         break;
+    case 'a':
+        a->result = liaison_mailbox_doorbell_for_room(a->mailbox, &fd);
+        break;
+    case 'y':
+        a->result = liaison_mailbox_ready(a->mailbox);
+        break;
+    case 't':
+        a->result = liaison_mailbox_open(a->space, a->name, LIAISON_OPEN, NULL, &a->mailbox);
+        break;
+    case 'p':
+        CHECK_OK(liaison_mailbox_open(a->space, a->name, LIAISON_CREATE, a->policy, &a->mailbox));
+        break;
+    case 'e':
+        liaison_port_end(a->mailbox);
+        break;
+    case 'b':
+        a->result = liaison_mailbox_open(a->space, a->name, LIAISON_BURY, NULL, &a->burial);
+        break;
+    case 'd':
+        if (a->burial)
+            undelivered(a);
+        break;
+    case 'g':
+        bury_all(a);
+        break;
     case 'o':
         CHECK_OK(liaison_mailbox_open(a->space, a->name, LIAISON_OPEN, NULL, &a->mailbox));
         break;
     case 'c':
         liaison_several_close(a->several);
         a->several = NULL;
-        liaison_mailbox_close(a->mailbox);
-        a->mailbox = NULL;
+        liaison_mailbox_close(a->burial ? a->burial : a->mailbox);
+        if (!a->burial)
+            a->mailbox = NULL;
+        a->burial = NULL;
         break;
     case '#':
         a->wanted = a->settled;
@@ -262,7 +328,7 @@ void script_run(struct actor *a, const char *script)
     while (*script) {
         char what = *script++, letter = 0;
         size_t size = 3;
-        if (strchr("+*%$]", what)) {
+        if (strchr("+*%$]&", what)) {
             letter = *script++;
             if (isdigit((unsigned char)*script)) {
                 char *end;

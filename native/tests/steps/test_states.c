@@ -144,12 +144,31 @@ static const struct scenario scenarios[] = {
     {"ask for a doorbell", ANY(3), {{0}}, "", "@", ""},
     {"ask for a doorbell, waiting", ANY(3), {{"+A", LEAVES}}, "", "@", "A1"},
     {"take, arming the doorbell", ANY(3), {{0}}, "@", "<", ""},
+    {"ask whether there is one", ANY(3), {{"+A", LEAVES}}, "@", "y", "A1"},
+    {"ask whether there is one, none", ANY(3), {{0}}, "@", "y", ""},
+    {"ask, the dead hold it", ANY(3), {{"+A<", DIES}}, "@", "y", "A2"},
+    {"ask for a senders' doorbell", ANY(1), {{"+A", LEAVES}}, "", "a", "A1"},
+    {"ask for it again", ANY(1), {{"+A", LEAVES}}, "a", "a", "A1"},
+    {"acknowledge, a sender's doorbell", ANY(1), {{"+A", LEAVES}, {"a", STAYS}}, "<", "!", "A2 >"},
+    {"acknowledge, a dead sender's doorbell", ANY(1), {{"+A", LEAVES}, {"a", DIES}}, "<", "!", "A2 >"},
+    {"close, with a senders' doorbell", ANY(4), {{0}}, "a", "c", ""},
+    {"sweep a senders' doorbell", ANY(1), {{"+Aa", DIES}}, "", "r", "A1"},
 
     {"rendezvous: nobody there", RENDEZVOUS, {{0}}, "", "+X", ""},
-    /* Who dies while it takes its message back is a receiver that died. */
-    {"rendezvous: nobody comes", RENDEZVOUS, {{0}}, "", "$X", "> X1 > X2 >"},
-    {"rendezvous: nobody comes, two", RENDEZVOUS, {{"]A", SLEEPS_AND_STAYS}}, "", "$X", "A1 > A1 X1 > X2 A1 > A1"},
-    {"rendezvous: a stopped receiver", RENDEZVOUS, {{"[", SLEEPS_AND_STAYS}}, "", "$X", "> X1 > X2 >"},
+    /* Who dies while it takes its message back has taken it back: nobody has had it. */
+    {"rendezvous: nobody comes", RENDEZVOUS, {{0}}, "", "$X", "> X1 >"},
+    {"rendezvous: nobody comes, two", RENDEZVOUS, {{"]A", SLEEPS_AND_STAYS}}, "", "$X", "A1 > A1 X1 > A1"},
+    {"rendezvous: a stopped receiver", RENDEZVOUS, {{"[", SLEEPS_AND_STAYS}}, "", "$X", "> X1 >"},
+    {"rendezvous: offer", RENDEZVOUS, {{0}}, "", "&X", "> X1"},
+    {"rendezvous: offer, a sleeper", RENDEZVOUS, {{"[", SLEEPS_AND_STAYS}}, "", "&X", "> X1"},
+    {"rendezvous: offer, another's there", RENDEZVOUS, {{"&A", STAYS}}, "", "&X", "A1 > A1 X1"},
+    {"rendezvous: withdraw", RENDEZVOUS, {{0}}, "&X", "_", "X1 >"},
+    {"rendezvous: withdraw and offer", RENDEZVOUS, {{0}}, "&X", "_&Y", "X1 > > Y1"},
+    {"rendezvous: withdraw what was taken", RENDEZVOUS, {{0}}, "&X<", "_", "X2"},
+    {"rendezvous: take an offer", RENDEZVOUS, {{"&A", STAYS}}, "", "<!", "A1 > A2 >"},
+    {"rendezvous: take a dead's offer", RENDEZVOUS, {{"&A", DIES}}, "", "<", "A1 > A2"},
+    {"rendezvous: offer, a doorbell", RENDEZVOUS, {{"@", STAYS}}, "", "&X", "> X1"},
+    {"rendezvous: take, an offerer's doorbell", RENDEZVOUS, {{"&Aa", STAYS}}, "", "<", "A1 > A2"},
     {"rendezvous: take", RENDEZVOUS, {{"]A", SLEEPS_AND_STAYS}}, "", "<", "A1 > A2"},
     {"rendezvous: take a dead's", RENDEZVOUS, {{"]A", SLEEPS_AND_DIES}}, "", "<", "A1 > A2"},
     {"rendezvous: acknowledge", RENDEZVOUS, {{"]A", SLEEPS_AND_STAYS}}, "<", "!", "A2 >"},
@@ -285,7 +304,7 @@ static int recover_watched(void *context)
     struct actor a = {.space = w->space, .name = w->name};
     script_run(&a, "o");
     keep(&recovery);
-    script_sweep_watched(&a, recovery_changed);
+    script_sweep_watched(&a, "", recovery_changed);
     return 0;
 }
 
