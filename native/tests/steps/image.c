@@ -59,8 +59,11 @@ void image_watch(struct watched *w, const char *path)
 
 void image_forget(struct watched *w)
 {
+    if (!w->base)
+        return;
     free(w->origin);
     munmap(w->base, w->geometry.size);
+    w->base = NULL;
 }
 
 size_t image_size(const struct watched *w) { return w->size + w->arena_length; }

@@ -173,7 +173,10 @@ void script_run_interrupted(struct actor *a, const char *script,
 void script_sweep_watched(struct actor *a, const char *script, void (*changed)(void))
 {
     struct segment *s;
-    CHECK_OK(segment_open(a->space, a->name, NULL, false, &s));
+    int r = segment_open(a->space, a->name, NULL, false, &s);
+    if (r == LIAISON_NOT_FOUND)
+        return; /* a port that has ended: that was all */
+    CHECK_OK(r);
     /* All but the payloads, which recovery does not touch. */
     size_t length = s->geometry.arena_limit ? s->geometry.index_at + INDEX_SIZE : s->geometry.size;
     trap_begin(s->base, length, changed);

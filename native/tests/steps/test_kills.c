@@ -11,6 +11,15 @@
 /* Of a sample: near the beginning every other, further on fewer. */
 #define NEXT(k) ((k) + 2 + (k) / 50)
 
+#define LETTERS                                                                                    \
+    {.kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 60, .dead_letters = "grave"}
+#define SENDERS                                                                                    \
+    {.kind = LIAISON_KIND_PORT,                                                                    \
+     .capacity = 2,                                                                                \
+     .max_message = 60,                                                                            \
+     .lifetime = LIAISON_LIFETIME_SENDERS,                                                         \
+     .dead_letters = "grave"}
+
 /* clang-format off */
 static const struct scenario scenarios[] = {
     {"send", {.capacity = 4}, {{"+A+B", LEAVES}}, "", "+X", "A1 B1 > A1 B1 X1"},
@@ -20,6 +29,13 @@ static const struct scenario scenarios[] = {
     {"lease what was returned", {.capacity = 2}, {{"+A+B<", DIES}}, "", "<", "A2 B1 > A3 B1"},
     {"acknowledge", {.capacity = 4}, {{"+A+B", LEAVES}}, "<", "!", "A2 B1 > B1"},
     {"release", {.capacity = 4}, {{"+A+B", LEAVES}}, "<", "~", "A2 B1"},
+    {"ask for a senders' doorbell", {.capacity = 1}, {{"+A", LEAVES}}, "", "a", "A1"},
+    {"offer and withdraw", {.capacity = 0}, {{"&A", STAYS}}, "", "&X_", "A1 > A1 X1 > A1"},
+    {"port: send", LETTERS, {{"p+A", STAYS}}, "", "+X", "A1 > A1 X1"},
+    {"port: end", LETTERS, {{"+B", LEAVES}}, "p+A<", "e", "A2 B1"},
+    {"port: close, a sender asleep", LETTERS, {{"]C", SLEEPS_AND_STAYS}}, "p+A+B", "c", "A1 B1"},
+    {"port: bury", LETTERS, {{"p+A<", DIES}}, "b", "g", "A2 > A3 > > gone"},
+    {"port: take the last of its senders'", SENDERS, {{"+A", LEAVES}}, "p", "<!<", "A1 > A2 >"},
 };
 /* clang-format on */
 
@@ -29,7 +45,10 @@ static int failures;
 /* False when the operation has fewer instructions. */
 static bool kill_at(struct world *w, const uint8_t *origin, unsigned long k)
 {
-    image_put(&w->watched, origin);
+    if (origin) {
+        world_name(w);
+        image_put(&w->watched, origin);
+    }
     struct watched_process p = world_start(w, w->scenario->ready, w->scenario->operate);
     bool within = true;
     for (unsigned long i = 0; i < k && within; i++)
@@ -57,24 +76,42 @@ static bool kill_at(struct world *w, const uint8_t *origin, unsigned long k)
     return within;
 }
 
+/* From one image of a world; or in a new world each time, where the killed one makes it. */
+static void explore(liaison_space *space, const struct scenario *scenario, unsigned long *k,
+                    bool all)
+{
+    struct world w;
+    bool anew = world_is_made_by_the_watched(scenario), within = true;
+    uint8_t *origin = NULL;
+    world_build(&w, space, scenario);
+    if (!anew) {
+        origin = malloc(image_size(&w.watched));
+        CHECK(origin);
+        image_take(&w.watched, origin);
+    }
+    for (; within; *k = all ? *k + 1 : NEXT(*k)) {
+        within = kill_at(&w, origin, *k);
+        if (anew) {
+            world_end(&w);
+            world_build(&w, space, scenario);
+        }
+    }
+    free(origin);
+    world_end(&w);
+}
+
 int main(int argc, char **argv)
 {
     stepper_required();
     bool all = argc > 1 && strcmp(argv[1], "--all") == 0;
     liaison_space *space = test_space();
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
-        struct world w;
-        world_build(&w, space, &scenarios[i]);
-        uint8_t *origin = malloc(image_size(&w.watched));
-        CHECK(origin);
-        image_take(&w.watched, origin);
+        if (argc > 1 && !all && !strstr(scenarios[i].name, argv[1]))
+            continue;
         unsigned long k = all ? 0 : (unsigned long)getpid() % NEXT(0);
-        while (kill_at(&w, origin, k))
-            k = all ? k + 1 : NEXT(k);
+        explore(space, &scenarios[i], &k, all);
         printf("%-28s killed up to instruction %lu\n", scenarios[i].name, k);
         fflush(stdout);
-        free(origin);
-        world_end(&w);
     }
     printf("%lu kills; %d violations\n", kills, failures);
     liaison_space_close(space);

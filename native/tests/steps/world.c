@@ -22,11 +22,11 @@ struct part {
 static void enter(void *context)
 {
     struct part *p = context;
-    bool opened = !strchr(p->ready, 'O');
-    if (opened)
+    bool outside = strchr(p->ready, 'O');
+    if (!script_opens(*p->ready ? p->ready : p->operate))
         script_run(&p->actor, "o");
     p->shared->identity = script_identity(&p->actor);
-    script_run(&p->actor, opened ? p->ready : "");
+    script_run(&p->actor, outside ? "" : p->ready);
 }
 
 static void perform(void *context)
@@ -37,6 +37,23 @@ static void perform(void *context)
 }
 
 static void pause_a_little(void) { nanosleep(&(struct timespec){0, 200000}, NULL); }
+
+static bool named(const struct world *w)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/names/%s", liaison_space_path(w->space), w->name);
+    return access(path, F_OK) == 0;
+}
+
+static void watch(struct world *w)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/names/%s", liaison_space_path(w->space), w->name);
+    image_watch(&w->watched, path);
+    snprintf(w->kept, sizeof w->kept, "%s/kept-%s", liaison_space_path(w->space), w->name);
+    if (w->watched.geometry.kind == LIAISON_KIND_PORT)
+        CHECK(link(path, w->kept) == 0 || errno == EEXIST);
+}
 
 /* Whether the member sleeps: in the waiters table, or for its receipt. */
 static bool asleep(const struct world *w, uint64_t identity)
@@ -65,10 +82,11 @@ static void act(struct world *w, const char *script, enum fate fate, struct shar
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
-        struct part p = {.actor = {.space = w->space, .name = w->name},
-                         .ready = "",
-                         .operate = script,
-                         .shared = shared};
+        struct part p = {
+            .actor = {.space = w->space, .name = w->name, .policy = &w->scenario->policy},
+            .ready = "",
+            .operate = script,
+            .shared = shared};
         enter(&p);
         shared->phase = 1;
         perform(&p);
@@ -88,17 +106,62 @@ static void act(struct world *w, const char *script, enum fate fate, struct shar
                            : WIFEXITED(status) && WEXITSTATUS(status) == 0);
         return;
     }
-    if (fate != STAYS) {
-        while (shared->phase != 1 || !asleep(w, shared->identity)) {
+    if (fate == SLEEPS_AND_DIES || fate == SLEEPS_AND_STAYS) {
+        while (shared->phase != 1 || !w->watched.base || !asleep(w, shared->identity)) {
             CHECK(shared->phase != 2); /* it had no reason to sleep */
+            if (!w->watched.base && named(w))
+                watch(w);
             pause_a_little();
         }
         kill(pid, SIGSTOP);
     }
     CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
     *staying = pid;
-    if (fate != SLEEPS_AND_DIES)
+    if (fate != SLEEPS_AND_DIES && fate != DIES_LAST)
         w->living[w->living_count++] = shared->identity;
+}
+
+void world_name(struct world *w)
+{
+    char path[512];
+    const uint64_t *id = w->watched.geometry.id;
+    if (w->watched.geometry.kind != LIAISON_KIND_PORT)
+        return;
+    snprintf(path, sizeof path, "%s/names/%s", liaison_space_path(w->space), w->name);
+    CHECK(link(w->kept, path) == 0 || errno == EEXIST);
+    snprintf(path, sizeof path, "%s/links/%016llx%016llx", liaison_space_path(w->space),
+             (unsigned long long)id[0], (unsigned long long)id[1]);
+    CHECK(link(w->kept, path) == 0 || errno == EEXIST);
+}
+
+bool world_is_made_by_the_watched(const struct scenario *scenario)
+{
+    return strchr(scenario->ready, 'p') != NULL;
+}
+
+static void kill_those(struct world *w, enum fate fate)
+{
+    for (int i = 0; i < ACTORS; i++)
+        if (w->staying[i] && w->scenario->before[i].fate == fate) {
+            kill(w->staying[i], SIGKILL);
+            CHECK(test_wait(w->staying[i]) == -SIGKILL);
+            w->staying[i] = 0;
+        }
+}
+
+static void act_all(struct world *w)
+{
+    const struct scenario *scenario = w->scenario;
+    struct shared *shared = stepper_shared();
+    for (int i = 0; i < ACTORS && scenario->before[i].script; i++) {
+        act(w, scenario->before[i].script, scenario->before[i].fate, shared, &w->staying[i]);
+        if (i == 0 && !w->watched.base)
+            watch(w);
+    }
+    kill_those(w, SLEEPS_AND_DIES);
+    munmap(shared, sizeof *shared);
+    image_forget(&w->watched);
+    watch(w); /* from here on */
 }
 
 static int create(void *context)
@@ -113,24 +176,14 @@ static int create(void *context)
 void world_build(struct world *w, liaison_space *space, const struct scenario *scenario)
 {
     static int number;
-    char path[512];
     *w = (struct world){.scenario = scenario, .space = space};
     snprintf(w->name, sizeof w->name, "w%d", number++);
-    CHECK(test_wait(test_child(create, w)) == 0);
-    snprintf(path, sizeof path, "%s/names/%s", liaison_space_path(space), w->name);
-    image_watch(&w->watched, path);
-    struct shared *shared = stepper_shared();
-    for (int i = 0; i < ACTORS && scenario->before[i].script; i++)
-        act(w, scenario->before[i].script, scenario->before[i].fate, shared, &w->staying[i]);
-    for (int i = 0; i < ACTORS; i++)
-        if (w->staying[i] && scenario->before[i].fate == SLEEPS_AND_DIES) {
-            kill(w->staying[i], SIGKILL);
-            CHECK(test_wait(w->staying[i]) == -SIGKILL);
-            w->staying[i] = 0;
-        }
-    munmap(shared, sizeof *shared);
-    image_forget(&w->watched);
-    image_watch(&w->watched, path); /* from here on */
+    if (scenario->policy.kind != LIAISON_KIND_PORT) {
+        CHECK(test_wait(test_child(create, w)) == 0);
+        watch(w);
+    }
+    if (!world_is_made_by_the_watched(scenario))
+        act_all(w);
 }
 
 static int destroy(void *context)
@@ -150,17 +203,79 @@ void world_end(struct world *w)
             test_wait(w->staying[i]);
         }
     test_wait(test_child(destroy, w));
+    unlink(w->kept);
     image_forget(&w->watched);
+}
+
+int late_deaths;
+
+/* A process's memory can outlive the process for a moment, and its lock with it: while
+ * anybody reads of it in /proc. It counts as alive for so long, which is right, but not what
+ * is to be tried here. */
+static bool lives(const struct world *w, uint64_t identity)
+{
+    for (int i = 0; i < w->living_count; i++) /* a number may have been given again */
+        if ((w->living[i] & 0xffff) == (identity & 0xffff))
+            return true;
+    return false;
+}
+
+static void await_death(const struct world *w, uint64_t but)
+{
+    char path[512];
+    const struct geometry *g = &w->watched.geometry;
+    const struct attachment *a = (const void *)(w->watched.base + g->attachments_at);
+    snprintf(path, sizeof path, "%s/members", liaison_space_path(w->space));
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    CHECK(fd >= 0);
+    for (uint32_t i = 0; i <= g->attachments && i <= ATTACHED; i++) {
+        bool last = i == g->attachments || i == ATTACHED;
+        uint64_t identity = last ? g->creator : a[i].identity;
+        bool port = g->kind == LIAISON_KIND_PORT;
+        bool dead = identity && (!last || port) && !lives(w, identity) &&
+                    (identity & 0xffff) != (but & 0xffff);
+        for (int tries = 0; dead; tries++) {
+            struct flock lock = {.l_type = F_WRLCK,
+                                 .l_whence = SEEK_SET,
+                                 .l_start = (off_t)(identity & 0xffff) - 1,
+                                 .l_len = 1};
+            CHECK(fcntl(fd, F_OFD_GETLK, &lock) == 0);
+            if (lock.l_type == F_UNLCK)
+                break;
+            late_deaths += tries == 0;
+            CHECK(tries < 60000);
+            nanosleep(&(struct timespec){0, 1000000}, NULL);
+        }
+    }
+    close(fd);
+}
+
+/* The engine looks after the other side of a port at most once a tick of the coarse clock. */
+static void await_tick(void)
+{
+    struct timespec was, now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &was);
+    do
+        clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    while (now.tv_sec == was.tv_sec && now.tv_nsec / 1000000 == was.tv_nsec / 1000000);
 }
 
 struct watched_process world_start(struct world *w, const char *ready, const char *operate)
 {
-    struct part p = {.actor = {.space = w->space, .name = w->name},
+    struct part p = {.actor = {.space = w->space, .name = w->name, .policy = &w->scenario->policy},
                      .ready = ready ? ready : "",
                      .operate = operate,
                      .shared = stepper_shared()};
     struct body body = {.prepare = enter, .operate = perform, .context = &p, .shared = p.shared};
-    return (struct watched_process){stepper_start(&body), p.shared};
+    pid_t pid = stepper_start(&body);
+    if (world_is_made_by_the_watched(w->scenario)) {
+        watch(w);
+        act_all(w);
+    }
+    kill_those(w, DIES_LAST);
+    await_death(w, p.shared->identity);
+    await_tick();
+    return (struct watched_process){pid, p.shared};
 }
 
 struct witness world_witness(const struct world *w)
@@ -170,7 +285,6 @@ struct witness world_witness(const struct world *w)
 
 /* ---- the verifier --------------------------------------------------------------------- */
 
-int late_deaths;
 static char *finding; /* shared with the verifier */
 #define FINDING 512
 
@@ -249,8 +363,95 @@ static void all_memory_in_one(struct actor *a, const struct witness *w)
     liaison_mailbox_discard(a->mailbox, &loan);
 }
 
+/* What is left of the story is what whoever buries finds, in its order. */
+static void bury(struct actor *a, const char *story, bool by_the_living)
+{
+    int held = 0;
+    script_run(a, "b");
+    if (a->result != (by_the_living ? LIAISON_BUSY : LIAISON_OK))
+        found("opening it to bury gave %d", a->result);
+    if (by_the_living)
+        return;
+    for (const char *s = story; *s; s += s[0] == ' ') {
+        if (*s == '(') {
+            held++;
+            s += 3;
+            continue;
+        }
+        script_run(a, "d");
+        if (a->result != LIAISON_OK)
+            found("'%s' is left of '%s' and burying gave %d", s, story, a->result);
+        char letter = *(const char *)a->lease[0].data, *end;
+        if (letter != s[0] || a->lease[0].attempt != strtoul(s + 1, &end, 10))
+            found("buried %c%u where '%s' is left of '%s'", letter, a->lease[0].attempt, s, story);
+        s = end;
+        script_run(a, "^");
+        if (a->result != LIAISON_OK)
+            found("burying %c gave %d", letter, a->result);
+    }
+    script_run(a, "d");
+    if (a->result != (held ? LIAISON_BUSY : LIAISON_EMPTY))
+        found("burying beyond '%s' gave %d", story, a->result);
+}
+
+/* What the next one finds of a port, its receiver being dead, stopped, or about to be. */
+static void verify_port(const struct world *w, const char *story)
+{
+    struct actor a = {.space = w->space, .name = w->name};
+    struct witness witness = world_witness(w);
+    const struct header *h = (const void *)w->watched.base;
+    bool letters = w->watched.geometry.dead_letters[0] != 0, gone = h->state == LINK_DESTROYED;
+    bool receiver = lives(w, w->watched.geometry.creator);
+    uint32_t was = h->state;
+    uint64_t living[ACTORS + 2];
+    const char *s;
+    memcpy(living, w->living, sizeof living);
+    living[witness.living_count++] = script_identity(&a);
+    witness.living = living;
+    script_run(&a, "t");
+    int expected = gone || (!receiver && !letters)     ? LIAISON_NOT_FOUND
+                   : !receiver || was == LINK_ORPHANED ? LIAISON_ORPHANED
+                   : was == LINK_ENDED                 ? LIAISON_NOT_FOUND
+                                                       : LIAISON_OK;
+    if (a.result != expected)
+        found("opening a port in state %u gave %d", was, a.result);
+    if (expected == LIAISON_OK) {
+        struct liaison_delivery d;
+        if (liaison_mailbox_try_take(a.mailbox, &d) != LIAISON_DENIED)
+            found("a sender could receive");
+    }
+    if (!gone && (receiver || letters)) {
+        script_sweep(&a);
+        if ((s = invariants_swept(&witness)))
+            found("after recovery: %s", s);
+        char now[STORY];
+        invariants_story(&witness, now);
+        if (strcmp(now, story) != 0)
+            found("recovery made '%s' of '%s'", now, story);
+    }
+    const struct attachment *place =
+        (const void *)(w->watched.base + w->watched.geometry.attachments_at);
+    uint32_t burier = (uint32_t)h->turn & 0xfff;
+    bool by_the_living = burier && lives(w, place[burier - 1].identity);
+    if (expected == LIAISON_ORPHANED)
+        bury(&a, story, by_the_living);
+    bool held = by_the_living || strchr(story, '(');
+    if ((s = expected == LIAISON_ORPHANED && !held ? invariants_idle(&witness)
+                                                   : invariants_always(&witness)))
+        found("at the end: %s", s);
+    bool over = expected == LIAISON_NOT_FOUND || (expected == LIAISON_ORPHANED && !held);
+    if (over && !(receiver && was == LINK_ENDED) && (h->state != LINK_DESTROYED || named(w)))
+        found("it is over, and it is in state %u", h->state);
+    if (!over && !named(w))
+        found("it has lost its name");
+}
+
 static void verify(const struct world *w, const char *story)
 {
+    if (w->watched.geometry.kind == LIAISON_KIND_PORT) {
+        verify_port(w, story);
+        return;
+    }
     struct actor a = {.space = w->space, .name = w->name};
     struct witness witness = world_witness(w);
     uint64_t living[ACTORS + 2];
@@ -275,37 +476,6 @@ static void verify(const struct world *w, const char *story)
         found("after filling and receiving: %s", s);
 }
 
-/* A process's memory can outlive the process for a moment, and its lock with it: while
- * anybody reads of it in /proc. It counts as alive for so long, which is right, but not what
- * is to be tried here. */
-static void await_death(const struct world *w)
-{
-    char path[512];
-    const struct geometry *g = &w->watched.geometry;
-    const struct attachment *a = (const void *)(w->watched.base + g->attachments_at);
-    snprintf(path, sizeof path, "%s/members", liaison_space_path(w->space));
-    int fd = open(path, O_RDWR | O_CLOEXEC);
-    CHECK(fd >= 0);
-    for (uint32_t i = 0; i < g->attachments && i < ATTACHED; i++) {
-        bool dead = a[i].identity != 0;
-        for (int j = 0; j < w->living_count; j++) /* a number may have been given again */
-            dead &= (w->living[j] & 0xffff) != (a[i].identity & 0xffff);
-        for (int tries = 0; dead; tries++) {
-            struct flock lock = {.l_type = F_WRLCK,
-                                 .l_whence = SEEK_SET,
-                                 .l_start = (off_t)(a[i].identity & 0xffff) - 1,
-                                 .l_len = 1};
-            CHECK(fcntl(fd, F_OFD_GETLK, &lock) == 0);
-            if (lock.l_type == F_UNLCK)
-                break;
-            late_deaths += tries == 0;
-            CHECK(tries < 60000);
-            nanosleep(&(struct timespec){0, 1000000}, NULL);
-        }
-    }
-    close(fd);
-}
-
 const char *world_verify(const struct world *w, const char *story)
 {
     if (!finding) {
@@ -313,7 +483,8 @@ const char *world_verify(const struct world *w, const char *story)
         CHECK(finding != MAP_FAILED);
     }
     finding[0] = 0;
-    await_death(w);
+    world_name((struct world *)w);
+    await_death(w, 0);
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {

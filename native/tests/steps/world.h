@@ -7,8 +7,9 @@
 #include "steps/script.h"
 #include "steps/stepper.h"
 
-/* Who is to die in its sleep is stopped in it, and killed when all are there. */
-enum fate { LEAVES, DIES, STAYS, SLEEPS_AND_DIES, SLEEPS_AND_STAYS };
+/* Who is to die in its sleep is stopped in it, and killed when all are there; who dies at last,
+ * when the watched process stands before its operation. */
+enum fate { LEAVES, DIES, STAYS, SLEEPS_AND_DIES, SLEEPS_AND_STAYS, DIES_LAST };
 #define ACTORS 4
 struct scenario {
     const char *name;
@@ -21,12 +22,15 @@ struct scenario {
     const char *operate; /* what is watched */
     const char *story;   /* of the messages, at first > after each change */
 };
+/* A port is created by the first process of `before`, or by the watched one where that is `ready`
+ * by it; then the others come after that. */
 
 struct world {
     const struct scenario *scenario;
     liaison_space *space;
     char name[32];
     struct watched watched;
+    char kept[300]; /* another name of the file, out of the engine's sight */
     pid_t staying[ACTORS];
     uint64_t living[ACTORS + 2]; /* and two that a test adds */
     int living_count;
@@ -42,11 +46,17 @@ struct watched_process {
 };
 struct watched_process world_start(struct world *w, const char *ready, const char *operate);
 
+/* Gives the file back the names that the end of a port has taken from it. */
+void world_name(struct world *w);
+/* Whether the watched process makes it, so that every trial needs a world of its own. */
+bool world_is_made_by_the_watched(const struct scenario *scenario);
+
 /* As the checker sees it, with the living as noted. */
 struct witness world_witness(const struct world *w);
 
 /* What a fresh process finds that recovers the mailbox, receives everything, fills it and
- * receives everything again: NULL, or what was wrong. The segment is used up by it. */
+ * receives everything again: NULL, or what was wrong. Of a port whose receiver is dead it buries
+ * everything, and the port must be gone. The segment is used up by it. */
 extern int late_deaths; /* whose lock was still held when the process was gone */
 const char *world_verify(const struct world *w, const char *story);
 
