@@ -135,6 +135,8 @@ static void settle(struct actor *a, char how)
     a->result = how == '!'   ? liaison_mailbox_acknowledge(m, &first)
                 : how == '^' ? liaison_mailbox_bury(m, &first)
                              : liaison_mailbox_release(m, &first);
+    if (how == '!' && a->result == LIAISON_DESTROYED)
+        a->result = LIAISON_OK; /* it is settled, though the link is gone */
     note_down(a, how == '~' ? '~' : '!', letter);
 }
 
@@ -166,8 +168,11 @@ void script_run_interrupted(struct actor *a, const char *script,
     struct segment *s;
     CHECK_OK(segment_open(a->space, a->name, NULL, false, &s));
     trap_begin_accesses(s->base, s->geometry.size, reached);
+    if (a->mailbox || a->burial)
+        segment_close(s); /* or closing the other would not be leaving */
     script_run(a, script);
-    trap_end();
+    if (a->mailbox || a->burial)
+        trap_end();
 }
 
 void script_sweep_watched(struct actor *a, const char *script, void (*changed)(void))

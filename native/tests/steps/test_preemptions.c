@@ -23,6 +23,15 @@ struct pair {
 #define MEMORY {.capacity = 4, .memory = 64 * 1024}
 #define RENDEZVOUS {.capacity = 0}
 #define EXCLUSIVE {.capacity = 4, .access = LIAISON_EXCLUSIVE}
+#define PORT {.kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 60}
+#define LETTERS                                                                                    \
+    {.kind = LIAISON_KIND_PORT, .capacity = 3, .max_message = 60, .dead_letters = "grave"}
+#define SENDERS                                                                                    \
+    {.kind = LIAISON_KIND_PORT,                                                                    \
+     .capacity = 3,                                                                                \
+     .max_message = 60,                                                                            \
+     .lifetime = LIAISON_LIFETIME_SENDERS,                                                         \
+     .dead_letters = "grave"}
 
 /* clang-format off */
 static const struct pair pairs[] = {
@@ -100,6 +109,33 @@ static const struct pair pairs[] = {
     {{"rendezvous: send / take, acknowledge, loan", RENDEZVOUS, {{0}}, "", "$X", ""}, "*M", "<!*Y=", ""},
     {{"rendezvous: send / take, acknowledge, send in its place", RENDEZVOUS, {{0}}, "", "$X", ""}, "", "<!#]Y", ""},
     {{"rendezvous: send / send", RENDEZVOUS, {{0}}, "", "$X", ""}, "", "$Y", ""},
+    {{"rendezvous: offer / take", RENDEZVOUS, {{0}}, "", "&X", ""}, "", "<", "!"},
+    {{"rendezvous: offer / take, acknowledge, offer", RENDEZVOUS, {{0}}, "", "&X", ""}, "", "<!&Y", ""},
+    {{"rendezvous: withdraw / take, acknowledge", RENDEZVOUS, {{0}}, "&X", "_", ""}, "", "<!", ""},
+    {{"rendezvous: withdraw / take, release", RENDEZVOUS, {{0}}, "&X", "_", ""}, "", "<~", ""},
+    {{"rendezvous: withdraw / take, acknowledge, in its place", RENDEZVOUS, {{0}}, "&X", "_", ""}, "", "<!#&Y", ""},
+    {{"rendezvous: take / withdraw", RENDEZVOUS, {{0}}, "", "<!", ""}, "&X", "_", ""},
+    {{"rendezvous: take / withdraw and offer", RENDEZVOUS, {{0}}, "", "<!", ""}, "&X", "_&Y", ""},
+
+    /* The receiver of the port is who makes it, the second. */
+    {{"port: send / take", LETTERS, {{0}}, "", "+X", ""}, "p+A", "<!<", "!"},
+    {{"port: send / end", LETTERS, {{0}}, "", "+X", ""}, "p+A", "e", ""},
+    {{"port: send / end and bury", LETTERS, {{0}}, "", "+X", ""}, "p+A", "ebg", ""},
+    {{"port: send / end and bury, full", LETTERS, {{0}}, "*X", "=", ""}, "p+A+B", "ebg", ""},
+    {{"port: two sends / end and bury nothing", LETTERS, {{0}}, "", "+X+Y", ""}, "p", "ebg", ""},
+    {{"port: send / end, without dead letters", PORT, {{0}}, "", "+X", ""}, "p+A", "e", ""},
+    {{"port: send / close", LETTERS, {{0}}, "", "+X", ""}, "p+A<", "c", ""},
+    {{"port: senders: send / take and be told", SENDERS, {{0}}, "", "+X", ""}, "p", "<!", "<!"},
+    {{"port: senders: leave / take and be told", SENDERS, {{0}}, "+X", "c", ""}, "p", "<!<", ""},
+    {{"port: senders: come / look", SENDERS, {{0}}, "O", "o", ""}, "p", "<<", ""},
+    /* The living receiver, the second, has leased what is left and gives it back. */
+    {{"port: bury / release", LETTERS, {{0}}, "b", "g", ""}, "p+A+B<e", "~", ""},
+    {{"port: bury / acknowledge", LETTERS, {{0}}, "b", "g", ""}, "p+A+B<e", "!", ""},
+    {{"port: bury / send what was loaned", LETTERS, {{0}}, "b", "g", ""}, "p+A*Ze", "=", ""},
+    /* The receiver, the first of those before, is dead. */
+    {{"port: bury / bury", LETTERS, {{"p+A+B<", DIES}}, "b", "g", ""}, "O", "bg", ""},
+    {{"port: put back / bury", LETTERS, {{"p+A+B", DIES}}, "bd", "~c", ""}, "O", "bg", ""},
+    {{"port: begin to bury / bury", LETTERS, {{"p+A", DIES}}, "O", "b", ""}, "O", "bgc", ""},
 };
 /* clang-format on */
 #define PAIRS (sizeof pairs / sizeof *pairs)
@@ -156,10 +192,10 @@ static pid_t start(struct world *w, int which, const char *ready, const char *op
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
-        struct actor a = {.space = w->space, .name = w->name};
+        struct actor a = {.space = w->space, .name = w->name, .policy = &w->scenario->policy};
         alarm(60); /* hanging is a finding, too */
-        script_run(&a, "o");
-        script_run(&a, ready);
+        script_run(&a, script_opens(ready) ? "" : "o");
+        script_run(&a, strchr(ready, 'O') ? "" : ready);
         both->identity[which] = script_identity(&a);
         a.log = both->log[which];
         CHECK(write(up[1], &c, 1) == 1);
@@ -210,7 +246,7 @@ static const char *conserved(const char *before, const char *after, const struct
         /* The killed one may have sent what it had not said, or settled what it had. */
         const char *own = strchr(pair->scenario.operate, c);
         bool sends = count[c] == -1 && (own || strchr(pair->scenario.operate, '='));
-        bool settles = count[c] == 1 && strchr(pair->scenario.operate, '!');
+        bool settles = count[c] == 1 && strpbrk(pair->scenario.operate, "!_g");
         if (died && (sends || settles))
             continue;
         snprintf(text, sizeof text, "%c: '%s' became '%s' by '%s' and '%s'", c, before, after,
@@ -220,16 +256,19 @@ static const char *conserved(const char *before, const char *after, const struct
     return NULL;
 }
 
-static const char *errors(const char *log)
+static const char *errors(const char *log, bool port)
 {
     static char text[80];
     for (; *log; log += 2)
-        if (*log == 'e') {
+        if (*log == 'e' && !(port && log[1] == '0' + LIAISON_DESTROYED)) {
             snprintf(text, sizeof text, "an operation gave result %d", log[1] - '0');
             return text;
         }
     return NULL;
 }
+
+/* A port, by its receiver: then every trial has a port of its own. */
+static bool second_makes_it(const struct pair *pair) { return strchr(pair->ready, 'p'); }
 
 /* One pre-emption. False when the operation has fewer accesses. */
 static bool overtake(struct world *w, const struct pair *pair, const uint8_t *origin, int at,
@@ -238,12 +277,21 @@ static bool overtake(struct world *w, const struct pair *pair, const uint8_t *or
     struct witness witness;
     char before[STORY], after[STORY], c = 0;
     int status;
-    image_put(&w->watched, origin);
+    bool anew = second_makes_it(pair), port = pair->scenario.policy.kind == LIAISON_KIND_PORT;
+    if (anew) {
+        world_build(w, w->space, &pair->scenario);
+    } else {
+        world_name(w);
+        image_put(&w->watched, origin);
+    }
     CHECK(pipe(go) == 0 && pipe(call) == 0 && pipe(answer) == 0);
     memset(both, 0, sizeof *both);
     both->overtake_at = at;
     both->die = die;
     pid_t second = start(w, 1, pair->ready, pair->operate, pair->afterwards);
+    if (anew)
+        world_watch(w);
+    geometry = &w->watched.geometry;
     /* Both are alive and hold what they hold: told as if they did not, for the letters. */
     pid_t first = 0;
     int living = w->living_count;
@@ -253,6 +301,7 @@ static bool overtake(struct world *w, const struct pair *pair, const uint8_t *or
     CHECK(write(go[1], &c, 1) == 1);
     CHECK(waitpid(first, &status, WUNTRACED) == first);
     const char *s = NULL;
+    bool ended = !WIFSTOPPED(status);
     bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
     if (!WIFSTOPPED(status) && !(die && killed))
         s = "the first did not come to its end";
@@ -274,13 +323,14 @@ static bool overtake(struct world *w, const struct pair *pair, const uint8_t *or
     witness = world_witness(w);
     invariants_story(&witness, after);
     if (!s)
-        s = errors(both->log[0]);
+        s = errors(both->log[0], port);
     if (!s)
-        s = errors(both->log[1]);
+        s = errors(both->log[1], port);
     /* A cycle of the ring takes whatever is there, and leaves others in its place. */
-    if (!s && !strchr(pair->operate, 'w'))
+    bool lasting = !port || pair->scenario.policy.dead_letters[0];
+    if (!s && lasting && !strchr(pair->operate, 'w'))
         s = conserved(before, after, pair, die && killed);
-    if (!killed) {
+    if (!ended) {
         kill(first, SIGKILL);
         test_wait(first);
     }
@@ -299,17 +349,21 @@ static bool overtake(struct world *w, const struct pair *pair, const uint8_t *or
         close(call[i]);
         close(answer[i]);
     }
+    if (anew)
+        world_end(w);
     return overtaken;
 }
 
 static void explore(liaison_space *space, const struct pair *pair)
 {
-    struct world w;
-    world_build(&w, space, &pair->scenario);
-    uint8_t *origin = malloc(image_size(&w.watched));
-    CHECK(origin);
-    image_take(&w.watched, origin);
-    geometry = &w.watched.geometry;
+    struct world w = {.space = space};
+    uint8_t *origin = NULL;
+    if (!second_makes_it(pair)) {
+        world_build(&w, space, &pair->scenario);
+        origin = malloc(image_size(&w.watched));
+        CHECK(origin);
+        image_take(&w.watched, origin);
+    }
     int at = 0, tried = 0, dense = all || pair->scenario.policy.capacity == 0 ? ACCESSES : DENSE;
     while (overtake(&w, pair, origin, at, false)) {
         overtake(&w, pair, origin, at, true);
@@ -322,7 +376,8 @@ static void explore(liaison_space *space, const struct pair *pair)
     printf("%-44s %4d accesses of %d\n", pair->scenario.name, tried, at);
     fflush(stdout);
     free(origin);
-    world_end(&w);
+    if (!second_makes_it(pair))
+        world_end(&w);
 }
 
 int main(int argc, char **argv)

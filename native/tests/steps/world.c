@@ -45,7 +45,7 @@ static bool named(const struct world *w)
     return access(path, F_OK) == 0;
 }
 
-static void watch(struct world *w)
+void world_watch(struct world *w)
 {
     char path[512];
     snprintf(path, sizeof path, "%s/names/%s", liaison_space_path(w->space), w->name);
@@ -110,7 +110,7 @@ static void act(struct world *w, const char *script, enum fate fate, struct shar
         while (shared->phase != 1 || !w->watched.base || !asleep(w, shared->identity)) {
             CHECK(shared->phase != 2); /* it had no reason to sleep */
             if (!w->watched.base && named(w))
-                watch(w);
+                world_watch(w);
             pause_a_little();
         }
         kill(pid, SIGSTOP);
@@ -156,12 +156,12 @@ static void act_all(struct world *w)
     for (int i = 0; i < ACTORS && scenario->before[i].script; i++) {
         act(w, scenario->before[i].script, scenario->before[i].fate, shared, &w->staying[i]);
         if (i == 0 && !w->watched.base)
-            watch(w);
+            world_watch(w);
     }
     kill_those(w, SLEEPS_AND_DIES);
     munmap(shared, sizeof *shared);
     image_forget(&w->watched);
-    watch(w); /* from here on */
+    world_watch(w); /* from here on */
 }
 
 static int create(void *context)
@@ -180,9 +180,9 @@ void world_build(struct world *w, liaison_space *space, const struct scenario *s
     snprintf(w->name, sizeof w->name, "w%d", number++);
     if (scenario->policy.kind != LIAISON_KIND_PORT) {
         CHECK(test_wait(test_child(create, w)) == 0);
-        watch(w);
+        world_watch(w);
     }
-    if (!world_is_made_by_the_watched(scenario))
+    if (scenario->before[0].script && !world_is_made_by_the_watched(scenario))
         act_all(w);
 }
 
@@ -269,7 +269,7 @@ struct watched_process world_start(struct world *w, const char *ready, const cha
     struct body body = {.prepare = enter, .operate = perform, .context = &p, .shared = p.shared};
     pid_t pid = stepper_start(&body);
     if (world_is_made_by_the_watched(w->scenario)) {
-        watch(w);
+        world_watch(w);
         act_all(w);
     }
     kill_those(w, DIES_LAST);

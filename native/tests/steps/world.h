@@ -46,6 +46,8 @@ struct watched_process {
 };
 struct watched_process world_start(struct world *w, const char *ready, const char *operate);
 
+/* Begins to watch a port that somebody has just created. */
+void world_watch(struct world *w);
 /* Gives the file back the names that the end of a port has taken from it. */
 void world_name(struct world *w);
 /* Whether the watched process makes it, so that every trial needs a world of its own. */
