@@ -40,7 +40,7 @@ int futex_sleep(word32 *word, uint32_t value, int64_t nanoseconds)
 
 static bool stays_armed(const struct waiter *e)
 {
-    uint32_t kind = glance32(&e->kind);
+    uint32_t kind = look32(&e->kind);
     return kind == WAITER_DOORBELL || kind == WAITER_BOARD;
 }
 
@@ -54,7 +54,7 @@ int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t
             continue;
         note(&e->ticket, add(&s->header->ticket, 1));
         note32(&e->kind, kind);
-        note(&e->detail, detail);
+        publish(&e->detail, detail); /* whoever sees it sees the kind as well */
         /* A thread's has none: an entry that was one and became the other is not taken for it. */
         uint32_t count = (uint32_t)glance(&e->ticket) * SIGNAL_COUNT;
         uint32_t version = kind == WAITER_DOORBELL ? signal_armed(count, process_tick())
@@ -218,12 +218,15 @@ static struct wakeup wake(struct segment *s, enum waiter_role role, enum bells b
             break;
         struct waiter *e = &table[oldest - 1];
         uint64_t owner = glance(&e->owner);
-        uint64_t now = here_and_now();
+        uint64_t now = here_and_now(), before = look(&e->detail);
+        if (stays_armed(e))
+            continue; /* another's, since we looked */
         /* A sender that has just fallen asleep looks again by itself in a few milliseconds,
          * whatever becomes of the receiver; one that has slept for longer is not kept waiting. */
-        if (role == SENDERS && (uint32_t)glance(&e->detail) == (uint32_t)now && !roomy(s))
+        if (role == SENDERS && (uint32_t)before == (uint32_t)now && !roomy(s))
             break;
-        note(&e->detail, now);
+        /* By exchange: in a doorbell's or a board's entry it would overwrite where that is called. */
+        exchange(&e->detail, before, now);
         if (!exchange32(&e->signal, SIGNAL_WAITING, SIGNAL_WOKEN))
             continue;
         if (syscall(SYS_futex, &e->signal, FUTEX_WAKE, 1, NULL, NULL, 0) == 1)

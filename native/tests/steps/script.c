@@ -8,6 +8,7 @@
 #include "recover.h"
 #include "segment.h"
 #include "steps/trap.h"
+#include "wait.h"
 
 #define MOMENT (SECOND / 1000)
 
@@ -305,6 +306,13 @@ static void command(struct actor *a, char what, char letter, size_t size)
         break;
     case '#':
         a->wanted = a->settled;
+        break;
+    case 'n':
+        CHECK_OK(segment_open(a->space, a->name, NULL, false, &a->standing));
+        CHECK_OK(wait_enter(a->standing, RECEIVERS, WAITER_THREAD, 0, &a->place));
+        break;
+    case 's':
+        wait_leave(a->standing, RECEIVERS, a->place);
         break;
     case 'h':
         liaison_mailbox_hold(a->mailbox);

@@ -20,6 +20,7 @@
  *   p e     create a port and be its receiver, end it
  *   b       open an orphaned port to bury what is in it
  *   d g     take one that was not delivered; bury all of them
+ *   n s     stand among the waiters as one who sleeps, and step out
  *   h u     hold, unhold
  *   i       interrupt
  *   #       write the next message into the cell of the one settled last
@@ -45,6 +46,8 @@ struct actor {
     struct liaison_delivery lease[SCRIPT_HELD];
     struct liaison_receipt receipt;
     char offered;
+    struct segment *standing;
+    uint32_t place;
     int loans, leases;
     int result; /* of the last command */
     /* Where not NULL: what came of it all, "+X" accepted, "!X" acknowledged, "0" a result

@@ -53,6 +53,9 @@ static const struct pair pairs[] = {
     {{"wait in a set, armed / send", ANY(4), {{0}}, "q", "q<!", ""}, "", "+X", ""},
     {{"send / wait in a set", ANY(4), {{0}}, "", "+X", ""}, "", "q<!", ""},
     {{"wait in a set / take, release", ANY(4), {{"+A", LEAVES}}, "", "q<!", ""}, "", "<~", ""},
+    /* The second has slept, and asks for a doorbell, which gets the same entry of the table. */
+    {{"send / a sleeper takes a doorbell", ANY(4), {{0}}, "", "+X", ""}, "n", "s@", ""},
+    {{"release / a sleeper takes a doorbell", ANY(4), {{0}}, "+A<", "~", ""}, "n", "s@", ""},
 
     {{"take / take", ANY(4), {{"+A+B", LEAVES}}, "", "<", ""}, "", "<", "!"},
     {{"take / take, the last", ANY(4), {{"+A", LEAVES}}, "", "<", ""}, "", "<", "!"},
@@ -267,6 +270,23 @@ static const char *errors(const char *log, bool port)
     return NULL;
 }
 
+/* Every doorbell that is armed leads to one that can be rung. */
+static const char *bells_exist(const struct world *w)
+{
+    static char text[600];
+    for (uint32_t i = 0; i < 2 * WAITERS; i++) {
+        const struct waiter *e =
+            (const struct waiter *)(w->watched.base + w->watched.geometry.waiters_at) + i;
+        if (!e->owner || e->kind != WAITER_DOORBELL)
+            continue;
+        snprintf(text, sizeof text, "%s/bells/%016llx", liaison_space_path(w->space),
+                 (unsigned long long)e->detail);
+        if (access(text, F_OK) != 0)
+            return strcat(text, " is to be rung, and there is none");
+    }
+    return NULL;
+}
+
 /* A port, by its receiver: then every trial has a port of its own. */
 static bool second_makes_it(const struct pair *pair) { return strchr(pair->ready, 'p'); }
 
@@ -322,6 +342,8 @@ static bool overtake(struct world *w, const struct pair *pair, const uint8_t *or
     w->living_count = living;
     witness = world_witness(w);
     invariants_story(&witness, after);
+    if (!s)
+        s = bells_exist(w);
     if (!s)
         s = errors(both->log[0], port);
     if (!s)
