@@ -101,6 +101,36 @@ static void clean_all(liaison_space *space)
     liaison_space_clean(space, true, &out);
 }
 
+static const struct liaison_policy port = {
+    .kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 100};
+static const struct liaison_policy port_with_letters = {
+    .kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 100, .dead_letters = "grave"};
+
+static void create_port(liaison_space *space)
+{
+    liaison_mailbox_open(space, "link", LIAISON_CREATE, &port, &box);
+}
+static void create_port_with_letters(liaison_space *space)
+{
+    CHECK_OK(liaison_mailbox_open(space, "link", LIAISON_CREATE, &port_with_letters, &box));
+    CHECK_OK(test_send(box, "m", 1, 0));
+}
+static void end_port(liaison_space *space)
+{
+    (void)space;
+    liaison_port_end(box);
+}
+static void bury(liaison_space *space)
+{
+    struct liaison_delivery d;
+    liaison_mailbox *m;
+    if (liaison_mailbox_open(space, "link", LIAISON_BURY, NULL, &m) != LIAISON_OK)
+        return;
+    while (liaison_port_undelivered(m, &d) == LIAISON_OK)
+        liaison_mailbox_bury(m, &d);
+    liaison_mailbox_close(m);
+}
+
 static const struct tree_case cases[] = {
     {"create, the first of the space", nothing, nothing, create, true, true},
     {"create", nothing, enrol, create, true, true},
@@ -114,6 +144,12 @@ static const struct tree_case cases[] = {
     {"clean a half destroyed one", create_and_destroy_half, enrol, clean, false, true},
     {"clean a nameless one", create_nameless, enrol, clean, false, true},
     {"clean one in nobody's use", create_with_message, enrol, clean_all, true, true},
+    {"create a port", nothing, enrol, create_port, false, true},
+    {"create over a dead receiver's port", create_port, enrol, create, true, true},
+    {"end a port", nothing, create_port, end_port, false, true},
+    {"close a port", nothing, create_port, shut, false, true},
+    {"bury a port", create_port_with_letters, enrol, bury, false, true},
+    {"clean a dead receiver's port", create_port, enrol, clean_all, false, true},
 };
 
 static char directory[200];
@@ -205,6 +241,10 @@ static int survive(void *context)
     struct liaison_cleaned out;
     char text[8];
     int r = liaison_mailbox_open(space, "link", LIAISON_OPEN, NULL, &m);
+    if (r == LIAISON_ORPHANED) {
+        bury(space);
+        r = liaison_mailbox_open(space, "link", LIAISON_OPEN, NULL, &m);
+    }
     if (r != LIAISON_OK && r != LIAISON_NOT_FOUND)
         return 10 + r;
     if (r == LIAISON_OK ? !now->may_exist : !now->may_be_missing)
@@ -270,6 +310,8 @@ int main(int argc, char **argv)
     liaison_space_close(test_space());
     snprintf(directory, sizeof directory, "%s/here", getenv("LIAISON_ROOT"));
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (argc > 1 && !all && !strstr(cases[i].name, argv[1]))
+            continue;
         int k = 0;
         bool cleaned = false;
         while (try_one(&cases[i], k, -1, &cleaned))
