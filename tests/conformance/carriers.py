@@ -1,0 +1,157 @@
+"""The carriers that the suite knows: a further one is a class here and a line in `CARRIERS`.
+
+A carrier says where its links are (`at`), what its users type (`names`: what liaison exports, as
+this carrier has it), and how a test gets another process there (`other`), which runs lines of
+Python and can be killed.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+import liaison
+from liaison.testing import PATIENCE, ProcessDied, Watchdog
+from tests.conformance.reference import Killed, World
+from tests.links.actor import Actor
+
+__all__ = ["CARRIERS", "FEATURES", "Memory", "SharedMemory", "Stream"]
+
+EXPORTED = {name: getattr(liaison, name) for name in liaison.__all__}
+
+# What a carrier may have beside carrying messages. One that has not says in `lacks` by which error
+# that shows; `test_absence.py` tries it.
+FEATURES = {
+    "fork": "ends work in a forked child",
+    "memory": "memory= reserves bytes, and what can never fit is TooLarge",
+    "unrelated": "a process that is no relation opens a link by its address",
+}
+
+
+class SharedMemory:
+    """Links in shared memory, between processes of one machine."""
+
+    name = "shm"
+    lacks: dict[str, type[Exception]] = {}
+
+    def __init__(self, tmp_path):
+        self.names = dict(EXPORTED)
+
+    def at(self, name):
+        """The address of the link called `name`."""
+        return name
+
+    def other(self, *lines, **names):
+        """A process of its own that runs these lines."""
+        return Actor(*lines, fork=True, **names)
+
+    def unrelated(self, *lines, **names):
+        """The same, in a new interpreter."""
+        return Actor(*lines, **names)
+
+
+class Stream(SharedMemory):
+    """Sockets, between programs anywhere."""
+
+    name = "stream"
+    # A socket has the system's buffers, and shares them with a child as descriptors are shared.
+    lacks = {"fork": LookupError, "memory": TypeError}
+
+    def __init__(self, tmp_path):
+        super().__init__(tmp_path)
+        self.directory = tmp_path
+
+    def at(self, name):
+        return f"unix://{self.directory}/{name}"
+
+
+class Memory:
+    """The reference: links in the memory of one process, between parties that play processes."""
+
+    name = "memory"
+    lacks = {"fork": RuntimeError, "memory": LookupError, "unrelated": liaison.NotFound}
+
+    def __init__(self, tmp_path):
+        self.world = World()
+        self.names = {**EXPORTED, **self.world.here.names}
+
+    def at(self, name):
+        return name
+
+    def other(self, *lines, **names):
+        """A party that runs these lines."""
+        return PartyActor(self.world, lines, names)
+
+    def unrelated(self, *lines, **names):
+        return Actor(*lines, **names)
+
+
+# The kinds of links that each has are in kinds.py.
+CARRIERS = {carrier.name: carrier for carrier in (SharedMemory, Memory, Stream)}
+
+
+class PartyActor:
+    """A party and the thread that plays it; used as `tests.links.actor.Actor` is."""
+
+    def __init__(self, world, lines, names):
+        self._party = world.party()
+        self.pid = self._party.pid
+        self._names = {**EXPORTED, **self._party.names, "liaison": liaison, **names}
+        self._lines = queue.SimpleQueue()
+        self._answers = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._play, daemon=True)
+        self._thread.start()
+        for line in lines:
+            self.do(line)
+
+    def _play(self):
+        while (line := self._lines.get()) is not None:
+            try:
+                try:
+                    code = compile(line, "<party>", "eval")
+                except SyntaxError:
+                    code = compile(line, "<party>", "exec")
+                outcome = (False, eval(code, self._names))
+            except Killed:
+                return
+            except BaseException as error:
+                error.__traceback__ = None
+                outcome = (True, error)
+            self._answers.put(outcome)
+            del outcome
+
+    def start(self, line):
+        """Have it begin to run a line; `answer` waits for the end."""
+        self._lines.put(line)
+
+    def answer(self):
+        """Return the line's value, or raise what it raised."""
+        try:
+            raised, value = self._answers.get(timeout=PATIENCE)
+        except queue.Empty:
+            if not self._party.alive:
+                raise ProcessDied("the party was killed") from None
+            raise Watchdog("the party did not answer") from None
+        if raised:
+            raise value
+        return value
+
+    def do(self, line):
+        """Run a line there, and return its value or raise what it raised."""
+        self.start(line)
+        return self.answer()
+
+    def kill(self):
+        """Kill the party, wherever it is."""
+        if self._party.alive:
+            self._party.kill()
+            self._lines.put(None)
+            self._thread.join(PATIENCE)
+            assert not self._thread.is_alive()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.kill()
+        self._names.clear()

@@ -1,0 +1,315 @@
+"""The kinds of links that the suite knows: a further one is an entry in `KINDS`.
+
+Tests do not name kinds: they ask a `Stage` for a sending and a receiving end, both here, or one of
+them in another process, where it is the variable ``end``. Which ends a link has, and how one gets
+them, is said here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import pytest
+
+import liaison
+from tests.conformance.carriers import CARRIERS
+
+__all__ = ["FEATURES", "KINDS", "Kind", "Stage", "on", "stages"]
+
+# What a kind may have beside `send`, `receive` and their kin; what is tried where it is missing.
+FEATURES = {
+    "lease": "receiver.lease(timeout=0)",
+    "loan": "sender.loan(1)",
+    "receipt": "sender.send(1, timeout=0, receipt=True)",
+    "peek": "receiver.peek()",
+    "statistics": "receiver.statistics()",
+    "len": "len(receiver)",
+    "bounded": "make(capacity=1)",  # so many messages, and no more
+    "buffered": "sender.send(1, timeout=0)",  # before anybody comes for it
+    "rendezvous": "make(capacity=0)",
+    "access": "make(access='exclusive')",
+    "dead letters": "make(max_deliveries=3)",
+    "max_message": "make(max_message=100)",
+    "receivers": "again()",  # more than one end may receive
+    "both ways": "receiver.send(1, timeout=0) or sender.receive(timeout=0)",
+    "named": "sender.open",
+    "destroy": "sender.destroy(force=True)",
+    "pickle": "__import__('pickle').dumps(sender)",
+    "outlives": "outlives()",  # its creator, and who uses it
+}
+
+_MAILBOX = frozenset(FEATURES) - {"both ways"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of link, or one with a policy that changes what can be done with it.
+
+    - `lacks`: for each feature that it has not, the error by which that shows; None where nothing
+      is refused, because what would be asked for is what the kind is.
+    - `arguments`: what its constructor calls an option, where that is not what a mailbox says.
+    """
+
+    name: str
+    shown: str  # as Link.kind says it
+    carriers: tuple[str, ...]
+    maker: str
+    opener: str
+    lacks: dict[str, type[BaseException] | None] = field(default_factory=dict)
+    options: dict[str, object] = field(default_factory=dict)
+    arguments: dict[str, str] = field(default_factory=dict)
+    connect: Callable[[Stage, dict[str, object], str], object] | None = None
+
+    @property
+    def features(self):
+        return frozenset(FEATURES) - self.lacks.keys()
+
+    def expression(self, maker, address, options):
+        """The source that makes or opens it; what cannot be written is given by name."""
+        words = [repr(address)]
+        for name, value in {**self.options, **options}.items():
+            words.append(f"{self.arguments.get(name, name)}={value!r}")
+        return f"{maker}({', '.join(words)})"
+
+
+class Stage:
+    """One kind of link on one carrier, in one test."""
+
+    def __init__(self, kind, carrier):
+        self.kind = kind
+        self.carrier = carrier
+        self.has = kind.features
+        self._stack = ExitStack()
+        self._made = []
+        self._names = 0
+
+    def close(self):
+        """Leave nothing behind."""
+        self._stack.close()
+        for name in self._made:
+            try:
+                with self.carrier.names["Mailbox"].observe(name) as left:
+                    left.destroy(force=True)
+            except liaison.Mismatch:
+                for kind in ("MessageQueue", "Port"):
+                    try:
+                        with self.carrier.names[kind].observe(name) as left:
+                            left.destroy(force=True)
+                    except liaison.LiaisonError:
+                        continue
+            except liaison.LiaisonError:
+                continue
+
+    # ---- ends of this process
+
+    def make(self, name=None, /, *, type=None, codec=None, **options):
+        """The end that creates the link, and can receive from it."""
+        self.address = self._address(name)
+        return self._run(self.kind.maker, options, type=type, codec=codec)
+
+    def open(self, *, type=None, codec=None):
+        """One more end of what was made, that can send."""
+        return self._run(self.kind.opener, None, type=type, codec=codec)
+
+    def again(self):
+        """One more end of what was made, that could receive, as its first one was made."""
+        return self._run(self.kind.maker, {})
+
+    def ends(self, **options):
+        """A sending and a receiving end, both here."""
+        if self.kind.connect is not None:
+            sender, receiver = self.kind.connect(self, options, "here")
+            return self._keep(sender), self._keep(receiver)
+        receiver = self.make(**options)
+        return self.open(type=options.get("type"), codec=options.get("codec")), receiver
+
+    def _run(self, maker, options, *, type=None, codec=None):
+        names = {**self.carrier.names, "type_": type, "codec_": codec}
+        source = self._source(maker, options)
+        if type is not None or codec is not None:
+            source = f"{source[:-1]}, type=type_, codec=codec_)"
+        return self._keep(eval(source, names))
+
+    def _source(self, maker, options):
+        if options is None:
+            return f"{maker}({self.address!r})"
+        return self.kind.expression(maker, self.address, options)
+
+    def _address(self, name):
+        self._names += 1
+        address = self.carrier.at(name or f"link{self._names}")
+        self._made.append(address)
+        return address
+
+    def _keep(self, end):
+        self._stack.callback(end.close)
+        return end
+
+    # ---- ends of another process
+
+    def other(self, *lines, **names):
+        """Another process."""
+        return self._stack.enter_context(self.carrier.other(*lines, **names))
+
+    def other_sends(self, **options):
+        """A receiving end here, and a process whose `end` sends to it."""
+        if self.kind.connect is not None:
+            receiver, other = self.kind.connect(self, options, "sends")
+            return self._keep(receiver), self._stack.enter_context(other)
+        receiver = self.make(**options)
+        return receiver, self.other(f"end = {self._source(self.kind.opener, None)}")
+
+    def other_receives(self, **options):
+        """A sending end here, and a process whose `end` receives from it."""
+        if self.kind.connect is not None:
+            sender, other = self.kind.connect(self, options, "receives")
+            return self._keep(sender), self._stack.enter_context(other)
+        self.address = self._address(None)
+        other = self.other(f"end = {self._source(self.kind.maker, options)}")
+        return self.open(), other
+
+
+def _connection(scheme):
+    def connect(stage, options, who):
+        address = stage.carrier.at("it") if scheme == "unix" else "tcp://127.0.0.1:0"
+        given = {
+            name: options[name] for name in ("type", "codec", "max_message") if name in options
+        }
+        if set(options) - given.keys():
+            raise TypeError(f"a connection has no {set(options) - given.keys()}")
+        with liaison.listen(address, **given) as listener:
+            if who == "here":
+                codec = {name: given[name] for name in ("type", "codec") if name in given}
+                return liaison.connect(listener.address, **codec), listener.accept(timeout=60)
+            # The child closes its copies, so that the ends are one process's each.
+            other = stage.carrier.other()
+            other.do(f"end = connect({listener.address!r}, timeout=60)")
+            return listener.accept(timeout=60), other
+
+    return connect
+
+
+_LOCAL = ("shm", "memory")
+_SOCKET_LACKS = {
+    "lease": AttributeError,
+    "loan": AttributeError,
+    "receipt": TypeError,
+    "peek": AttributeError,
+    "statistics": AttributeError,
+    "len": TypeError,
+    "bounded": TypeError,
+    "rendezvous": TypeError,
+    "access": TypeError,
+    "dead letters": TypeError,
+    "receivers": None,
+    "named": AttributeError,
+    "destroy": AttributeError,
+    "pickle": TypeError,
+    "outlives": None,
+}
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "mailbox",
+            "mailbox",
+            _LOCAL,
+            "Mailbox",
+            "Mailbox.open",
+            lacks={"both ways": None},
+        ),
+        Kind(
+            "exclusive mailbox",
+            "mailbox",
+            _LOCAL,
+            "Mailbox",
+            "Mailbox.open",
+            lacks={"both ways": None},
+            options={"access": "exclusive"},
+        ),
+        Kind(
+            "pair mailbox",
+            "mailbox",
+            _LOCAL,
+            "Mailbox",
+            "Mailbox.open",
+            lacks={"both ways": None},
+            options={"access": "pair"},
+        ),
+        Kind(
+            "rendezvous",
+            "mailbox",
+            _LOCAL,
+            "Mailbox",
+            "Mailbox.open",
+            lacks={"both ways": None, "buffered": liaison.NoReceiver, "bounded": None},
+            options={"capacity": 0},
+        ),
+        Kind(
+            "queue",
+            "queue",
+            _LOCAL,
+            "MessageQueue",
+            "MessageQueue.open",
+            lacks={
+                "both ways": None,
+                "rendezvous": ValueError,
+                "access": TypeError,
+                "dead letters": TypeError,
+            },
+            arguments={"capacity": "max_messages", "max_message": "message_size"},
+        ),
+        Kind(
+            "port",
+            "port",
+            _LOCAL,
+            "Port",
+            "Port.open",
+            lacks={
+                "both ways": liaison.AccessDenied,
+                "rendezvous": ValueError,
+                "access": TypeError,
+                "receivers": liaison.Busy,
+                "outlives": liaison.Destroyed,
+            },
+        ),
+        Kind(
+            "unix connection",
+            "connection",
+            ("stream",),
+            "listen",
+            "connect",
+            lacks=_SOCKET_LACKS,
+            connect=_connection("unix"),
+        ),
+        Kind(
+            "tcp connection",
+            "connection",
+            ("stream",),
+            "listen",
+            "connect",
+            lacks=_SOCKET_LACKS,
+            connect=_connection("tcp"),
+        ),
+    )
+}
+
+
+def stages(*features, without=(), carriers=CARRIERS):
+    """The kinds, each on each of its carriers, that have these features, as pytest's parameters."""
+    return [
+        pytest.param((kind, CARRIERS[carrier]), id=f"{kind.name} on {carrier}")
+        for kind in KINDS.values()
+        for carrier in kind.carriers
+        if carrier in carriers
+        and kind.features.issuperset(features)
+        and not kind.features.intersection(without)
+    ]
+
+
+def on(*features, **options):
+    """Run a test once for each kind and carrier that has these features; all, if none is named."""
+    return pytest.mark.parametrize("stage", stages(*features, **options), indirect=True)
