@@ -54,8 +54,6 @@ class Stream(SharedMemory):
     """Sockets, between programs anywhere."""
 
     name = "stream"
-    # A socket has the system's buffers, and shares them with a child as descriptors are shared.
-    lacks = {"fork": LookupError, "memory": TypeError}
 
     def __init__(self, tmp_path):
         super().__init__(tmp_path)
@@ -69,7 +67,7 @@ class Memory:
     """The reference: links in the memory of one process, between parties that play processes."""
 
     name = "memory"
-    lacks = {"fork": RuntimeError, "memory": LookupError, "unrelated": liaison.NotFound}
+    lacks = {"fork": RuntimeError, "unrelated": liaison.NotFound}
 
     def __init__(self, tmp_path):
         self.world = World()

@@ -14,33 +14,32 @@ from dataclasses import dataclass, field
 import pytest
 
 import liaison
+from tests.conformance.beside import Beside
 from tests.conformance.carriers import CARRIERS
 
 __all__ = ["FEATURES", "KINDS", "Kind", "Stage", "on", "stages"]
 
-# What a kind may have beside `send`, `receive` and their kin; what is tried where it is missing.
+# What a kind may have beside `send`, `receive` and their kin; `test_absence.py` tries each.
 FEATURES = {
-    "lease": "receiver.lease(timeout=0)",
-    "loan": "sender.loan(1)",
-    "receipt": "sender.send(1, timeout=0, receipt=True)",
-    "peek": "receiver.peek()",
-    "statistics": "receiver.statistics()",
-    "len": "len(receiver)",
-    "bounded": "make(capacity=1)",  # so many messages, and no more
-    "buffered": "sender.send(1, timeout=0)",  # before anybody comes for it
-    "rendezvous": "make(capacity=0)",
-    "access": "make(access='exclusive')",
-    "dead letters": "make(max_deliveries=3)",
-    "max_message": "make(max_message=100)",
-    "receivers": "again()",  # more than one end may receive
-    "both ways": "receiver.send(1, timeout=0) or sender.receive(timeout=0)",
-    "named": "sender.open",
-    "destroy": "sender.destroy(force=True)",
-    "pickle": "__import__('pickle').dumps(sender)",
-    "outlives": "outlives()",  # its creator, and who uses it
+    "lease": "a message can be kept until it is acknowledged",
+    "loan": "a message can be written where it will lie",
+    "receipt": "the sender learns who received",
+    "peek": "what waits can be seen",
+    "statistics": "what happened is counted",
+    "len": "what waits is counted",
+    "bounded": "it holds as many messages as it was created for, and no more",
+    "buffered": "a message can be sent before anybody comes for it",
+    "rendezvous": "it can be created so that sender and receiver meet",
+    "access": "it can be said who may receive",
+    "dead letters": "what is delivered too often goes elsewhere",
+    "max_message": "a largest message can be said",
+    "receivers": "more than one end may receive",
+    "both ways": "what one end sends the other receives, at the same time the other way too",
+    "named": "an end can be opened by name",
+    "destroy": "it can be destroyed",
+    "pickle": "an end can be sent to another process",
+    "outlives": "it is there though its creator has closed it",
 }
-
-_MAILBOX = frozenset(FEATURES) - {"both ways"}
 
 
 @dataclass(frozen=True)
@@ -84,9 +83,11 @@ class Stage:
         self._stack = ExitStack()
         self._made = []
         self._names = 0
+        self._ends = None
 
     def close(self):
         """Leave nothing behind."""
+        self._ends = None
         self._stack.close()
         for name in self._made:
             try:
@@ -124,6 +125,12 @@ class Stage:
             return self._keep(sender), self._keep(receiver)
         receiver = self.make(**options)
         return self.open(type=options.get("type"), codec=options.get("codec")), receiver
+
+    def same_ends(self):
+        """The same two ends at each call: for hypothesis, to which all examples are one test."""
+        if self._ends is None:
+            self._ends = self.ends()
+        return self._ends
 
     def _run(self, maker, options, *, type=None, codec=None):
         names = {**self.carrier.names, "type_": type, "codec_": codec}
@@ -179,14 +186,18 @@ def _connection(scheme):
         }
         if set(options) - given.keys():
             raise TypeError(f"a connection has no {set(options) - given.keys()}")
-        with liaison.listen(address, **given) as listener:
+        secret = {} if scheme == "unix" else {"token": "that of the suite"}
+        with liaison.listen(address, **given, **secret) as listener:
             if who == "here":
-                codec = {name: given[name] for name in ("type", "codec") if name in given}
-                return liaison.connect(listener.address, **codec), listener.accept(timeout=60)
-            # The child closes its copies, so that the ends are one process's each.
+                given.pop("max_message", None)
+                dialled = Beside(liaison.connect, listener.address, **given, **secret)
+                accepted = listener.accept(timeout=60)
+                return dialled.result(), accepted
             other = stage.carrier.other()
-            other.do(f"end = connect({listener.address!r}, timeout=60)")
-            return listener.accept(timeout=60), other
+            other.start(f"end = connect({listener.address!r}, timeout=60, **{secret!r})")
+            accepted = listener.accept(timeout=60)
+            other.answer()
+            return accepted, other
 
     return connect
 

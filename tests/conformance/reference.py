@@ -187,6 +187,15 @@ class Box:
         return self.places - used
 
     @property
+    def largest(self):
+        return self.max_message or self.memory or LARGEST
+
+    def has_memory_for(self, size):
+        held = [len(item.payload) for item in [*self.queue, *self.returned, *self.leased]]
+        held += [len(loan) for loan in self.loaned]
+        return not self.memory or sum(held) + size <= self.memory
+
+    @property
     def grave(self):
         if self.dead_letters or not self.max_deliveries:
             return self.dead_letters
@@ -340,12 +349,12 @@ class End(MailboxContract):
             box = world.links[str(where)] = Box(world, where, policy, self._party)
             self._creator = True
             return box
+        if how == "create" and policy["kind"] != "port":
+            raise errors.NameTaken(f"{where} exists; open it")
         if policy["kind"] not in (None, box.kind):
             raise errors.Mismatch(f"{where} is a {box.kind}")
         if how == "create":
-            if box.kind == "port":
-                raise errors.Busy(f"{where} has its receiver")
-            raise errors.NameTaken(f"{where} exists; open it")
+            raise errors.Busy(f"{where} has its receiver")
         if box.differs(policy):
             raise errors.Mismatch(f"{where} exists and is different")
         return box
@@ -417,14 +426,16 @@ class End(MailboxContract):
     def _reserve(self, size, receipt, deadline):
         """Wait for room, with the lock held; whether there is some."""
         box = self._box
-        if size > (box.max_message or LARGEST):
+        if size > box.largest:
             raise errors.TooLarge(f"the message has {size} bytes and can never fit")
 
         def room():
             self._take_part()
             if box.ending:
                 raise errors.Destroyed(f"{self._where} takes no more")
-            return box.free > 0 and (not receipt or len(box.receipts) < box.places)
+            if box.free < 1 or not box.has_memory_for(size):
+                return False
+            return not receipt or len(box.receipts) < box.places
 
         box.senders_waiting += 1
         try:
@@ -668,7 +679,7 @@ class End(MailboxContract):
                 max_processes=2 if box.access == "pair" else 1 << 20,
                 established="named",
                 message_size="fixed" if box.max_message else "variable",
-                max_message=box.max_message or LARGEST,
+                max_message=box.largest,
                 senders=tuple(dict.fromkeys(party.peer for party in senders)),
                 receivers=tuple(dict.fromkeys(party.peer for party in receivers)),
                 access=box.access,

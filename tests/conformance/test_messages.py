@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from liaison import DecodeError, EncodeError, TooLarge
-from tests.conformance.conftest import Beside
+from tests.conformance.beside import Beside
 from tests.conformance.kinds import on
 
 
@@ -262,9 +262,7 @@ values = st.recursive(
 @on()
 def test_any_plain_data_arrives_as_it_was(stage, messages):
     """Any nesting of None, bool, int, float, str, bytes, list and dict arrives as it was sent."""
-    if not hasattr(stage, "pair"):
-        stage.pair = stage.ends()
-    sender, receiver = stage.pair
+    sender, receiver = stage.same_ends()
     if "buffered" in stage.has:
         assert sender.send_many(messages) == len(messages)
         assert [receiver.receive(timeout=60) for _ in messages] == messages

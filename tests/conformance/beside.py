@@ -1,0 +1,36 @@
+"""Calls that go on beside a test, in threads."""
+
+import threading
+
+from liaison.testing import PATIENCE, Watchdog
+
+__all__ = ["Beside"]
+
+
+class Beside(threading.Thread):
+    """A call that goes on beside the test."""
+
+    def __init__(self, function, *arguments, **options):
+        super().__init__(daemon=True)
+        self._call = lambda: function(*arguments, **options)
+        self._outcome = None
+        self.start()
+
+    def run(self):
+        try:
+            self._outcome = (False, self._call())
+        except BaseException as error:
+            error.__traceback__ = None
+            self._outcome = (True, error)
+        finally:
+            del self._call
+
+    def result(self):
+        """Wait for its end; what it returned, or raise what it raised."""
+        self.join(PATIENCE)
+        if self.is_alive():
+            raise Watchdog(f"a call did not return in {PATIENCE} s")
+        (raised, value), self._outcome = self._outcome, None
+        if raised:
+            raise value
+        return value
