@@ -91,7 +91,11 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
     m->buries = how == LIAISON_BURY;
     m->receives = segment_is_port(s) && fresh;
     m->sends = segment_is_port(s) && !fresh && (how & LIAISON_OPEN);
+    /* What a port's ends are for is known before they are used. */
+    if (m->receives)
+        segment_tell_role(s, ROLE_RECEIVES);
     if (m->sends) {
+        segment_tell_role(s, ROLE_SENDS);
         add32(&s->senders, 1);
         port_sender_came(s);
     }
