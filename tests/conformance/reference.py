@@ -145,9 +145,10 @@ class Box:
         self.queue = deque()
         self.returned = []  # in the order in which they were sent
         self.leased = set()
-        self.loaned = set()  # Loans
+        self.loaned = weakref.WeakSet()  # a Loan that nobody has is discarded
         self.receipts = weakref.WeakSet()
         self.ends = []
+        self.roles = {}  # party: of "sends" and "receives", what it did or is there for
         self.waiting = []  # Waiters, the oldest first
         self.senders_waiting = 0
         self.turn = None  # the party that may receive, of an exclusive link
@@ -180,6 +181,9 @@ class Box:
     @property
     def parties(self):
         return {end._party for end in self.ends}
+
+    def tell(self, party, role):
+        self.roles.setdefault(party, set()).add(role)
 
     @property
     def free(self):
@@ -287,6 +291,7 @@ class Box:
         self.waiting = [waiter for waiter in self.waiting if not gone(waiter.end)]
         self.receipts = weakref.WeakSet(one for one in self.receipts if self.lives(one._end))
         self.ends = [end for end in self.ends if not gone(end)]
+        self.roles = {party: did for party, did in self.roles.items() if party in self.parties}
         if self.kind == "port" and not self.destroyed:
             if gone(self.receiver):
                 self.end_port()
@@ -367,8 +372,10 @@ class End(MailboxContract):
         if box.kind == "port":
             if box.receiver is None:
                 box.receiver = self
+                box.tell(self._party, "receives")
             else:
                 box.had_sender = True
+                box.tell(self._party, "sends")
 
     # ---- what every operation begins with
 
@@ -428,6 +435,7 @@ class End(MailboxContract):
         box = self._box
         if size > box.largest:
             raise errors.TooLarge(f"the message has {size} bytes and can never fit")
+        box.tell(self._party, "sends")
 
         def room():
             self._take_part()
@@ -530,6 +538,7 @@ class End(MailboxContract):
 
     def _next(self, box, deadline):
         self._may_receive()
+        box.tell(self._party, "receives")
         waiter = Waiter(self)
         box.waiting.append(waiter)
         box.arrange()
@@ -666,9 +675,8 @@ class End(MailboxContract):
             self._here()
             if self._closed:
                 raise errors.Closed(f"this end of {self._where} was closed")
-            port = box.kind == "port"
-            senders = [end._party for end in box.ends if not port or end is not box.receiver]
-            receivers = [box.receiver._party] if port else [end._party for end in box.ends]
+            senders = [party.peer for party, did in box.roles.items() if "sends" in did]
+            receivers = [party.peer for party, did in box.roles.items() if "receives" in did]
             return Link(
                 name=self._where.name,
                 id=box.id,
@@ -680,8 +688,8 @@ class End(MailboxContract):
                 established="named",
                 message_size="fixed" if box.max_message else "variable",
                 max_message=box.largest,
-                senders=tuple(dict.fromkeys(party.peer for party in senders)),
-                receivers=tuple(dict.fromkeys(party.peer for party in receivers)),
+                senders=tuple(senders),
+                receivers=tuple(receivers),
                 access=box.access,
                 memory=box.memory or None,
                 max_deliveries=box.max_deliveries or None,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from liaison.carriers import shm
-from liaison.testing import until
+from liaison.testing import PATIENCE, Watchdog, until
 from tests.conformance.carriers import Memory, SharedMemory
 
 PROCESSES = 3
@@ -72,10 +72,8 @@ def _port(*options):
 
 who = st.integers(0, PROCESSES - 1)
 links = st.sampled_from(["a", "a", "b"])
-messages = st.one_of(
-    st.binary(max_size=6),
-    st.integers(0, 9),
-    st.sampled_from([bytes(100), bytes(20_000), "text", [1, {"a": None}]]),
+messages = st.sampled_from(  # as source: what a report shows stays short
+    ["b''", "b'one'", "b'two'", "b'x' * 50", "bytes(100)", "bytes(20_000)", "7", "'text'", "[{}]"]
 )
 made = st.one_of(
     st.builds(
@@ -126,6 +124,9 @@ class Side:
 
     def plain(self, value):
         if isinstance(value, dict):
+            # Little is known of a process that has ended.
+            if "creator" in value and self.plain(value["creator"]) == 0:
+                value["creator"] = 1 << 30
             return {key: self.plain(one) for key, one in value.items()}
         if isinstance(value, list | tuple):
             return [self.plain(one) for one in value]
@@ -217,26 +218,26 @@ class Both(RuleBasedStateMachine):
     @rule(data=st.data(), message=messages)
     def send(self, data, message):
         number, end = self.some_end(data)
-        self.do(number, f"{end}.send({message!r}, timeout=0)")
+        self.do(number, f"{end}.send({message}, timeout=0)")
 
     @precondition(lambda self: self.ends)
     @rule(data=st.data(), message=messages)
     def try_send(self, data, message):
         number, end = self.some_end(data)
-        self.do(number, f"{end}.try_send({message!r})")
+        self.do(number, f"{end}.try_send({message})")
 
     @precondition(lambda self: self.ends)
     @rule(data=st.data(), many=st.lists(messages, max_size=4))
     def send_many(self, data, many):
         number, end = self.some_end(data)
-        self.do(number, f"{end}.send_many({many!r}, timeout=0)")
+        self.do(number, f"{end}.send_many([{', '.join(many)}], timeout=0)")
 
     @precondition(lambda self: self.ends)
     @rule(data=st.data(), message=messages)
     def send_with_receipt(self, data, message):
         number, end = self.some_end(data)
         key = next(self.keys)
-        line = f"keep({key}, {end}.send({message!r}, timeout=0, receipt=True))"
+        line = f"keep({key}, {end}.send({message}, timeout=0, receipt=True))"
         if self.do(number, line)[0] == "returns":
             self.held[key] = number, "receipt"
 
@@ -259,11 +260,11 @@ class Both(RuleBasedStateMachine):
         del self.held[key]
 
     @precondition(lambda self: self.ends)
-    @rule(data=st.data(), message=st.binary(max_size=80))
+    @rule(data=st.data(), message=messages.filter(lambda source: source[0] == "b"))
     def loan(self, data, message):
         number, end = self.some_end(data)
         key = next(self.keys)
-        if self.do(number, f"loan({key}, {end}, {message!r})")[0] == "returns":
+        if self.do(number, f"loan({key}, {end}, {message})")[0] == "returns":
             self.held[key] = number, "loan"
 
     @precondition(lambda self: self.holds("loan"))
@@ -338,14 +339,23 @@ class Both(RuleBasedStateMachine):
         self.held = {key: held for key, held in self.held.items() if held[0] != who}
         for side in self.sides:
             side.kill(who)
-        until(self.settled, "what the dead one held comes back", patience=10)
+        try:
+            until(self.settled, "what the dead one held comes back", patience=5 if os.environ.get("FAST") else PATIENCE)
+        except Watchdog:
+            self.look_at_all()
+            raise
+
+    def look_at_all(self):
+        for key, number in self.ends.items():
+            self.do(number, f"counted(ends[{key}].statistics())")
 
     def settled(self):
         """Have shared memory look for the dead; whether it has come to what the reference did."""
         shared, reference = self.sides
         for key, number in self.ends.items():
             line = f"counted(ends[{key}].statistics())"
-            shared.do(number, f"look_for_the_dead(ends[{key}])")
+            for side in self.sides:
+                side.do(number, f"look_for_the_dead(ends[{key}])")
             if shared.do(number, line) != reference.do(number, line):
                 return False
         return True
