@@ -1,0 +1,241 @@
+"""Leases: keeping a message until it is acknowledged; and loans: writing it where it will lie."""
+
+import numpy
+import pytest
+
+from liaison import LeaseLost
+from tests.conformance.kinds import on
+
+
+def lease(stage, message="job", **options):
+    sender, receiver = stage.ends(**options)
+    sender.send(message)
+    return receiver, receiver.lease(timeout=0)
+
+
+@on("lease", "buffered")
+def test_a_delivery_tells_message_sender_and_attempt(stage):
+    """A delivery has `.message`, `.sender`, a Peer, and `.attempt`, which is 1 at first."""
+    receiver, there = stage.other_sends()
+    there.do("end.send({'job': 1})")
+    with receiver.lease(timeout=60) as delivery:
+        assert delivery.message == {"job": 1}
+        assert delivery.sender.pid == there.pid
+        assert delivery.attempt == 1
+
+
+@on("lease", "buffered")
+def test_leaving_the_block_acknowledges(stage):
+    """Leaving the block of a lease acknowledges the message: it is gone, and makes room."""
+    receiver, delivery = lease(stage, capacity=1)
+    with delivery:
+        assert receiver.statistics().leased == 1
+    assert receiver.statistics().free == 1
+    assert receiver.try_receive() is None
+
+
+@on("lease", "buffered")
+def test_leaving_the_block_by_an_exception_gives_it_back(stage):
+    """Leaving it by an exception gives it to the next receiver, with `attempt` raised."""
+    receiver, delivery = lease(stage)
+    with pytest.raises(ZeroDivisionError), delivery:
+        raise ZeroDivisionError
+    again = receiver.lease(timeout=0)
+    assert (again.message, again.attempt) == ("job", 2)
+    again.acknowledge()
+
+
+@on("lease", "buffered")
+def test_a_released_message_comes_ahead_of_the_rest(stage):
+    """A message that is released comes before those that were waiting behind it."""
+    sender, receiver = stage.ends()
+    sender.send_many([1, 2, 3])
+    first = receiver.lease(timeout=0)
+    assert receiver.receive(timeout=0) == 2
+    first.release()
+    assert receiver.receive_many(5, timeout=0) == [1, 3]
+
+
+@on("lease", "buffered")
+def test_every_return_raises_the_attempt(stage):
+    """`attempt` counts the deliveries."""
+    receiver, delivery = lease(stage)
+    for attempt in range(2, 6):
+        delivery.release()
+        delivery = receiver.lease(timeout=0)
+        assert delivery.attempt == attempt
+    delivery.acknowledge()
+
+
+@pytest.mark.parametrize("first", ["acknowledge", "release"])
+@pytest.mark.parametrize("second", ["acknowledge", "release"])
+@on("lease", "buffered")
+def test_a_settled_message_is_no_longer_yours(stage, first, second):
+    """Acknowledging or releasing a message that is no longer yours is LeaseLost."""
+    receiver, delivery = lease(stage)
+    getattr(delivery, first)()
+    with pytest.raises(LeaseLost):
+        getattr(delivery, second)()
+    assert len(receiver) == (first == "release")
+
+
+@on("lease", "buffered")
+def test_a_late_acknowledgement_leaves_the_next_lease_alone(stage):
+    """An acknowledgement by a former holder never settles the message for the present one."""
+    receiver, late = lease(stage)
+    late.release()
+    now = receiver.lease(timeout=0)
+    with pytest.raises(LeaseLost):
+        late.acknowledge()
+    assert receiver.statistics().leased == 1
+    now.acknowledge()
+
+
+@on("lease", "buffered")
+def test_a_settled_message_cannot_be_looked_at(stage):
+    """After a message was settled its `view` is LeaseLost: its memory is another's."""
+    _, delivery = lease(stage, b"bytes")
+    delivery.acknowledge()
+    with pytest.raises(LeaseLost):
+        _ = delivery.view
+
+
+@on("lease", "buffered")
+def test_the_view_is_the_bytes_in_place(stage):
+    """`lease().view` is the received bytes in place, read-only."""
+    _, delivery = lease(stage, b"some bytes")
+    view = delivery.view
+    assert bytes(view) == b"some bytes"
+    assert view.readonly
+    view.release()
+    delivery.acknowledge()
+
+
+@on("lease", "buffered")
+def test_a_dropped_delivery_goes_back(stage):
+    """A delivery that is dropped without being settled gives its message back."""
+    receiver, delivery = lease(stage)
+    del delivery
+    assert receiver.statistics().leased == 0
+    assert receiver.receive(timeout=0) == "job"
+
+
+@on("lease", "buffered", "receivers")
+def test_closing_gives_back_what_is_leased(stage):
+    """What an end has leased when it is closed goes to the next receiver."""
+    receiver, delivery = lease(stage)
+    second = stage.again()
+    receiver.close()
+    with second.lease(timeout=0) as again:
+        assert (again.message, again.attempt) == ("job", 2)
+    with pytest.raises(LeaseLost):
+        delivery.acknowledge()
+
+
+@on("lease", "buffered")
+def test_many_messages_can_be_leased(stage):
+    """Any number of messages may be leased at once, and settled in any order."""
+    sender, receiver = stage.ends()
+    sender.send_many(range(8))
+    deliveries = [receiver.lease(timeout=0) for _ in range(8)]
+    for delivery in deliveries[::2]:
+        delivery.release()
+    for delivery in deliveries[1::2]:
+        delivery.acknowledge()
+    assert receiver.receive_many(10, timeout=0) == [0, 2, 4, 6]
+
+
+@on("dead letters", "lease", "buffered")
+def test_after_max_deliveries_it_goes_to_the_dead_letters(stage):
+    """After `max_deliveries` without acknowledgement a message goes to NAME.dead."""
+    sender, receiver = stage.ends(max_deliveries=2)
+    sender.send("poison")
+    for _ in range(2):
+        receiver.lease(timeout=0).release()
+    assert receiver.try_receive() is None
+    with stage.carrier.names["Mailbox"](f"{stage.address}.dead") as dead:
+        assert dead.receive(timeout=0) == "poison"
+        dead.destroy(force=True)
+
+
+@on("dead letters", "lease", "buffered")
+def test_dead_letters_names_another_mailbox(stage):
+    """`dead_letters` names the mailbox where they go."""
+    sender, receiver = stage.ends(max_deliveries=1, dead_letters="graves")
+    sender.send("poison")
+    receiver.lease(timeout=0).release()
+    with stage.carrier.names["Mailbox"]("graves") as dead:
+        assert dead.receive(timeout=0) == "poison"
+        dead.destroy(force=True)
+    assert receiver.link.dead_letters.endswith("graves")
+
+
+# ---- loans
+
+
+@on("loan", "buffered")
+def test_a_loan_is_written_and_sent(stage):
+    """A loan has the buffer's protocol: what is written into it arrives."""
+    sender, receiver = stage.ends()
+    with sender.loan(5) as loan:
+        assert len(loan) == 5
+        loan[:] = b"hello"
+        loan.send()
+    assert receiver.receive(timeout=0) == b"hello"
+
+
+@on("loan", "buffered", carriers=["shm"])
+def test_an_array_can_be_a_loan(stage):
+    """Also by NumPy, in place."""
+    sender, receiver = stage.ends()
+    with sender.loan(8) as loan:
+        numpy.frombuffer(loan, dtype="<u4")[:] = [1, 2]
+        loan.send()
+    assert receiver.receive(timeout=0) == b"\1\0\0\0\2\0\0\0"
+
+
+@on("loan", "buffered")
+def test_leaving_the_block_without_sending_discards(stage):
+    """Leaving the block of a loan without `send` discards it, with an exception or without."""
+    sender, receiver = stage.ends(capacity=1)
+    with sender.loan(5) as loan:
+        loan[:] = b"never"
+    with pytest.raises(ZeroDivisionError), sender.loan(5) as loan:
+        raise ZeroDivisionError
+    sender.loan(5).discard()
+    assert receiver.try_receive() is None
+    assert receiver.statistics().free == 1
+
+
+@on("loan", "buffered")
+def test_a_loan_is_sent_once(stage):
+    """A loan that was sent or discarded is no longer yours: LeaseLost."""
+    sender, receiver = stage.ends()
+    loan = sender.loan(1)
+    loan[:] = b"x"
+    loan.send()
+    for use in (loan.send, lambda: loan.view, lambda: loan[0]):
+        with pytest.raises(LeaseLost):
+            use()
+    loan.discard()
+    assert receiver.receive_many(5, timeout=0) == [b"x"]
+
+
+@on("loan", "buffered")
+def test_loans_are_accepted_in_the_order_in_which_they_are_sent(stage):
+    """A loan's place in the order is that of its `send`."""
+    sender, receiver = stage.ends()
+    first, second = sender.loan(1), sender.loan(1)
+    first[:], second[:] = b"1", b"2"
+    second.send()
+    sender.send(b"between")
+    first.send()
+    assert receiver.receive_many(5, timeout=0) == [b"2", b"between", b"1"]
+
+
+@on("loan")
+def test_a_loan_of_less_than_nothing_is_a_mistake(stage):
+    """A loan has 0 bytes or more: anything else is a ValueError."""
+    sender, _ = stage.ends()
+    with pytest.raises(ValueError, match="0 or more"):
+        sender.loan(-1)
