@@ -207,15 +207,13 @@ int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
     uint32_t x;
     uint64_t header;
     loan->receipt = loan->receipt_generation = 0;
-    if (__builtin_expect(receipt || s->geometry.rendezvous, 0)) {
-        r = receipt_claim(s, &loan->receipt, &loan->receipt_generation);
-        if (r != LIAISON_OK)
-            return r;
-    }
-    if (!cell_claim(s, &m->cursor, &x, &header)) {
-        receipt_free(s, loan->receipt, loan->receipt_generation);
+    /* The receipt last. One that is given back for want of room calls a sender, and who is the
+     * oldest that waits is called by its own attempt: it would never sleep, nor be interrupted. */
+    bool follows = __builtin_expect(receipt || s->geometry.rendezvous, 0);
+    if (follows && !receipt_vacant(s))
         return LIAISON_FULL;
-    }
+    if (!cell_claim(s, &m->cursor, &x, &header))
+        return LIAISON_FULL;
     struct cell *c = segment_cell(s, x);
     void *data = c->payload;
     if (large) {
@@ -223,7 +221,6 @@ int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
         r = arena_claim(s, &m->arena, x, cell_generation(header), size, &offset);
         if (r != LIAISON_OK) {
             cell_free(s, x, header);
-            receipt_free(s, loan->receipt, loan->receipt_generation);
             return r;
         }
         note(&c->block, offset);
@@ -235,6 +232,10 @@ int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
     loan->cell = x;
     loan->header = header;
     loan->epoch = epoch;
+    if (follows && receipt_claim(s, &loan->receipt, &loan->receipt_generation) != LIAISON_OK) {
+        liaison_mailbox_discard(m, loan); /* somebody took the last place meanwhile */
+        return LIAISON_FULL;
+    }
     return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
 }
 

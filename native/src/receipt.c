@@ -32,9 +32,10 @@ static uint32_t outcome_member(uint64_t w) { return (uint32_t)(w >> 24) & 0xfffu
 static uint32_t outcome_pid(uint64_t w) { return (uint32_t)(w >> 2) & 0x3fffffu; }
 static uint32_t outcome_kind(uint64_t w) { return (uint32_t)w & 3u; }
 
+static word32 cursor; /* where to look first */
+
 int receipt_claim(struct segment *s, uint32_t *index, uint32_t *generation)
 {
-    static word32 cursor; /* where to look first */
     uint32_t n = s->geometry.receipts, from = glance32(&cursor);
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = (from + i) % n;
@@ -52,6 +53,15 @@ int receipt_claim(struct segment *s, uint32_t *index, uint32_t *generation)
         return LIAISON_OK;
     }
     return LIAISON_FULL;
+}
+
+bool receipt_vacant(const struct segment *s)
+{
+    uint32_t n = s->geometry.receipts, from = glance32(&cursor);
+    for (uint32_t i = 0; i < n; i++)
+        if (!(glance(&s->receipts[(from + i) % n].claim) & 1))
+            return true;
+    return false;
 }
 
 void receipt_free(struct segment *s, uint32_t index, uint32_t generation)

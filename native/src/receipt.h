@@ -6,6 +6,8 @@
 
 /* Claims a place; LIAISON_FULL when all are in use. */
 int receipt_claim(struct segment *s, uint32_t *index, uint32_t *generation);
+/* Whether there is a place at this moment: taking one and giving it back would call senders. */
+bool receipt_vacant(const struct segment *s);
 /* Gives it up, and lets a sender know that waits for one. */
 void receipt_free(struct segment *s, uint32_t index, uint32_t generation);
 

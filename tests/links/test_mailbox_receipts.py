@@ -202,3 +202,16 @@ def test_many_threads_wait_for_one_receipt(mailbox):
     for thread in waiting:
         thread.join(60)
     assert pids == [os.getpid()] * 5
+
+
+def test_a_sender_with_a_receipt_sleeps_for_want_of_room(mailbox):
+    """It does not call itself by the place for a receipt that it gives back, and hears Ctrl-C."""
+    box = mailbox(capacity=1)
+    box.send("fills it")
+    with Actor("box = Mailbox('box')") as other:
+        other.start("box.send('waits', receipt=True)")
+        until(lambda: all(other.asleep() for _ in range(100)), "the sender sleeps")
+        other.interrupt()
+        with pytest.raises(KeyboardInterrupt):
+            other.answer()
+    assert box.peek() == ["fills it"]
