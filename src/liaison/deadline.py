@@ -15,6 +15,7 @@ __all__ = ["Deadline", "nanoseconds"]
 
 _LONGEST = 2**63 - 1  # nanoseconds, 292 years: what a signed 64-bit integer holds
 _PER_SECOND = 1_000_000_000
+_CENTURY = 36525 * 86400 * _PER_SECOND  # nanoseconds; Python's own waits overflow not far beyond
 
 
 def nanoseconds(timeout: float | None) -> int:
@@ -59,7 +60,7 @@ def _real(timeout: object) -> float:
 class Deadline:
     """The moment at which a timeout passes, by the clock that no one can set (`time.monotonic`).
 
-    It starts when it is made. Raises what `nanoseconds` raises.
+    It starts when it is made; one of a century or more never comes. Raises what `nanoseconds` raises.
 
     >>> Deadline(0).expired
     True
@@ -74,7 +75,7 @@ class Deadline:
     def __init__(self, timeout: float | None) -> None:
         """Start the clock: `timeout` is in seconds, None waits for ever."""
         count = nanoseconds(timeout)
-        self._end = None if count < 0 else monotonic() + count / _PER_SECOND
+        self._end = None if not 0 <= count < _CENTURY else monotonic() + count / _PER_SECOND
 
     def remaining(self) -> float | None:
         """Return the seconds left, never below 0; None when there is no end.

@@ -111,6 +111,18 @@ def test_a_sender_waits_for_room(stage, beside):
     assert receiver.receive(timeout=60) == "second"
 
 
+@pytest.mark.parametrize("timeout", [None, math.inf, 1e300])
+@on()
+def test_wait_waits_for_ever(stage, beside, timeout):
+    """`wait` with `timeout=None`, or more than any clock counts, returns when there is a message."""
+    sender, receiver = stage.ends()
+    waiting = beside(wait, [receiver], timeout=timeout)
+    sending = beside(sender.send, "at last", timeout=60)
+    assert waiting.result() == [receiver]
+    assert receiver.receive(timeout=60) == "at last"
+    sending.result()
+
+
 @pytest.mark.parametrize(
     ("timeout", "error"), [(-1, ValueError), (math.nan, ValueError), ("1", TypeError)], ids=str
 )

@@ -43,6 +43,7 @@ __all__ = ["Connection", "Listener", "connect", "listen"]
 
 _LARGEST = 1 << 26
 _NEWCOMERS = 64  # connections that have not said who they are
+_LONGEST_POLL = 86400.0  # seconds; the system counts milliseconds with 31 bits
 _INTRODUCTION = 5.0  # seconds to say it
 _SCHEMES = ("unix", "tcp", "tls")
 
@@ -448,6 +449,8 @@ class Listener:
     def _patience(self, deadline: Deadline) -> float | None:
         """Seconds until there is something to do, whatever comes."""
         left = deadline.remaining()
+        if left is not None:
+            left = min(left, _LONGEST_POLL)
         if self._newcomers:
             oldest = next(iter(self._newcomers.values()))
             first = max(0.0, oldest.deadline - monotonic()) + 0.001

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Watch", "wait"]
 
+_LONGEST_POLL = 86400.0  # seconds; the system counts milliseconds with 31 bits
+
 _KEPT = 8  # sets: each costs two descriptors
 _GONE = (Closed, Destroyed, Corrupt)  # what a receive will say, at once
 
@@ -91,7 +93,7 @@ def wait(links: Iterable[HasDescriptor], *, timeout: float | None = None) -> lis
     with Watch.of(every) as watch:
         while True:
             left = deadline and deadline.remaining()
-            found = watch.look(every, left)
+            found = watch.look(every, left and min(left, _LONGEST_POLL))
             if found or left == 0:
                 return found
 

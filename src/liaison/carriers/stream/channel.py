@@ -52,6 +52,7 @@ _AT_ONCE: int = socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT
 _WAITING, _NOT_WAITING, _NOTHING, _ALL = (_QUIET,), (_AT_ONCE,), ((),), (0,)
 _WHOLE: tuple[int] = (socket.MSG_WAITALL,)
 _LINGER = 1.0  # seconds that closing waits for what was sent to leave
+_LONGEST_POLL = 86400.0  # seconds; the system counts milliseconds with 31 bits
 _DRAINED = 64  # buffers of unread bytes that closing throws away
 
 # Forks of this process: an end belongs, of all processes that have it, to the one that uses it.
@@ -483,9 +484,14 @@ class Channel:
         return bool(self._events(poll, deadline))
 
     def _events(self, poll: select.poll, deadline: Deadline | None) -> int:
-        left = None if deadline is None else deadline.remaining()
-        # Rounded up: a poll that is a little too short would be repeated in vain.
-        found = poll.poll(None if left is None else int(left * 1000) + (left > 0))
+        found: list[tuple[int, int]] = []
+        while not found:
+            left = None if deadline is None else deadline.remaining()
+            # Rounded up: a poll that is a little too short would be repeated in vain.
+            pause = None if left is None else int(min(left, _LONGEST_POLL) * 1000) + (left > 0)
+            found = poll.poll(pause)
+            if left is not None and left <= _LONGEST_POLL:
+                break
         return found[0][1] if found else 0
 
     def fileno(self) -> int:
