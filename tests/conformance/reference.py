@@ -260,6 +260,7 @@ class Box:
     def give_back(self, item):
         self.leased.discard(item)
         item.holder = None
+        item.state = "queued"
         self.returned.append(item)
         self.returned.sort(key=lambda one: one.number)
         self.arrange()
@@ -458,14 +459,14 @@ class End(MailboxContract):
         if box.capacity == 0:
 
             def met():
-                return item.state != "queued" or box.destroyed or self._closed
+                return item.attempt or box.destroyed or self._closed
 
             try:
                 self._until(met, deadline)
             finally:
-                if item.state == "queued":
+                if not item.attempt:
                     self._withdraw(item)
-            if item.state == "queued":
+            if not item.attempt:
                 self._take_part()
                 return None
         return item
@@ -559,7 +560,6 @@ class End(MailboxContract):
             if waiter in box.waiting:
                 box.waiting.remove(waiter)
             if waiter.item is not None and self._party.alive:  # interrupted
-                waiter.item.attempt -= 1
                 box.give_back(waiter.item)
             box.arrange()
 

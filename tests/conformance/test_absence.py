@@ -52,6 +52,11 @@ def _both_ways(stage):
     assert one.receive(timeout=60) == 1
 
 
+def _many(stage):
+    stage.other_sends()
+    stage.other(f"end = {stage.kind.opener}({stage.address!r})")
+
+
 def _outlive(stage):
     sender, receiver = stage.ends()
     receiver.close()
@@ -73,6 +78,7 @@ USES = {
     "dead letters": lambda stage: stage.ends(max_deliveries=3),
     "max_message": lambda stage: stage.ends(max_message=100),
     "receivers": lambda stage: (stage.ends(), stage.again()),
+    "many": _many,
     "both ways": _both_ways,
     "named": lambda stage: (stage.ends()[0].open, stage.open()),
     "destroy": lambda stage: stage.ends()[0].destroy(force=True),
