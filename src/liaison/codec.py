@@ -153,6 +153,11 @@ class Coder:
             _CUSTOM: self._read_custom,
         }
 
+    @property
+    def bytes_only(self) -> bool:
+        """Whether messages that are RAW arrive as the bytes that they are."""
+        return self._type is None or self._type is bytes
+
     def encode(self, message: Any) -> Encoded:
         r"""Make a message of an object: ``(format, head, body)``.
 

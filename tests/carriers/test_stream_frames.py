@@ -1,127 +1,168 @@
-"""Frames, without any socket: however the bytes are cut, and whatever they are."""
+"""Frames over a socket: however the bytes are cut, and whatever they are."""
+
+import contextlib
+import socket
+import struct
+import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liaison.carriers.stream.frames import BYE, HEADER, Reader, bye, header
-from liaison.errors import Corrupt, TooLarge
+from liaison._native.frames import BYE, HEADER, Frames
+from liaison.codec import Coder
+from liaison.errors import Corrupt, DecodeError, Ended, LiaisonError, TooLarge
 
 MESSAGES = st.lists(
-    st.tuples(
-        st.integers(0, 0x7F),
-        st.one_of(st.binary(max_size=40), st.integers(0, 200_000).map(lambda n: b"\xab" * n)),
-    ),
+    st.one_of(st.binary(max_size=40), st.integers(0, 200_000).map(lambda n: b"\xab" * n)),
     max_size=6,
 )
+LARGEST = 200_000
+
+
+def header(kind, size, received=0):
+    return struct.pack("<QQ", size | kind << 56, received)
 
 
 def stream(messages):
     return b"".join(
-        header(kind, len(payload), number) + payload
-        for number, (kind, payload) in enumerate(messages)
+        header(0, len(payload), number) + payload for number, payload in enumerate(messages)
     )
 
 
-def fed(reader, data, cuts):
-    """The frames of bytes that come as a socket gives them, `cuts` bytes at a time."""
-    frames = []
-    while data:
-        target = reader.target()
-        count = min(len(target), len(data), next(cuts))
-        target[:count] = data[:count]
-        reader.counts.append(count)
-        data = data[count:]
-        while (frame := reader.next()) is not None:
-            frames.append(frame)
-    return frames
+class Wire:
+    """An end of frames, and the bare socket that is its other end."""
+
+    def __init__(self, largest=LARGEST):
+        ours, self.bare = socket.socketpair()
+        self.frames = Frames()
+        coder = Coder()
+        self.frames._open("a test", ours, coder, True, ours=largest, theirs=largest)
+
+    def say(self, data, cuts=None, end=False):
+        """Write bytes from a thread, `cuts` of them at a time."""
+
+        def run():
+            left = memoryview(data)
+            with contextlib.suppress(OSError):  # what is refused is not read to its end
+                while left:
+                    count = next(cuts) if cuts else len(left)
+                    self.bare.sendall(left[:count])
+                    left = left[count:]
+                if end:
+                    self.bare.shutdown(socket.SHUT_WR)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        return thread
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.bare.close()
+        self.frames.close()
 
 
+@settings(deadline=None)  # there are threads, and perhaps a busy machine
 @given(MESSAGES, st.data())
 def test_frames_arrive_however_their_bytes_are_cut(messages, data):
-    """Any way to cut the stream gives the same messages, in order, as exact bytes."""
-    sizes = st.one_of(st.integers(1, 40), st.integers(1, 200_000))
-    cuts = iter(lambda: data.draw(sizes), None)
-    reader = Reader(200_000)
-    assert fed(reader, stream(messages) + bye(9), cuts) == [*messages, (BYE, b"")]
-    assert reader.confirmed == 9
-    assert reader.missing is None
+    """Any way to cut the stream gives the same messages, in order, and then the clean end."""
+    sizes = data.draw(st.lists(st.one_of(st.integers(1, 40), st.integers(1, LARGEST)), max_size=99))
+    cuts = iter(lambda: sizes.pop() if sizes else LARGEST, None)
+    timeout = data.draw(st.sampled_from([None, 60]))
+    with Wire() as wire:
+        thread = wire.say(stream(messages) + header(BYE, 0, 9), cuts)
+        assert [wire.frames.receive(timeout=timeout) for _ in messages] == messages
+        with pytest.raises(Ended) as raised:
+            wire.frames.receive(timeout=timeout)
+        thread.join()
+        assert (raised.value.clean, raised.value.received) == (True, len(messages))
+        assert wire.frames._confirmed == 9
 
 
+def all_of(wire):
+    """What comes until there is an error, and that."""
+    received = []
+    while True:
+        try:
+            received.append(wire.frames.receive(timeout=60))
+        except DecodeError as error:
+            received.append(error.payload)
+        except LiaisonError as error:
+            return received, error
+
+
+@settings(deadline=None)  # there are threads, and perhaps a busy machine
 @given(st.binary(max_size=300), st.integers(0, 1000))
 def test_any_bytes_give_frames_or_a_typed_error(data, largest):
-    """Random bytes are messages up to the largest size, Corrupt or TooLarge; nothing else."""
-    reader = Reader(largest)
-    try:
-        frames = fed(reader, data, iter(lambda: 7, None))
-    except (Corrupt, TooLarge):
-        return
-    assert all(len(payload) <= largest for _, payload in frames)
+    """Random bytes are messages up to the largest size, or the error that says why not."""
+    with Wire(largest) as wire:
+        thread = wire.say(data, end=True)
+        _, error = all_of(wire)
+        thread.join()
+        assert isinstance(error, Corrupt | TooLarge | Ended)
 
 
+@settings(deadline=None)  # there are threads, and perhaps a busy machine
 @given(MESSAGES.filter(bool), st.data())
 def test_changed_bytes_give_frames_or_a_typed_error(messages, data):
     """A stream with a few bytes changed never does more than be refused."""
     damaged = bytearray(stream(messages))
     for _ in range(data.draw(st.integers(1, 4))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
-    reader = Reader(200_000)
-    try:
-        for _, payload in fed(reader, bytes(damaged), iter(lambda: 5000, None)):
-            assert len(payload) <= 200_000
-    except (Corrupt, TooLarge):
-        pass
+    with Wire() as wire:
+        wire.say(bytes(damaged), end=True)
+        received, error = all_of(wire)
+        assert isinstance(error, Corrupt | TooLarge | Ended)
+        assert all(len(payload) <= LARGEST for payload in received if isinstance(payload, bytes))
 
 
 @pytest.mark.parametrize("size", [101, 1 << 32, (1 << 56) - 1])
 def test_a_size_above_the_largest_is_refused_by_the_header_alone(size):
     """A frame that announces too much is TooLarge before memory is taken for it."""
-    reader = Reader(100)
-    reader.put(header(0, size, 0))
-    with pytest.raises(TooLarge, match=str(size)):
-        reader.next()
+    with Wire(100) as wire:
+        wire.say(header(0, size))
+        with pytest.raises(TooLarge, match=str(size)):
+            wire.frames.receive(timeout=60)
 
 
-def test_what_is_no_frame_is_corrupt():
+@pytest.mark.parametrize(("kind", "size"), [(0x80, 0), (0xFE, 3), (BYE, 1)])
+def test_what_is_no_frame_is_corrupt(kind, size):
     """Kinds of frames that do not exist, and a BYE with a payload, are Corrupt."""
-    for kind, size in ((0x80, 0), (0xFE, 3), (BYE, 1)):
-        reader = Reader(100)
-        reader.put(header(kind, size, 0))
+    with Wire() as wire:
+        wire.say(header(kind, size))
         with pytest.raises(Corrupt):
-            reader.next()
+            wire.frames.receive(timeout=60)
 
 
-def test_an_interrupted_receiver_loses_nothing():
-    """What was appended to the counts is there, even if nothing ran after the append."""
-    reader = Reader(1 << 20)
-    whole = stream([(0, b"x" * 100_000), (1, b"y")])
-    frames = []
-    while whole:
-        target = reader.target()
-        count = min(len(target), len(whole), 30_000)
-        target[:count] = whole[:count]
-        reader.counts.append(count)
-        whole = whole[count:]
-        reader.target()  # what runs next, anew, after an interruption
-        while (frame := reader.next()) is not None:
-            frames.append(frame)
-    assert frames == [(0, b"x" * 100_000), (1, b"y")]
+def test_nothing_is_taken_after_the_last_frame():
+    """Messages behind a BYE are none: the end stays the end."""
+    with Wire() as wire:
+        wire.say(header(BYE, 0) + stream([b"more"]))
+        for _ in range(3):
+            with pytest.raises(Ended):
+                wire.frames.receive(timeout=60)
 
 
-def test_a_large_payload_is_received_where_it_stays():
-    """The target of the rest of a large message is exactly that rest."""
-    reader = Reader(1 << 20)
-    reader.put(header(0, 100_000, 0) + b"abc")
-    assert reader.next() is None
-    assert reader.in_place
-    assert len(reader.target()) == 100_000 - 3
-    assert reader.missing == (3, 100_000)
-
-
-def test_what_is_missing_is_told():
+@pytest.mark.parametrize(
+    ("cut", "said"), [(HEADER - 1, "0 bytes$"), (HEADER + 2, "2 bytes of 5"), (20_000, "of 90000")]
+)
+def test_what_is_missing_is_told(cut, said):
     """A cut stream tells how much of its last message is there."""
-    reader = Reader(100)
-    reader.put(header(0, 5, 0)[: HEADER - 1])
-    assert reader.missing == (0, 0)
-    reader.put(header(0, 5, 0)[HEADER - 1 :] + b"he")
-    assert reader.missing == (2, 5)
+    data = stream([b"hello" if cut < 100 else b"x" * 90_000])
+    with Wire() as wire:
+        wire.say(data[:cut], end=True)
+        with pytest.raises(Ended, match=f"cut off after .*{said}"):
+            wire.frames.receive(timeout=60)
+
+
+def test_who_knows_nothing_of_a_message_sends_it_as_it_is_drawn():
+    """A message goes out as 16 bytes of header and its payload, with what was received so far."""
+    with Wire() as wire:
+        wire.say(stream([b"one", b"two"]))
+        assert wire.frames.receive_many(2, timeout=60)
+        wire.frames.send(b"abc")
+        assert wire.bare.recv(100)[:8] == header(0, 3)[:8]
+        wire.frames.send({"a": 1})
+        assert wire.bare.recv(100)[16:] == b"\x81\xa1a\x01"

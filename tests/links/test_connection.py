@@ -48,6 +48,12 @@ def pair(address):
         end.close()
 
 
+def asleep(thread):
+    """Whether a thread of this process sleeps in the kernel."""
+    with open(f"/proc/self/task/{thread.native_id}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] == "S"
+
+
 def beside(function, *arguments):
     thread = threading.Thread(target=function, args=arguments, daemon=True)
     thread.start()
@@ -297,7 +303,7 @@ def test_receive_many_takes_what_is_there(pair):
     """receive_many waits for one and takes at most so many, leaving the end for the next call."""
     one, other = pair()
     one.send_many(range(5))
-    until(other._more, "they are there")
+    until(other._ready, "they are there")
     assert other.receive_many(3) == [0, 1, 2]
     one.close()
     assert other.receive_many(100) == [3, 4]
@@ -372,7 +378,7 @@ def test_closing_wakes_a_thread_that_receives(pair):
             raised.append(error)
 
     thread = beside(wait)
-    until(one._receiving.locked, "it waits")
+    until(lambda: asleep(thread), "it waits")
     one.close()
     thread.join(60)
     assert raised

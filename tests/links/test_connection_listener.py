@@ -21,7 +21,7 @@ from liaison import (
     connect,
     listen,
 )
-from liaison.links import socket as links_socket
+from liaison.links import listener as links_listener
 from liaison.testing import Process, point, until
 
 TOKEN = "a token that the tests share"
@@ -135,7 +135,7 @@ def test_of_too_many_newcomers_the_oldest_is_dropped(address):
 
 def test_the_slow_are_dropped(address, monkeypatch):
     """Who has not said who they are in time is dropped while accept waits."""
-    monkeypatch.setattr(links_socket, "_INTRODUCTION", 0.05)
+    monkeypatch.setattr(links_listener, "_INTRODUCTION", 0.05)
     with listen(address) as listener, Accepting(listener), raw(listener.address) as stranger:
         stranger.settimeout(60)
         assert stranger.recv(1) == b""

@@ -21,11 +21,24 @@ from liaison.link import Peer
 if TYPE_CHECKING:
     from liaison.address import Address
 
-__all__ = ["Path", "check_neighbour", "describe", "dial", "own", "peer_of", "peer_url", "seat"]
+__all__ = [
+    "Path",
+    "check_neighbour",
+    "describe",
+    "dial",
+    "own",
+    "peer_of",
+    "peer_url",
+    "seat",
+    "tune",
+]
 
 _BACKLOG = 128
 _PATIENCE = 5.0  # seconds for who else replaces a stale socket in the same directory
 _credentials = struct.Struct("3i")
+# A TCP peer that was silent for so many seconds is asked whether it is still there, so often, so
+# many times: a machine that is gone without a word is noticed within a minute and a half.
+_ASKED_AFTER = ((socket.TCP_KEEPIDLE, 45), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 3))
 
 
 # ---- where one listens
@@ -201,8 +214,16 @@ def dial(
         raise
     if family == socket.AF_UNIX:
         return connection, str(address)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    tune(connection)
     return connection, _url(address.scheme, connection.getpeername())
+
+
+def tune(connection: socket.socket) -> None:
+    """Let a TCP connection send at once, and notice when its peer has vanished."""
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _ASKED_AFTER:
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _resolved(host: str, port: int, *, open_to_all: bool) -> tuple[int, tuple[str, int]]:
@@ -244,9 +265,9 @@ def _url(scheme: str, where: tuple[str, int]) -> str:
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
-def peer_url(scheme: str, connection: socket.socket) -> str | None:
+def peer_url(scheme: str, where: tuple[str, int]) -> str | None:
     """The address of who connected; None on a Unix socket, where it has none."""
-    return None if scheme == "unix" else _url(scheme, connection.getpeername())
+    return None if scheme == "unix" else _url(scheme, where)
 
 
 # ---- who is there

@@ -1,0 +1,1267 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
+"""Frames over a stream socket: an end that sends and receives them, waits, and breaks off cleanly.
+
+A frame is a header of 16 bytes, little endian, and the payload::
+
+    0        payload's size in bytes (7 bytes)
+    7        kind: the message's format (liaison.codec.Format), or BYE
+    8        how many messages the frame's sender has received so far (8 bytes)
+    16       payload
+
+The count rides on what is sent anyhow, so that an end whose connection breaks can say how many of
+its messages certainly arrived. BYE is the last frame of an end that is closed: without it, the end
+of the bytes is a death or a cut, and TLS or not, nobody on the way can make it look like the end.
+
+This is compiled for two reasons. A message costs one system call at either end and little beside
+it. And a signal's handler (Ctrl-C) runs here only where it is called, by PyErr_CheckSignals, and
+never between a system call and the note of what it did: from then on the stream would be nonsense.
+
+A thread may send while another receives; several senders, or receivers, take turns. What belongs to
+sending changes only in the turn of `sending`, what belongs to receiving in that of `receiving`. An
+end may be closed by one thread while another waits in it, so its socket is closed by whoever leaves
+last (`users`).
+
+A message of which a part has been sent cannot be taken back. When a timeout passes, or Ctrl-C
+comes, in the middle of one, the rest is kept, and goes out with whatever is done next here: the
+message counts as sent. `Full` always means that nothing of the message was sent.
+"""
+
+from cpython.buffer cimport (
+    PyBUF_CONTIG_RO, PyBUF_READ, PyBUF_WRITE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer,
+)
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from libc.errno cimport (
+    EAGAIN, ECONNABORTED, ECONNRESET, EHOSTUNREACH, EINTR, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT,
+    errno,
+)
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memmove
+
+import os
+import select
+import socket
+import ssl
+from weakref import WeakSet
+
+from liaison.deadline import nanoseconds
+from liaison.errors import (
+    AccessDenied, Closed, Corrupt, DecodeError, Disconnected, Empty, Ended, Full, LiaisonError,
+    TooLarge,
+)
+
+cdef extern from "Python.h":
+    ctypedef void *PyThread_type_lock
+    ctypedef enum PyLockStatus:
+        PY_LOCK_FAILURE
+        PY_LOCK_ACQUIRED
+        PY_LOCK_INTR
+    PyThread_type_lock PyThread_allocate_lock()
+    void PyThread_free_lock(PyThread_type_lock)
+    PyLockStatus PyThread_acquire_lock_timed(PyThread_type_lock, long long, int) nogil
+    void PyThread_release_lock(PyThread_type_lock)
+    unsigned long PyThread_get_thread_ident()
+    int PyErr_CheckSignals() except -1
+
+cdef extern from "<sys/socket.h>" nogil:
+    struct iovec:
+        void *iov_base
+        size_t iov_len
+    struct msghdr:
+        iovec *msg_iov
+        size_t msg_iovlen
+    ssize_t recv(int, void *, size_t, int)
+    ssize_t send(int, const void *, size_t, int)
+    ssize_t sendmsg(int, const msghdr *, int)
+    int MSG_DONTWAIT, MSG_NOSIGNAL, MSG_WAITALL
+
+cdef extern from "<poll.h>" nogil:
+    struct pollfd:
+        int fd
+        short events
+        short revents
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    int ppoll(pollfd *, unsigned long, const timespec *, void *)
+    short POLLIN, POLLOUT
+
+cdef extern from "<time.h>" nogil:
+    int clock_gettime(int, timespec *)
+    int CLOCK_MONOTONIC
+
+cdef extern from "<endian.h>" nogil:
+    uint64_t htole64(uint64_t)
+    uint64_t le64toh(uint64_t)
+
+HEADER = 16
+BYE = 0xFF
+LARGEST = (1 << 32) - 4096  # bytes of a message, as in a mailbox
+
+cdef enum:
+    HEAD = 16
+    FAREWELL = 0xFF
+    LAST_FORMAT = 0x7F  # formats above are the protocol's own
+    ARRAY = 2  # liaison.codec.Format.ARRAY
+    WINDOW = 1 << 16
+    IN_PLACE = 1 << 14  # from here on a payload is received where it will stay
+    JOINED = 1 << 14  # bytes up to which copying costs less than naming several buffers
+    GLANCE = 1 << 12  # bytes received at once where a large message is expected
+    PIECE = 1 << 18  # bytes encrypted at once
+    DRAINED = 64  # buffers of unread bytes that closing throws away
+
+cdef enum Found:
+    NOTHING, MESSAGE, GOODBYE
+
+cdef uint64_t SIZE = (<uint64_t>1 << 56) - 1
+cdef int64_t FOREVER = -1
+cdef int64_t LINGER = 1000000000  # ns that closing waits for what was sent to leave
+
+# What tells that nobody is there any more. Anything else is this machine's trouble.
+cdef frozenset GONE = frozenset(
+    (ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT))
+
+# Forks of this process: an end belongs, of all processes that have it, to the one that uses it.
+cdef unsigned long forks = 0
+_all = WeakSet()
+
+
+def _forking():
+    global forks
+    forks += 1
+
+
+def _forked():
+    _forking()
+    for end in list(_all):
+        (<Frames>end).after_fork()
+
+
+os.register_at_fork(after_in_parent=_forking, after_in_child=_forked)
+
+
+cdef int64_t now() noexcept:
+    cdef timespec t
+    clock_gettime(CLOCK_MONOTONIC, &t)
+    return t.tv_sec * 1000000000 + t.tv_nsec
+
+
+cdef int64_t end_of(timeout) except? -1:
+    """When a timeout passes; 0 is over already."""
+    cdef int64_t count
+    if timeout is None:
+        return FOREVER
+    count = nanoseconds(timeout)
+    if count <= 0:
+        return count
+    return min(count, <int64_t>1 << 62) + now()
+
+
+cdef inline uint64_t word_at(const char *place) noexcept:
+    cdef uint64_t word
+    memcpy(&word, place, 8)
+    return le64toh(word)
+
+
+cdef inline void put_word(char *place, uint64_t word) noexcept:
+    word = htole64(word)
+    memcpy(place, &word, 8)
+
+
+cdef struct Turn:
+    PyThread_type_lock lock
+    unsigned long owner
+
+
+cdef class Cipher:
+    """A TLS session that was established, between the frames and the socket.
+
+    It works in memory (`ssl.MemoryBIO`), so that a thread may send while another receives, which
+    OpenSSL itself forbids. Python's `ssl` looks for signals after it has worked and then loses how
+    much it did; such a session is of no use any more (`torn`).
+    """
+
+    cdef object session, incoming, outgoing
+    cdef PyThread_type_lock lock
+    cdef bint torn
+
+    def __cinit__(self, session, incoming, outgoing):
+        self.session = getattr(session, "_sslobj", session)  # no Python code in between
+        self.incoming = incoming
+        self.outgoing = outgoing
+        self.lock = PyThread_allocate_lock()
+        if self.lock == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        if self.lock != NULL:
+            PyThread_free_lock(self.lock)
+
+    cdef int begin(self) except -1:
+        PyErr_CheckSignals()  # what is there now interrupts before anything is done
+        with nogil:
+            PyThread_acquire_lock_timed(self.lock, -1, 0)
+        if self.torn:
+            PyThread_release_lock(self.lock)
+            raise ConnectionResetError(ECONNRESET, "an interruption broke the TLS session off")
+        self.torn = True
+        return 0
+
+    cdef void done(self) noexcept:
+        PyThread_release_lock(self.lock)
+
+    cdef bytes encrypt(self, const char *data, Py_ssize_t size):
+        """The bytes for the socket, with whatever else TLS has to say."""
+        cdef Py_ssize_t at = 0
+        self.begin()
+        view = PyMemoryView_FromMemory(<char *>data, size, PyBUF_READ)
+        try:
+            while at < size:
+                at += self.session.write(view[at:])
+            self.torn = False
+            return self.outgoing.read()
+        finally:
+            view.release()
+            self.done()
+
+    cdef Py_ssize_t decrypt(self, char *target, Py_ssize_t size) except -2:
+        """Bytes that were decrypted; 0 at the end, -1 when more has to come first."""
+        cdef Py_ssize_t count
+        self.begin()
+        view = PyMemoryView_FromMemory(target, size, PyBUF_WRITE)
+        try:
+            try:
+                count = self.session.read(size, view)
+            except ssl.SSLWantReadError:
+                count = -1
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                count = 0
+            except ssl.SSLError as error:
+                raise ConnectionResetError(
+                    ECONNRESET, f"what came over TLS is damaged: {error}") from error
+            self.torn = False
+            return count
+        finally:
+            view.release()
+            self.done()
+
+
+cdef class Frames:
+    """One end of a connection, by which messages go both ways."""
+
+    cdef readonly object _socket  # keeps the descriptor open
+    cdef int fd
+    cdef str name
+    cdef Cipher cipher
+    cdef object coder
+    cdef object greeting  # a handshake that waits only for the other end's hello
+    cdef Py_ssize_t hello  # its bytes
+    cdef bint bytes_only  # RAW messages arrive as bytes: no need to ask the coder
+    cdef readonly uint64_t _largest  # bytes of a message that the other end takes
+    cdef uint64_t ours  # that this one takes
+    cdef bint is_closed
+    cdef unsigned long closer  # the thread that says goodbye
+    cdef bint finished  # the other end said that it is done
+    cdef str failure  # why nothing can be sent any more
+    cdef str lost  # why nothing can come any more
+    cdef unsigned long epoch
+    cdef Py_ssize_t users
+    cdef Turn sending, receiving
+    cdef object __weakref__
+
+    # What has arrived and was not taken: window[start:end], or a large message on its way.
+    cdef char *window
+    cdef Py_ssize_t start, end
+    cdef bint expecting_large
+    cdef object large  # its payload: bytes, or a bytearray for an array
+    cdef char *large_at
+    cdef uint64_t large_size, large_here, large_count
+    cdef int kind  # of the frame that `next` found
+    cdef uint64_t size
+    cdef list kept  # messages that an interrupted receive_many had taken, the first last
+    cdef readonly uint64_t _confirmed
+    cdef readonly uint64_t _received
+
+    # What is being sent: bytes for the socket, then bytes still to be encrypted.
+    cdef char *scratch
+    cdef bytes wire, plain
+    cdef Py_ssize_t wire_done, plain_done
+    cdef readonly uint64_t _sent
+
+    cdef object watch
+    cdef int bell
+    cdef bint ringing
+
+    def __cinit__(self):
+        self.fd = self.bell = -1
+        self.is_closed = True
+        self.window = <char *>malloc(WINDOW)
+        self.scratch = <char *>malloc(JOINED)
+        self.sending.lock = PyThread_allocate_lock()
+        self.receiving.lock = PyThread_allocate_lock()
+        if (self.window == NULL or self.scratch == NULL or self.sending.lock == NULL
+                or self.receiving.lock == NULL):
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.window)
+        free(self.scratch)
+        if self.sending.lock != NULL:
+            PyThread_free_lock(self.sending.lock)
+        if self.receiving.lock != NULL:
+            PyThread_free_lock(self.receiving.lock)
+
+    def _open(self, str name not None, connection, coder, bint bytes_only, *, cipher=None,
+              bytes rest=b"", greeting=None, Py_ssize_t hello=0, uint64_t ours, uint64_t theirs):
+        """Begin, once; `rest` are bytes that came already, less than 64 KiB of them."""
+        if len(rest) > WINDOW:
+            raise ValueError("too much came before")
+        self.name = name
+        self._socket = connection
+        self.fd = connection.fileno()
+        self.cipher = cipher
+        self.coder = coder
+        self.bytes_only = bytes_only
+        self.greeting = greeting
+        self.hello = hello
+        self.ours = ours
+        self._largest = theirs
+        self.epoch = forks
+        memcpy(self.window, PyBytes_AS_STRING(rest), len(rest))
+        self.end = len(rest)
+        self.is_closed = False
+        _all.add(self)
+
+    # ---- turns, and who is inside
+
+    cdef bint take_turn(self, Turn *turn, int64_t end) except -1:
+        """Whether it is this thread's turn before `end`."""
+        cdef unsigned long me = PyThread_get_thread_ident()
+        cdef PyThread_type_lock lock = turn.lock
+        cdef PyLockStatus status
+        cdef long long left
+        status = PyThread_acquire_lock_timed(lock, 0, 0)
+        if status != PY_LOCK_ACQUIRED and turn.owner == me:
+            raise RuntimeError(
+                f"{self.name} is used by a signal's handler, or a codec, within the very "
+                "operation that it interrupts")
+        while status != PY_LOCK_ACQUIRED:
+            left = -1 if end < 0 else max(0, end - now() + 999) // 1000
+            with nogil:
+                status = PyThread_acquire_lock_timed(lock, left, 1)
+            if status == PY_LOCK_FAILURE:
+                return False
+            if status == PY_LOCK_INTR:
+                PyErr_CheckSignals()
+                self.check()
+        turn.owner = me
+        self.users += 1
+        self.epoch = forks
+        return True
+
+    cdef int leave_turn(self, Turn *turn) except -1:
+        turn.owner = 0
+        PyThread_release_lock(turn.lock)
+        self.users -= 1
+        if self.watch is not None and turn == &self.receiving:
+            self.ring()
+        if self.is_closed:
+            self.leave()
+        return 0
+
+    cdef int check(self) except -1:
+        if self.is_closed and self.closer != PyThread_get_thread_ident():
+            raise Closed(f"this end of {self.name} was closed; connect again")
+        return 0
+
+    cdef int leave(self) except -1:
+        """Closes the socket when the end is closed and nobody needs it any more."""
+        if not self.users and self.fd >= 0:
+            self.fd = -1
+            self._socket.close()
+            if self.watch is not None:
+                self.watch.close()
+                os.close(self.bell)
+        return 0
+
+    cdef int after_fork(self) except -1:
+        """In the child: the turns of the parent's other threads are nobody's here."""
+        cdef unsigned long me = PyThread_get_thread_ident()
+        self.users = 0
+        for turn in (0, 1):
+            self.free_turn(&self.receiving if turn else &self.sending, me)
+        if self.watch is not None:  # both would be the parent's too
+            self.watch.close()
+            os.close(self.bell)
+            self.watch = None
+        return 0
+
+    cdef int free_turn(self, Turn *turn, unsigned long me) except -1:
+        if turn.owner == me:
+            self.users += 1
+        else:
+            turn.owner = 0
+            turn.lock = PyThread_allocate_lock()  # the old one may be broken
+            if turn.lock == NULL:
+                raise MemoryError
+        return 0
+
+    cdef int wait(self, short events, int64_t end) except -1:
+        """Waits for the socket, at most until `end`: what it is ready for, 0 for nothing."""
+        cdef pollfd p
+        cdef timespec t
+        cdef int64_t left
+        cdef int found, problem
+        if end == 0:
+            return 0
+        p.fd = self.fd
+        p.events = events
+        while True:
+            if end > 0:
+                left = max(0, end - now())
+                t.tv_sec = left // 1000000000
+                t.tv_nsec = left % 1000000000
+            with nogil:
+                found = ppoll(&p, 1, &t if end > 0 else NULL, NULL)
+                problem = errno
+            if found >= 0:
+                return p.revents if found else 0
+            if problem != EINTR:
+                raise OSError(problem, os.strerror(problem))
+            PyErr_CheckSignals()
+            self.check()
+
+    # ---- sending
+
+    def send(self, message, *, timeout=None):
+        """Send one message.
+
+        It returns when the system has the message, which does not mean that the other program has
+        received it. A large message of which a part has left when `timeout` passes counts as sent:
+        its rest goes out with what is done next here, see `pending`.
+
+        Raises `Full` when nothing of it could be sent within `timeout` seconds, `TooLarge`,
+        `EncodeError`, `Disconnected`, `Closed`.
+        """
+        if not self.send_object(message, end_of(timeout)):
+            raise self.full()
+
+    def try_send(self, message):
+        """Send one message if that needs no waiting; return whether it was sent.
+
+        Raises as `send` does, but for `Full`.
+        """
+        return self.send_object(message, 0)
+
+    def send_many(self, messages, *, timeout=None):
+        """Send messages in their order; return how many were sent within `timeout` seconds.
+
+        Raises `Full` when not even the first was, otherwise as `send` does.
+        """
+        cdef int64_t end = end_of(timeout)
+        cdef Py_ssize_t count = 0
+        for message in messages:
+            if not self.send_object(message, end):
+                if not count:
+                    raise self.full()
+                break
+            count += 1
+        return count
+
+    cdef object full(self):
+        return Full(f"{self.name} had no room in time: its other end reads slowly, or another "
+                    "thread was sending; wait longer with timeout=")
+
+    cdef bint send_object(self, message, int64_t end) except -1:
+        """Whether it was sent in time."""
+        cdef Py_buffer view
+        cdef bytes head
+        if type(message) is bytes:
+            return self.send_frame(0, NULL, 0, PyBytes_AS_STRING(message),
+                                   PyBytes_GET_SIZE(message), end)
+        self.check()
+        format, head, body = self.coder.encode(message)
+        PyObject_GetBuffer(body, &view, PyBUF_CONTIG_RO)
+        try:
+            return self.send_frame(format, PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head),
+                                   <char *>view.buf, view.len, end)
+        finally:
+            PyBuffer_Release(&view)
+
+    cdef bint send_frame(self, uint64_t kind, const char *head, Py_ssize_t h, const char *body,
+                         Py_ssize_t n, int64_t end) except -1:
+        cdef uint64_t size = h + n
+        if size > self._largest:
+            self.check()
+            raise TooLarge(
+                f"the message has {size} bytes, and the other end of {self.name} takes "
+                f"{self._largest}: split it, or let that end have a larger max_message=")
+        if not self.take_turn(&self.sending, end):
+            return False
+        try:
+            if (self.is_closed or self.finished or self.failure is not None
+                    or self.wire is not None or self.plain is not None):
+                if not self.clear_the_way(end):
+                    return False
+            return self.send_now(size | kind << 56, head, h, body, n, end)
+        finally:
+            self.leave_turn(&self.sending)
+
+    cdef bint clear_the_way(self, int64_t end) except -1:
+        """Sends what is left of the frame before, or tells why nothing can be sent."""
+        self.check()
+        if self.finished and self.failure is None:
+            self.failure = "its other end was closed"
+        if self.failure is not None:
+            raise self.disconnected()
+        return self.push(end)
+
+    cdef bint send_now(self, uint64_t word, const char *head, Py_ssize_t h, const char *body,
+                       Py_ssize_t n, int64_t end) except -1:
+        """Sends a frame: False when nothing of it could be sent in time."""
+        cdef iovec pieces[3]
+        cdef char header[HEAD]
+        cdef Py_ssize_t total = HEAD + h + n
+        cdef ssize_t count
+        cdef char *joined = self.scratch
+        if self.cipher is not None:
+            return self.send_sealed(word, head, h, body, n, end)
+        if total <= JOINED:
+            put_word(joined, word)
+            put_word(joined + 8, self._received)
+            if h:
+                memcpy(joined + HEAD, head, h)
+            memcpy(joined + HEAD + h, body, n)
+            # With the interpreter's lock held: it never waits, and costs less than giving it up.
+            count = send(self.fd, joined, total, MSG_NOSIGNAL | MSG_DONTWAIT)
+            if count == total:
+                self._sent += 1
+                return True
+            if count < 0:
+                if errno != EAGAIN and errno != EINTR:
+                    self.fail(errno)
+                count = 0
+            pieces[0].iov_base = joined + count
+            pieces[0].iov_len = total - count
+            return self.send_pieces(pieces, 1, total - count, count > 0, end)
+        put_word(header, word)
+        put_word(header + 8, self._received)
+        pieces[0].iov_base = header
+        pieces[0].iov_len = HEAD
+        pieces[1].iov_base = <void *>head
+        pieces[1].iov_len = h
+        pieces[2].iov_base = <void *>body
+        pieces[2].iov_len = n
+        return self.send_pieces(pieces, 3, total, False, end)
+
+    cdef bint send_pieces(self, iovec *pieces, int many, Py_ssize_t left, bint begun,
+                          int64_t end) except -1:
+        cdef msghdr m
+        cdef ssize_t count
+        cdef int problem
+        cdef int flags = MSG_NOSIGNAL if end < 0 else MSG_NOSIGNAL | MSG_DONTWAIT
+        try:
+            while left:
+                m = msghdr(msg_iov=pieces, msg_iovlen=many)
+                with nogil:
+                    count = sendmsg(self.fd, &m, flags)
+                    problem = errno
+                if count > 0:
+                    begun = True
+                    left -= count
+                    while many and <size_t>count >= pieces[0].iov_len:
+                        count -= pieces[0].iov_len
+                        pieces += 1
+                        many -= 1
+                    if left:
+                        pieces[0].iov_base = <char *>pieces[0].iov_base + count
+                        pieces[0].iov_len -= count
+                elif problem == EAGAIN:
+                    if not self.wait(POLLOUT, end):
+                        break
+                elif problem != EINTR:
+                    self.fail(problem)
+                if left:
+                    PyErr_CheckSignals()
+                    self.check()
+        except BaseException:
+            if begun and left:
+                self.keep(pieces, many, left)
+            raise
+        if not left:
+            self._sent += 1
+            return True
+        if begun:
+            self.keep(pieces, many, left)
+        return begun
+
+    cdef int keep(self, iovec *pieces, int many, Py_ssize_t left) except -1:
+        """Copies what is left of a frame: its buffers are the caller's, who goes on now."""
+        cdef bytes rest = PyBytes_FromStringAndSize(NULL, left)
+        cdef char *to = PyBytes_AS_STRING(rest)
+        cdef int i
+        for i in range(many):
+            memcpy(to, pieces[i].iov_base, pieces[i].iov_len)
+            to += pieces[i].iov_len
+        self.wire = rest
+        self.wire_done = 0
+        return 0
+
+    cdef bint send_sealed(self, uint64_t word, const char *head, Py_ssize_t h, const char *body,
+                          Py_ssize_t n, int64_t end) except -1:
+        """The same over TLS. What is encrypted has begun."""
+        cdef bytes first = PyBytes_FromStringAndSize(NULL, HEAD + h + min(n, PIECE))
+        cdef char *to = PyBytes_AS_STRING(first)
+        cdef Py_ssize_t at = min(n, PIECE), more
+        put_word(to, word)
+        put_word(to + 8, self._received)
+        if h:
+            memcpy(to + HEAD, head, h)
+        memcpy(to + HEAD + h, body, at)
+        self.wire = self.seal(to, PyBytes_GET_SIZE(first))
+        self.wire_done = 0
+        try:
+            while at < n:
+                if not self.push_wire(end):
+                    break
+                more = min(n - at, PIECE)
+                self.wire = self.seal(body + at, more)
+                self.wire_done = 0
+                at += more
+        finally:
+            if at < n:
+                self.plain = PyBytes_FromStringAndSize(body + at, n - at)
+                self.plain_done = 0
+        self.push(end)
+        return True
+
+    cdef bytes seal(self, const char *data, Py_ssize_t size):
+        try:
+            return self.cipher.encrypt(data, size)
+        except ConnectionResetError as error:
+            if self.failure is None:
+                self.failure = error.strerror
+            raise self.disconnected() from error
+
+    cdef bint push(self, int64_t end) except -1:
+        """Sends the frame that was begun; whether all of it has gone before `end`."""
+        cdef Py_ssize_t more
+        while self.wire is not None or self.plain is not None:
+            if not self.push_wire(end):
+                return False
+            if self.plain is None:
+                self._sent += 1
+                break
+            more = min(PyBytes_GET_SIZE(self.plain) - self.plain_done, PIECE)
+            self.wire = self.seal(PyBytes_AS_STRING(self.plain) + self.plain_done, more)
+            self.wire_done = 0
+            self.plain_done += more
+            if self.plain_done == PyBytes_GET_SIZE(self.plain):
+                self.plain = None
+        return True
+
+    cdef bint push_wire(self, int64_t end) except -1:
+        cdef int flags = MSG_NOSIGNAL if end < 0 else MSG_NOSIGNAL | MSG_DONTWAIT
+        cdef ssize_t count
+        cdef int problem
+        cdef const char *at
+        cdef Py_ssize_t left
+        while self.wire is not None:
+            at = PyBytes_AS_STRING(self.wire) + self.wire_done
+            left = PyBytes_GET_SIZE(self.wire) - self.wire_done
+            if left:
+                with nogil:
+                    count = send(self.fd, at, left, flags)
+                    problem = errno
+                if count < 0:
+                    if problem == EAGAIN:
+                        if not self.wait(POLLOUT, end):
+                            return False
+                    elif problem != EINTR:
+                        self.fail(problem)
+                    PyErr_CheckSignals()
+                    self.check()
+                    continue
+                self.wire_done += count
+            if left == 0 or count == left:
+                self.wire = None
+            else:
+                PyErr_CheckSignals()
+                self.check()
+        return True
+
+    @property
+    def pending(self):
+        """Bytes of a message that `send` took, and that wait for the other end to read.
+
+        0 except after a timeout or an interruption in the middle of a large message. They go out
+        with whatever is called next on this end, `flush` for example.
+        """
+        cdef Py_ssize_t count = 0
+        if self.wire is not None:
+            count = PyBytes_GET_SIZE(self.wire) - self.wire_done
+        if self.plain is not None:
+            count += PyBytes_GET_SIZE(self.plain) - self.plain_done
+        return count
+
+    def flush(self, *, timeout=None):
+        """Send what is `pending`.
+
+        Raises `Full` when that took longer than `timeout` seconds, `Disconnected`, `Closed`.
+        """
+        cdef int64_t end = end_of(timeout)
+        if not self.take_turn(&self.sending, end):
+            raise self.full()
+        try:
+            if not self.clear_the_way(end):
+                raise self.full()
+        finally:
+            self.leave_turn(&self.sending)
+
+    # ---- receiving
+
+    def receive(self, *, timeout=None):
+        """Receive one message.
+
+        Raises `Empty` when none came within `timeout` seconds, `Ended` when there will be none any
+        more, `DecodeError` when the message cannot be decoded (the connection goes on), `TooLarge`
+        and `Corrupt` when what came is no message of this link (it does not), `Closed`, and
+        `AccessDenied` when it turns out that the other end asks for a token.
+        """
+        cdef int64_t end = end_of(timeout)
+        if not self.take_turn(&self.receiving, end):
+            raise self.empty()
+        try:
+            if not self.find(end):
+                raise self.empty()
+            return self.take()
+        finally:
+            self.leave_turn(&self.receiving)
+
+    def try_receive(self, default=None):
+        """Receive one message if there is one, else return `default`. Raises as `receive` does."""
+        if not self.take_turn(&self.receiving, 0):
+            return default
+        try:
+            if not self.find(0):
+                return default
+            return self.take()
+        finally:
+            self.leave_turn(&self.receiving)
+
+    def receive_many(self, Py_ssize_t max, *, timeout=None):
+        """Wait for one message, then take what is there besides: at most `max` in all.
+
+        Raises as `receive` does, and `ValueError` for a `max` below 1.
+        """
+        cdef int64_t end = end_of(timeout)
+        cdef list messages = []
+        if max < 1:
+            raise ValueError(f"max={max} is out of range: it is 1 or more")
+        if not self.take_turn(&self.receiving, end):
+            raise self.empty()
+        try:
+            if not self.find(end):
+                raise self.empty()
+            messages.append(self.take())
+            try:
+                while len(messages) < max and self.find(0):
+                    messages.append(self.take(True))
+            except (LiaisonError, EOFError, OSError):
+                pass  # an end, or what cannot be read, is for the next call to tell
+            except BaseException:
+                messages.reverse()
+                self.kept = messages if self.kept is None else self.kept + messages
+                raise
+            return messages
+        finally:
+            self.leave_turn(&self.receiving)
+
+    def __iter__(self):
+        """Receive messages until the other end is closed.
+
+        When it was not closed, but its process died or the way there was cut, the loop ends with
+        `Ended`.
+        """
+        return self
+
+    def __next__(self):
+        try:
+            return self.receive()
+        except Ended as error:
+            if error.clean:
+                raise StopIteration from None
+            raise
+
+    cdef object empty(self):
+        return Empty(f"no message came over {self.name} in time, or another thread was receiving")
+
+    cdef bint find(self, int64_t end) except -1:
+        """Whether there is a message to `take` before `end`. Raises when there is to be none."""
+        cdef int found
+        cdef bint again = False
+        self.check()
+        if self.kept is not None:
+            return True
+        if self.finished:
+            raise self.ended()
+        while True:
+            if self.greeting is None:
+                found = self.next()
+                if found == MESSAGE:
+                    return True
+                if found == GOODBYE:
+                    self._confirmed = word_at(self.window + self.start + 8)
+                    self.start += HEAD
+                    self.finished = True
+                    raise self.ended()
+            elif self.end - self.start >= self.hello:
+                self.greet()
+                continue
+            if again:
+                PyErr_CheckSignals()  # one that came together with bytes
+                self.check()
+            again = True
+            if not self.fill(end):
+                return False
+
+    cdef object take(self, bint readable=False):
+        """The message that was found. It is gone once it is decoded, or cannot be.
+
+        With `readable`, one that cannot be decoded stays.
+        """
+        cdef object message
+        if self.kept is not None:
+            message = self.kept.pop()
+            if not self.kept:
+                self.kept = None
+            return message
+        if self.large is not None:
+            message = self.large
+        else:
+            message = PyBytes_FromStringAndSize(self.window + self.start + HEAD, self.size)
+        if self.kind or not self.bytes_only:
+            try:
+                message = self.coder.decode(self.kind, message)
+            except DecodeError:
+                if not readable:
+                    self.consume()
+                raise
+        self.consume()
+        return message
+
+    cdef int consume(self) except -1:
+        if self.large is not None:
+            self._confirmed = self.large_count
+            self.large = None
+            self.expecting_large = True
+        else:
+            self._confirmed = word_at(self.window + self.start + 8)
+            self.start += HEAD + self.size
+            self.expecting_large = False
+        self._received += 1
+        return 0
+
+    cdef int next(self) except -1:
+        """What has arrived as a whole: a message, the end, or nothing. Refuses what is neither."""
+        cdef char *at = self.window + self.start
+        cdef Py_ssize_t here = self.end - self.start - HEAD
+        cdef uint64_t word, size
+        if self.large is not None:
+            return MESSAGE if self.large_here == self.large_size else NOTHING
+        if here < 0:
+            return NOTHING
+        word = word_at(at)
+        size = word & SIZE
+        self.kind = word >> 56
+        self.size = size
+        if self.kind > LAST_FORMAT:
+            if word == <uint64_t>FAREWELL << 56:
+                return GOODBYE
+            self.refuse(Corrupt(f"bytes that are no frame of liaison came: {word:#018x}"))
+        if size > self.ours:
+            self.refuse(TooLarge(
+                f"a message of {size} bytes came, and this end takes {self.ours}; "
+                "let it listen or connect with a larger max_message="))
+        if size <= <uint64_t>here:
+            return MESSAGE
+        if size >= IN_PLACE:
+            if self.kind == ARRAY:
+                self.large = PyByteArray_FromStringAndSize(NULL, size)
+                self.large_at = PyByteArray_AS_STRING(self.large)
+            else:
+                self.large = PyBytes_FromStringAndSize(NULL, size)
+                self.large_at = PyBytes_AS_STRING(self.large)
+            memcpy(self.large_at, at + HEAD, here)
+            self.large_size = size
+            self.large_here = here
+            self.large_count = word_at(at + 8)
+            self.start = self.end = 0
+        return NOTHING
+
+    cdef int refuse(self, error) except -1:
+        """Where the next message begins is not known: the other end is to notice, too."""
+        self.start = self.end = 0
+        self.lose(f"what came over it is no message: {error}")
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        raise error
+
+    cdef int greet(self) except -1:
+        """Takes the hello of the other end, which was not waited for when connecting."""
+        cdef bytes said = self.window[self.start:self.start + self.hello]
+        try:
+            self.greeting.receive_hello(said)
+        except (LiaisonError, OSError) as error:
+            self.lose(f"its other end is not what was expected: {error}")
+            raise
+        self._largest = min(self._largest, <uint64_t>self.greeting.theirs)
+        self.start += self.hello
+        self.greeting = None
+        return 0
+
+    cdef bint fill(self, int64_t end) except -1:
+        """Receives some bytes; False when none came before `end`."""
+        cdef char *target
+        cdef Py_ssize_t room
+        cdef Py_ssize_t count
+        if self.is_closed or self.finished or self.lost is not None:
+            self.check()
+            raise self.ended()
+        if self.large is not None:
+            target = self.large_at + self.large_here
+            room = self.large_size - self.large_here
+        else:
+            if self.start == self.end:
+                self.start = self.end = 0
+            elif self.start and WINDOW - self.start < HEAD + IN_PLACE:
+                memmove(self.window, self.window + self.start, self.end - self.start)
+                self.end -= self.start
+                self.start = 0
+            target = self.window + self.end
+            room = GLANCE if self.expecting_large else WINDOW - self.end
+            room = min(room, WINDOW - self.end)
+        try:
+            if self.cipher is None:
+                count = self.get(target, room, self.large is not None, end)
+            else:
+                count = self.get_sealed(target, room, end)
+        except OSError as error:
+            if isinstance(error, LiaisonError) or error.errno not in GONE:
+                raise
+            self.check()
+            self.lose(f"its other end is gone ({error.strerror})")
+            raise self.ended() from error
+        if count < 0:
+            return False
+        if count == 0:
+            self.check()
+            self.lose("its other end went away without introducing itself"
+                      if self.greeting is not None
+                      else "its other end went away without closing it")
+            raise self.ended()
+        if self.large is not None:
+            self.large_here += count
+        else:
+            self.end += count
+        return True
+
+    cdef Py_ssize_t get(self, char *target, Py_ssize_t room, bint whole, int64_t end) except -2:
+        """Bytes from the socket; 0 at the end, -1 when none came before `end`."""
+        cdef ssize_t count
+        cdef int problem, flags
+        while True:
+            if self.wire is not None or self.plain is not None:
+                self.push_beside()
+            if end == FOREVER and self.wire is None and self.plain is None:
+                flags = MSG_WAITALL if whole else 0
+                with nogil:
+                    count = recv(self.fd, target, room, flags)
+                    problem = errno
+            else:
+                count = recv(self.fd, target, room, MSG_DONTWAIT)
+                problem = errno
+            if count >= 0:
+                return count
+            if problem == EAGAIN:
+                if not self.wait_to_receive(end):
+                    return -1
+            elif problem != EINTR:
+                raise OSError(problem, os.strerror(problem))
+            PyErr_CheckSignals()
+            self.check()
+
+    cdef Py_ssize_t get_sealed(self, char *target, Py_ssize_t room, int64_t end) except -2:
+        """The same over TLS."""
+        cdef Py_ssize_t count
+        cdef bytes raw
+        while True:
+            count = self.cipher.decrypt(target, room)
+            if count >= 0:
+                return count
+            raw = PyBytes_FromStringAndSize(NULL, WINDOW)
+            # Not all of a record's worth, or of anything else's: more may never come.
+            count = self.get(PyBytes_AS_STRING(raw), WINDOW, False, end)
+            if count < 0:
+                return -1
+            if count:
+                self.cipher.incoming.write(raw[:count])
+            else:
+                self.cipher.incoming.write_eof()
+
+    cdef bint wait_to_receive(self, int64_t end) except -1:
+        """Waits until there is something to receive, sending on meanwhile what is pending."""
+        cdef int ready
+        while self.wire is not None or self.plain is not None:
+            ready = self.wait(POLLIN | POLLOUT, end)
+            if ready & ~POLLOUT or not ready:
+                return ready != 0
+            if not self.push_beside():
+                return self.wait(POLLIN, end) != 0  # another thread sends it
+        return self.wait(POLLIN, end) != 0
+
+    cdef bint push_beside(self) except -1:
+        """Sends on while receiving: the other end may want the rest of a message to answer it.
+
+        False when it is another thread's turn to send.
+        """
+        if not self.take_turn(&self.sending, 0):
+            return False
+        try:
+            self.push(0)
+        except OSError as error:
+            if isinstance(error, Closed):
+                raise
+            self.wire = self.plain = None  # what came before the end can still be received
+        finally:
+            self.leave_turn(&self.sending)
+        return True
+
+    # ---- waiting by a descriptor
+
+    def fileno(self):
+        """Return a descriptor that is readable when there may be a message.
+
+        So it is at the end, too. For selectors and event loops; the first call costs three
+        descriptors.
+        """
+        self.check()
+        if self.watch is None:
+            # Messages may be here already, where the system does not see them: the bell rings.
+            watch = select.epoll()
+            self.bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            watch.register(self.fd, select.EPOLLIN)
+            watch.register(self.bell, select.EPOLLIN)
+            self.ringing = False
+            self.watch = watch
+            self.ring()
+        return self.watch.fileno()
+
+    cdef int ring(self) except -1:
+        cdef bint on
+        if self.watch is None:
+            return 0
+        on = (self.kept is not None or self.finished or self.lost is not None or self.is_closed
+              or self.waiting())
+        if on != self.ringing:
+            self.ringing = on
+            if on:
+                os.eventfd_write(self.bell, 1)
+            else:
+                try:
+                    os.eventfd_read(self.bell)
+                except BlockingIOError:  # another thread was faster
+                    pass
+        return 0
+
+    cdef bint waiting(self) noexcept:
+        """Whether `find` would find, or refuse, something without the socket."""
+        cdef Py_ssize_t here = self.end - self.start - HEAD
+        cdef uint64_t word
+        if self.greeting is not None:
+            return here + HEAD >= self.hello
+        if self.large is not None:
+            return self.large_here == self.large_size
+        if here < 0:
+            return False
+        word = word_at(self.window + self.start)
+        return (word & SIZE <= <uint64_t>here or word & SIZE > self.ours
+                or word >> 56 > LAST_FORMAT)
+
+    def _ready(self):
+        """Whether a receive would not have to wait. If it would, the descriptor is quiet now."""
+        if self.is_closed or not self.take_turn(&self.receiving, 0):
+            return True  # closed, or somebody is just receiving
+        try:
+            return self.find(0)
+        except (LiaisonError, EOFError, OSError):
+            return True
+        finally:
+            self.leave_turn(&self.receiving)
+
+    # ---- the end
+
+    cdef int lose(self, str why) except -1:
+        """Nothing comes any more, so that nobody is there to be sent anything either."""
+        self.lost = why
+        if self.failure is None:
+            self.failure = why
+        self.ring()
+        return 0
+
+    cdef int fail(self, int problem) except -1:
+        """Raises what a failed send means."""
+        self.check()
+        if problem not in GONE:
+            raise OSError(problem, os.strerror(problem))
+        if self.failure is None:
+            self.failure = f"its other end is gone ({os.strerror(problem)})"
+        raise self.disconnected()
+
+    cdef object disconnected(self):
+        cdef uint64_t confirmed
+        self.look_for_the_end()
+        confirmed = min(self._sent, self.look_ahead())
+        cut = "; of one more a part was sent" if self.pending else ""
+        return Disconnected(
+            f"{self.name}: {self.failure}; of {self._sent} messages sent as a whole it is known "
+            f"to have received {confirmed}{cut}; connect again",
+            sent=self._sent, confirmed=confirmed)
+
+    cdef int look_for_the_end(self) except -1:
+        """Sees whether the other end said, before it went, what it had received."""
+        if self.receiving.owner == PyThread_get_thread_ident():
+            return 0  # from within a receive
+        if not self.take_turn(&self.receiving, 0):
+            return 0
+        try:
+            while not self.waiting() and self.kept is None:
+                if self.greeting is None:
+                    self.next()
+                if not self.fill(0):
+                    break
+        except (LiaisonError, EOFError, OSError):
+            pass
+        finally:
+            self.leave_turn(&self.receiving)
+        return 0
+
+    cdef uint64_t look_ahead(self) noexcept:
+        """The highest count of received messages in the frames that wait."""
+        cdef Py_ssize_t at = self.start
+        cdef uint64_t seen = self._confirmed, size
+        if self.greeting is not None:
+            at += self.hello
+        if self.large is not None:
+            return max(seen, self.large_count)
+        while self.end - at >= HEAD:
+            seen = max(seen, word_at(self.window + at + 8))
+            size = word_at(self.window + at) & SIZE
+            if size > WINDOW:
+                break
+            at += HEAD + <Py_ssize_t>size
+        return seen
+
+    cdef object ended(self):
+        cdef Py_ssize_t here = self.end - self.start
+        cdef uint64_t size
+        if self.finished:
+            return Ended(
+                f"{self.name}: the other end was closed; {self._received} messages were received",
+                clean=True, received=self._received)
+        cut = ""
+        if self.large is not None:
+            cut = (f"; one more was cut off after {self.large_here} bytes of {self.large_size}")
+        elif here > 0 and self.greeting is None:
+            size = word_at(self.window + self.start) & SIZE if here >= HEAD else 0
+            cut = f"; one more was cut off after {max(0, here - HEAD)} bytes"
+            if size:
+                cut += f" of {size}"
+        return Ended(f"{self.name}: {self.lost}; {self._received} messages were received{cut}",
+                     received=self._received)
+
+    def close(self):
+        """Close this end; idempotent.
+
+        The other end gets what was sent here, and then `Ended`. What it sent and this end has not
+        received is lost; it learns how many of its messages were received. Waits up to a second
+        for the other end to make room for what is still to be sent.
+        """
+        if self.is_closed:
+            return
+        # In a process that has forked it is whose uses it, in whatever thread.
+        cdef bint mine = self.epoch == forks or self.users > 0
+        self.is_closed = True
+        self.users += 1
+        try:
+            if mine:
+                self.closer = PyThread_get_thread_ident()
+                self.say_goodbye()
+        finally:
+            self.closer = 0
+            if mine:
+                try:
+                    self._socket.shutdown(socket.SHUT_RDWR)  # wakes this process's other threads
+                except OSError:
+                    pass
+            self.users -= 1
+            self.leave()
+
+    cdef int say_goodbye(self) except -1:
+        cdef int64_t end = now() + LINGER
+        cdef bint unread = False
+        if self.sending.owner == PyThread_get_thread_ident():
+            return 0  # from a signal's handler, within a send
+        try:
+            if self.take_turn(&self.sending, end):
+                try:
+                    if self.failure is None and not self.finished and self.depart(end):
+                        self._socket.shutdown(socket.SHUT_WR)
+                finally:
+                    self.leave_turn(&self.sending)
+            # TCP answers bytes that nobody read by a reset, which overtakes what was sent.
+            if self._socket.family != socket.AF_UNIX:
+                for _ in range(DRAINED):
+                    if not self._socket.recv(1 << 16, socket.MSG_DONTWAIT):
+                        break
+        except (OSError, Closed):
+            pass
+        return 0
+
+    cdef bint depart(self, int64_t end) except -1:
+        """Sends what is pending and the last frame, while this end is closed already."""
+        cdef bytes farewell
+        cdef char header[HEAD]
+        put_word(header, <uint64_t>FAREWELL << 56)
+        put_word(header + 8, self._received)
+        farewell = header[:HEAD]
+        if not self.push(end):
+            return False
+        self.wire = (farewell if self.cipher is None
+                     else self.seal(PyBytes_AS_STRING(farewell), HEAD))
+        self.wire_done = 0
+        return self.push(end)
+
+    @property
+    def closed(self):
+        """Whether this end was closed."""
+        return self.is_closed
+
+    @property
+    def encrypted(self):
+        """Whether it is TLS."""
+        return self.cipher is not None
+
+    def __reduce__(self):
+        raise TypeError("a connection is this process's: let the other process connect, or fork it")
+
+    def __del__(self):
+        """Close an end that nobody has any more."""
+        try:
+            self.close()
+        except Exception:
+            pass
