@@ -17,7 +17,7 @@ PURE = {"errors"}
 ALLOWED = {
     "errors": set(),
     "address": PURE,
-    "codec": PURE,
+    "codec": PURE | {"_native"},
     "deadline": PURE,
     "link": PURE,
     "_native": PURE | {"deadline", "link"},

@@ -18,8 +18,9 @@ CUSTOM   what the user's codec made                          what the user's cod
 Encoding never copies an array: the carrier copies it once, straight into shared memory. Decoding
 trusts nothing. Whoever may send can write any bytes under any format, and can go on writing while
 they are read; so what has structure is copied first and parsed from the copy, every size is
-compared with the bytes that are really there before anything is reserved for it, and the format in
-a message never selects pickle: the receiver does.
+compared with the bytes that are really there before anything is reserved for it, what is nested
+more than 64 deep or has more than 4,194,304 items is refused before anything is built of it, and
+the format in a message never selects pickle: the receiver does.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, Union, get_args, get
 
 import msgspec
 
+from liaison._native.msgpack import check
 from liaison.errors import DecodeError, EncodeError
 
 if TYPE_CHECKING:
@@ -263,7 +265,9 @@ class Coder:
         return msgspec.convert(bytes(payload), self._type)
 
     def _read_msgpack(self, payload: Buffer) -> Any:
-        return self._from_msgpack.decode(bytes(payload))
+        copy = bytes(payload)
+        check(copy, _MAX_ITEMS)
+        return self._from_msgpack.decode(copy)
 
     def _read_array(self, payload: Buffer) -> Any:
         view = memoryview(payload).cast("B")
@@ -308,6 +312,9 @@ class Coder:
 
 _BYTES_LIKE = (bytes, bytearray, memoryview)
 _MAX_LEARNT = 1000
+# Items of one message, in all its lists and dicts together. An empty list is a byte on the way and
+# 72 in memory.
+_MAX_ITEMS = 1 << 22
 
 
 def _check_codec(codec: object) -> None:
@@ -405,7 +412,9 @@ _to_msgpack = msgspec.msgpack.Encoder(enc_hook=_simplify).encode
 
 
 def _write_msgpack(message: Any) -> Encoded:
-    return _MSGPACK, b"", _to_msgpack(message)
+    payload = _to_msgpack(message)
+    check(payload, _MAX_ITEMS)  # what no receiver takes is its sender's mistake
+    return _MSGPACK, b"", payload
 
 
 def _write_pickle(message: Any) -> Encoded:
@@ -415,6 +424,7 @@ def _write_pickle(message: Any) -> Encoded:
 # ---- ARRAY
 
 _MAX_DEPTH = 16  # records within records
+_MAX_DESCRIPTION = 1 << 16  # items
 _ALIGNMENT = 16
 _Size = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 _Shape = Annotated[tuple[_Size, ...], msgspec.Meta(max_length=64)]
@@ -469,7 +479,9 @@ def _read_description(view: memoryview) -> tuple[_Array, int]:
     offset = end + -end % _ALIGNMENT
     if offset > view.nbytes:
         raise ValueError("its description is cut short")
-    return _from_description.decode(bytes(view[4:end])), offset
+    text = bytes(view[4:end])
+    check(text, _MAX_DESCRIPTION)
+    return _from_description.decode(text), offset
 
 
 @lru_cache(maxsize=256)
