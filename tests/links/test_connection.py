@@ -245,10 +245,10 @@ class Interruption:
             raise KeyboardInterrupt
 
 
-def interrupted_receiver(address):
+def interrupted_receiver(address, **options):
     interruption = Interruption()
     received = []
-    with connect(address) as connection:
+    with connect(address, **options) as connection:
         connection.send("here")
         while not received or received[-1] != "end":
             try:
@@ -264,15 +264,20 @@ def interrupted_receiver(address):
 def test_an_interrupted_receiver_stays_in_step(address):
     """However often Ctrl-C interrupts receiving, every message that is received is a whole one."""
     with listen(address) as listener, Process(interrupted_receiver, listener.address) as receiver:
-        with listener.accept(timeout=60) as server:
-            server.receive(timeout=60)
-            assert receiver.alive
-            for number in range(300):
-                server.send([number] * (number * 20))
-                receiver.interrupt()
-            # An interruption takes along the message that was just being handed over: not these.
-            server.send_many(["end"] * 5)
-            count, received = receiver.result()
+        stays_in_step(listener, receiver)
+
+
+def stays_in_step(listener, receiver):
+    """Send to a receiver that is interrupted again and again, and see what it received."""
+    with listener.accept(timeout=60) as server:
+        server.receive(timeout=60)
+        assert receiver.alive
+        for number in range(300):
+            server.send([number] * (number * 20))
+            receiver.interrupt()
+        # An interruption takes along the message that was just being handed over: not these.
+        server.send_many(["end"] * 5)
+        count, received = receiver.result()
     assert count > 0
     assert all(not message or message == [message[0]] * len(message) for message in received[:-1])
     numbers = [message[0] for message in received[:-1] if message]

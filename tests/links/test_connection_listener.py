@@ -23,6 +23,7 @@ from liaison import (
 )
 from liaison.links import listener as links_listener
 from liaison.testing import Process, point, until
+from tests.links.test_connection import interrupted_receiver, stays_in_step
 
 TOKEN = "a token that the tests share"
 
@@ -398,6 +399,18 @@ def test_tls_carries_messages(certificate, token):
             with pytest.raises(Ended) as raised:
                 server.receive(timeout=60)
             assert raised.value.clean
+
+
+def interrupted_over_tls(address, trusted):
+    return interrupted_receiver(address, tls=trusted, token=TOKEN)
+
+
+def test_an_interrupted_receiver_stays_in_step_over_tls(certificate):
+    """However often Ctrl-C interrupts receiving, the TLS session goes on."""
+    trusted, *own = certificate
+    with listen("tls://127.0.0.1:0", tls=tuple(own), token=TOKEN) as listener:
+        with Process(interrupted_over_tls, listener.address, trusted) as receiver:
+            stays_in_step(listener, receiver)
 
 
 def test_tls_refuses_who_cannot_be_trusted(certificate, tmp_path):

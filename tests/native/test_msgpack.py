@@ -142,4 +142,4 @@ def test_changed_bytes_are_decoded_or_refused(value, data):
     try:
         Coder().decode(Format.MSGPACK, bytes(payload))
     except DecodeError as error:
-        assert error.payload == payload
+        assert error.payload == payload  # noqa: PT017

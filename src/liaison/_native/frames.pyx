@@ -92,6 +92,13 @@ cdef extern from "<time.h>" nogil:
     int clock_gettime(int, timespec *)
     int CLOCK_MONOTONIC
 
+cdef extern from "<signal.h>" nogil:
+    ctypedef struct sigset_t:
+        pass
+    int sigfillset(sigset_t *)
+    int pthread_sigmask(int, const sigset_t *, sigset_t *)
+    int SIG_SETMASK
+
 cdef extern from "<endian.h>" nogil:
     uint64_t htole64(uint64_t)
     uint64_t le64toh(uint64_t)
@@ -180,11 +187,13 @@ cdef class Cipher:
 
     It works in memory (`ssl.MemoryBIO`), so that a thread may send while another receives, which
     OpenSSL itself forbids. Python's `ssl` looks for signals after it has worked and then loses how
-    much it did; such a session is of no use any more (`torn`).
+    much it did; such a session is of no use any more (`torn`). So those that are there are looked
+    for before, and none comes to this thread meanwhile.
     """
 
     cdef object session, incoming, outgoing
     cdef PyThread_type_lock lock
+    cdef sigset_t mask
     cdef bint torn
 
     def __cinit__(self, session, incoming, outgoing):
@@ -200,17 +209,27 @@ cdef class Cipher:
             PyThread_free_lock(self.lock)
 
     cdef int begin(self) except -1:
-        PyErr_CheckSignals()  # what is there now interrupts before anything is done
+        cdef sigset_t every, mask
+        sigfillset(&every)
+        pthread_sigmask(SIG_SETMASK, &every, &mask)
+        try:
+            PyErr_CheckSignals()
+        except BaseException:
+            pthread_sigmask(SIG_SETMASK, &mask, NULL)
+            raise
         with nogil:
             PyThread_acquire_lock_timed(self.lock, -1, 0)
+        self.mask = mask
         if self.torn:
-            PyThread_release_lock(self.lock)
+            self.done()
             raise ConnectionResetError(ECONNRESET, "an interruption broke the TLS session off")
         self.torn = True
         return 0
 
     cdef void done(self) noexcept:
+        cdef sigset_t mask = self.mask
         PyThread_release_lock(self.lock)
+        pthread_sigmask(SIG_SETMASK, &mask, NULL)
 
     cdef bytes encrypt(self, const char *data, Py_ssize_t size):
         """The bytes for the socket, with whatever else TLS has to say."""
