@@ -245,10 +245,10 @@ class Interruption:
             raise KeyboardInterrupt
 
 
-def interrupted_receiver(address, **options):
+def interrupted_receiver(address):
     interruption = Interruption()
     received = []
-    with connect(address, **options) as connection:
+    with connect(address) as connection:
         connection.send("here")
         while not received or received[-1] != "end":
             try:

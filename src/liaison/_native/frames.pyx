@@ -1046,8 +1046,11 @@ cdef class Frames:
     cdef bint push_beside(self) except -1:
         """Sends on while receiving: the other end may want the rest of a message to answer it.
 
-        False when it is another thread's turn to send.
+        False when it is another's turn to send: another thread's, or that of what looks from here
+        for the end because it could not send.
         """
+        if self.sending.owner == PyThread_get_thread_ident():
+            return False
         if not self.take_turn(&self.sending, 0):
             return False
         try:
