@@ -146,6 +146,24 @@ GATES: tuple[Gate, ...] = (
         _least(0.6, Ours("fan/1:1", "rate")),
     ),
     Gate(
+        "Connection, 64 B ping-pong: p50 at most 1.5 x a bare socket's",
+        "connection/ping-pong",
+        "p50",
+        _most(1.5, Peer("Unix socket")),
+    ),
+    Gate(
+        "Connection, 64 B ping-pong: p50 less than every peer's that carries messages",
+        "connection/ping-pong",
+        "p50",
+        _most(1, Peer(without=("Unix socket",))),
+    ),
+    Gate(
+        "Connection, 1 MiB one way: at least 80 % of a bare socket",
+        "connection/one-way",
+        "rate",
+        _least(0.8, Peer("Unix socket")),
+    ),
+    Gate(
         "64 idle receivers: at most 0.2 % of one core",
         "idle/cpu",
         "cpu",

@@ -70,6 +70,10 @@ def _column(scenario: Scenario, metric: Metric) -> _Column:
                 header, scenario.key, metric, lambda value: three_digits(value * int(size) / 1e6)
             )
         header += " us" if family == "in-place" else " /s"
+    elif family == "connection" and metric.name == "rate":
+        return _Column(
+            "1 MiB MB/s", scenario.key, metric, lambda value: three_digits(value * (1 << 20) / 1e6)
+        )
     elif family == "fan":
         header, show = size, rate
     elif family == "recovery":
@@ -89,6 +93,7 @@ _GROUPS = (
     ("Loan and lease, payload untouched, a message", "in-place"),
     ("Lease and acknowledge against receive, 64 B", "leasing"),
     ("Senders to receivers, 64 B, messages/s", "fan"),
+    ("Connections over a Unix socket: ping-pong of 64 B, and 1 MiB one way", "connection"),
     ("Life of a link", "life"),
     ("Idle", "idle"),
     ("Import, over a bare Python", "import"),

@@ -5,6 +5,7 @@ from .faster_fifo import FasterFifo
 from .hyperq import Hyperq
 from .iceoryx import Iceoryx
 from .liaison import Liaison
+from .nng import Nng
 from .pipe import Pipe
 from .posix_ipc import PosixMessageQueue
 from .queue import Queue, SimpleQueue
@@ -24,6 +25,7 @@ PEERS: tuple[Peer, ...] = (
     Tachyon(),
     PosixMessageQueue(),
     ZeroMQ(),
+    Nng(),
     Pipe(),
     Queue(),
     SimpleQueue(),

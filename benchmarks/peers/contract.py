@@ -119,6 +119,10 @@ class Peer(ABC):
         """A link on which two processes take turns."""
         return Crossed(self.one_way(size, 16), self.one_way(size, 16))
 
+    def stream(self, size: int) -> Link:
+        """A link over a Unix stream socket, both ways; sending waits for who reads."""
+        raise Unsupported("has no stream sockets")
+
     def version(self) -> str:
         """Its version, or "" for the standard library's. ImportError where it is missing."""
         importlib.import_module(self.module)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,6 +63,32 @@ class _Mailbox(Link):
         return _Mailbox, (self.address, None)  # children open it by its name
 
 
+@dataclass(frozen=True, slots=True)
+class _Connection(Link):
+    path: str
+
+    def open(self, role: Role) -> End:
+        liaison: Any = load("liaison")
+        address = f"unix://{self.path}"
+        if role in ("receiver", "pong"):
+            with liaison.listen(address) as listener:
+                connection = listener.accept(timeout=30)
+        else:
+            deadline = time.monotonic() + 30
+            while True:
+                try:
+                    connection = liaison.connect(address)
+                    break
+                except liaison.NotFound:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.001)
+        return End(send=connection.send, receive=connection.receive, close=connection.close)
+
+    def close(self) -> None:
+        Path(self.path).unlink(missing_ok=True)
+
+
 class Liaison(Peer):
     name = "liaison"
     module = "liaison"
@@ -78,6 +106,9 @@ class Liaison(Peer):
             return _Mailbox(address, liaison.Mailbox.create(address))
         memory = depth * (size + 4096)
         return _Mailbox(address, liaison.Mailbox.create(address, capacity=depth, memory=memory))
+
+    def stream(self, size: int) -> Link:
+        return _Connection(str(Path(tempfile.gettempdir(), fresh_name())))
 
     def tidy(self) -> None:
         shutil.rmtree(space_directory(), ignore_errors=True)

@@ -31,6 +31,23 @@ class _Pipe(Link):
         self.second.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Duplex(Link):
+    first: Connection
+    second: Connection
+
+    def open(self, role: Role) -> End:
+        mine, other = self.first, self.second
+        if role in ("receiver", "pong"):
+            mine, other = other, mine
+        other.close()
+        return End(mine.send_bytes, mine.recv_bytes, close=mine.close)
+
+    def close(self) -> None:
+        self.first.close()
+        self.second.close()
+
+
 class Pipe(Peer):
     name = "multiprocessing.Pipe"
     module = "multiprocessing"
@@ -42,3 +59,7 @@ class Pipe(Peer):
 
     def two_way(self, size: int) -> Link:
         return _Pipe(*multiprocessing.get_context("spawn").Pipe())
+
+    def stream(self, size: int) -> Link:
+        """Its own duplex pipe is such a socket."""
+        return _Duplex(*multiprocessing.get_context("spawn").Pipe())

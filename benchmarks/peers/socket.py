@@ -30,6 +30,36 @@ class _Sockets(Link):
         self.second.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Streams(Link):
+    """Bare streams, of which both ends know how many bytes a message has."""
+
+    first: socket.socket
+    second: socket.socket
+    size: int
+
+    def open(self, role: Role) -> End:
+        mine, other = self.first, self.second
+        if role in ("receiver", "pong"):
+            mine, other = other, mine
+        other.close()
+        if self.size <= _LARGEST:
+            receive, size = mine.recv, self.size
+            return End(send=mine.send, receive=lambda: receive(size), close=mine.close)
+        memory, size = bytearray(self.size), self.size
+        receive_into = mine.recv_into
+
+        def receive_whole() -> bytearray:
+            receive_into(memory, size, socket.MSG_WAITALL)
+            return memory
+
+        return End(send=mine.sendall, receive=receive_whole, close=mine.close)
+
+    def close(self) -> None:
+        self.first.close()
+        self.second.close()
+
+
 class Socket(Peer):
     name = "Unix socket"
     module = "socket"
@@ -41,3 +71,6 @@ class Socket(Peer):
 
     def two_way(self, size: int) -> Link:
         return self.one_way(size, 1)
+
+    def stream(self, size: int) -> Link:
+        return _Streams(*socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM), size)

@@ -44,3 +44,6 @@ class ZeroMQ(Peer):
 
     def two_way(self, size: int) -> Link:
         return self.one_way(size, 1)
+
+    def stream(self, size: int) -> Link:
+        return self.one_way(size, 1)

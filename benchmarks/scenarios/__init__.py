@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatch
 
+from .connection import ConnectionFlow, ConnectionPingPong
 from .contract import Metric, Scenario, Trial
 from .fan import Fan
 from .flow import Flow
@@ -26,6 +27,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     *(Flow(size, "in place") for size in (64, _MIB)),
     Leasing(),
     *(Fan(senders, receivers) for senders, receivers in ((1, 1), (8, 1), (1, 8), (8, 8))),
+    ConnectionPingPong(64),
+    ConnectionFlow(_MIB),
     Life(),
     Idle(),
     Memory(),

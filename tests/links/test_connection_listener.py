@@ -411,13 +411,14 @@ def interrupted_over_tls(address, trusted):
     while not ended and received[-1:] != ["end"]:
         try:
             interruption.armed = True
-            received.append(connection.receive())
+            try:
+                received.append(connection.receive())
+            except Ended as error:
+                interruption.armed = False
+                ended = str(error)
             interruption.armed = False
         except KeyboardInterrupt:
             pass
-        except Ended as error:
-            ended = str(error)
-    interruption.armed = False
     connection.close()
     return ended, received
 
