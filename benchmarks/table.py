@@ -88,6 +88,7 @@ _UNSTEADY = 1.0
 # table shows the one that people ask for.
 _GROUPS = (
     ("Ping-pong of 64 B, a round trip", "ping-pong"),
+    ("Each kind of link: 64 B there and back, and handed over at a rendezvous", "kinds"),
     ("One way, a message at a time", "one-way"),
     ("One way, in batches", "batched"),
     ("Loan and lease, payload untouched, a message", "in-place"),

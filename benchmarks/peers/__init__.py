@@ -4,7 +4,7 @@ from .contract import Crossed, End, Link, Peer, Role, Unsupported
 from .faster_fifo import FasterFifo
 from .hyperq import Hyperq
 from .iceoryx import Iceoryx
-from .liaison import Liaison
+from .liaison import KINDS, Kind, Liaison
 from .nng import Nng
 from .pipe import Pipe
 from .posix_ipc import PosixMessageQueue
@@ -13,7 +13,18 @@ from .socket import Socket
 from .tachyon import Tachyon
 from .zeromq import ZeroMQ
 
-__all__ = ["OURS", "PEERS", "Crossed", "End", "Link", "Peer", "Role", "Unsupported"]
+__all__ = [
+    "KINDS",
+    "OURS",
+    "PEERS",
+    "Crossed",
+    "End",
+    "Kind",
+    "Link",
+    "Peer",
+    "Role",
+    "Unsupported",
+]
 
 OURS = Liaison.name
 

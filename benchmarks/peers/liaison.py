@@ -6,11 +6,12 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .contract import End, Link, Peer, Role, Unsupported, fresh_name, load
+from .contract import Crossed, End, Link, Peer, Role, Unsupported, fresh_name, load
 
 # A space of its own, so that what the user runs is neither counted nor disturbed.
 SPACE = f"bench-{os.getpid()}"
@@ -30,11 +31,14 @@ def space_directory() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Mailbox(Link):
+    """A mailbox, or a queue, which has all of the same."""
+
     address: str
     creator: Any
+    kind: str = "Mailbox"
 
     def open(self, role: Role) -> End:
-        box: Any = load("liaison").Mailbox.open(self.address)
+        box: Any = getattr(load("liaison"), self.kind).open(self.address)
 
         def loan(size: int) -> None:
             with box.loan(size) as message:
@@ -60,7 +64,66 @@ class _Mailbox(Link):
         self.creator.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _Mailbox, (self.address, None)  # children open it by its name
+        return _Mailbox, (self.address, None, self.kind)  # children open it by its name
+
+
+@dataclass(frozen=True, slots=True)
+class _Port(Link):
+    """Its receiver creates it, in its own process; the sender comes when it is there."""
+
+    address: str
+
+    def open(self, role: Role) -> End:
+        liaison: Any = load("liaison")
+        if role == "receiver":
+            port = liaison.Port(self.address)
+            return End(receive=port.receive, close=port.close)
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                port = liaison.Port.open(self.address)
+            except liaison.NotFound:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.001)
+            else:
+                return End(send=port.send, close=port.close)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One of our own kinds of links."""
+
+    needs: str
+    """Of which name in the module."""
+    link: Callable[[int], Link]
+    """For messages of so many bytes: what two processes take turns on, or hand over."""
+
+    def is_there(self) -> bool:
+        return hasattr(load("liaison"), self.needs)
+
+
+def _address() -> str:
+    return f"shm://{SPACE}/{fresh_name()}"
+
+
+def _mailbox(**how: Any) -> Link:
+    address = _address()
+    return _Mailbox(address, load("liaison").Mailbox.create(address, **how))
+
+
+def _queue(size: int) -> Link:
+    address = _address()
+    return _Mailbox(address, load("liaison").MessageQueue.create(address, message_size=size), "MessageQueue")
+
+
+KINDS: dict[str, Kind] = {
+    "mailbox": Kind("Mailbox", lambda size: Crossed(_mailbox(), _mailbox())),
+    "queue": Kind("MessageQueue", lambda size: Crossed(_queue(size), _queue(size))),
+    "port": Kind("Port", lambda size: Crossed(_Port(_address()), _Port(_address()))),
+    "hand-over": Kind("Mailbox", lambda size: _mailbox(capacity=0)),
+}
+"""By the names that the figures have; all are measured in turn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from .fan import Fan
 from .flow import Flow
 from .idle import Idle, Memory
 from .importing import Importing
+from .kinds import Kinds
 from .leasing import Leasing
 from .life import Life
 from .pingpong import PingPong
@@ -22,6 +23,7 @@ _KIB, _MIB = 1 << 10, 1 << 20
 
 SCENARIOS: tuple[Scenario, ...] = (
     PingPong(64),
+    Kinds(64),
     *(Flow(size, "single") for size in (8, 64, _KIB, 64 * _KIB, _MIB, 64 * _MIB)),
     *(Flow(size, "batched") for size in (8, 64, _KIB)),
     *(Flow(size, "in place") for size in (64, _MIB)),

@@ -62,7 +62,7 @@ def clock_cost_ns() -> float:
     return percentile(sorted(differences(stamps)), 0.5)
 
 
-class _PingPongTrial(CountedTrial):
+class PingPongTrial(CountedTrial):
     def measure(self, count: int) -> tuple[float, dict[str, float]]:
         ascending, _ = self.order(count)
         figures = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
@@ -87,4 +87,4 @@ class PingPong(Scenario):
     def prepare(self, peer: Peer, options: Options) -> Trial:
         link = peer.two_way(self.size)
         bodies = [(ping, (link, self.size)), (pong, (link, self.size))]
-        return _PingPongTrial(link, bodies, options, at_first=100, most=300_000)
+        return PingPongTrial(link, bodies, options, at_first=100, most=300_000)
