@@ -305,7 +305,7 @@ static int meet(liaison_mailbox *m, const struct liaison_wait *wait,
     struct liaison_wait present = *wait;
     if (wait->timeout == 0)
         present.timeout = PRESENT_RECEIVER;
-    int r = receipt_await(m->segment, receipt, LIAISON_RECEIVED, &present, &m->closed);
+    int r = receipt_await(m->segment, receipt, LIAISON_RECEIVED, &present, &m->spin, &m->closed);
     if (r == LIAISON_OK)
         return r;
     if (liaison_mailbox_withdraw(m, receipt) == LIAISON_LEASE_LOST)
@@ -615,8 +615,8 @@ int liaison_mailbox_try_take(liaison_mailbox *m, struct liaison_delivery *d)
 int liaison_mailbox_poll(liaison_mailbox *m, int64_t nanoseconds, struct liaison_delivery *d)
 {
     const struct segment *s = m->segment;
-    /* A rendezvous is to be seen waiting, an exclusive turn not to be passed to and fro. */
-    if (!spin_pays(&m->spin) || exclusive(s) || s->geometry.rendezvous || nanoseconds <= 0)
+    /* No turn to and fro. */
+    if (!spin_pays(&m->spin) || exclusive(s) || nanoseconds <= 0)
         return liaison_mailbox_try_take(m, d);
     int r = take(m, d);
     if (r != LIAISON_EMPTY)
@@ -632,6 +632,10 @@ int liaison_mailbox_poll(liaison_mailbox *m, int64_t nanoseconds, struct liaison
     bell_rearm(m); /* not before: whoever sent meanwhile would have rung it for nothing */
     return r;
 }
+
+/* Who waits at a rendezvous for no longer is to be seen waiting from the first moment, and does
+ * not spin before: or who only sends where somebody waits might never see it. */
+#define BRIEF INT64_C(1000000)
 
 int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
                          struct liaison_delivery *d)
@@ -651,7 +655,8 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
                         .wait = &left,
                         .spin = &m->spin,
                         .closed = &m->closed,
-                        .announced = s->geometry.rendezvous};
+                        .announced =
+                            s->geometry.rendezvous && wait->timeout > 0 && wait->timeout < BRIEF};
     if (exclusive(s)) {
         int64_t began = process_now();
         w.pending = LIAISON_BUSY;
@@ -790,7 +795,7 @@ int liaison_receipt_state(liaison_mailbox *m, const struct liaison_receipt *rece
 int liaison_receipt_wait(liaison_mailbox *m, const struct liaison_receipt *receipt, int state,
                          const struct liaison_wait *wait)
 {
-    return receipt_await(m->segment, receipt, state, wait, &m->closed);
+    return receipt_await(m->segment, receipt, state, wait, &m->spin, &m->closed);
 }
 
 void liaison_receipt_drop(liaison_mailbox *m, struct liaison_receipt *receipt)

@@ -160,37 +160,58 @@ int receipt_look(struct segment *s, const struct liaison_receipt *receipt, int *
     return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
 }
 
-#define SPIN 10000 /* ns */
 #define SLICE_FIRST INT64_C(2000000)
 #define SLICE_WATCH INT64_C(3000000)
 #define SLICE_LAST INT64_C(3000000000)
 
+struct awaiting {
+    struct segment *segment;
+    const struct liaison_receipt *receipt;
+    int state;
+};
+/* Looks at the cell alone while the message is in it: its holder writes the outcome's line. */
+static int attempt_state(void *context)
+{
+    const struct awaiting *a = context;
+    struct segment *s = a->segment;
+    uint64_t h = look(&segment_cell(s, a->receipt->cell)->header);
+    bool there = cell_generation(h) == a->receipt->cell_generation;
+    int state = !there                         ? state_of(s, a->receipt, NULL)
+                : cell_state(h) == CELL_LEASED ? LIAISON_RECEIVED
+                                               : LIAISON_QUEUED;
+    if (s->broken)
+        return LIAISON_CORRUPT;
+    return state >= a->state ? LIAISON_OK : LIAISON_EMPTY;
+}
+
 int receipt_await(struct segment *s, const struct liaison_receipt *receipt, int state,
-                  const struct liaison_wait *wait, word32 *closed)
+                  const struct liaison_wait *wait, struct spin *spin, word32 *closed)
 {
     if (!valid(s, receipt))
         return LIAISON_INVALID;
-    if (state_of(s, receipt, NULL) >= state)
-        return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
-    int64_t now = process_now(), began = now;
+    struct awaiting awaiting = {s, receipt, state};
+    struct waiting w = {.segment = s,
+                        .spin = spin,
+                        .closed = closed,
+                        .pending = LIAISON_EMPTY,
+                        .attempt = attempt_state,
+                        .context = &awaiting};
+    int result = attempt_state(&awaiting);
+    if (result != LIAISON_EMPTY)
+        return result;
+    int64_t now = process_now();
     int64_t end = wait->timeout < 0 || now > INT64_MAX - wait->timeout ? -1 : now + wait->timeout;
-    if (process_cores() > 1)
-        for (; now - began < SPIN && (end < 0 || now < end); now = process_now()) {
-            if (state_of(s, receipt, NULL) >= state)
-                return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
-            pause_briefly();
-        }
+    result = wait_spin(&w, end);
+    if (result != LIAISON_EMPTY)
+        return result;
     struct receipt *r = &s->receipts[receipt->index - 1];
     int64_t slice = SLICE_FIRST;
-    int result;
     add32(&r->waiting, 1);
     for (;;) {
         uint32_t bell = look32(&r->bell);
-        bool reached = state_of(s, receipt, NULL) >= state;
-        if (reached || s->broken) {
-            result = s->broken ? LIAISON_CORRUPT : LIAISON_OK;
+        result = attempt_state(&awaiting);
+        if (result != LIAISON_EMPTY)
             break;
-        }
         if (observe32(closed)) {
             result = LIAISON_CLOSED;
             break;
@@ -206,6 +227,8 @@ int receipt_await(struct segment *s, const struct liaison_receipt *receipt, int 
         }
         int64_t sleep = end >= 0 && end - now < slice ? end - now : slice;
         int slept = futex_sleep(&r->bell, bell, sleep);
+        if (slept == 0)
+            spin_slept(spin, process_now() - now);
         if (slept == -ETIMEDOUT) {
             recover_dead(s, slice == SLICE_FIRST);
             port_look(s, true);

@@ -3,6 +3,7 @@
 #define LIAISON_RECEIPT_H
 
 #include "segment.h"
+#include "spin.h"
 
 /* Claims a place; LIAISON_FULL when all are in use. */
 int receipt_claim(struct segment *s, uint32_t *index, uint32_t *generation);
@@ -24,6 +25,6 @@ int receipt_look(struct segment *s, const struct liaison_receipt *receipt, int *
                  struct liaison_peer *peer);
 /* LIAISON_EMPTY when the time is over. */
 int receipt_await(struct segment *s, const struct liaison_receipt *receipt, int state,
-                  const struct liaison_wait *wait, word32 *closed);
+                  const struct liaison_wait *wait, struct spin *spin, word32 *closed);
 
 #endif

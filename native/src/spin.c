@@ -33,10 +33,15 @@ void spin_ended(struct spin *spin, uint32_t worth, bool paid)
     note32(&spin->worth, next < WORTH_MOST ? next : WORTH_MOST);
 }
 
-void spin_woken(struct spin *spin, uint32_t processor, int64_t slept)
+void spin_slept(struct spin *spin, int64_t slept)
 {
     if (slept < SHORT)
         note32(&spin->worth, WORTH_MOST / 2); /* so short a sleep had better been a spin */
+}
+
+void spin_woken(struct spin *spin, uint32_t processor, int64_t slept)
+{
+    spin_slept(spin, slept);
     bool together = slept < SHORT && processor == (uint32_t)sched_getcpu();
     note32(&spin->together, together ? glance32(&spin->together) + 1 : 0);
 }

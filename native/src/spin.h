@@ -34,7 +34,9 @@ bool spin_pays(const struct spin *spin);
 uint32_t spin_worth(const struct spin *spin);
 void spin_ended(struct spin *spin, uint32_t worth, bool paid);
 
-/* Woken after `slept` nanoseconds by somebody on `processor`. */
+/* Woken after `slept` nanoseconds, by somebody who left no word on which processor. */
+void spin_slept(struct spin *spin, int64_t slept);
+/* The same by somebody on `processor`. */
 void spin_woken(struct spin *spin, uint32_t processor, int64_t slept);
 
 #endif

@@ -325,7 +325,7 @@ void wait_watch(struct segment *s)
 
 /* ---- waiting ------------------------------------------------------------------------- */
 
-static int spin(const struct waiting *w, int64_t end)
+int wait_spin(const struct waiting *w, int64_t end)
 {
     uint32_t worth = spin_worth(w->spin);
     if (worth == 0)
@@ -379,7 +379,7 @@ int wait_until(const struct waiting *w)
     /* Further off than the clock goes is for ever. */
     bool forever = w->wait->timeout < 0 || w->wait->timeout > INT64_MAX - now;
     int64_t end = forever ? -1 : now + w->wait->timeout;
-    int r = w->announced ? w->pending : spin(w, end);
+    int r = w->announced ? w->pending : wait_spin(w, end);
     if (r != w->pending)
         return r;
 

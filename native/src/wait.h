@@ -82,6 +82,9 @@ struct waiting {
 /* Repeats `attempt` until it gives something other than `pending`, and waits between.
  * Gives that, or `pending` when the time is over, or INTERRUPTED or CLOSED. */
 int wait_until(const struct waiting *w);
+/* The beginning of that, before anybody is announced: for microseconds, not beyond `end` (-1: as
+ * long as it is worth), and only while there is a processor to spare. */
+int wait_spin(const struct waiting *w, int64_t end);
 
 /* Claims an entry and announces it; LIAISON_EXHAUSTED when all are taken. */
 int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t detail,
