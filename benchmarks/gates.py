@@ -105,17 +105,17 @@ GATES: tuple[Gate, ...] = (
     *(
         Gate(
             f"64 B ping-pong over a {kind}: at most 1.3 x a mailbox's",
-            "kinds/64",
+            "kinds",
             kind,
-            _most(1.3, Ours("kinds/64", "mailbox")),
+            _most(1.3, Ours("kinds", "mailbox")),
         )
         for kind in ("queue", "port")
     ),
     Gate(
         "64 B handed over at a rendezvous: at most 1.5 x a mailbox's ping-pong",
-        "kinds/64",
+        "kinds",
         "hand-over",
-        _most(1.5, Ours("kinds/64", "mailbox")),
+        _most(1.5, Ours("kinds", "mailbox")),
     ),
     Gate(
         "64 B one way, single: at least 1.3 x hyperq",

@@ -86,7 +86,7 @@ class _KindsTrial(Trial):
 class Kinds(Scenario):
     def __init__(self, size: int) -> None:
         super().__init__(
-            f"kinds/{size}",
+            "kinds",
             f"Kinds of links, {size} B",
             *(Metric(name, "us") for name in KINDS),
         )
