@@ -114,7 +114,9 @@ def _mailbox(**how: Any) -> Link:
 
 def _queue(size: int) -> Link:
     address = _address()
-    return _Mailbox(address, load("liaison").MessageQueue.create(address, message_size=size), "MessageQueue")
+    return _Mailbox(
+        address, load("liaison").MessageQueue.create(address, message_size=size), "MessageQueue"
+    )
 
 
 KINDS: dict[str, Kind] = {
