@@ -123,6 +123,18 @@ _MEANING: dict[str, tuple[type[errors.LiaisonError], str]] = {
     ),
 }
 
+# Of some kinds there is more to tell.
+_BUSY = {
+    "port": (
+        "{link} has a receiver, which lives; send to it with Port.open(...), "
+        "or see who it is with `liaison show`"
+    ),
+    "endpoint": (
+        "{link} is a living process's name; choose another, send to it with an Endpoint "
+        "of your own, or see who it is with `liaison show`"
+    ),
+}
+
 
 def failure(result: int, link: object, size: int = 0, kind: str | None = None) -> Exception:
     """The exception for what the engine answered, about `link`, which is a `kind` of link."""
@@ -134,6 +146,8 @@ def failure(result: int, link: object, size: int = 0, kind: str | None = None) -
     if name not in _MEANING:
         return RuntimeError(f"the engine answered {name} about {link}")
     error, text = _MEANING[name]
+    if name == "BUSY":
+        text = _BUSY.get(kind or "", text)
     queue = kind == "queue"
     return error(
         text.format(

@@ -32,6 +32,8 @@ async def wait(links: Iterable[Any], *, timeout: float | None = None) -> list[An
     >>> anyio.run(main)
     True
     """
+    if hasattr(links, "fileno"):
+        raise TypeError(f"links is a list, or another iterable, of links: write [{links!r}]")
     given = list(links)
     every = [getattr(link, "_end", link) for link in given]
     if not every and timeout is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from liaison.address import Address
 from liaison.carriers import shm
-from liaison.errors import Busy, Full, NotFound
+from liaison.errors import Busy, Full, InvalidAddress, NotFound
 
 if TYPE_CHECKING:
     from liaison._native.space import SpaceHandle
@@ -25,9 +25,14 @@ _PATIENCE = 2.0  # seconds for somebody else who moves a port's messages; it may
 
 def beside(where: Address, address: str) -> Address:
     """An address as the users of the link at `where` mean it: a bare name is in its space."""
-    if "://" in address:
-        return Address.parse(address)
-    return replace(where, name=Address.parse(address).name)
+    meant = Address.parse(address)
+    if "://" not in address:
+        return replace(where, name=meant.name)
+    if meant.scheme != where.scheme:
+        raise InvalidAddress(
+            f"{meant}: dead letters go where the link is; use a bare name or {where.scheme}://"
+        )
+    return meant
 
 
 def default_dead_letters(where: Address) -> str:

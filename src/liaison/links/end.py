@@ -10,7 +10,7 @@ from liaison.address import Address
 from liaison.carriers import shm
 from liaison.carriers.contract import MailboxContract
 from liaison.carriers.shm_observer import EndpointObserver
-from liaison.errors import InvalidAddress
+from liaison.errors import InvalidAddress, LiaisonError, Mismatch
 from liaison.links.dead_letters import bury, mourn
 
 if TYPE_CHECKING:
@@ -86,7 +86,12 @@ class LinkEnd(MailboxContract):
         self, how: str, where: Address, policy: dict[str, Any], type: Any, codec: Any
     ) -> Self:
         policy = {"kind": self._named, **policy}
-        self._start(where, how, policy, type, codec, bury, mourn)  # type: ignore[attr-defined]
+        try:
+            self._start(where, how, policy, type, codec, bury, mourn)  # type: ignore[attr-defined]
+        except Mismatch:
+            if different := _differences(where, policy):
+                raise Mismatch(f"{where} exists, and {different}") from None
+            raise
         self._arguments = (type, codec)
         return self
 
@@ -131,6 +136,29 @@ class Observed(LinkEnd):
         return EndpointObserver(where)
 
 
+_POLICY = ("capacity", "max_message", "memory", "access", "max_deliveries", "dead_letters")
+_OF_A_QUEUE = {"capacity": "max_messages", "max_message": "message_size"}
+
+
+def _differences(where: Address, policy: dict[str, Any]) -> str:
+    """How the link at `where` is other than was asked for; "" when that cannot be told."""
+    try:
+        with Observed.observe(where) as end:
+            link = end.link
+    except LiaisonError:
+        return ""
+    if policy.get("kind") not in (None, link.kind):
+        return f"is a {link.kind}, not a {policy['kind']}"
+    names = _OF_A_QUEUE if link.kind == "queue" else {}
+    found = [
+        f"its {names.get(name, name)} is {getattr(link, name)!r}, not {asked!r}"
+        for name in _POLICY
+        if (asked := policy.get(name)) not in (None, 0, -1, "", getattr(link, name))
+        or (name == "capacity" and asked == 0 != link.capacity)
+    ]
+    return "; ".join(found) + ": leave out what does not matter" if found else ""
+
+
 @cache
 def _in_memory(kind: type[LinkEnd]) -> type[shm.MailboxEnd]:
     """The class of ends of `kind` that are carried by shared memory.
@@ -150,8 +178,14 @@ def _in_memory(kind: type[LinkEnd]) -> type[shm.MailboxEnd]:
 def _carried(kind: type[LinkEnd], where: Address) -> Any:
     """An end that is not open yet."""
     if where.scheme != "shm":
+        other = (
+            "; sockets are liaison.listen and liaison.connect"
+            if where.scheme in ("unix", "tcp", "tls")
+            else ""
+        )
         raise InvalidAddress(
-            f"{where}: no link of this kind can be carried by {where.scheme}://; use a bare name or shm://"
+            f"{where}: no link of this kind can be carried by {where.scheme}://; "
+            f"use a bare name or shm://{other}"
         )
     made = kind if issubclass(kind, shm.MailboxEnd) else _in_memory(kind)
     return shm.MailboxEnd.__new__(made)
@@ -170,7 +204,10 @@ def size(name: str, value: int | None, least: int, most: int) -> int | None:
     """A number that a user gave, checked."""
     if value is None:
         return None
-    number = operator.index(value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name}={value!r} is not a whole number") from None
     if not least <= number <= most:
         raise ValueError(f"{name}={number} is out of range: it is {least} to {most}, or None")
     return number

@@ -73,6 +73,8 @@ def wait(links: Iterable[HasDescriptor], *, timeout: float | None = None) -> lis
     True green
     []
     """
+    if hasattr(links, "fileno"):  # to list a link would be to receive from it, for ever
+        raise TypeError(f"links is a list, or another iterable, of links: write [{links!r}]")
     every = list(links)
     deadline = None if timeout is None else Deadline(timeout)
     for several in _memory:

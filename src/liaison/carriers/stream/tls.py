@@ -6,6 +6,7 @@ another receives, which OpenSSL itself forbids, and a handshake makes nobody wai
 
 from __future__ import annotations
 
+import os
 import ssl
 from typing import Any
 
@@ -29,6 +30,8 @@ def context_for(tls: object, *, server: bool) -> ssl.SSLContext:
         if not isinstance(tls, tuple):
             raise TypeError('a listener needs tls=("certificate.pem", "key.pem") or an SSLContext')
         certificate, key = tls  # pyright: ignore[reportUnknownVariableType]
+        for path in (certificate, key):  # pyright: ignore[reportUnknownVariableType]
+            os.stat(path)  # pyright: ignore[reportUnknownArgumentType]  # ssl would not say which
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)  # pyright: ignore[reportUnknownArgumentType]
     else:
