@@ -104,15 +104,15 @@ GATES: tuple[Gate, ...] = (
     ),
     *(
         Gate(
-            f"64 B ping-pong over a {kind}: at most 1.3 x a mailbox's",
+            f"64 B ping-pong, {kind}: at most 1.3 x the mailbox's",
             "kinds",
             kind,
             _most(1.3, Ours("kinds", "mailbox")),
         )
-        for kind in ("queue", "port")
+        for kind in ("queue", "port", "direct")
     ),
     Gate(
-        "64 B handed over at a rendezvous: at most 1.5 x a mailbox's ping-pong",
+        "64 B, rendezvous' hand-over: at most 1.5 x the mailbox's ping-pong",
         "kinds",
         "hand-over",
         _most(1.5, Ours("kinds", "mailbox")),
