@@ -43,6 +43,7 @@ LINKS = {
     'Mailbox(name, access="pair")': lambda: named(liaison.Mailbox, access="pair"),
     "MessageQueue(name)": lambda: named(liaison.MessageQueue),
     "Port(name)": lambda: named(liaison.Port),
+    "Endpoint(name)": lambda: named(liaison.Endpoint),
     "connect(address)": connection,
 }
 
