@@ -5,10 +5,13 @@ import pytest
 import liaison
 from liaison import (
     Busy,
+    Endpoint,
     InvalidAddress,
     Mailbox,
     MessageQueue,
     Mismatch,
+    NameTaken,
+    NotFound,
     Port,
     wait,
 )
@@ -106,6 +109,19 @@ def test_a_port_that_is_taken_leads_to_open(space):
     """Who wanted to send and created the port instead is told how to send."""
     with Port("x"):
         assert "Port.open(...)" in said(Busy, lambda: Port("x"))
+
+
+def test_an_endpoint_says_what_is_called_so_instead(space):
+    """Of another kind of link, a living process's name, a name that is taken, and one it has not."""
+    with Mailbox("box") as box, Endpoint("me") as me:
+        assert "another kind of link" in said(Mismatch, lambda: Endpoint("box"))
+        assert "another kind of link" in said(Mismatch, lambda: me.send("box", 1))
+        assert "is an endpoint, not a mailbox" in said(Mismatch, lambda: Mailbox("me"))
+        assert "with an Endpoint of your own" in said(Busy, lambda: Endpoint("me"))
+        assert "there is a link called box" in said(NameTaken, lambda: me.rename("box"))
+        assert "you is none of the names of" in said(NotFound, lambda: me.retire("you"))
+        me.destroy()
+        box.destroy()
 
 
 def test_waiting_for_a_link_that_is_in_no_list_takes_nothing_from_it(space):

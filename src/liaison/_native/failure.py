@@ -124,15 +124,20 @@ _MEANING: dict[str, tuple[type[errors.LiaisonError], str]] = {
 }
 
 # Of some kinds there is more to tell.
-_BUSY = {
-    "port": (
+_OF_A_KIND: dict[tuple[str, str | None], str] = {
+    ("BUSY", "port"): (
         "{link} has a receiver, which lives; send to it with Port.open(...), "
         "or see who it is with `liaison show`"
     ),
-    "endpoint": (
+    ("BUSY", "endpoint"): (
         "{link} is a living process's name; choose another, send to it with an Endpoint "
         "of your own, or see who it is with `liaison show`"
     ),
+    ("MISMATCH", "endpoint"): (
+        "{link} is another kind of link than an endpoint, or has another capacity; "
+        "see what it is with `liaison show`"
+    ),
+    ("NAME_TAKEN", "endpoint"): "there is a link called {link}; choose another name",
 }
 
 
@@ -146,8 +151,7 @@ def failure(result: int, link: object, size: int = 0, kind: str | None = None) -
     if name not in _MEANING:
         return RuntimeError(f"the engine answered {name} about {link}")
     error, text = _MEANING[name]
-    if name == "BUSY":
-        text = _BUSY.get(kind or "", text)
+    text = _OF_A_KIND.get((name, kind), text)
     queue = kind == "queue"
     return error(
         text.format(

@@ -147,7 +147,10 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         with self._lock:
             if old == self.name:
                 raise ValueError(f"{old} is what this endpoint is called: rename it first")
-            native.retire(self._own, old)
+            try:
+                native.retire(self._own, old)
+            except errors.NotFound:
+                raise errors.NotFound(f"{old} is none of the names of {self.address}") from None
 
     # ---- whom a name means --------------------------------------------------------------------
 

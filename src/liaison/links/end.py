@@ -137,6 +137,7 @@ class Observed(LinkEnd):
 
 
 _POLICY = ("capacity", "max_message", "memory", "access", "max_deliveries", "dead_letters")
+_ARTICLES = {"endpoint": "an"}
 _OF_A_QUEUE = {"capacity": "max_messages", "max_message": "message_size"}
 
 
@@ -148,7 +149,7 @@ def _differences(where: Address, policy: dict[str, Any]) -> str:
     except LiaisonError:
         return ""
     if policy.get("kind") not in (None, link.kind):
-        return f"is a {link.kind}, not a {policy['kind']}"
+        return f"is {_ARTICLES.get(link.kind, 'a')} {link.kind}, not a {policy['kind']}"
     names = _OF_A_QUEUE if link.kind == "queue" else {}
     found = [
         f"its {names.get(name, name)} is {getattr(link, name)!r}, not {asked!r}"
