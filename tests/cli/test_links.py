@@ -1,11 +1,12 @@
 """ls, show, create, rm, clean."""
 
 import os
+import weakref
 
 import pytest
 
 import liaison
-from liaison.testing import Process, point
+from liaison.testing import PATIENCE, Process, point
 
 
 def holds(name):
@@ -256,3 +257,54 @@ def test_cleaning_tells_json(cli, program):
     told = cli("clean", "--links", "--json").json
     assert told["links"] == 1
     assert told["bytes"] > 0
+
+
+# ---- endpoints
+
+
+@pytest.fixture
+def renamed(lab):
+    """A clerk that has become the manager, to whom the boss has sent two messages."""
+    with liaison.Endpoint("clerk") as clerk, liaison.Endpoint("boss") as boss:
+        clerk.rename("manager")
+        boss.send("clerk", {"task": 1})
+        boss.send("clerk", "another")
+        yield weakref.proxy(clerk)  # what a test is given outlives the check of what it left
+    for name in ("boss", "manager"):
+        with liaison.Endpoint(name) as endpoint:
+            endpoint.destroy()
+
+
+def test_an_endpoint_is_listed_once(cli, renamed):
+    """Whatever number of names it has; what waits are its messages."""
+    for command in (("ls",), ("top", "--once")):
+        (line,) = [line for line in cli(*command).lines if "manager" in line or "clerk" in line]
+        assert " 2 " in line
+
+
+def test_show_tells_who_still_uses_an_old_name(cli, renamed):
+    """A process that is an endpoint has a name beside its number, and says what it sends to."""
+    rows = [line for line in cli("show", "manager").lines if "sends to clerk" in line]
+    assert [row.split()[1:3] for row in rows] == [[str(os.getpid()), "boss"]]
+
+
+def test_what_waits_for_an_endpoint_can_be_looked_at(cli, renamed):
+    """By any of its names; nothing is taken."""
+    assert cli("peek", "clerk").lines == ['{"task":1}', "another"]
+    assert cli("peek", "manager", "-n", 1).lines == ['{"task":1}']
+    assert [renamed.receive(), renamed.receive()] == [{"task": 1}, "another"]
+
+
+def test_a_message_can_be_sent_to_an_endpoint(cli, renamed, program):
+    """By a process that says no name; there are no receipts."""
+    program("send", "clerk", "from a shell").end(0)
+    found = [renamed.receive(timeout=PATIENCE) for _ in range(3)]
+    assert "from a shell" in found
+    assert "not for an endpoint" in cli("send", "manager", "x", "--receipt", code=2).err
+
+
+def test_receiving_as_an_endpoint_needs_its_name(cli, renamed, program):
+    """While a living process has it that is refused; then what waits is received."""
+    assert "living process" in program("receive", "manager", "--timeout", 0).end(3).err
+    renamed.close()
+    assert program("receive", "manager", "--timeout", 0).end(0).lines == ['{"task":1}']

@@ -111,7 +111,7 @@ def row(name, **facts):
         ["rate_in", "rate_out", "waiting", "leased", "receivers_asleep", "senders_asleep"], 0
     )
     described = {"kind": "mailbox", "capacity": 10, "free": 10, "processes": 2, "bytes": 4096}
-    return Row(name=name, **{**plain, **described, "history": (), **facts})
+    return Row(id=name, name=name, **{**plain, **described, "history": (), **facts})
 
 
 def drawn(view, rows, width=120, height=24):

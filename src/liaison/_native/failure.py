@@ -129,10 +129,6 @@ _OF_A_KIND: dict[tuple[str, str | None], str] = {
         "{link} has a receiver, which lives; send to it with Port.open(...), "
         "or see who it is with `liaison show`"
     ),
-    ("BUSY", "endpoint"): (
-        "{link} is a living process's name; choose another, send to it with an Endpoint "
-        "of your own, or see who it is with `liaison show`"
-    ),
     ("MISMATCH", "endpoint"): (
         "{link} is another kind of link than an endpoint, or has another capacity; "
         "see what it is with `liaison show`"

@@ -11,6 +11,7 @@ from liaison import (
     DecodeError,
     Destroyed,
     Empty,
+    Endpoint,
     Mailbox,
     MessageQueue,
     Mismatch,
@@ -21,6 +22,7 @@ from liaison.cli import output
 from liaison.cli.command import command
 from liaison.cli.parameters import LINK, SECONDS
 from liaison.cli.pipeline import Outlet
+from liaison.cli.sight import look_at
 from liaison.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -54,7 +56,7 @@ def receive(
 ) -> None:
     """Receive messages from a mailbox.
 
-    Or from a message queue, where the name is one's.
+    Or from a message queue, or as an endpoint, where the name is one's and no living process's.
 
     One message, --count of them, or, with --follow, all that come. Text and bytes are written as
     they are, other values as JSON, each with a newline after it. With --json each message is an
@@ -87,27 +89,28 @@ def receive(
                     outlet.write(_content(delivery, as_json=as_json))
                     received += 1
                     if follow and received != wanted:
-                        outlet.wait_until_read(alive=box.statistics)
+                        outlet.wait_until_read(alive=box.__len__)
             except Destroyed:
                 continue  # it was written; there is nothing left to acknowledge it to
 
 
-def _mailbox(name: str, *, create: bool) -> Mailbox | MessageQueue | Port:
+def _mailbox(name: str, *, create: bool) -> Mailbox | MessageQueue | Port | Endpoint:
     try:
         return Mailbox.open(name)
     except Mismatch:
-        try:
-            return MessageQueue.open(name)
-        except Mismatch:
-            return Port.open(name)  # which says that this process is not its receiver
+        kind = look_at(name).link.kind
     except NotFound:
         if not create:
             raise
-    return Mailbox(name)
+        return Mailbox(name)
+    if kind == "endpoint":
+        return Endpoint(name)
+    # A port says that this process is not its receiver.
+    return (Port if kind == "port" else MessageQueue).open(name)
 
 
 def _next(
-    box: Mailbox | MessageQueue | Port, timeout: float | None, outlet: Outlet | None
+    box: Mailbox | MessageQueue | Port | Endpoint, timeout: float | None, outlet: Outlet | None
 ) -> DeliveryContract:
     """Wait for a message, and meanwhile for the end of whoever reads the output."""
     if outlet is None or not outlet.is_pipe:

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+import liaison
 from liaison import LiaisonError, Mailbox, MessageQueue, Mismatch, Port
 from liaison.cli import output
 from liaison.cli.command import command
 from liaison.cli.failure import Failure
 from liaison.cli.parameters import LINK, SECONDS
+from liaison.cli.sight import look_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
 
 @command(
@@ -48,9 +51,9 @@ def send(
 ) -> None:
     """Send messages to a mailbox.
 
-    Or to a message queue or a port, where the name is one's. Each MESSAGE is sent as text.
-    The message - stands for the lines of standard input, each of which is sent as soon as it is
-    read. The mailbox is created if it is missing.
+    Or to a message queue, a port or an endpoint, where the name is one's. Each MESSAGE is sent as
+    text. The message - stands for the lines of standard input, each of which is sent as soon as it
+    is read. The mailbox is created if it is missing.
     """
     if whole and parse_json:
         raise click.UsageError("--whole sends bytes: leave out --parse-json")
@@ -79,14 +82,32 @@ def send(
             output.write_json({"address": box.address, "sent": sent})
 
 
-def _open(name: str, *, create: bool) -> Mailbox | MessageQueue | Port:
+def _open(name: str, *, create: bool) -> Mailbox | MessageQueue | Port | _ToEndpoint:
     try:
         return Mailbox(name) if create else Mailbox.open(name)
     except Mismatch:
-        try:
-            return MessageQueue.open(name)
-        except Mismatch:
-            return Port.open(name)
+        kind = look_at(name).link.kind
+    if kind == "endpoint":
+        return _ToEndpoint(name)
+    return (Port if kind == "port" else MessageQueue).open(name)
+
+
+class _ToEndpoint:
+    """What sends to an endpoint, from one that this process has for its life."""
+
+    def __init__(self, name: str) -> None:
+        self.address = name
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def send(self, message: Any, *, timeout: float | None, receipt: bool) -> None:
+        if receipt:
+            raise click.UsageError("--receipt is not for an endpoint")
+        liaison.send(self.address, message, timeout=timeout)
 
 
 def _whole() -> Iterator[bytes]:

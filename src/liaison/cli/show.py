@@ -133,6 +133,9 @@ def _peers(sight: Sight) -> Table:
     link = sight.link
     table = Table(box=None, header_style="dim", pad_edge=False, padding=(0, 3, 0, 0))
     table.add_column("PID", justify="right")
+    named = any(peer.name for peer in (*link.senders, *link.receivers))
+    if named:
+        table.add_column("NAME")
     table.add_column("DOES")
     table.add_column("FOR", justify="right")
     table.add_column("COMMAND")
@@ -145,7 +148,8 @@ def _peers(sight: Sight) -> Table:
         roles.setdefault(peer, []).append("receives")
     for peer, role in roles.items():
         table.add_row(
-            str(peer),
+            str(peer.pid),
+            *([peer.name or ""] if named else []),
             ", ".join(role),
             output.age(peer.started),
             Text(output.printable(peer.command)),

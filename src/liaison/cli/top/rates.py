@@ -27,6 +27,7 @@ class Row:
     `history` has the rates of acceptance, oldest first.
     """
 
+    id: str
     name: str
     kind: str
     capacity: int
@@ -93,6 +94,7 @@ class _Watched:
             self._history.append(rate_in)
         self._when, self._accepted, self._acknowledged = when, now.accepted, acknowledged
         return Row(
+            id=link.id,
             name=link.name,
             kind=link.kind,
             capacity=link.capacity or 0,
@@ -128,9 +130,9 @@ class Watch:
             addresses = [space.address(name) for name in space.names()]
         for address in self._watched.keys() - addresses:
             self._watched.pop(address).close()
-        rows = [row for row in map(self._look, addresses) if row is not None]
+        rows = {row.id: row for row in map(self._look, addresses) if row is not None}
         name = space.name if space is not None else str(Address.current_space())
-        return Moment(name, len(space.members()) if space is not None else 0, tuple(rows))
+        return Moment(name, len(space.members()) if space is not None else 0, tuple(rows.values()))
 
     def _look(self, address: str) -> Row | None:
         # A second time, because a link that was destroyed may have been made anew.
