@@ -126,9 +126,7 @@ static int geometry_of(const struct liaison_policy *p, struct geometry *g)
     bool queue = g->kind == LIAISON_KIND_QUEUE, port = g->kind == LIAISON_KIND_PORT,
          endpoint = g->kind == LIAISON_KIND_ENDPOINT;
     uint32_t usual = queue ? QUEUE_CAPACITY : endpoint ? INTRODUCTIONS : DEFAULT_CAPACITY;
-    g->cells = p->capacity < 0   ? usual
-               : p->capacity > 0 ? (uint32_t)p->capacity
-                                 : RENDEZVOUS_CELLS;
+    g->cells = p->capacity < 0 ? usual : p->capacity > 0 ? (uint32_t)p->capacity : RENDEZVOUS_CELLS;
     g->max_message = p->max_message || !(queue || endpoint) ? p->max_message
                      : queue                                ? QUEUE_MESSAGE
                                                             : INTRODUCTION_MAX;
@@ -542,8 +540,7 @@ bool segment_vanished(struct segment *s)
     return !linked(s);
 }
 
-int segment_take_away(int directory, const char *name, dev_t device,
-                      ino_t inode)
+int segment_take_away(int directory, const char *name, dev_t device, ino_t inode)
 {
     /* There is no "unlink if it is this file". Between seeing the name and removing it
      * another process may have removed it and a creator taken it for a new link. So take the

@@ -102,10 +102,9 @@ static void every_name_leads_to_it(liaison_space *space)
     CHECK(liaison_link_version(m) & 1);
     CHECK(liaison_link_alias(m, "late") == LIAISON_DESTROYED);
     liaison_mailbox *gone;
-    CHECK(liaison_mailbox_open(space, "carol", LIAISON_OBSERVE, NULL, &gone) ==
-           LIAISON_NOT_FOUND);
+    CHECK(liaison_mailbox_open(space, "carol", LIAISON_OBSERVE, NULL, &gone) == LIAISON_NOT_FOUND);
     CHECK(liaison_mailbox_open(space, "caroline", LIAISON_OBSERVE, NULL, &gone) ==
-           LIAISON_NOT_FOUND);
+          LIAISON_NOT_FOUND);
     liaison_mailbox_close(m);
     CHECK(liaison_mailbox_destroy(other, false) == LIAISON_OK);
     liaison_mailbox_close(other);
