@@ -375,6 +375,19 @@ cdef class EndpointEnd:
             self._refuse()
         raise self._own.fail(r)
 
+    def _way_to(self, to):
+        """The link to the endpoint called `to`."""
+        return self.route(to, True).there
+
+    def _way_from(self, source):
+        """The link from the endpoint called `source`; None while nothing has come from it."""
+        cdef liaison_delivery d
+        cdef Route route
+        while self.hear(&d):
+            pass
+        route = self.route(source, False)
+        return None if route is None else route.back
+
     def _call(self):
         """Have every thread that waits look again: there are other links now, or none."""
         cdef Several several

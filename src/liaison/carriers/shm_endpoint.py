@@ -32,11 +32,13 @@ from liaison.carriers.shm_pairs import (
 from liaison.link import Link, Peer, Statistics
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from liaison._native.endpoint import Route
     from liaison._native.mailbox import End
     from liaison.codec import Codec
 
-__all__ = ["EndpointEnd"]
+__all__ = ["EndpointEnd", "ending"]
 
 _INTRODUCTIONS = 16  # that there is room for; the engine's own number
 _ID = re.compile(r"[0-9a-f]{32}\Z")
@@ -322,6 +324,8 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
             for name, route in list(self._routes.items()):
                 if route.back is end:
                     del self._routes[name]
+            for told in ending:
+                told(end)
             end.close()
 
     # ---- seeing -------------------------------------------------------------------------------
@@ -417,6 +421,9 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         _here.discard(self)
 
     def _put_down(self) -> None:
+        for end in (self, self._own, *self._ways, *(way for way, _ in self._outgoing.values())):
+            for told in ending:
+                told(end)
         if self._set is not None:
             self._set.close()
         for way in (*self._ways, *(way for way, _ in self._outgoing.values())):
@@ -459,6 +466,9 @@ def _pair(endpoint: EndpointEnd, back: Way | None, there: Way | None) -> Link:
         bytes=sum(link.bytes for link in ways),
     )
 
+
+# Called with an endpoint, and with each of its links, before it is closed.
+ending: list[Callable[[object], object]] = []
 
 # A forked child is another process: the names are its parent's.
 _here: weakref.WeakSet[EndpointEnd] = weakref.WeakSet()

@@ -7,6 +7,7 @@ import os
 import secrets
 import threading
 import weakref
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from liaison.codec import Codec
 
-__all__ = ["Endpoint", "receive", "send"]
+__all__ = ["Endpoint", "correspondent", "forget", "mine", "receive", "send"]
 
 _LARGEST_CAPACITY = 1 << 18  # messages
 _KEPT = 64  # mailboxes that the functions below keep open
@@ -209,6 +210,48 @@ def _box(address: str) -> _Named | None:
     return box
 
 
+def mine() -> Endpoint:
+    """This process's own endpoint. Raises `NotFound` when it has none."""
+    endpoint = _mine()
+    if endpoint is None:
+        raise NotFound(
+            "this process has no endpoint, so nobody can have sent it anything: "
+            "say what it is called with Endpoint(...)"
+        )
+    return endpoint
+
+
+def correspondent(
+    target: str | Address, *, receiving: bool = False
+) -> tuple[_Named, None, str] | tuple[None, Endpoint, str]:
+    """What a target means: a mailbox or the like, or else the endpoint to do it with.
+
+    Also its address. Raises `NotFound` when nothing is called so; who is `receiving` as somebody
+    whose name is known may be sent to by one who is not there yet.
+    """
+    address = _address(target)
+    endpoint = _mine()
+    if endpoint is None or receiving or address in _boxes:
+        try:
+            box = _box(address)
+        except NotFound:
+            if endpoint is None or not receiving:
+                raise
+            box = None
+        if box is not None:
+            return box, None, address
+    return None, endpoint or _passing(Address.parse(address)), address
+
+
+def forget(address: str) -> bool:
+    """After a failure: whether what was known of the address was wrong, or may have been."""
+    if _boxes.pop(address, None) is not None:
+        return True
+    with suppress(NotFound):
+        return _box(address) is not None
+    return False
+
+
 def send(target: str | Address, message: Any, *, timeout: float | None = None) -> None:
     """Send one message to the endpoint, or into the mailbox, queue or port, that is called so.
 
@@ -224,27 +267,16 @@ def send(target: str | Address, message: Any, *, timeout: float | None = None) -
     ...     box.destroy()
     dear all
     """
-    address = _address(target)
     for last in (False, False, True):  # what was known of the target may be over
-        endpoint = _mine()
-        if endpoint is None or address in _boxes:
-            box = _box(address)
-            if box is None:
-                endpoint = _passing(Address.parse(address))
-            else:
-                try:
-                    box.send(message, timeout=timeout)
-                    return
-                except (Closed, Destroyed):
-                    _boxes.pop(address, None)
-                    if last:
-                        raise
-                    continue  # there may be another of that name by now
+        box, endpoint, address = correspondent(target)
         try:
-            endpoint.send(address, message, timeout=timeout)
+            if box is not None:
+                box.send(message, timeout=timeout)
+            else:
+                endpoint.send(address, message, timeout=timeout)
             return
-        except Mismatch:
-            if last or _box(address) is None:
+        except (Closed, Destroyed, Mismatch):
+            if last or not forget(address):
                 raise
 
 
@@ -264,23 +296,9 @@ def receive(source: str | Address | None = None, *, timeout: float | None = None
     ...     you.destroy()
     hello
     """
-    endpoint = _mine()
     if source is None:
-        if endpoint is None:
-            raise NotFound(
-                "this process has no endpoint, so nobody can have sent it anything: "
-                "say what it is called with Endpoint(...)"
-            )
-        return endpoint.receive(timeout=timeout)
-    address = _address(source)
-    try:
-        box = _box(address)
-    except NotFound:
-        if endpoint is None:
-            raise
-        box = None  # who is called so may come yet
+        return mine().receive(timeout=timeout)
+    box, endpoint, address = correspondent(source, receiving=True)
     if box is not None:
         return box.receive(timeout=timeout)
-    if endpoint is None:
-        endpoint = _passing(Address.parse(address))
     return endpoint.receive(address, timeout=timeout)
