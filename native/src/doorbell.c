@@ -189,8 +189,28 @@ void doorbell_remind(const struct doorbell *bell, int64_t nanoseconds)
     timerfd_settime(bell->timer, 0, &t, NULL);
 }
 
+static void forget(struct kept *k, const uint64_t *number)
+{
+    bool gone;
+    if (!hold(k))
+        return;
+    if (!number || k->number == *number) {
+        if (still_kept(k, &gone))
+            close(k->fd - 1);
+        k->fd = 0;
+    }
+    publish(&k->holder, 0);
+}
+
+void doorbell_forget(void)
+{
+    for (uint32_t i = 0; i < KEPT; i++)
+        forget(&kept[i], NULL);
+}
+
 void doorbell_remove(struct liaison_space *space, uint64_t number)
 {
+    forget(&kept[number % KEPT], &number);
     int directory = space_directory(space);
     if (directory < 0)
         return;

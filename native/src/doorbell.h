@@ -23,6 +23,8 @@ void doorbell_silence(const struct doorbell *bell);
 void doorbell_remind(const struct doorbell *bell, int64_t nanoseconds);
 /* Whether it is certain that the owner hears it, or that there is none. */
 bool doorbell_ring(struct liaison_space *space, uint64_t number);
+/* Closes what is kept of bells that were rung. */
+void doorbell_forget(void);
 void doorbell_remove(struct liaison_space *space, uint64_t number);
 /* Removes those that nobody has open for reading. Result: how many. */
 uint32_t doorbell_clean(struct liaison_space *space);

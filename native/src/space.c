@@ -9,6 +9,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "doorbell.h"
 #include "member.h"
 #include "process.h"
 
@@ -215,6 +216,7 @@ void liaison_space_close(liaison_space *space)
             at = &(*at)->next;
         *at = space->next;
         member_leave(space);
+        doorbell_forget();
         free(space);
     }
     process_unlock();

@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 
 import liaison
-from liaison.aio.line import line_of
+from liaison.aio.end import _receivers, _senders
 
 NOTHING = object()
 
@@ -105,7 +105,10 @@ async def cancelled_at(n, operation, nudge, struck, native):
 
 
 def nobody_waits(box):
-    return all(not line._queue and not line._watching for line in lines_of(box._end))
+    return all(
+        not line._queue and not line._watching
+        for line in (_receivers(box._end), _senders(box._end))
+    )
 
 
 @pytest.fixture(params=["asyncio", "asyncio, task.cancel()", "trio"])

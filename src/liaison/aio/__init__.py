@@ -2,7 +2,7 @@
 
 The names are those of `liaison`, and what waits is awaited: ``await box.send(…)``,
 ``async for message in box``. What never waits (``try_receive``, ``peek``, ``close``) is called as
-before. No thread waits for a task, and cancelling one loses nothing; see `liaison.aio.mailbox`.
+before. No thread waits for a task, and cancelling one loses nothing; see `liaison.aio.end`.
 
 >>> import anyio
 >>> from liaison import aio
@@ -17,7 +17,23 @@ hello
 
 from __future__ import annotations
 
-from liaison.aio.mailbox import Delivery, Loan, Mailbox, Receipt
+from liaison.aio.end import Delivery, Loan, Receipt
+from liaison.aio.mailbox import Mailbox
+from liaison.aio.port import Port
+from liaison.aio.queue import MessageQueue
+from liaison.aio.socket import Connection, Listener, connect, listen
 from liaison.aio.waiting import wait
 
-__all__ = ["Delivery", "Loan", "Mailbox", "Receipt", "wait"]
+__all__ = [
+    "Connection",
+    "Delivery",
+    "Listener",
+    "Loan",
+    "Mailbox",
+    "MessageQueue",
+    "Port",
+    "Receipt",
+    "connect",
+    "listen",
+    "wait",
+]

@@ -26,11 +26,13 @@ from weakref import WeakKeyDictionary, finalize, ref
 import anyio
 import anyio.lowlevel
 
+from liaison import errors
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Generator
 
-__all__ = ["PENDING", "Line", "checkpoint", "closing", "line_of", "readable"]
+__all__ = ["PENDING", "Line", "checkpoint", "closing", "line_of", "readable", "writable"]
 
 PENDING: Final = object()
 """What an attempt gives that found nothing yet."""
@@ -64,6 +66,12 @@ async def readable(descriptor: int) -> None:
     """Wait until the descriptor is readable, or is just being closed."""
     with suppress(anyio.ClosedResourceError):
         await anyio.wait_readable(descriptor)
+
+
+async def writable(source: Any) -> None:
+    """Wait until what can be sent with takes something, or is just being closed."""
+    with suppress(anyio.ClosedResourceError):
+        await anyio.wait_writable(source)
 
 
 class _Place:
@@ -111,16 +119,18 @@ class Line:
     """Tasks of one event loop that wait for one descriptor of a link.
 
     The link's `method` gives the descriptor, which from then on becomes readable when there may be
-    news. `silent`: and it also silences it, so that it may stay unheard when nobody waits. The link
-    is not kept alive: who waits in the line does that.
+    news. The link is not kept alive: who waits in the line does that.
+
+    `silenced_by` says what has the descriptor not be readable any more: ``"looking"`` in vain, and
+    `method`; ``"arming"``, `method` alone; ``"reading"`` what is there.
     """
 
-    __slots__ = ("__weakref__", "_led", "_link", "_method", "_queue", "_silent", "_watching")
+    __slots__ = ("__weakref__", "_led", "_link", "_method", "_queue", "_silenced_by", "_watching")
 
-    def __init__(self, link: Any, method: str, *, silent: bool = False) -> None:
+    def __init__(self, link: Any, method: str, *, silenced_by: str = "reading") -> None:
         self._link = ref(link)
         self._method = method
-        self._silent = silent
+        self._silenced_by = silenced_by
         self._queue: dict[_Place, None] = {}
         self._watching: dict[_Place, None] = {}
         self._led: int | None = None  # what the leader waits for
@@ -155,14 +165,14 @@ class Line:
         try:
             while True:
                 if not queue or next(iter(line)) is place:
-                    leads = self._prepare()
+                    descriptor = self._prepare()
                     result = attempt()
                     if result is not PENDING:
                         return result
                     if again is not None:
                         attempt = again
-                    if leads:
-                        await self._lead()
+                    if descriptor is not None:
+                        await self._lead(descriptor)
                         continue
                 await place.called()
         finally:
@@ -172,17 +182,14 @@ class Line:
     def _place(self) -> _Place:
         return _Place()
 
-    def _prepare(self) -> bool:
-        """Arm the descriptor, if nobody has; whether the caller has to wait for it itself."""
-        if self._led is not None:
-            return False
-        self._led = self._arm()
-        return True
+    def _prepare(self) -> int | None:
+        """Arm the descriptor, if nobody has; give it, if the caller has to wait for it itself."""
+        return None if self._led is not None else self._arm()
 
-    async def _lead(self) -> None:
-        assert self._led is not None
+    async def _lead(self, descriptor: int) -> None:
+        self._led = descriptor
         try:
-            await readable(self._led)
+            await readable(descriptor)
         finally:
             self._led = None
             self._call()
@@ -202,9 +209,14 @@ class _LoopLine(Line):
     __slots__ = ("_forgetting", "_heard", "_loop")
 
     def __init__(
-        self, link: Any, method: str, loop: asyncio.AbstractEventLoop, *, silent: bool = False
+        self,
+        link: Any,
+        method: str,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        silenced_by: str = "reading",
     ) -> None:
-        super().__init__(link, method, silent=silent)
+        super().__init__(link, method, silenced_by=silenced_by)
         self._loop = loop
         self._forgetting: finalize[..., Any] | None = None
         self._heard = False
@@ -219,8 +231,9 @@ class _LoopLine(Line):
     def _place(self) -> _Place:
         return _LoopPlace(self._loop)
 
-    def _prepare(self) -> bool:
-        self._heard = False
+    def _prepare(self) -> None:
+        if self._silenced_by == "looking":
+            self._heard = False
         if self._led is None:
             descriptor = self._arm()
             this = ref(self)  # the loop keeps no link alive
@@ -235,19 +248,21 @@ class _LoopLine(Line):
             # A link that nobody has any more is closed, and its descriptor's number another's.
             self._forgetting = finalize(self._link(), _forget, self._loop, descriptor)
             self._forgetting.atexit = False
-        return False
 
     def _rang(self) -> None:
         waiting = (*list(self._queue)[:1], *self._watching)
-        try:
-            if waiting and not self._heard:
-                self._heard = True  # who looks in vain arms it; else the loop comes here again
-            elif not waiting and not self._silent:
-                self.closing()
-            elif self._arm() != self._led:  # it was closed, and another made
-                self.closing()
-        except Exception:  # noqa: BLE001 - who waits meets it too, and can tell
+        if waiting and not self._heard:
+            self._heard = True  # who is called may silence it; else the loop comes here again
+        elif not waiting and self._silenced_by == "reading":
             self.closing()
+        else:
+            self._heard = False
+            try:
+                known = self._arm() == self._led
+            except Exception:  # noqa: BLE001 - who waits meets it too, and can tell
+                known = False
+            if not known:  # closed, and perhaps another was made
+                self.closing()
         for place in waiting:
             place.call()
 
@@ -284,7 +299,7 @@ def _lines_of(loop: asyncio.AbstractEventLoop | None) -> _Lines:
     return known
 
 
-def line_of(link: Any, method: str, *, silent: bool = False) -> Line:
+def line_of(link: Any, method: str, *, silenced_by: str = "reading") -> Line:
     """The line of those tasks of this event loop that wait for what `method` of the link gives."""
     loop = _running_loop()
     known = _lines_of(loop)
@@ -294,9 +309,9 @@ def line_of(link: Any, method: str, *, silent: bool = False) -> Line:
     line = lines.get(method)
     if line is None:
         line = lines[method] = (
-            Line(link, method, silent=silent)
+            Line(link, method, silenced_by=silenced_by)
             if loop is None
-            else _LoopLine(link, method, loop, silent=silent)
+            else _LoopLine(link, method, loop, silenced_by=silenced_by)
         )
     return line
 
@@ -309,3 +324,5 @@ def closing(link: Any) -> None:
         return
     for line in lines.values():
         line.closing()
+    with suppress(errors.LiaisonError, ValueError):
+        anyio.notify_closing(link.fileno())  # who waits to send

@@ -1,0 +1,492 @@
+"""What the links with a name have in common, for tasks.
+
+Every operation that can wait is: try; and if that was in vain, wait in a line for the descriptor
+that tells when to try again (`liaison.aio.line`). Trying is one call of the engine, which nothing
+can cancel in the middle; waiting has taken nothing that could be lost.
+
+An operation lets other tasks run before it tries, and can be cancelled there; never after it has
+succeeded. So who is told that it was cancelled knows that nothing was received or sent, with two
+exceptions, of which the second cannot be helped: `send_many` may have sent the first of its
+messages, and at a rendezvous a receiver may have taken the message at that very moment.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+import anyio
+
+from liaison._native import mailbox as native
+from liaison.aio.line import PENDING, Line, checkpoint, closing, line_of
+from liaison.deadline import Deadline, nanoseconds
+from liaison.errors import Busy, Destroyed, Empty, Full, NoReceiver
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Callable, Coroutine, Generator, Iterable
+    from types import TracebackType
+    from typing import Self
+
+    from liaison.address import Address
+    from liaison.codec import Codec
+    from liaison.link import Link, Peer, Statistics
+    from liaison.links.end import LinkEnd
+
+__all__ = ["Delivery", "End", "Loan", "Receipt", "patiently"]
+
+Delivery = native.Delivery
+
+_Thing = TypeVar("_Thing", bound="native.Delivery | native.Loan")
+
+_PRESENT = 0.05  # seconds: how long a waiting receiver may take to come, as in the engine
+_SOON = 5000  # nanoseconds: who rings is about to send, see wait.h in the engine
+_MANY = 64  # messages sent without letting others run
+
+
+class End:
+    """An end of a link with a name, for the tasks of an event loop.
+
+    Any number of tasks may wait on one: they are served in the order in which they came. An end
+    belongs to the event loop that waits on it: other threads open one of their own.
+    """
+
+    __slots__ = ("__weakref__", "_end")
+
+    _link: ClassVar[type[LinkEnd]]  # what it is an end of, as it is without tasks
+    _end: Any  # a MailboxContract, and the steps that its carrier adds
+
+    @classmethod
+    def create(cls, address: str | Address, **options: Any) -> Self:
+        """Create a link that does not exist; the arguments are the constructor's.
+
+        Raises `NameTaken` where one exists, otherwise as the constructor does.
+        """
+        return cls._around(cls._link.create(address, **options))  # type: ignore[attr-defined]
+
+    @classmethod
+    def open(
+        cls, address: str | Address, *, type: Any = None, codec: Codec | str | None = None
+    ) -> Self:
+        """Open a link that exists. Raises `NotFound`, otherwise as the constructor does."""
+        return cls._around(cls._link.open(address, type=type, codec=codec))
+
+    @classmethod
+    def observe(
+        cls, address: str | Address, *, type: Any = None, codec: Codec | str | None = None
+    ) -> Self:
+        """Open a link that exists without taking part in it. Raises as `open` does."""
+        return cls._around(cls._link.observe(address, type=type, codec=codec))
+
+    @classmethod
+    def _around(cls, end: Any) -> Self:
+        made = cls.__new__(cls)
+        made._end = end
+        return made
+
+    # ---- sending ------------------------------------------------------------------------
+
+    async def send(
+        self, message: Any, *, timeout: float | None = None, receipt: bool = False
+    ) -> Receipt | None:
+        """Send one message; on a rendezvous link, once a receiver has it.
+
+        It is encoded before this waits, but for the bytes of a buffer, which must stay as they are
+        until this returns. With ``receipt=True`` gives a `Receipt`.
+
+        Raises `Full` when there was no room within `timeout` seconds, `NoReceiver` when nobody came
+        to a rendezvous, `TooLarge`, `EncodeError`, `NoSpace`, `Destroyed`, `Closed`.
+        """
+        end = self._end
+        parcel = end._parcel(message)
+
+        def post() -> Any:
+            sent = end._post(parcel, receipt)
+            return PENDING if sent is None else sent
+
+        if end.rendezvous:
+            met = await self._meet(post, lambda: end._post(parcel, receipt, True), timeout)
+            return Receipt(self, met) if receipt else None
+        sent = await patiently(
+            _senders(end), post, lambda: end._post(parcel, receipt, True), timeout
+        )
+        return Receipt(self, sent) if receipt else None
+
+    def try_send(self, message: Any) -> bool:
+        """Send one message if that needs no waiting; return whether it was sent.
+
+        At a rendezvous this holds the event loop up for at most 50 ms, while a receiver that was
+        seen waiting comes.
+        """
+        return self._end.try_send(message)
+
+    async def send_many(
+        self, messages: Iterable[Any] | AsyncIterable[Any], *, timeout: float | None = None
+    ) -> int:
+        """Send messages in their order; return how many were accepted within `timeout` seconds.
+
+        Raises `Full` when not even the first was, otherwise as `send` does. If it is cancelled, the
+        first of the messages may have been sent.
+        """
+        deadline = Deadline(timeout)
+        count = 0
+        end = self._end
+        line = _senders(end)
+        await checkpoint()
+
+        async def send(message: Any) -> bool:
+            nonlocal count
+            done = None
+            if not end.rendezvous and not line.queued:
+                done = end._post(end._parcel(message))
+            try:
+                if done is None:
+                    await self.send(message, timeout=deadline.remaining())
+                elif count % _MANY == _MANY - 1:
+                    await checkpoint()
+            except Full:
+                if count:
+                    return False
+                raise
+            count += 1
+            return True
+
+        if hasattr(messages, "__aiter__"):
+            async for message in messages:  # type: ignore[union-attr]
+                if not await send(message):
+                    break
+        else:
+            for message in messages:  # type: ignore[union-attr]
+                if not await send(message):
+                    break
+        return count
+
+    def loan(self, size: int, *, timeout: float | None = None) -> _Coming[Loan]:
+        """Borrow memory of the link for a message of `size` bytes, to be sent without a copy.
+
+        ``async with box.loan(size) as loan`` discards it at the end of the block, unless it was
+        sent; ``loan = await box.loan(size)`` does not. Raises as `liaison.Mailbox.loan` does.
+
+        >>> import anyio
+        >>> from liaison import aio
+        >>> async def main():
+        ...     async with aio.Mailbox("loans") as box:
+        ...         async with box.loan(5) as loan:
+        ...             loan[:] = b"hello"
+        ...             await loan.send()
+        ...         print(await box.receive())
+        ...         box.destroy()
+        >>> anyio.run(main)
+        b'hello'
+        """
+        return _Coming(lambda: self._loan(size, timeout))
+
+    async def _loan(self, size: int, timeout: float | None) -> Loan:
+        end = self._end
+
+        def borrow() -> Any:
+            try:
+                return end._loan(Loan, size, 0)
+            except Full:
+                return PENDING
+
+        return await patiently(_senders(end), borrow, lambda: end._loan(Loan, size, 0), timeout)
+
+    async def _meet(
+        self, offer: Callable[[], Any], last: Callable[[], Any], timeout: float | None
+    ) -> native.Receipt:
+        """Offer a message, and wait for who takes it; take it back if nobody does."""
+        end = self._end
+        deadline = Deadline(timeout)
+        if timeout == 0:
+            await checkpoint()
+            if not end.statistics().receivers_waiting:
+                raise NoReceiver(f"nobody waits to receive from {end.address}; try with a timeout=")
+            deadline = Deadline(_PRESENT)
+        line = _senders(end)
+        receipt = await patiently(line, offer, last, deadline.remaining())
+
+        def taken() -> Any:
+            peer = receipt._reached(False)
+            return PENDING if peer is None else peer
+
+        try:
+            with anyio.move_on_after(deadline.remaining()):
+                await line.until(taken, queue=False)
+                return receipt
+        except BaseException:
+            receipt._withdraw()
+            raise
+        receipt._withdraw(True)  # or somebody has it by now
+        return receipt
+
+    # ---- receiving ----------------------------------------------------------------------
+
+    async def receive(self, *, timeout: float | None = None) -> Any:
+        """Receive one message.
+
+        Raises `Empty` when none came within `timeout` seconds, `Busy` when another process has the
+        exclusive turn, `DecodeError` when the message cannot be decoded (it carries the payload),
+        `Destroyed`, `Closed`.
+        """
+        end = self._end
+        return await patiently(
+            _receivers(end),
+            lambda: end._try(PENDING),
+            lambda: end.receive(timeout=0),
+            timeout,
+            again=lambda: end._try(PENDING, _SOON),
+        )
+
+    def try_receive(self, default: Any = None) -> Any:
+        """Receive one message if there is one, else return `default`."""
+        return self._end.try_receive(default)
+
+    async def receive_many(self, max: int, *, timeout: float | None = None) -> list[Any]:
+        """Wait for one message, then take what is there besides: at most `max` in all.
+
+        Raises as `receive` does.
+        """
+        return await self._receiving(lambda: self._end.receive_many(max, timeout=0), timeout)
+
+    def lease(self, *, timeout: float | None = None) -> _Coming[Delivery]:
+        """Receive one message, and keep it until it is acknowledged.
+
+        ``async with box.lease() as delivery`` acknowledges it at the end of the block; leaving the
+        block by an exception, or by being cancelled, gives the message to the next receiver.
+        ``delivery = await box.lease()`` leaves both to you. Raises as `receive` does.
+
+        >>> import anyio
+        >>> from liaison import aio
+        >>> async def main():
+        ...     async with aio.Mailbox("leases") as box:
+        ...         await box.send({"job": 1})
+        ...         async with box.lease() as delivery:
+        ...             print(delivery.message, delivery.attempt)
+        ...         box.destroy()
+        >>> anyio.run(main)
+        {'job': 1} 1
+        """
+        return _Coming(lambda: self._receiving(lambda: self._end.lease(timeout=0), timeout))
+
+    async def _receiving(self, receive: Callable[[], Any], timeout: float | None) -> Any:
+        def attempt() -> Any:
+            try:
+                return receive()
+            except (Empty, Busy):
+                return PENDING
+
+        return await patiently(_receivers(self._end), attempt, receive, timeout)
+
+    def __aiter__(self) -> Self:
+        """Receive messages until the link is destroyed."""
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await self.receive()
+        except Destroyed:
+            raise StopAsyncIteration from None
+
+    # ---- seeing, and the end --------------------------------------------------------------
+
+    @property
+    def address(self) -> str:
+        """The link's address, a URL."""
+        return self._end.address
+
+    @property
+    def link(self) -> Link:
+        """What this link is, and who is on it at this moment."""
+        return self._end.link
+
+    @property
+    def closed(self) -> bool:
+        """Whether this end was closed."""
+        return self._end.closed
+
+    def peek(self, max: int = 10) -> list[Any]:
+        """Copies of at most `max` waiting messages, oldest first; takes nothing."""
+        return self._end.peek(max)
+
+    def statistics(self) -> Statistics:
+        """Return a snapshot of the counts."""
+        return self._end.statistics()
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when there may be a message."""
+        return self._end.fileno()
+
+    def __len__(self) -> int:
+        """Count the messages that wait."""
+        return len(self._end)
+
+    def __bool__(self) -> bool:
+        return True  # an empty mailbox is a mailbox
+
+    def close(self) -> None:
+        """Give up this end; idempotent. Tasks that wait on it get `Closed`."""
+        closing(self._end)
+        self._end.close()
+
+    def destroy(self, *, force: bool = False) -> None:
+        """Destroy the link for everybody; see `liaison.Mailbox.destroy`."""
+        self._end.destroy(force=force)
+
+    async def __aenter__(self) -> Self:
+        """Give this end; the block closes it."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close this end."""
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel by address, as to a spawned process; opened there anew."""
+        return type(self)._around, (self._end,)
+
+    def __repr__(self) -> str:
+        """Show where it is."""
+        state = " (closed)" if self.closed else ""
+        return f"<aio.{type(self).__name__} {self.address}{state}>"
+
+
+class Loan(native.Loan):
+    """Memory of the mailbox, to write a message into and send without copying it.
+
+    As `liaison.Loan`, but that ``send`` is awaited, and ``async with`` discards it.
+    """
+
+    __slots__ = ()
+
+    async def send(self, *, timeout: float | None = None) -> None:  # type: ignore[override]
+        """Send what was written. `timeout` matters on a rendezvous link only.
+
+        Raises `NoReceiver`, `Destroyed`, `Closed`; `LeaseLost` when it was sent already.
+        """
+        await checkpoint()
+        end = self._end
+        if not end.rendezvous:
+            super().send(timeout=0)
+            return
+
+        def offer() -> Any:
+            receipt = self._offer()
+            return PENDING if receipt is None else receipt
+
+        def last() -> Any:
+            receipt = self._offer()
+            if receipt is None:
+                raise NoReceiver(f"nobody came to receive from {end.address} in time")
+            return receipt
+
+        box = End._around(end)  # pyright: ignore[reportPrivateUsage]
+        await box._meet(offer, last, timeout)  # pyright: ignore[reportPrivateUsage]
+
+
+class Receipt:
+    """Tells a sender what became of its message; as `liaison.Receipt`, but awaited.
+
+    >>> import anyio
+    >>> from liaison import aio
+    >>> async def main():
+    ...     async with aio.Mailbox("receipts") as box:
+    ...         receipt = await box.send(b"hello", receipt=True)
+    ...         print(receipt.state, await box.receive())
+    ...         print((await receipt.wait_acknowledged()).pid > 0, receipt.state)
+    ...         del receipt
+    ...         box.destroy()
+    >>> anyio.run(main)
+    queued b'hello'
+    True acknowledged
+    """
+
+    __slots__ = ("_box", "_receipt")
+
+    def __init__(self, box: End, receipt: native.Receipt) -> None:
+        self._box = box
+        self._receipt = receipt
+
+    @property
+    def state(self) -> str:
+        """``"queued"``, ``"received"``, ``"acknowledged"`` or ``"dead-lettered"``."""
+        return self._receipt.state
+
+    async def wait_received(self, timeout: float | None = None) -> Peer:
+        """Wait until somebody has received it; who. Raises `Empty`, `Destroyed`, `Closed`."""
+        return await self._wait(False, timeout)
+
+    async def wait_acknowledged(self, timeout: float | None = None) -> Peer:
+        """Wait until it was acknowledged or dead-lettered; by whom. Raises as `wait_received`."""
+        return await self._wait(True, timeout)
+
+    async def _wait(self, settled: bool, timeout: float | None) -> Peer:
+        receipt = self._receipt
+
+        def look() -> Any:
+            peer = receipt._reached(settled)  # pyright: ignore[reportPrivateUsage]
+            return PENDING if peer is None else peer
+
+        return await patiently(
+            _senders(self._box._end),  # pyright: ignore[reportPrivateUsage]
+            look,
+            lambda: receipt._reached(settled, True),  # pyright: ignore[reportPrivateUsage]
+            timeout,
+            queue=False,
+        )
+
+
+class _Coming(Generic[_Thing]):
+    """What an operation will give: to be awaited, or entered, when its block settles it."""
+
+    __slots__ = ("_begin", "_thing")
+
+    def __init__(self, begin: Callable[[], Coroutine[Any, Any, _Thing]]) -> None:
+        self._begin = begin
+
+    def __await__(self) -> Generator[Any, Any, _Thing]:
+        return self._begin().__await__()
+
+    async def __aenter__(self) -> _Thing:
+        self._thing = await self._begin()
+        return self._thing
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # Awaits nothing: a cancelled task could not.
+        self._thing.__exit__(kind, error, trace)
+
+
+def _receivers(end: Any) -> Line:
+    return line_of(end, "_news", silenced_by="looking")
+
+
+def _senders(end: Any) -> Line:
+    return line_of(end, "_room", silenced_by="arming")
+
+
+async def patiently(
+    line: Line,
+    attempt: Callable[[], Any],
+    last: Callable[[], Any],
+    timeout: float | None,
+    *,
+    queue: bool = True,
+    again: Callable[[], Any] | None = None,
+) -> Any:
+    """Try, and wait in line; when the time is over, the last try says what is wrong."""
+    now = nanoseconds(timeout) == 0
+    await checkpoint()
+    if now:
+        return last()
+    if not queue or not line.queued:
+        result = attempt()
+        if result is not PENDING:
+            return result
+    if timeout is None:
+        return await line.until(attempt, queue=queue, again=again)
+    with anyio.move_on_after(timeout):
+        return await line.until(attempt, queue=queue, again=again)
+    return last()
