@@ -26,8 +26,6 @@ from weakref import WeakKeyDictionary, finalize, ref
 import anyio
 import anyio.lowlevel
 
-from liaison import errors
-
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Generator
@@ -259,7 +257,7 @@ class _LoopLine(Line):
             self._heard = False
             try:
                 known = self._arm() == self._led
-            except Exception:  # noqa: BLE001 - who waits meets it too, and can tell
+            except Exception:
                 known = False
             if not known:  # closed, and perhaps another was made
                 self.closing()
@@ -324,5 +322,3 @@ def closing(link: Any) -> None:
         return
     for line in lines.values():
         line.closing()
-    with suppress(errors.LiaisonError, ValueError):
-        anyio.notify_closing(link.fileno())  # who waits to send

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -116,6 +117,13 @@ class Connection(_Half):
         made._sending = anyio.Lock()
         return made
 
+    def close(self) -> None:
+        """Close this end; idempotent. Tasks that wait on it get `Closed`."""
+        if not self.closed:
+            with suppress(RuntimeError, anyio.NoEventLoopError):  # no loop: nobody waits
+                anyio.notify_closing(self._end._socket)
+        super().close()
+
     # ---- sending
 
     async def send(self, message: Any, *, timeout: float | None = None) -> None:
@@ -140,7 +148,7 @@ class Connection(_Half):
                         end.send(message, timeout=0)
                         sent = True
                     except errors.Full:
-                        await writable(end)
+                        await writable(end._socket)
                 await self._finish()
                 return
         if not sent:
@@ -159,7 +167,7 @@ class Connection(_Half):
         """What is left of a message, with the turn to send."""
         end = self._end
         while end.pending:
-            await writable(end)
+            await writable(end._socket)
             try:
                 end.flush(timeout=0)
             except errors.Full:
