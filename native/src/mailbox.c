@@ -789,6 +789,7 @@ int liaison_port_undelivered(liaison_mailbox *m, struct liaison_delivery *d)
 int liaison_receipt_state(liaison_mailbox *m, const struct liaison_receipt *receipt, int *state,
                           struct liaison_peer *peer)
 {
+    port_look(m->segment, false);
     return receipt_look(m->segment, receipt, state, peer);
 }
 

@@ -290,7 +290,7 @@ def test_tls_without_a_check_needs_a_token(run):
     run(main)
 
 
-@pytest.mark.parametrize("awaits", range(1, 6))
+@pytest.mark.parametrize("awaits", [1, 2])  # to let others run; for a message
 def test_a_cancelled_receive_over_a_connection_leaves_the_message(run, place, awaits):
     """Whenever a receiver is cancelled, the next one gets what it did not."""
     from tests.aio.test_cancelling import NOTHING, cancelled_at

@@ -1241,11 +1241,14 @@ cdef class Receipt:
         """
         cdef int state
         cdef int wanted = LIAISON_ACKNOWLEDGED if settled else LIAISON_RECEIVED
+        cdef uint32_t waiting
         peer = self.look(&state)
         if state >= wanted:
             return peer
         self.end.check()
         r = liaison_mailbox_ready(self.end.box)
+        if r == LIAISON_DENIED:  # a port's sender never receives
+            r = liaison_mailbox_waiting(self.end.box, &waiting)
         if r != LIAISON_OK and r != LIAISON_EMPTY:
             raise failure(r, self.end.address)
         if final:
