@@ -161,6 +161,18 @@ GATES: tuple[Gate, ...] = (
         _least(0.6, Ours("fan/1:1", "rate")),
     ),
     Gate(
+        "wait for 100 mailboxes: at most 3 x the time a message that waiting for one takes",
+        "waiting",
+        "hundred",
+        _most(3, Ours("waiting", "one")),
+    ),
+    Gate(
+        "A task on asyncio: woken in at most 1.5 x the time of a bare eventfd with add_reader",
+        "waiting",
+        "asyncio",
+        _most(1.5, Ours("waiting", "eventfd")),
+    ),
+    Gate(
         "Connection, 64 B ping-pong: p50 at most 1.5 x a bare socket's",
         "connection/ping-pong",
         "p50",

@@ -16,6 +16,7 @@ from .leasing import Leasing
 from .life import Life
 from .pingpong import PingPong
 from .recovery import PingPongBesideKills, ReceiverKilled, SenderKilled
+from .waiting import Waiting
 
 __all__ = ["SCENARIOS", "Metric", "Scenario", "Trial", "select"]
 
@@ -31,6 +32,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *(Fan(senders, receivers) for senders, receivers in ((1, 1), (8, 1), (1, 8), (8, 8))),
     ConnectionPingPong(64),
     ConnectionFlow(_MIB),
+    Waiting(),
     Life(),
     Idle(),
     Memory(),
