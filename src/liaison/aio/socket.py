@@ -106,6 +106,8 @@ class Connection(_Half):
 
     __slots__ = ("_sending",)
 
+    _sending: anyio.Lock  # the turn to send
+
     def __init__(self) -> None:
         """Refuse: a connection has two ends."""
         raise TypeError("connections are made by aio.connect() and Listener.accept()")
