@@ -183,8 +183,10 @@ class Coder:
                 f"cannot send this {_name(type(message))}: {error}; {self._advice()}"
             ) from error
 
-    def decode(self, format: int, payload: Buffer) -> Any:
+    def decode(self, format: int, payload: Buffer, owned: bool = False) -> Any:
         """Make an object of a message. The result shares no memory with the payload.
+
+        Unless it is `owned`: writable memory, the caller's alone, which an array may keep.
 
         Raises `DecodeError`, which carries a copy of the payload, and nothing else, whatever the
         payload holds.
@@ -196,6 +198,8 @@ class Coder:
             read = self._readers.get(format)
             if read is None:
                 raise ValueError("liaison has no such format; the sender may have a newer version")
+            if owned and format == _ARRAY:
+                return self._read_array(payload, owned=True)
             return read(payload)
         except Exception as error:
             name = Format(format).name if format in self._readers else f"format {format!r}"
@@ -269,14 +273,14 @@ class Coder:
         check(copy, _MAX_ITEMS)
         return self._from_msgpack.decode(copy)
 
-    def _read_array(self, payload: Buffer) -> Any:
+    def _read_array(self, payload: Buffer, owned: bool = False) -> Any:
         view = memoryview(payload).cast("B")
         array, offset = _read_description(view)
         numpy = None if self._type is memoryview else _module("numpy")
         if numpy is None:
             value = _as_view(array, view[offset:])
             return self._converted(value) if array.scalar else self._expected(value)
-        value = _as_array(numpy, array, view, offset)
+        value = _as_array(numpy, array, view, offset, owned)
         if array.scalar and not any(issubclass(cls, numpy.generic) for cls in self._classes):
             return value if self._type is None else self._converted(value.item())
         if not issubclass(value.dtype.type, self._item_class):
@@ -576,10 +580,13 @@ def _write_dlpack(message: Any) -> Encoded:
         raise ValueError(f"{error} (only plain tensors in host memory can be sent)") from error
 
 
-def _as_array(numpy: Any, array: _Array, view: memoryview, offset: int) -> Any:
+def _as_array(numpy: Any, array: _Array, view: memoryview, offset: int, owned: bool) -> Any:
     dtype = _dtype(numpy, array.dtype)
     _check_size(array, dtype.itemsize, view.nbytes - offset)
-    copy = numpy.empty(array.shape, dtype, order="F" if array.fortran else "C")
+    order = "F" if array.fortran else "C"
+    if owned and not array.scalar:
+        return numpy.ndarray(array.shape, dtype, view, offset, order=order)
+    copy = numpy.empty(array.shape, dtype, order=order)
     # As bytes: copying records leaves their padding as it was in this process's memory.
     _items(numpy, copy)[:] = view[offset:]
     return copy[()] if array.scalar else copy

@@ -83,6 +83,23 @@ def test_arrays_arrive(pair):
     sender.join()
 
 
+@pytest.mark.parametrize("order", "CF")
+def test_a_large_array_stays_where_it_was_received(pair, order):
+    """A large array is not copied again: it lies where the system put it, and can be written."""
+    one, other = pair()
+    array = np.asarray(np.arange(200_000.0).reshape(2, -1), order=order)
+    sender = beside(one.send, array)
+    received = other.receive(timeout=60)
+    sender.join()
+    assert (received == array).all()
+    assert received.flags.fnc == array.flags.fnc
+    received[1, 7] = -1.0
+    base = received.base
+    while isinstance(base, np.ndarray | memoryview):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
+    assert isinstance(base, bytearray)
+
+
 def test_messages_keep_their_order_and_their_bounds(pair):
     """A thousand messages of mixed sizes arrive as they were sent."""
     one, other = pair()

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from liaison import Closed, DecodeError, Empty, Ended, connect, listen
+from liaison import Closed, DecodeError, Empty, Ended, NotFound, connect, listen
 from liaison.testing import Process, point, until
 
 
@@ -228,6 +228,60 @@ def test_receive_many_hands_over_what_came_before_an_unreadable_message(address)
             with pytest.raises(DecodeError):
                 server.receive_many(10, timeout=60)
             assert server.receive_many(10, timeout=60) == [4]
+
+
+def test_of_a_hosts_addresses_the_one_that_answers_is_taken(monkeypatch):
+    """A host of which only the second address listens can be connected to."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        dead = taken.getsockname()[1]
+    with listen("tcp://127.0.0.1:0") as listener:
+        port = int(listener.address.rpartition(":")[2])
+        found = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", p)) for p in (dead, port)
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        with connect("tcp://localhost:1") as client:
+            assert client.peer_address == listener.address
+
+
+def test_an_address_of_the_network_is_not_tried_in_the_place_of_a_loopback_one(monkeypatch):
+    """Of a host that is this machine and another, only this machine is connected to unasked."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        dead = taken.getsockname()[1]
+    found = [
+        (socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, dead))
+        for host in ("192.0.2.1", "127.0.0.1")
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    with pytest.raises(NotFound):
+        connect("tcp://both:1", timeout=60)
+
+
+def test_strangers_that_keep_coming_do_not_keep_accept_beyond_its_time(tmp_path):
+    """However fast strangers connect, accept with a timeout comes back."""
+    with listen(f"unix://{tmp_path}/it", token="a token") as listener:
+        over = threading.Event()
+
+        def storm():
+            while not over.is_set():
+                with socket.socket(socket.AF_UNIX) as stranger:
+                    try:
+                        stranger.setblocking(False)
+                        stranger.connect(f"{tmp_path}/it")
+                    except OSError:
+                        pass
+
+        threads = [threading.Thread(target=storm, daemon=True) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            for timeout in (0, 0.01, 0.1):
+                with pytest.raises(Empty):
+                    listener.accept(timeout=timeout)
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
 
 
 # ---- resources

@@ -863,7 +863,7 @@ cdef class Frames:
             message = PyBytes_FromStringAndSize(self.window + self.start + HEAD, self.size)
         if self.kind or not self.bytes_only:
             try:
-                message = self.coder.decode(self.kind, message)
+                message = self.coder.decode(self.kind, message, self.large is not None)
             except DecodeError:
                 if not readable:
                     self.consume()

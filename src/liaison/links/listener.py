@@ -31,6 +31,7 @@ __all__ = ["Listener"]
 
 _NEWCOMERS = 64  # connections that have not said who they are
 _INTRODUCTION = 5.0  # seconds to say it
+_LOOKS = 4 * _NEWCOMERS  # when the time is up: each may let in one, or hear some of those here
 _WITHOUT_MEANS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 _listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
@@ -141,6 +142,7 @@ class Listener:
         process may open no more files.
         """
         deadline = Deadline(timeout)
+        looks = _LOOKS
         left = deadline.remaining()
         if not self._lock.acquire(timeout=-1 if left is None else left):
             raise Empty(f"another thread is waiting at {self._address}")
@@ -160,7 +162,8 @@ class Listener:
                         if made is not None:
                             return made
                 self._dismiss_the_slow()
-                if late and not found:
+                looks -= late
+                if late and not (found and looks):
                     raise Empty(f"nobody connected to {self._address} in time")
         finally:
             self._accepting = 0

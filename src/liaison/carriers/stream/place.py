@@ -70,7 +70,7 @@ def seat(address: Address, *, open_to_all: bool) -> tuple[socket.socket, str, Pa
     if address.scheme == "unix":
         return _bound(address.path), str(address), Path(address.path)
     host, port = address.hosts[0]
-    family, where = _resolved(host, port, open_to_all=open_to_all)
+    family, where = _resolved(host, port, open_to_all=open_to_all)[0]
     listening = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -184,9 +184,23 @@ def dial(
     Raises `NotFound` where nobody listens, `CallTimeout`, `AccessDenied`, `InvalidAddress`.
     """
     if address.scheme == "unix":
-        family, where = socket.AF_UNIX, address.path
-    else:
-        family, where = _resolved(*address.hosts[0], open_to_all=open_to_all)
+        return _dialled(address, socket.AF_UNIX, address.path, deadline), str(address)
+    places = _resolved(*address.hosts[0], open_to_all=open_to_all)
+    while True:
+        family, where = places.pop(0)
+        try:
+            connection = _dialled(address, family, where, deadline)
+            break
+        except NotFound:
+            if not places:
+                raise
+    tune(connection)
+    return connection, _url(address.scheme, where)
+
+
+def _dialled(
+    address: Address, family: int, where: str | tuple[str, int], deadline: Deadline
+) -> socket.socket:
     connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         while True:
@@ -201,6 +215,7 @@ def dial(
                     raise CallTimeout(f"{address} took no connection in time") from None
                 sleep(0.001)
         connection.settimeout(None)
+        return connection
     except TimeoutError as error:
         connection.close()
         if isinstance(error, CallTimeout):
@@ -212,10 +227,6 @@ def dial(
     except BaseException:
         connection.close()
         raise
-    if family == socket.AF_UNIX:
-        return connection, str(address)
-    tune(connection)
-    return connection, _url(address.scheme, connection.getpeername())
 
 
 def tune(connection: socket.socket) -> None:
@@ -226,20 +237,22 @@ def tune(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def _resolved(host: str, port: int, *, open_to_all: bool) -> tuple[int, tuple[str, int]]:
+def _resolved(host: str, port: int, *, open_to_all: bool) -> list[tuple[int, tuple[str, int]]]:
+    """The addresses of a host, the best first."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise NotFound(f"the host {host!r} is not known: {error.strerror}") from None
     # A loopback address first: "localhost" may have several.
     found.sort(key=lambda one: not _is_loopback(str(one[4][0])))
-    family, _, _, _, where = found[0]
-    if not open_to_all and not _is_loopback(str(where[0])):
+    if not open_to_all:
+        found = [one for one in found if _is_loopback(str(one[4][0]))]
+    if not found:
         raise InvalidAddress(
             f"{host!r} is reached over the network, where anybody may listen and speak: use "
             "tls:// with tls= and token=, or insecure=True if that network is trusted"
         )
-    return family, where  # pyright: ignore[reportReturnType]
+    return [(one[0], one[4]) for one in found]  # pyright: ignore[reportReturnType]
 
 
 def _is_loopback(host: str) -> bool:
