@@ -378,6 +378,21 @@ def test_sending_to_a_closed_end_tells_what_was_delivered(pair):
     assert error.sent >= 10
 
 
+def test_what_was_sent_and_confirmed_is_told_meanwhile(pair):
+    """An answer confirms what was received before it; receipts there are none."""
+    one, other = pair()
+    one.send_many(range(5))
+    assert [other.receive(timeout=60) for _ in range(3)] == [0, 1, 2]
+    assert (one.sent, one.confirmed) == (5, 0)
+    other.send("an answer")
+    one.receive(timeout=60)
+    assert (one.sent, one.confirmed) == (5, 3)
+    with pytest.raises(TypeError, match="receipt"):
+        one.send("x", receipt=True)
+    one.close()
+    assert one.sent == 5
+
+
 def test_a_closed_end_is_closed(pair):
     """Every use of an end that was closed here is Closed."""
     one, _ = pair()

@@ -27,11 +27,10 @@ message counts as sent. `Full` always means that nothing of the message was sent
 """
 
 from cpython.buffer cimport (
-    PyBUF_CONTIG_RO, PyBUF_READ, PyBUF_WRITE, Py_buffer, PyBuffer_Release, PyObject_GetBuffer,
+    PyBUF_CONTIG_RO, Py_buffer, PyBuffer_Release, PyObject_GetBuffer,
 )
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.memoryview cimport PyMemoryView_FromMemory
 from libc.errno cimport (
     EAGAIN, ECONNABORTED, ECONNRESET, EHOSTUNREACH, EINTR, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT,
     errno,
@@ -40,10 +39,12 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
 
+from liaison._native.cipher cimport Cipher
+from liaison._native.thread cimport *
+
 import os
 import select
 import socket
-import ssl
 from weakref import WeakSet
 
 from liaison.deadline import nanoseconds
@@ -51,19 +52,6 @@ from liaison.errors import (
     AccessDenied, Closed, Corrupt, DecodeError, Disconnected, Empty, Ended, Full, LiaisonError,
     TooLarge,
 )
-
-cdef extern from "Python.h":
-    ctypedef void *PyThread_type_lock
-    ctypedef enum PyLockStatus:
-        PY_LOCK_FAILURE
-        PY_LOCK_ACQUIRED
-        PY_LOCK_INTR
-    PyThread_type_lock PyThread_allocate_lock()
-    void PyThread_free_lock(PyThread_type_lock)
-    PyLockStatus PyThread_acquire_lock_timed(PyThread_type_lock, long long, int) nogil
-    void PyThread_release_lock(PyThread_type_lock)
-    unsigned long PyThread_get_thread_ident()
-    int PyErr_CheckSignals() except -1
 
 cdef extern from "<sys/socket.h>" nogil:
     struct iovec:
@@ -91,13 +79,6 @@ cdef extern from "<poll.h>" nogil:
 cdef extern from "<time.h>" nogil:
     int clock_gettime(int, timespec *)
     int CLOCK_MONOTONIC
-
-cdef extern from "<signal.h>" nogil:
-    ctypedef struct sigset_t:
-        pass
-    int sigfillset(sigset_t *)
-    int pthread_sigmask(int, const sigset_t *, sigset_t *)
-    int SIG_SETMASK
 
 cdef extern from "<endian.h>" nogil:
     uint64_t htole64(uint64_t)
@@ -182,91 +163,6 @@ cdef struct Turn:
     unsigned long owner
 
 
-cdef class Cipher:
-    """A TLS session that was established, between the frames and the socket.
-
-    It works in memory (`ssl.MemoryBIO`), so that a thread may send while another receives, which
-    OpenSSL itself forbids. Python's `ssl` looks for signals after it has worked and then loses how
-    much it did; such a session is of no use any more (`torn`). So those that are there are looked
-    for before, and none comes to this thread meanwhile.
-    """
-
-    cdef object session, incoming, outgoing
-    cdef PyThread_type_lock lock
-    cdef sigset_t mask
-    cdef bint torn
-
-    def __cinit__(self, session, incoming, outgoing):
-        self.session = getattr(session, "_sslobj", session)  # no Python code in between
-        self.incoming = incoming
-        self.outgoing = outgoing
-        self.lock = PyThread_allocate_lock()
-        if self.lock == NULL:
-            raise MemoryError
-
-    def __dealloc__(self):
-        if self.lock != NULL:
-            PyThread_free_lock(self.lock)
-
-    cdef int begin(self) except -1:
-        cdef sigset_t every, mask
-        sigfillset(&every)
-        pthread_sigmask(SIG_SETMASK, &every, &mask)
-        try:
-            PyErr_CheckSignals()
-        except BaseException:
-            pthread_sigmask(SIG_SETMASK, &mask, NULL)
-            raise
-        with nogil:
-            PyThread_acquire_lock_timed(self.lock, -1, 0)
-        self.mask = mask
-        if self.torn:
-            self.done()
-            raise ConnectionResetError(ECONNRESET, "an interruption broke the TLS session off")
-        self.torn = True
-        return 0
-
-    cdef void done(self) noexcept:
-        cdef sigset_t mask = self.mask
-        PyThread_release_lock(self.lock)
-        pthread_sigmask(SIG_SETMASK, &mask, NULL)
-
-    cdef bytes encrypt(self, const char *data, Py_ssize_t size):
-        """The bytes for the socket, with whatever else TLS has to say."""
-        cdef Py_ssize_t at = 0
-        self.begin()
-        view = PyMemoryView_FromMemory(<char *>data, size, PyBUF_READ)
-        try:
-            while at < size:
-                at += self.session.write(view[at:])
-            self.torn = False
-            return self.outgoing.read()
-        finally:
-            view.release()
-            self.done()
-
-    cdef Py_ssize_t decrypt(self, char *target, Py_ssize_t size) except -2:
-        """Bytes that were decrypted; 0 at the end, -1 when more has to come first."""
-        cdef Py_ssize_t count
-        self.begin()
-        view = PyMemoryView_FromMemory(target, size, PyBUF_WRITE)
-        try:
-            try:
-                count = self.session.read(size, view)
-            except ssl.SSLWantReadError:
-                count = -1
-            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
-                count = 0
-            except ssl.SSLError as error:
-                raise ConnectionResetError(
-                    ECONNRESET, f"what came over TLS is damaged: {error}") from error
-            self.torn = False
-            return count
-        finally:
-            view.release()
-            self.done()
-
-
 cdef class Frames:
     """One end of a connection, by which messages go both ways."""
 
@@ -300,14 +196,14 @@ cdef class Frames:
     cdef int kind  # of the frame that `next` found
     cdef uint64_t size
     cdef list kept  # messages that an interrupted receive_many had taken, the first last
-    cdef readonly uint64_t _confirmed
-    cdef readonly uint64_t _received
+    cdef uint64_t seen  # the other end's count of what it has received
+    cdef uint64_t received_
 
     # What is being sent: bytes for the socket, then bytes still to be encrypted.
     cdef char *scratch
     cdef bytes wire, plain
     cdef Py_ssize_t wire_done, plain_done
-    cdef readonly uint64_t _sent
+    cdef uint64_t sent_
 
     cdef object watch
     cdef int bell
@@ -454,7 +350,7 @@ cdef class Frames:
 
     # ---- sending
 
-    def send(self, message, *, timeout=None):
+    def send(self, message, *, timeout=None, receipt=False):
         """Send one message.
 
         It returns when the system has the message, which does not mean that the other program has
@@ -462,8 +358,13 @@ cdef class Frames:
         its rest goes out with what is done next here, see `pending`.
 
         Raises `Full` when nothing of it could be sent within `timeout` seconds, `TooLarge`,
-        `EncodeError`, `Disconnected`, `Closed`.
+        `EncodeError`, `Disconnected`, `Closed`, and `TypeError` for ``receipt=True``, which a
+        connection does not have.
         """
+        if receipt:
+            raise TypeError(
+                "a connection has no receipts: let the other end answer, see confirmed, or use a "
+                "mailbox")
         if not self.send_object(message, end_of(timeout)):
             raise self.full()
 
@@ -549,14 +450,14 @@ cdef class Frames:
             return self.send_sealed(word, head, h, body, n, end)
         if total <= JOINED:
             put_word(joined, word)
-            put_word(joined + 8, self._received)
+            put_word(joined + 8, self.received_)
             if h:
                 memcpy(joined + HEAD, head, h)
             memcpy(joined + HEAD + h, body, n)
             # With the interpreter's lock held: it never waits, and costs less than giving it up.
             count = send(self.fd, joined, total, MSG_NOSIGNAL | MSG_DONTWAIT)
             if count == total:
-                self._sent += 1
+                self.sent_ += 1
                 return True
             if count < 0:
                 if errno != EAGAIN and errno != EINTR:
@@ -566,7 +467,7 @@ cdef class Frames:
             pieces[0].iov_len = total - count
             return self.send_pieces(pieces, 1, total - count, count > 0, end)
         put_word(header, word)
-        put_word(header + 8, self._received)
+        put_word(header + 8, self.received_)
         pieces[0].iov_base = header
         pieces[0].iov_len = HEAD
         pieces[1].iov_base = <void *>head
@@ -610,7 +511,7 @@ cdef class Frames:
                 self.keep(pieces, many, left)
             raise
         if not left:
-            self._sent += 1
+            self.sent_ += 1
             return True
         if begun:
             self.keep(pieces, many, left)
@@ -635,7 +536,7 @@ cdef class Frames:
         cdef char *to = PyBytes_AS_STRING(first)
         cdef Py_ssize_t at = min(n, PIECE), more
         put_word(to, word)
-        put_word(to + 8, self._received)
+        put_word(to + 8, self.received_)
         if h:
             memcpy(to + HEAD, head, h)
         memcpy(to + HEAD + h, body, at)
@@ -671,7 +572,7 @@ cdef class Frames:
             if not self.push_wire(end):
                 return False
             if self.plain is None:
-                self._sent += 1
+                self.sent_ += 1
                 break
             more = min(PyBytes_GET_SIZE(self.plain) - self.plain_done, PIECE)
             self.wire = self.seal(PyBytes_AS_STRING(self.plain) + self.plain_done, more)
@@ -724,6 +625,19 @@ cdef class Frames:
         if self.plain is not None:
             count += PyBytes_GET_SIZE(self.plain) - self.plain_done
         return count
+
+    @property
+    def sent(self):
+        """How many messages were handed over to the system as a whole."""
+        return self.sent_
+
+    @property
+    def confirmed(self):
+        """How many of them the other program is known to have received.
+
+        It says so with each of its own messages that is received here, and when it is closed.
+        """
+        return min(self.sent_, self.seen)
 
     def flush(self, *, timeout=None):
         """Send what is `pending`.
@@ -832,7 +746,7 @@ cdef class Frames:
                 if found == MESSAGE:
                     return True
                 if found == GOODBYE:
-                    self._confirmed = word_at(self.window + self.start + 8)
+                    self.seen = word_at(self.window + self.start + 8)
                     self.start += HEAD
                     self.finished = True
                     raise self.ended()
@@ -873,14 +787,14 @@ cdef class Frames:
 
     cdef int consume(self) except -1:
         if self.large is not None:
-            self._confirmed = self.large_count
+            self.seen = self.large_count
             self.large = None
             self.expecting_large = True
         else:
-            self._confirmed = word_at(self.window + self.start + 8)
+            self.seen = word_at(self.window + self.start + 8)
             self.start += HEAD + self.size
             self.expecting_large = False
-        self._received += 1
+        self.received_ += 1
         return 0
 
     cdef int next(self) except -1:
@@ -1000,6 +914,10 @@ cdef class Frames:
                 flags = MSG_WAITALL if whole else 0
                 with nogil:
                     count = recv(self.fd, target, room, flags)
+                    problem = errno
+            elif whole:  # there may be megabytes to copy
+                with nogil:
+                    count = recv(self.fd, target, room, MSG_DONTWAIT)
                     problem = errno
             else:
                 count = recv(self.fd, target, room, MSG_DONTWAIT)
@@ -1147,12 +1065,12 @@ cdef class Frames:
     cdef object disconnected(self):
         cdef uint64_t confirmed
         self.look_for_the_end()
-        confirmed = min(self._sent, self.look_ahead())
+        confirmed = min(self.sent_, self.look_ahead())
         cut = "; of one more a part was sent" if self.pending else ""
         return Disconnected(
-            f"{self.name}: {self.failure}; of {self._sent} messages sent as a whole it is known "
+            f"{self.name}: {self.failure}; of {self.sent_} messages sent as a whole it is known "
             f"to have received {confirmed}{cut}; connect again",
-            sent=self._sent, confirmed=confirmed)
+            sent=self.sent_, confirmed=confirmed)
 
     cdef int look_for_the_end(self) except -1:
         """Sees whether the other end said, before it went, what it had received."""
@@ -1175,7 +1093,7 @@ cdef class Frames:
     cdef uint64_t look_ahead(self) noexcept:
         """The highest count of received messages in the frames that wait."""
         cdef Py_ssize_t at = self.start
-        cdef uint64_t seen = self._confirmed, size
+        cdef uint64_t seen = self.seen, size
         if self.greeting is not None:
             at += self.hello
         if self.large is not None:
@@ -1193,8 +1111,8 @@ cdef class Frames:
         cdef uint64_t size
         if self.finished:
             return Ended(
-                f"{self.name}: the other end was closed; {self._received} messages were received",
-                clean=True, received=self._received)
+                f"{self.name}: the other end was closed; {self.received_} messages were received",
+                clean=True, received=self.received_)
         cut = ""
         if self.large is not None:
             cut = (f"; one more was cut off after {self.large_here} bytes of {self.large_size}")
@@ -1203,8 +1121,8 @@ cdef class Frames:
             cut = f"; one more was cut off after {max(0, here - HEAD)} bytes"
             if size:
                 cut += f" of {size}"
-        return Ended(f"{self.name}: {self.lost}; {self._received} messages were received{cut}",
-                     received=self._received)
+        return Ended(f"{self.name}: {self.lost}; {self.received_} messages were received{cut}",
+                     received=self.received_)
 
     def close(self):
         """Close this end; idempotent.
@@ -1259,14 +1177,17 @@ cdef class Frames:
         cdef bytes farewell
         cdef char header[HEAD]
         put_word(header, <uint64_t>FAREWELL << 56)
-        put_word(header + 8, self._received)
+        put_word(header + 8, self.received_)
         farewell = header[:HEAD]
         if not self.push(end):
             return False
         self.wire = (farewell if self.cipher is None
                      else self.seal(PyBytes_AS_STRING(farewell), HEAD))
         self.wire_done = 0
-        return self.push(end)
+        if not self.push(end):
+            return False
+        self.sent_ -= 1  # it was no message
+        return True
 
     @property
     def closed(self):

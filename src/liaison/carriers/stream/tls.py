@@ -10,7 +10,7 @@ import os
 import ssl
 from typing import Any
 
-from liaison._native.frames import Cipher
+from liaison._native.cipher import Cipher
 from liaison.errors import AccessDenied
 
 __all__ = ["Session", "context_for"]
