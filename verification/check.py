@@ -67,6 +67,25 @@ def wait(
     return Scenario(name, "wait.pml", bounds, full=full)
 
 
+def port(
+    name: str,
+    *,
+    senders: int = 1,
+    buriers: int = 1,
+    crashes: int = 1,
+    takes: int = 1,
+    waiting: int = 1,
+    force: int = 0,
+    lifetime: int = 0,
+    progress: bool = False,
+    full: bool = False,
+) -> Scenario:
+    """A search of port.pml."""
+    bounds = {"SENDERS": senders, "BURIERS": buriers, "CRASHES": crashes, "TAKES": takes}
+    bounds |= {"WAITING": waiting, "FORCE": force, "LIFETIME": lifetime}
+    return Scenario(name, "port.pml", bounds, progress, full)
+
+
 ANY = SEND | ACKNOWLEDGE | RELEASE
 SSR = (SEND, SEND, ACKNOWLEDGE | RELEASE | HOLD)
 SRR = (SEND, ACKNOWLEDGE | RELEASE, ACKNOWLEDGE | RELEASE | HOLD)
@@ -82,6 +101,17 @@ SCENARIOS = [
     mailbox("no cycle: two send, one receives", *SSR, progress=True),
     mailbox("no cycle: one sends, two receive", *SRR, progress=True),
     wait("asleep: one is sent, one comes back"),
+    port("a port: two bury", buriers=2),
+    port("a port: ended by force, two die", crashes=2, force=1),
+    port("a port: two send", senders=2, waiting=0),
+    port("a port: full", waiting=2, crashes=2, force=1),
+    port("a port: of its senders' lifetime", lifetime=1, takes=2),
+    port("a port: of two senders' lifetime", senders=2, buriers=0, waiting=0, lifetime=1, takes=2),
+    port("no cycle: a port, ended by force", force=1, progress=True),
+    port("no cycle: a port of its senders'", lifetime=1, progress=True),
+    port("a port: two send, two bury, two die", senders=2, buriers=2, crashes=2, full=True),
+    port("a port: two bury, by force, two die", buriers=2, crashes=2, force=1, full=True),
+    port("a port: of two senders, two die", senders=2, takes=2, lifetime=1, crashes=2, full=True),
     wait("asleep: one gives up", give_ups=1, full=True),
     wait("asleep: two are sent", sending=2, releasing=0, full=True),
     wait("asleep: two are sent, one gives up", sending=2, releasing=0, give_ups=1, full=True),
@@ -103,6 +133,11 @@ SSR_DYING = mailbox("", *SSR, crashes=2)
 SRR_RETURNED = mailbox("", *SRR, history=2)
 SRR_FULL = mailbox("", *SRR, history=3)
 SRR_FULL_CYCLES = mailbox("", *SRR, history=3, progress=True)
+
+PORT = port("", crashes=2)
+PORT_FORCED = port("", force=1)
+PORT_OF_SENDERS = port("", lifetime=1, takes=2)
+PORT_OF_TWO = port("", senders=2, buriers=0, waiting=0, lifetime=1, takes=2)
 
 SLEEP = wait("")
 SLEEP_BRIEFLY = wait("", give_ups=1)
@@ -137,6 +172,18 @@ FAULTS = [
     ("the_living_are_swept", SSR_DYING, "lease_of_the_living_lost"),
     # mailbox.c
     ("role_told_late", SSR_DYING, "cell_leaked"),
+    # port.c
+    ("ring_left_open", PORT, "accepted_after_the_end"),
+    ("taken_left_unfinished", PORT_FORCED, "message_lost"),
+    ("returned_counted_first", PORT_FORCED, "message_lost"),
+    ("leases_overlooked", PORT_FORCED, "message_lost"),
+    ("the_dead_are_left", PORT, "never_over"),
+    ("letters_destroyed", PORT, "message_lost"),
+    ("deliveries_kept", PORT, "handed_twice_unflagged"),
+    ("buried_before_it_is_forwarded", PORT, "message_lost"),
+    ("coming_taken_for_gone", PORT_OF_SENDERS, "ended_before_any_came"),
+    ("told_without_closing", PORT_OF_TWO, "message_lost"),
+    ("told_without_looking_again", PORT_OF_SENDERS, "message_lost"),
     # wait.c, and who calls it
     ("not_made_sure_afterwards", SLEEP, STUCK),
     ("not_looked_again", SLEEP, STUCK),
