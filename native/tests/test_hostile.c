@@ -48,6 +48,13 @@ static const struct scenario scenarios[] = {
     {"pair", {.capacity = 8, .memory = 16384, .access = LIAISON_PAIR}},
     {"rendezvous", {.capacity = 0, .memory = 65536}},
     {"growing", {.capacity = 70}},
+    {"port", {.kind = LIAISON_KIND_PORT, .capacity = 6, .memory = 65536, .dead_letters = "grave"}},
+    {"port, ended",
+     {.kind = LIAISON_KIND_PORT,
+      .capacity = 6,
+      .max_message = 100,
+      .lifetime = LIAISON_LIFETIME_SENDERS,
+      .dead_letters = "grave"}},
 };
 #define SCENARIOS (sizeof scenarios / sizeof *scenarios)
 
@@ -287,6 +294,18 @@ static void snapshot_restore(const struct snapshot *n)
 
 static uint64_t divisor(uint64_t a, uint64_t b) { return b ? divisor(b, a % b) : a; }
 
+/* The end of a port takes its name away, and then there would be nothing to open any more. */
+static void keep_name(const liaison_space *space, const struct segment *s)
+{
+    char name[PATH_MAX + 32], kept[PATH_MAX + 32];
+    if (!segment_is_port(s))
+        return;
+    snprintf(name, sizeof name, "%s/names/hostile", liaison_space_path(space));
+    snprintf(kept, sizeof kept, "%s/kept", liaison_space_path(space));
+    if (link(name, kept) != 0)
+        (void)link(kept, name);
+}
+
 static int be_the_victim(void *context)
 {
     const struct run *run = context;
@@ -311,6 +330,8 @@ static int be_the_victim(void *context)
         stride++;
     uint64_t single = run->mutations - run->mutations / 5;
     for (uint64_t i = 0; i < run->mutations; i++) {
+        if (i % 64 == 0)
+            keep_name(v.space, s);
         uint32_t words = i < single ? 1 : 2 + test_random(&v.seed) % 7;
         for (uint32_t n = 0; n < words; n++) {
             uint64_t which, k;
@@ -530,7 +551,7 @@ static bool every_word_one_at_a_time(uint64_t mutations)
         done += runs[ended].progress->mutations;
         printf("%-12s %9llu mutations;", scenarios[ended].name,
                (unsigned long long)runs[ended].progress->mutations);
-        for (int r = 0; r <= LIAISON_EXHAUSTED; r++)
+        for (int r = 0; r <= LIAISON_ORPHANED; r++)
             printf(" %llu", (unsigned long long)runs[ended].progress->results[r]);
         printf("\n");
         ended++;

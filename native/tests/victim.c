@@ -12,14 +12,20 @@
 #define ALWAYS (SET(LIAISON_OK) | SET(LIAISON_CORRUPT) | SET(LIAISON_DESTROYED))
 #define LOANS (ALWAYS | SET(LIAISON_FULL) | SET(LIAISON_TOO_LARGE) | SET(LIAISON_NO_SPACE))
 #define SENDS (ALWAYS | SET(LIAISON_LEASE_LOST) | SET(LIAISON_NO_RECEIVER))
-#define TAKES (ALWAYS | SET(LIAISON_EMPTY) | SET(LIAISON_BUSY))
+#define TAKES (ALWAYS | SET(LIAISON_EMPTY) | SET(LIAISON_BUSY) | sender_only(v))
 #define SETTLES (ALWAYS | SET(LIAISON_LEASE_LOST))
 #define WAITS (ALWAYS | SET(LIAISON_EMPTY))
 #define OPENS                                                                                      \
     (ALWAYS | SET(LIAISON_NOT_FOUND) | SET(LIAISON_BUSY) | SET(LIAISON_EXHAUSTED) |                \
-     SET(LIAISON_MISMATCH) | SET(LIAISON_VERSION))
+     SET(LIAISON_MISMATCH) | SET(LIAISON_VERSION) | SET(LIAISON_ORPHANED))
 
 #define SETS (WAITS | SET(LIAISON_BUSY) | SET(LIAISON_EXHAUSTED) | SET(LIAISON_CLOSED))
+
+/* Of a port, who opens it sends. */
+static unsigned sender_only(const struct victim *v)
+{
+    return segment_is_port(victim_segment(v->mailbox)) ? SET(LIAISON_DENIED) : 0;
+}
 
 #define MAY(allowed, call) (begin(v, #call), may(v, (allowed), (call)))
 
@@ -240,9 +246,64 @@ static void goes_on(struct victim *v)
 static void hears_the_bell(struct victim *v)
 {
     struct pollfd ready = {.events = POLLIN};
-    if (MAY(ALWAYS | SET(LIAISON_EXHAUSTED), liaison_mailbox_doorbell(v->mailbox, &ready.fd)) ==
-        LIAISON_OK)
+    if (MAY(ALWAYS | SET(LIAISON_EXHAUSTED) | sender_only(v),
+            liaison_mailbox_doorbell(v->mailbox, &ready.fd)) == LIAISON_OK)
         CHECK(poll(&ready, 1, 0) >= 0);
+}
+
+static void hears_of_room(struct victim *v)
+{
+    struct pollfd ready = {.events = POLLIN};
+    if (MAY(ALWAYS | SET(LIAISON_EXHAUSTED),
+            liaison_mailbox_doorbell_for_room(v->mailbox, &ready.fd)) == LIAISON_OK)
+        CHECK(poll(&ready, 1, 0) >= 0);
+}
+
+static void asks(struct victim *v) { MAY(TAKES, liaison_mailbox_ready(v->mailbox)); }
+
+static void offers(struct victim *v)
+{
+    liaison_mailbox *m = v->mailbox;
+    struct liaison_loan loan;
+    struct liaison_receipt receipt = {0};
+    if (MAY(LOANS, liaison_mailbox_try_loan(m, 20, false, &loan)) != LIAISON_OK)
+        return;
+    fill(v, &loan);
+    int r = MAY(SENDS | SET(LIAISON_FULL) | SET(LIAISON_INVALID),
+                liaison_mailbox_offer(m, &loan, 7, &receipt));
+    if (r == LIAISON_OK) {
+        MAY(ALWAYS | SET(LIAISON_LEASE_LOST), liaison_mailbox_withdraw(m, &receipt));
+        liaison_receipt_drop(m, &receipt);
+    } else {
+        liaison_mailbox_discard(m, &loan);
+    }
+}
+
+static void buries(struct victim *v)
+{
+    struct victim w = *v;
+    struct liaison_delivery d;
+    if (!sender_only(v))
+        return;
+    /* Where the memory is put back as it was, it lives again afterwards. */
+    if (test_random(&v->seed) % (v->kept ? 4 : 512) == 0) {
+        begin(v, "liaison_port_end(v->mailbox)");
+        liaison_port_end(v->mailbox);
+    }
+    if (MAY(OPENS, liaison_mailbox_open(v->space, v->name, LIAISON_BURY, NULL, &w.mailbox)) !=
+        LIAISON_OK)
+        return;
+    for (int i = 0; i < 8; i++) {
+        if (MAY(TAKES, liaison_port_undelivered(w.mailbox, &d)) != LIAISON_OK)
+            break;
+        touch(&w, &d, false);
+        if (i % 4 == 3)
+            MAY(SETTLES, liaison_mailbox_release(w.mailbox, &d));
+        else
+            MAY(SETTLES, liaison_mailbox_bury(w.mailbox, &d));
+    }
+    begin(v, "liaison_mailbox_close(w.mailbox)");
+    liaison_mailbox_close(w.mailbox);
 }
 
 static void waits_in_a_set(struct victim *v)
@@ -314,12 +375,27 @@ static void destroys(struct victim *v)
 }
 
 static void (*const operations[])(struct victim *) = {
-    sends_small,       receives,           sends_with_receipt,
-    waits_and_returns, sends_large,        goes_on,
-    polls_and_buries,  discards,           peeks,
-    sees_statistics,   opens_again,        sees_who_is_attached,
-    hears_the_bell,    looks_for_the_dead, cleans,
-    waits_in_a_set,    destroys,
+    sends_small,
+    receives,
+    sends_with_receipt,
+    waits_and_returns,
+    sends_large,
+    goes_on,
+    polls_and_buries,
+    discards,
+    peeks,
+    sees_statistics,
+    opens_again,
+    sees_who_is_attached,
+    hears_the_bell,
+    looks_for_the_dead,
+    cleans,
+    waits_in_a_set,
+    destroys,
+    hears_of_room,
+    asks,
+    offers,
+    buries,
 };
 #define OPERATIONS (sizeof operations / sizeof *operations)
 
