@@ -104,7 +104,7 @@ static const struct scenario scenarios[] = {
     {"close, with a doorbell", ANY(4), {{0}}, "@", "c", ""},
     {"close, what was sent", ANY(4), {{0}}, "+A+B", "c", "A1 B1"},
     {"close, with a set", ANY(4), {{0}}, "q", "c", ""},
-    {"sweep, dead sets", ANY(4), {{"+A<", DIES}, {"W", SLEEPS_AND_DIES}, {"q", DIES}}, "", "r", "A2"},
+    {"sweep, dead sets", ANY(4), {{"W", SLEEPS_AND_DIES}, {"+A<", DIES}, {"q", DIES}}, "", "r", "A2"},
     {"interrupt, a set", ANY(4), {{"W", SLEEPS_AND_STAYS}}, "q", "i", ""},
     {"interrupt", ANY(4), {{"[", SLEEPS_AND_STAYS}}, "", "i", ""},
     {"sweep", ANY(4), {{"+A+B+C<", DIES}, {"<*Y", DIES}, {"@", DIES}}, "", "r", "A3 B1 C1"},
