@@ -222,6 +222,12 @@ GATES: tuple[Gate, ...] = (
         _most(1, Constant(10, "10 ms")),
     ),
     Gate(
+        "A port's receiver killed: a sender that waits is told in 10 ms, 99 of 100",
+        "recovery/port",
+        "p99",
+        _most(1, Constant(10, "10 ms")),
+    ),
+    Gate(
         "A sender killed before its wake-up: received in 10 ms, 99 of 100",
         "recovery/sender",
         "p99",

@@ -15,7 +15,7 @@ from .kinds import Kinds
 from .leasing import Leasing
 from .life import Life
 from .pingpong import PingPong
-from .recovery import PingPongBesideKills, ReceiverKilled, SenderKilled
+from .recovery import PingPongBesideKills, PortKilled, ReceiverKilled, SenderKilled
 from .waiting import Waiting
 
 __all__ = ["SCENARIOS", "Metric", "Scenario", "Trial", "select"]
@@ -38,6 +38,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Memory(),
     Importing(),
     ReceiverKilled(),
+    PortKilled(),
     SenderKilled(),
     PingPongBesideKills(64),
 )

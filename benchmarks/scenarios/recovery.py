@@ -8,6 +8,7 @@ import select
 import struct
 import time
 from abc import abstractmethod
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -26,10 +27,11 @@ _LATEST = 30  # seconds in which a message is to come again
 _KILLS_A_SECOND = 50
 
 
-class _Heir:
-    """A process that takes each message when it is told to, and tells the moment it had it."""
+class _Survivor:
+    """A process that waits when it is told to, and tells the moment its wait was over."""
 
-    def __init__(self, box: Any, parent: int) -> None:
+    def __init__(self, wait: Callable[[], int]) -> None:
+        parent = os.getpid()
         theirs, self._orders = os.pipe()
         self._answers, answers = os.pipe()
         self.pid = os.fork()
@@ -37,26 +39,41 @@ class _Heir:
             try:
                 die_with(parent)
                 while os.read(theirs, 1):
-                    delivery = box.lease()
-                    os.write(answers, struct.pack("q", time.perf_counter_ns()))
-                    delivery.acknowledge()
+                    os.write(answers, struct.pack("q", wait()))
             finally:
                 os._exit(1)
 
-    def wait(self, box: Any) -> None:
-        """Have it wait for a message, until it sleeps."""
+    def start(self) -> None:
+        """Have it begin to wait."""
         os.write(self._orders, b".")
-        while box.statistics().receivers_waiting == 0:
-            time.sleep(0.0005)
 
     def had_it(self) -> int:
         if not select.select([self._answers], [], [], _LATEST)[0]:
-            raise TimeoutError(f"the message did not come again in {_LATEST} s")
+            raise TimeoutError(f"it did not learn of the death in {_LATEST} s")
         return struct.unpack("q", os.read(self._answers, 8))[0]
 
     def close(self) -> None:
         os.kill(self.pid, 9)
         os.waitpid(self.pid, 0)
+
+
+class _Heir(_Survivor):
+    """One that waits for a message."""
+
+    def __init__(self, box: Any) -> None:
+        def take() -> int:
+            delivery = box.lease()
+            now = time.perf_counter_ns()
+            delivery.acknowledge()
+            return now
+
+        super().__init__(take)
+
+    def wait(self, box: Any) -> None:
+        """Have it wait for a message, until it sleeps."""
+        self.start()
+        while box.statistics().receivers_waiting == 0:
+            time.sleep(0.0005)
 
 
 def _milliseconds(latencies: list[int]) -> dict[str, float]:
@@ -76,7 +93,7 @@ def _asleep_for_a_while(dice: random.Random) -> None:
 def _receivers_killed(link: Any) -> Job:
     """Kills a receiver that holds the only message of a full mailbox while another sleeps."""
     box = _opened(link)
-    heir = _Heir(box, os.getpid())
+    heir = _Heir(box)
     dice = random.Random(1)
 
     def kill_one() -> int:
@@ -111,7 +128,7 @@ def _receivers_killed(link: Any) -> Job:
 def _senders_killed(link: Any) -> Job:
     """Kills a sender whose message is accepted, before it can wake the receiver that sleeps."""
     box = _opened(link)
-    heir = _Heir(box, os.getpid())
+    heir = _Heir(box)
     dice = random.Random(1)
 
     def sender() -> int:
@@ -144,10 +161,61 @@ def _senders_killed(link: Any) -> Job:
     return Job(step, heir.close)
 
 
-def _opened(link: Any) -> Any:
+def _ports_killed(link: Any) -> Job:
+    """Kills the receiver of a full port while a sender sleeps that waits for room."""
+    ours = _liaison()
+    address = f"{link.address}.port"
+    dice = random.Random(1)
+
+    def send() -> int:
+        with ours.Port.open(address) as port:
+            try:
+                port.send(b"x" * 64)
+            except ours.Destroyed:
+                return time.perf_counter_ns()
+        raise RuntimeError("there was room in a full port")
+
+    sender = _Survivor(send)
+
+    def kill_one() -> int:
+        read, write = os.pipe()
+        victim = os.fork()
+        if victim == 0:
+            try:
+                port = ours.Port(address, capacity=1)
+                port.send(b"x" * 64)
+                os.write(write, b".")
+                time.sleep(_LATEST)
+            finally:
+                os._exit(1)
+        os.read(read, 1)
+        os.close(read)
+        os.close(write)
+        with ours.Port.observe(address) as port:
+            sender.start()
+            while port.statistics().senders_waiting == 0:
+                time.sleep(0.0005)
+            _asleep_for_a_while(dice)
+            began = time.perf_counter_ns()
+            os.kill(victim, 9)
+            latency = sender.had_it() - began
+        os.waitpid(victim, 0)
+        return latency
+
+    def step(order: Any) -> list[int]:
+        return [kill_one() for _ in range(order[1])]
+
+    return Job(step, sender.close)
+
+
+def _liaison() -> Any:
     from ..peers.contract import load
 
-    return load("liaison").Mailbox.open(link.address)
+    return load("liaison")
+
+
+def _opened(link: Any) -> Any:
+    return _liaison().Mailbox.open(link.address)
 
 
 class _RecoveryTrial(Trial):
@@ -189,6 +257,14 @@ class ReceiverKilled(_Recovery):
 
     def body(self) -> Any:
         return _receivers_killed
+
+
+class PortKilled(_Recovery):
+    def __init__(self) -> None:
+        super().__init__("recovery/port", "A port's receiver killed while a sender waits for room")
+
+    def body(self) -> Any:
+        return _ports_killed
 
 
 class SenderKilled(_Recovery):

@@ -48,6 +48,8 @@ def act(names):
             outcome = (False, eval(code, everything))
         except EOFError:
             return
+        except SystemExit:
+            raise
         except BaseException as error:
             error.__traceback__ = None  # it would keep what the line used
             outcome = (True, error)

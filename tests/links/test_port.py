@@ -130,8 +130,8 @@ def _end(receiver, how):
     if how == "kill":
         receiver.kill()
     elif how == "exit()":
-        receiver.start("import sys; sys.exit(print('so it ends'))")
-        receiver.kill()
+        receiver.start("import sys; sys.exit(3)")
+        assert receiver.wait() == 3
     elif how == "destroy":
         receiver.do("port.destroy()")
     else:

@@ -1,0 +1,120 @@
+"""A port's receiver ends, in whatever way: senders that wait are told, and its letters are kept."""
+
+import os
+import signal
+import time
+
+import pytest
+
+import liaison
+from liaison import Destroyed, Empty, Mailbox, NotFound, Port
+from liaison.testing import Process, point, until
+from tests.faults.often import RUNS, times
+from tests.links.actor import Actor
+
+OPEN = "port = Port.open('port')"
+
+
+def _receives(how, policy):
+    port = Port("port", capacity=2, **policy)
+    port.send("first")
+    held = port.lease()
+    port.send("second")
+    point("there", wait=True)
+    if how == "close":
+        port.close()
+        point("closed", wait=True)
+    elif how == "exit":
+        raise SystemExit(3)
+    elif how == "exception":
+        raise RuntimeError(held.message)
+    elif how == "os._exit":
+        os._exit(4)
+    elif how == "exec":
+        os.execv("/bin/sleep", ["sleep", "3600"])
+    else:
+        os.kill(os.getpid(), getattr(signal, how))
+
+
+WAYS = ["SIGKILL", "SIGTERM", "SIGSEGV", "exit", "exception", "os._exit", "exec", "close"]
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_every_sender_that_waits_is_told(space, how):
+    """However the receiver ends: senders that wait for room, or for a receipt, get Destroyed."""
+    with (
+        Process(_receives, how, {}) as receiver,
+        Actor() as first,
+        Actor() as second,
+    ):
+        receiver.reach("there")
+        for sender in (first, second):
+            sender.do(OPEN)
+        first.start("port.send('more')")
+        second.start("port.loan(3)")
+        with Port.observe("port") as port:
+            until(lambda: port.statistics().senders_waiting == 2, "both sleep")
+        receiver.go_on()
+        for sender in (first, second):
+            with pytest.raises(Destroyed):
+                sender.answer()
+        with pytest.raises(NotFound):
+            Port.open("port")
+        assert space.files("names") == []
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_what_it_did_not_settle_goes_to_its_dead_letters(space, how):
+    """What it held and what it had not received, in order, once each; then the name is free."""
+    with Process(_receives, how, {"dead_letters": "grave"}) as receiver:
+        receiver.reach("there")
+        receiver.go_on()
+        if how == "close":
+            receiver.reach("closed")
+        until(_created_anew, "the port can be created")
+    with Mailbox("grave") as grave:
+        assert grave.receive_many(5, timeout=0) == ["first", "second"]
+        with pytest.raises(Empty):
+            grave.receive(timeout=0)
+        grave.destroy()
+
+
+def _created_anew():
+    try:
+        Port("port").close()
+    except liaison.Busy:
+        return False
+    return True
+
+
+def test_each_time_a_receiver_is_killed_who_waits_is_told(space):
+    """However often, and whatever moment of its sleep the sender is in."""
+    took = []
+    for run in range(RUNS):
+        with (
+            Actor("port = Port('port', capacity=1)", "port.send('x')", fork=True) as receiver,
+            Actor(OPEN, fork=True) as sender,
+        ):
+            sender.start("port.send('more')")
+            until(sender.asleep, "it sleeps")
+            begin = time.monotonic_ns()
+            receiver.kill()
+            with pytest.raises(Destroyed):
+                sender.answer()
+            took.append(time.monotonic_ns() - begin)
+        assert space.files("names") == [], run
+    print(f"{RUNS} of {RUNS} were told, after {times(took)}")
+
+
+def test_a_wait_for_many_links_ends_with_the_last_sender(space):
+    """`wait` gives a port of its senders' lifetime when the last of them was killed."""
+    with Port("port", lifetime="senders") as port, Mailbox("other") as other:
+        with Actor(OPEN) as sender:
+            sender.do("port.send('last')")
+            assert liaison.wait([other, port], timeout=60) == [port]
+            assert port.receive() == "last"
+            sender.kill()
+        assert liaison.wait([other, port], timeout=60) == [port]
+        with pytest.raises(Destroyed):
+            port.receive(timeout=0)
+        other.destroy()
