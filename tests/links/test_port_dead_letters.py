@@ -292,3 +292,27 @@ def check(logs: list[Path], sent: list[Path], dead, doubles):
         # Acknowledged, and killed before it could write so: one at most, and the last.
         known = words(path, "received")
         assert [word for word in known if word not in settled] in ([], known[-1:])
+
+
+@pytest.mark.parametrize(
+    "make", [Mailbox, Mailbox.create, liaison.MessageQueue, liaison.MessageQueue.create]
+)
+def test_its_name_is_free_for_any_kind_of_link(space, make):
+    """Whoever wants the name of a port that has ended gets it, and moves the letters first."""
+    with Actor("port = Port('port', dead_letters='graves')") as receiver:
+        receiver.do("with Port.open('port') as sender: sender.send('left')")
+        receiver.kill()
+    with make("port") as fresh:
+        assert len(fresh) == 0
+        fresh.destroy()
+    with Mailbox("graves") as graves:
+        assert graves.receive(timeout=0) == "left"
+        graves.destroy(force=True)
+
+
+def test_its_name_is_nobodys_where_it_is_opened(space):
+    """Opening it as another kind of link finds nothing any more."""
+    with Actor("port = Port('port', dead_letters='graves')") as receiver:
+        receiver.kill()
+    with pytest.raises(liaison.NotFound):
+        Mailbox.open("port")

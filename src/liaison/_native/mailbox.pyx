@@ -122,6 +122,11 @@ cdef class End:
                         r = LIAISON_NOT_FOUND
                         break
                     mourner(space, address)
+                elif ((r == LIAISON_MISMATCH or r == LIAISON_NAME_TAKEN) and how != OBSERVE
+                        and kind != "port" and kind is not None):
+                    # A port that has ended keeps no name from other kinds of links either.
+                    if not mourner(space, address):
+                        break
                 elif r != -4:  # EINTR: reserving memory was interrupted
                     break
                 elif PyErr_CheckSignals() < 0:
