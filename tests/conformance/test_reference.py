@@ -352,6 +352,9 @@ class Both(RuleBasedStateMachine):
     def settled(self):
         """Have shared memory look for the dead; whether it has come to what the reference did."""
         shared, reference = self.sides
+        for name in "ab":  # somebody notices the ports that have ended
+            for side in self.sides:
+                side.do(0, f"Mailbox.open({name!r}).close()")
         for key, number in self.ends.items():
             line = f"counted(ends[{key}].statistics())"
             for side in self.sides:

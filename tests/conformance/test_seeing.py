@@ -6,6 +6,7 @@ import os
 import pytest
 
 from liaison import Link, Peer, Statistics
+from liaison.testing import until
 from tests.conformance.kinds import on
 
 
@@ -128,8 +129,8 @@ def test_a_link_knows_who_is_on_it(stage):
     assert peer.host == link.creator.host != ""
     assert peer.started > 0
     assert peer.command
-    there.do("end.close()")
-    assert receiver.link.senders == ()
+    there.kill()
+    until(lambda: receiver.link.senders == (), "its end is noticed")
 
 
 @on("destroy", without=["access", "receivers"])
