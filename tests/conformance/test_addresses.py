@@ -1,0 +1,143 @@
+"""Addresses: names and URLs, what they may be, and opening and creating by them."""
+
+import pytest
+
+from liaison import InvalidAddress, Mismatch, NameTaken, NotFound
+from tests.conformance.kinds import on
+
+BAD = ["", ".", "..", ".a", "a.", "a..b", "a/b", "a b", "ä", "a" * 101, "a\0", "\n", "a:b", "*"]
+GOOD = ["a", "A-Z_0.9", "a" * 100, "0", "-", "_", "a.b-c_d"]
+
+
+def takes_names(stage):
+    return stage.carrier.names[stage.kind.maker]
+
+
+@pytest.mark.parametrize("name", GOOD)
+@on("named")
+def test_what_a_name_may_be(stage, name):
+    """A name is 1 to 100 characters of A-Z a-z 0-9 _ - . with no . at an end and no .. within."""
+    assert stage.make(name).link.name == name
+
+
+@pytest.mark.parametrize("name", BAD)
+@on("named")
+def test_anything_else_is_an_invalid_address(stage, name, space):
+    """Any other name is InvalidAddress, a ValueError, and nothing is created."""
+    make = takes_names(stage)
+    for use in (make, make.open, make.observe):
+        with pytest.raises(InvalidAddress) as raised:
+            use(name)
+        assert isinstance(raised.value, ValueError)
+    assert space.files("names") == []
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "unix:///it", "http://x/y", "shm://a"])
+@on("named")
+def test_another_carriers_address_is_refused(stage, address):
+    """An address that no link of this kind can have is InvalidAddress."""
+    if stage.carrier.name == "memory" and "//" in address and address[:3] in ("tcp", "uni"):
+        pytest.skip("the reference has no addresses of its own, and takes any that can be parsed")
+    with pytest.raises(InvalidAddress):
+        takes_names(stage)(address)
+
+
+@on("named", "buffered", "many")
+def test_a_bare_name_is_in_the_current_space(stage, monkeypatch):
+    """A bare name is in the space that LIAISON_SPACE names, `default` when it is unset."""
+    make = takes_names(stage)
+    receiver = stage.make("orders")
+    assert receiver.address == "shm://default/orders"
+    with make.open("shm://default/orders") as same:
+        same.send("by its URL")
+    assert receiver.receive(timeout=0) == "by its URL"
+    monkeypatch.setenv("LIAISON_SPACE", "another")
+    with pytest.raises(NotFound):
+        make.open("orders")
+    with make("orders") as other:
+        assert other.address == "shm://another/orders"
+        assert other.link.id != receiver.link.id
+        other.destroy()
+    monkeypatch.delenv("LIAISON_SPACE")
+
+
+@on("named")
+def test_open_of_what_is_missing_is_not_found(stage):
+    """Opening what does not exist is NotFound, a FileNotFoundError; nothing is created."""
+    make = takes_names(stage)
+    for use in (make.open, make.observe):
+        with pytest.raises(NotFound) as raised:
+            use("missing")
+        assert isinstance(raised.value, FileNotFoundError)
+        with pytest.raises(NotFound):
+            use("missing")
+
+
+@on("named", "receivers")
+def test_create_of_what_exists_is_name_taken(stage):
+    """Creating what exists is NameTaken, a FileExistsError; the link stays as it is."""
+    make = takes_names(stage)
+    receiver = stage.make("taken")
+    with pytest.raises(NameTaken) as raised:
+        make.create("taken")
+    assert isinstance(raised.value, FileExistsError)
+    assert receiver.link.name == "taken"
+
+
+@on("named", "receivers")
+def test_create_makes_what_does_not_exist(stage):
+    """`create` makes a link of which it is certain to be the creator."""
+    make = takes_names(stage)
+    with make.create("fresh") as fresh:
+        assert len(fresh) == 0
+        fresh.destroy()
+
+
+@on("named", "receivers", "bounded", "buffered")
+def test_another_geometry_is_a_mismatch(stage):
+    """Opening a link with a geometry other than its own is Mismatch, a ValueError."""
+    capacity = stage.kind.arguments.get("capacity", "capacity")
+    stage.make("geometry", capacity=3)
+    make = takes_names(stage)
+    with pytest.raises(Mismatch) as raised:
+        make("geometry", **{capacity: 4})
+    assert isinstance(raised.value, ValueError)
+    with make("geometry", **{capacity: 3}) as same:
+        assert same.link.capacity == 3
+    with make("geometry") as same:  # what is left out is not compared
+        assert same.link.capacity == 3
+
+
+@on("named", "access", "many")
+def test_another_policy_is_a_mismatch(stage):
+    """Opening a link with another policy than its own is Mismatch."""
+    stage.make("policy", access="exclusive", max_deliveries=3)
+    make = takes_names(stage)
+    for wrong in ({"access": "any"}, {"max_deliveries": 4}, {"max_message": 10}):
+        with pytest.raises(Mismatch):
+            make("policy", **wrong)
+
+
+@on("named")
+def test_another_kind_is_a_mismatch(stage):
+    """Opening a link as another kind of link is Mismatch."""
+    stage.make("kind")
+    for name in ("Mailbox", "MessageQueue", "Port"):
+        if name == stage.kind.maker:
+            continue
+        other = stage.carrier.names[name]
+        for use in (other, other.open, other.observe):
+            with pytest.raises(Mismatch):
+                use("kind")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"capacity": -1}, {"capacity": 1 << 40}, {"max_message": 0}], ids=str
+)
+@on("named", "bounded", "max_message")
+def test_sizes_that_cannot_be_are_refused(stage, wrong):
+    """A size that cannot be is a ValueError, and nothing is created."""
+    with pytest.raises(ValueError, match="range"):
+        stage.make("sizes", **wrong)
+    with pytest.raises(NotFound):
+        takes_names(stage).open("sizes")
