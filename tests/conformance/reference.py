@@ -96,6 +96,8 @@ class _Bare:
 
     @classmethod
     def _bare(cls, where):
+        if where.scheme != "shm":  # bare names are taken for that
+            raise errors.InvalidAddress(f"{where}: the reference carries names alone")
         return object.__new__(cls)
 
     def __reduce__(self):

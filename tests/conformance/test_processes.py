@@ -182,5 +182,3 @@ def test_dropping_an_end_closes_it(stage):
         sender.send(1, timeout=0)
     else:
         until(lambda: _missing(stage), "the port has ended")
-
-

@@ -340,7 +340,11 @@ class Both(RuleBasedStateMachine):
         for side in self.sides:
             side.kill(who)
         try:
-            until(self.settled, "what the dead one held comes back", patience=5 if os.environ.get("FAST") else PATIENCE)
+            until(
+                self.settled,
+                "what the dead one held comes back",
+                patience=5 if os.environ.get("FAST") else PATIENCE,
+            )
         except Watchdog:
             self.look_at_all()
             raise
