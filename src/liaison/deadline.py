@@ -75,7 +75,8 @@ class Deadline:
     def __init__(self, timeout: float | None) -> None:
         """Start the clock: `timeout` is in seconds, None waits for ever."""
         count = nanoseconds(timeout)
-        self._end = None if not 0 <= count < _CENTURY else monotonic() + count / _PER_SECOND
+        never = not 0 <= count < _CENTURY
+        self._end = None if never else monotonic() + count / _PER_SECOND
 
     def remaining(self) -> float | None:
         """Return the seconds left, never below 0; None when there is no end.

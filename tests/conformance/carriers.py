@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from typing import ClassVar
 
 import liaison
 from liaison.testing import PATIENCE, ProcessDied, Watchdog
@@ -32,7 +33,7 @@ class SharedMemory:
     """Links in shared memory, between processes of one machine."""
 
     name = "shm"
-    lacks: dict[str, type[Exception]] = {}
+    lacks: ClassVar[dict[str, type[Exception]]] = {}
 
     def __init__(self, tmp_path):
         self.names = dict(EXPORTED)
@@ -67,7 +68,10 @@ class Memory:
     """The reference: links in the memory of one process, between parties that play processes."""
 
     name = "memory"
-    lacks = {"fork": RuntimeError, "unrelated": liaison.NotFound}
+    lacks: ClassVar[dict[str, type[Exception]]] = {
+        "fork": RuntimeError,
+        "unrelated": liaison.NotFound,
+    }
 
     def __init__(self, tmp_path):
         self.world = World()

@@ -18,10 +18,9 @@ import time
 import uuid
 import weakref
 from collections import deque
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from liaison import errors
-from liaison.address import Address
 from liaison.carriers.contract import MailboxContract
 from liaison.codec import Coder
 from liaison.deadline import Deadline, nanoseconds
@@ -827,10 +826,8 @@ class Delivery:
         if kind is None:
             self.acknowledge()
         else:
-            try:
+            with suppress(BufferError, errors.LiaisonError):  # the block's own matters more
                 self.release()
-            except (BufferError, errors.LiaisonError):
-                pass  # the block's own exception matters more
 
     def __del__(self):
         if not self._settled and self._item.holder is self._end and self._end._party.alive:

@@ -19,14 +19,14 @@ PAGE = ROOT / "docs" / "contract.md"
 ELSEWHERE = {
     "`LIAISON_SPACE`, spaces that are shared, and where they lie": "tests/test_space.py",
     "The whole grammar of addresses, with users and hosts": "tests/test_address.py",
-    "Which builtin class each error also is, and that errors survive pickling": "tests/test_errors.py",
+    "Which builtin class each error also is; errors survive pickling": "tests/test_errors.py",
     "Every kind of value, array and table that a message may be": "tests/test_codec.py",
-    "`NoSpace`: memory is reserved at creation, and never a SIGBUS": "tests/faults/test_full_shm.py",
+    "`NoSpace`: memory is reserved at creation, never a SIGBUS": "tests/faults/test_full_shm.py",
     "`AccessDenied`: another user's spaces and links": "tests/faults/test_another_user.py",
     "`Corrupt`: hostile bytes harm nobody": "tests/faults/test_hostile_bytes.py",
     "`VersionMismatch`: a segment of another version": "tests/faults/test_other_version.py",
     "`put`, `get`, `qsize`, `full`, `empty` of a message queue": "tests/links/test_queue.py",
-    "Dead letters of a port, whoever dies while they are moved": "tests/links/test_port_dead_letters.py",
+    "Dead letters of a port, whoever dies meanwhile": "tests/links/test_port_dead_letters.py",
     "Tokens, TLS and caps of connections": "tests/links/test_connection_listener.py",
     "What was delivered when a connection is lost": "tests/links/test_connection.py",
     "`wait` over a thousand links, fair and without a lost wake-up": "tests/links/test_wait.py",
@@ -82,10 +82,10 @@ def page():
     lines = [
         "# The contract, sentence by sentence",
         "",
-        "What every carrier and every kind of link has to keep, and the test that holds each to it.",
-        "Written by `python -m tests.conformance.sentences`; a test fails while it is out of date.",
-        "In brackets are the carriers: `memory` is the reference, a plain model under one lock that",
-        "`tests/conformance/test_reference.py` compares with shared memory, operation by operation.",
+        "What every carrier and every kind of link keeps, and the test that holds each to it.",
+        "Written by `python -m tests.conformance.sentences`; a test fails while it is old.",
+        "In brackets are the carriers. `memory` is the reference, a plain model under one lock:",
+        "`tests/conformance/test_reference.py` compares shared memory with it, step by step.",
     ]
     for name, title, tests in _rows():
         lines += ["", f"## {title.rstrip('.')}", "", f"`tests/conformance/{name}`", ""]

@@ -1,5 +1,6 @@
 """What a kind of link or a carrier has not, and that this shows as an error, at once."""
 
+import contextlib
 import pickle
 
 import pytest
@@ -29,10 +30,8 @@ PRESENT = [
 
 def _lease(stage):
     _, receiver = stage.ends()
-    try:
+    with contextlib.suppress(Empty):
         receiver.lease(timeout=0)
-    except Empty:
-        pass
 
 
 def _receipt(stage):
@@ -127,7 +126,7 @@ def _use_in_a_child(stage):
 
 def _open_elsewhere(stage):
     """Open a link in a new interpreter, by its address alone."""
-    sender, receiver = stage.ends()
+    _sender, receiver = stage.ends()
     with stage.carrier.unrelated() as stranger:
         stranger.do(f"end = {stage.kind.opener}({stage.address!r})")
         stranger.do("end.send('from a stranger')")

@@ -126,7 +126,7 @@ def test_a_ports_sender_cannot_receive(stage):
 @on("named", "peek", "statistics")
 def test_an_observer_takes_no_part(stage):
     """An end that observes sees, takes no place on the link, and can neither send nor receive."""
-    sender, receiver = stage.ends()
+    _sender, receiver = stage.ends()
     with type(receiver).observe(stage.address) as observer:
         assert observer.peek() == []
         assert len(observer) == 0

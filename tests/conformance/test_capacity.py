@@ -46,9 +46,8 @@ def test_a_released_message_counts(stage):
 def test_a_loan_counts(stage):
     """Memory that is borrowed to write a message takes the message's place."""
     sender, receiver = stage.ends(capacity=1)
-    with sender.loan(1):
-        with pytest.raises(Full):
-            sender.send(2, timeout=0)
+    with sender.loan(1), pytest.raises(Full):
+        sender.send(2, timeout=0)
     sender.send(2, timeout=0)
     assert receiver.receive(timeout=0) == 2
 

@@ -1,5 +1,6 @@
 """Order: first in, first out; what comes back comes first."""
 
+from liaison.testing import until
 from tests.conformance.kinds import on
 
 
@@ -39,13 +40,11 @@ def test_returned_messages_come_first_in_their_order(stage):
 @on("receivers", "buffered", carriers=["memory"])
 def test_the_oldest_waiter_is_served_first(stage, beside):
     """Of receivers that wait the oldest gets the message: strictly so in the reference."""
-    from liaison.testing import until
-
     sender, receiver = stage.ends()
     waiting = []
     for count in range(1, 4):
         waiting.append(beside(receiver.receive, timeout=60))
-        until(lambda: receiver.statistics().receivers_waiting == count, "one more waits")
+        until(lambda n=count: receiver.statistics().receivers_waiting == n, "one more waits")
     for number in range(3):
         sender.send(number)
     assert [one.result() for one in waiting] == [0, 1, 2]

@@ -127,7 +127,7 @@ def test_a_killed_peer_ends_a_connection(stage):
 
 @on("destroy", without=["access", "receivers", "outlives"])
 def test_ports_end_with_their_receiver(stage, beside):
-    """A port is destroyed when its receiver is killed: blocked senders learn it, the name is free."""
+    """A port is destroyed when its receiver is killed: senders learn it, its name is free."""
     sender, there = stage.other_receives(capacity=1)
     sender.send("fills it")
     waiting = beside(sender.send, 1)

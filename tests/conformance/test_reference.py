@@ -1,6 +1,5 @@
 """Shared memory against the reference: the same operations, the same results and errors."""
 
-import dataclasses
 import os
 import shutil
 import tempfile
@@ -9,9 +8,9 @@ from itertools import count
 from operator import or_
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from liaison.carriers import shm
 from liaison.testing import PATIENCE, Watchdog, until
@@ -343,7 +342,7 @@ class Both(RuleBasedStateMachine):
             until(
                 self.settled,
                 "what the dead one held comes back",
-                patience=5 if os.environ.get("FAST") else PATIENCE,
+                patience=PATIENCE,
             )
         except Watchdog:
             self.look_at_all()
@@ -373,7 +372,6 @@ TestBoth.__doc__ = "Shared memory does what the reference does, whatever process
 TestBoth.settings = settings(
     max_examples=int(os.environ.get("LIAISON_EXAMPLES", "60")),
     stateful_step_count=40,
-    phases=(Phase.explicit, Phase.generate) if os.environ.get("FAST") else tuple(Phase),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

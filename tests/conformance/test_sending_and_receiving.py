@@ -75,7 +75,7 @@ def test_try_receive_returns_its_default_where_there_is_nothing(stage, beside):
     assert receiver.try_receive() is None
     assert receiver.try_receive("nothing") == "nothing"
     sending = beside(sender.send, 7)
-    assert until(lambda: receiver.try_receive(), "the message comes") == 7
+    assert until(receiver.try_receive, "the message comes") == 7
     sending.result()
 
 

@@ -6,12 +6,12 @@ from tests.conformance.sentences import ELSEWHERE, PAGE, ROOT, UNTESTED, _rows, 
 
 
 def test_the_page_is_up_to_date():
-    """docs/contract.md is what the tests say: write it by `python -m tests.conformance.sentences`."""
+    """docs/contract.md is what `python -m tests.conformance.sentences` writes."""
     assert PAGE.read_text(encoding="utf-8") == page()
 
 
 def test_each_test_states_one_sentence():
-    """Every test has a docstring that begins with a capital or a name, and ends with a full stop."""
+    """Every test has a docstring, which ends with a full stop."""
     for file, _, tests in _rows():
         assert tests, file
         for name, test in tests:

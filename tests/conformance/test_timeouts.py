@@ -114,7 +114,7 @@ def test_a_sender_waits_for_room(stage, beside):
 @pytest.mark.parametrize("timeout", [None, math.inf, 1e300])
 @on()
 def test_wait_waits_for_ever(stage, beside, timeout):
-    """`wait` with `timeout=None`, or more than any clock counts, returns when there is a message."""
+    """`wait` without a timeout, or a longer one than clocks count, returns with a message."""
     sender, receiver = stage.ends()
     waiting = beside(wait, [receiver], timeout=timeout)
     sending = beside(sender.send, "at last", timeout=60)
@@ -162,14 +162,17 @@ def interrupted(call):
         if not done:
             os.kill(os.getpid(), signal.SIGINT)
 
-    done = []
-    thread = threading.Thread(target=press, daemon=True)
-    with pytest.raises(KeyboardInterrupt):
+    def begin():
         try:
             thread.start()
             call()
         finally:
             done.append(True)
+
+    done = []
+    thread = threading.Thread(target=press, daemon=True)
+    with pytest.raises(KeyboardInterrupt):
+        begin()
     thread.join(60)
 
 
