@@ -60,7 +60,8 @@ def _real(timeout: object) -> float:
 class Deadline:
     """The moment at which a timeout passes, by the clock that no one can set (`time.monotonic`).
 
-    It starts when it is made; one of a century or more never comes. Raises what `nanoseconds` raises.
+    It starts when it is made; one of a century or more never comes.
+    Raises what `nanoseconds` raises.
 
     >>> Deadline(0).expired
     True

@@ -74,6 +74,65 @@ def test_what_cannot_be_created_is_a_usage_error(cli, options):
     assert cli("ls", "--json").json == []
 
 
+def test_create_makes_a_queue(cli):
+    """--kind queue: --capacity places of --max-message, opened as a queue and as nothing else."""
+    address = cli("create", "jobs", "--kind", "queue", "--capacity", 3, "--max-message", "1K")
+    assert address.lines == ["shm://default/jobs"]
+    with liaison.MessageQueue.open("jobs") as queue:
+        assert (queue.link.capacity, queue.link.max_message) == (3, 1024)
+        queue.put("from Python")
+    with pytest.raises(liaison.Mismatch):
+        liaison.Mailbox.open("jobs")
+    assert cli("show", "jobs", "--json").json["kind"] == "queue"
+    cli("send", "jobs", "from the shell")
+    assert cli("receive", "jobs").lines == ["from Python"]
+    with liaison.MessageQueue.open("jobs") as queue:
+        assert queue.qsize() == 1
+        queue.destroy(force=True)
+
+
+def test_a_queue_of_nothing_said_is_a_queues(cli):
+    """Ten places of 8 KiB, as from Python."""
+    made = cli("create", "jobs", "--kind", "queue", "--json").json
+    assert (made["kind"], made["capacity"], made["max_message"]) == ("queue", 10, 8192)
+    cli("rm", "jobs", "--force")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--memory", "1M"),
+        ("--access", "exclusive"),
+        ("--max-deliveries", "3"),
+        ("--dead-letters", "graves"),
+        ("--capacity", "0"),
+        ("--max-message", "0"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_not_for_a_queue_is_a_usage_error(cli, options):
+    """Code 2, in the words of the options, and nothing is created."""
+    told = cli("create", "jobs", "--kind", "queue", *options, code=2).err
+    assert options[0] in told
+    assert cli("ls", "--json").json == []
+
+
+def test_a_port_is_not_created_by_the_command_line(cli):
+    """It would end with the command: --kind port is a usage error, and nothing is created."""
+    assert "port" in cli("create", "jobs", "--kind", "port", code=2).err
+    assert cli("ls", "--json").json == []
+
+
+def test_a_port_is_shown_and_sent_to(cli):
+    """A port that a process receives from is shown as one, and a shell can send to it."""
+    with liaison.Port("parcels", lifetime="receiver") as port:
+        shown = cli("show", "parcels", "--json").json
+        assert (shown["kind"], shown["lifetime"]) == ("port", "receiver")
+        cli("send", "parcels", "tea")
+        assert port.receive(timeout=60) == "tea"
+        cli("receive", "parcels", "--timeout", 0, code=5)
+
+
 # ---- ls
 
 
