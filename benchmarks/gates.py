@@ -109,7 +109,7 @@ GATES: tuple[Gate, ...] = (
             kind,
             _most(1.3, Ours("kinds", "mailbox")),
         )
-        for kind in ("queue", "port", "direct")
+        for kind in ("queue", "port", "pipe", "direct")
     ),
     Gate(
         "64 B, rendezvous' hand-over: at most 1.5 x the mailbox's ping-pong",

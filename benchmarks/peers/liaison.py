@@ -92,6 +92,25 @@ class _Port(Link):
 
 
 @dataclass(frozen=True, slots=True)
+class _Pipe(Link):
+    """A pipe has no name: its ends go to the children with what else they are given."""
+
+    reader: Any
+    writer: Any
+
+    def open(self, role: Role) -> End:
+        if role == "receiver":
+            self.writer.close()
+            return End(receive=self.reader.receive, close=self.reader.close)
+        self.reader.close()
+        return End(send=self.writer.send, close=self.writer.close)
+
+    def close(self) -> None:
+        self.reader.close()
+        self.writer.close()
+
+
+@dataclass(frozen=True, slots=True)
 class _Direct(Link):
     """Two endpoints, by their names; the link of the pair sets itself up at the first message."""
 
@@ -133,10 +152,15 @@ def _queue(size: int) -> Link:
     )
 
 
+def _pipe() -> Link:
+    return _Pipe(*load("liaison").pipe())
+
+
 KINDS: dict[str, Kind] = {
     "mailbox": Kind("Mailbox", lambda size: Crossed(_mailbox(), _mailbox())),
     "queue": Kind("MessageQueue", lambda size: Crossed(_queue(size), _queue(size))),
     "port": Kind("Port", lambda size: Crossed(_Port(_address()), _Port(_address()))),
+    "pipe": Kind("pipe", lambda size: Crossed(_pipe(), _pipe())),
     "direct": Kind("Endpoint", lambda size: _Direct(_address(), _address())),
     "hand-over": Kind("Mailbox", lambda size: _mailbox(capacity=0)),
 }
