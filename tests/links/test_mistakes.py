@@ -112,7 +112,7 @@ def test_a_port_that_is_taken_leads_to_open(space):
 
 
 def test_an_endpoint_says_what_is_called_so_instead(space):
-    """Of another kind of link, a living process's name, a name that is taken, and one it has not."""
+    """Another kind of link, a living process, a name that is taken, and one that is none of its."""
     with Mailbox("box") as box, Endpoint("me") as me:
         assert "another kind of link" in said(Mismatch, lambda: Endpoint("box"))
         assert "another kind of link" in said(Mismatch, lambda: me.send("box", 1))
