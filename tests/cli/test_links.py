@@ -341,6 +341,13 @@ def test_an_endpoint_is_listed_once(cli, renamed):
         assert " 2 " in line
 
 
+def test_an_endpoint_to_which_nobody_has_sent_has_room(cli, renamed):
+    """There is as much as on the fullest of its links, or as one would have."""
+    for name, room in (("boss", 256), ("manager", 254)):
+        assert cli("show", name, "--json").json["statistics"]["free"] == room
+    assert [line.split()[0] for line in cli("ls").lines[2:]] == ["boss", "manager"]
+
+
 def test_show_tells_who_still_uses_an_old_name(cli, renamed):
     """A process that is an endpoint has a name beside its number, and says what it sends to."""
     rows = [line for line in cli("show", "manager").lines if "sends to clerk" in line]

@@ -65,9 +65,11 @@ class EndpointObserver:
         return replace(link, senders=tuple(senders), bytes=link.bytes + total)
 
     def statistics(self) -> Statistics:
-        """The counts of all its links together."""
+        """The counts of all its links together, and the room on the fullest of them."""
         with self._ways() as ways:
-            return Statistics.together([way.statistics() for way in ways])
+            each = [way.statistics() for way in ways]
+        room = min((one.free for one in each), default=self._own.link.capacity or 0)
+        return replace(Statistics.together(each), free=room)
 
     def peek(self, max: int = 10) -> list[Any]:
         """Copies of at most `max` messages that wait, those of one sender after the other's."""

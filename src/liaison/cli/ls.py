@@ -27,7 +27,7 @@ def ls(all_spaces: bool, as_json: bool) -> None:
     """List the links of a space."""
     space = None if all_spaces else current_space()
     chosen = spaces() if all_spaces else [space] if space is not None else []
-    found = {space.name: (space, list(look(space))) for space in chosen}
+    found = {space.name: (space, sorted(look(space), key=_name)) for space in chosen}
     if as_json:
         output.write_json([_described(name, one) for name in found for one in found[name][1]])
         return
@@ -40,6 +40,10 @@ def ls(all_spaces: bool, as_json: bool) -> None:
         if number:
             console.print()
         _draw(console, space, links)
+
+
+def _name(one: Sight | tuple[str, LiaisonError]) -> str:
+    return one.link.name if isinstance(one, Sight) else one[0]
 
 
 def _described(space: str, one: Sight | tuple[str, LiaisonError]) -> dict[str, Any]:
