@@ -57,6 +57,10 @@ class Link(ABC):
     @abstractmethod
     def open(self, role: Role) -> End: ...
 
+    def side(self, role: Role) -> Link:
+        """What the process in that role is given: mostly the link itself."""
+        return self
+
     def close(self) -> None:
         """In the parent, once the children have ended: remove what would outlive them.
 

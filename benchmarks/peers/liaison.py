@@ -92,22 +92,34 @@ class _Port(Link):
 
 
 @dataclass(frozen=True, slots=True)
-class _Pipe(Link):
-    """A pipe has no name: its ends go to the children with what else they are given."""
+class _PipeSide(Link):
+    """One process's ends of two pipes, which have no name: they go to it with its other arguments."""
 
     reader: Any
     writer: Any
 
     def open(self, role: Role) -> End:
-        if role == "receiver":
-            self.writer.close()
-            return End(receive=self.reader.receive, close=self.reader.close)
-        self.reader.close()
-        return End(send=self.writer.send, close=self.writer.close)
+        return End(self.writer.send, self.reader.receive, close=self.close)
 
     def close(self) -> None:
-        self.reader.close()
         self.writer.close()
+        self.reader.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pipes(Link):
+    ping: _PipeSide
+    pong: _PipeSide
+
+    def open(self, role: Role) -> End:
+        return self.side(role).open(role)
+
+    def side(self, role: Role) -> Link:
+        return self.ping if role == "ping" else self.pong
+
+    def close(self) -> None:
+        self.ping.close()
+        self.pong.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +164,16 @@ def _queue(size: int) -> Link:
     )
 
 
-def _pipe() -> Link:
-    return _Pipe(*load("liaison").pipe())
+def _pipes() -> Link:
+    there, back = load("liaison").pipe(), load("liaison").pipe()
+    return _Pipes(_PipeSide(back[0], there[1]), _PipeSide(there[0], back[1]))
 
 
 KINDS: dict[str, Kind] = {
     "mailbox": Kind("Mailbox", lambda size: Crossed(_mailbox(), _mailbox())),
     "queue": Kind("MessageQueue", lambda size: Crossed(_queue(size), _queue(size))),
     "port": Kind("Port", lambda size: Crossed(_Port(_address()), _Port(_address()))),
-    "pipe": Kind("pipe", lambda size: Crossed(_pipe(), _pipe())),
+    "pipe": Kind("pipe", lambda size: _pipes()),
     "direct": Kind("Endpoint", lambda size: _Direct(_address(), _address())),
     "hand-over": Kind("Mailbox", lambda size: _mailbox(capacity=0)),
 }

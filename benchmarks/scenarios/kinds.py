@@ -65,7 +65,7 @@ class _KindsTrial(Trial):
                 if not kind.is_there():
                     continue
                 link = kind.link(size)
-                bodies = [(ping, (link, size)), (pong, (link, size))]
+                bodies = [(ping, (link.side("ping"), size)), (pong, (link.side("pong"), size))]
                 if name == HAND_OVER:
                     bodies = [(_giver, (link, size)), (_taker, (link, size))]
                 trial = PingPongTrial(link, bodies, options, at_first=100, most=300_000)

@@ -117,7 +117,7 @@ def test_an_endpoint_says_what_is_called_so_instead(space):
         assert "another kind of link" in said(Mismatch, lambda: Endpoint("box"))
         assert "another kind of link" in said(Mismatch, lambda: me.send("box", 1))
         assert "is an endpoint, not a mailbox" in said(Mismatch, lambda: Mailbox("me"))
-        assert "the name of a living process" in said(Busy, lambda: Endpoint("me"))
+        assert "use that endpoint" in said(Busy, lambda: Endpoint("me"))
         assert "there is a link called box" in said(NameTaken, lambda: me.rename("box"))
         assert "you is none of the names of" in said(NotFound, lambda: me.retire("you"))
         me.destroy()
