@@ -93,7 +93,7 @@ class _Port(Link):
 
 @dataclass(frozen=True, slots=True)
 class _PipeSide(Link):
-    """One process's ends of two pipes, which have no name: they go to it with its other arguments."""
+    """One process's ends of two pipes. They have no name: it is given them as arguments."""
 
     reader: Any
     writer: Any
