@@ -16,6 +16,7 @@ MODULES = [
     *("liaison", "liaison.errors", "liaison.address", "liaison.codec", "liaison.deadline"),
     *("liaison.link", "liaison.space", "liaison.links.mailbox", "liaison.links.end"),
     *("liaison.links.queue", "liaison.links.port", "liaison.carriers.contract"),
+    "liaison.links.pipe",
     *("liaison.links.socket", "liaison.links.connection", "liaison.links.listener"),
     "liaison.carriers.stream.handshake",
     *("liaison.links.wait", "liaison.aio", "liaison.aio.mailbox", "liaison.aio.waiting"),

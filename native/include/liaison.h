@@ -125,6 +125,10 @@ enum liaison_kind {
     LIAISON_KIND_ENDPOINT = 4,
     /* One way of the link between two endpoints. Its access is LIAISON_PAIR. */
     LIAISON_KIND_DIRECT = 5,
+    /* Between a process and those it starts; without a name. See liaison_pipe_create. */
+    LIAISON_KIND_PIPE = 6,
+    /* Two ways between two processes. Its access is LIAISON_PAIR. See liaison_named_pipe_open. */
+    LIAISON_KIND_NAMED_PIPE = 7,
 };
 /* What ends a port: its receiver's end; or also the end of its last sender, once one came. Of an
  * endpoint: 0, it is there for whoever takes its name next, or the process's end. */
@@ -302,14 +306,43 @@ LIAISON_API int liaison_mailbox_bury(liaison_mailbox *mailbox,
                                      const struct liaison_delivery *delivery);
 
 /* Ends a port whose receiver this handle is: nobody sends to it any more, and the senders that
- * wait are told. It is destroyed, or, where it has dead letters, orphaned. Idempotent; closing
- * the handle does it too. */
+ * wait are told. It is destroyed, or, where it has dead letters, orphaned. Of a pipe, gives up
+ * the end that this handle is. Idempotent; closing the handle does it too. */
 LIAISON_API void liaison_port_end(liaison_mailbox *mailbox);
 /* What an orphaned port's receiver did not settle, one message after the other, for whoever
  * opened it with LIAISON_BURY, one at a time (opening is LIAISON_BUSY meanwhile): send each to
  * the dead letters, then liaison_mailbox_bury it. LIAISON_EMPTY: that was all, and the port is
  * destroyed now. LIAISON_BUSY: a living process still holds one. LIAISON_DESTROYED: it is. */
 LIAISON_API int liaison_port_undelivered(liaison_mailbox *mailbox, struct liaison_delivery *out);
+
+/* ---- pipes ------------------------------------------------------------------
+ * A handle of a pipe sends or receives; what is for the other is LIAISON_DENIED. A pipe ends with
+ * one of its sides. When nobody can send any more, who receives gets what is left and then
+ * LIAISON_DESTROYED; when nobody can receive, who sends gets that at once. Messages that nobody
+ * has received when the last process lets go are gone. */
+
+/* Makes a pipe and both its ends. It has no name: an end can be used where its two descriptors
+ * are, which a forked child has, and which are closed on exec unless they are passed on. An end
+ * is gone when every copy of its token is closed, by a process or with it. `space` is that of
+ * the processes that use the pipe; `policy`, or NULL, says the rest. */
+LIAISON_API int liaison_pipe_create(liaison_space *space, const struct liaison_policy *policy,
+                                    liaison_mailbox **reader, liaison_mailbox **writer);
+/* The end's descriptors, which stay its own: of the memory, and the token. */
+LIAISON_API int liaison_pipe_descriptors(liaison_mailbox *mailbox, int *memory, int *token);
+/* The end whose descriptors this process was given. On success they are the handle's, and closed
+ * on exec. LIAISON_MISMATCH: they are no such pair, or of another space's pipe. */
+LIAISON_API int liaison_pipe_adopt(liaison_space *space, int memory, int token,
+                                   liaison_mailbox **mailbox, bool *receives);
+
+/* Opens the named pipe, or creates it, and is one of its two sides: what one of `out` and `in`
+ * sends the other side receives. All handles of a process are the same side, and a forked child
+ * is not its parent. LIAISON_BUSY: it has two living sides. Once a side has ended the pipe is
+ * over, and its name free for a new one. */
+LIAISON_API int liaison_named_pipe_open(liaison_space *space, const char *name,
+                                        const struct liaison_policy *policy, liaison_mailbox **out,
+                                        liaison_mailbox **in);
+/* Of a pipe that is over: whether its other side closed it, rather than died. */
+LIAISON_API bool liaison_pipe_closed_cleanly(liaison_mailbox *mailbox);
 
 /* Calls `visit` with each waiting message, oldest first, at most `max`. The data are a
  * copy, the visitor's for the time of the call. Takes nothing. */

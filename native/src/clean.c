@@ -80,7 +80,9 @@ static void clean_link(struct liaison_space *space, int directory, const char *n
     }
     bool nameless = st.st_nlink < 2;
     bool unused = !used && !member_alive(space, h.geometry.creator);
-    bool unwanted = destroyed || (nameless && !used) || (links && unused);
+    /* What waits in a named pipe when the last process lets go of it is gone, as with any pipe. */
+    bool let_go = unused && h.geometry.kind == LIAISON_KIND_NAMED_PIPE;
+    bool unwanted = destroyed || (nameless && !used) || let_go || (links && unused);
     bool condemned = unwanted && condemn(space, fd, &h.geometry);
     close(fd);
     if (!condemned)

@@ -23,10 +23,11 @@ struct liaison_mailbox {
     struct arena_cursor arena;
     struct spin spin;
     word32 closed;
-    /* Of a port: what this handle is for. */
+    /* Of a port or a pipe: what this handle is for. */
     bool receives;
     bool sends;
     bool buries;
+    bool ended;     /* of a pipe: its end was given up */
     word64 claimed; /* of an endpoint: the epoch of the process that it names, by this handle */
     struct bell bells[2]; /* by role */
 };
@@ -37,5 +38,8 @@ void mailbox_let_go(liaison_mailbox *mailbox);
 /* Whether a receive would not have to wait. LIAISON_EMPTY: it would. What is neither is what it
  * would say. Cheap, and no more than that: looks after nobody, and arms nothing. */
 int mailbox_receivable(liaison_mailbox *mailbox);
+
+/* A handle for the segment, which stays the caller's where this gives NULL. */
+struct liaison_mailbox *handle_create(struct segment *s);
 
 #endif

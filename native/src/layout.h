@@ -223,6 +223,8 @@ struct geometry {
     uint32_t lifetime;      /* of a port or an endpoint, else 0 */
     uint32_t pair_capacity; /* of an endpoint: messages on a link to it; 0 rendezvous */
     uint32_t spare;
+    uint64_t home[2]; /* of a pipe: device and inode of the space that its users are members of */
+    uint64_t token;   /* of a pipe: inode of its token */
     char name[LIAISON_NAME_MAX + 4];        /* the first one */
     char dead_letters[LIAISON_ADDRESS_MAX]; /* of a pair's link: its sender's address at first */
 };
@@ -230,6 +232,7 @@ struct geometry {
 /* LIVE -> DESTROYED. A port goes there by way of one or both of two others:
  *   ENDED      its senders have ended, its receiver takes what is left
  *   ORPHANED   its receiver has ended, what is left goes to the dead letters
+ * A pipe goes to one of those two and stays there: what is left in it nobody gets.
  * None of them accepts messages. Each step is one exchange, by whoever noticed; a crash leaves
  * the step before, which is noticed again, or a link that is DESTROYED and still has a name,
  * which whoever asks for the name removes. */
@@ -245,6 +248,8 @@ struct header {
     word64 return_epoch;         /* raised before a cell becomes RETURNED */
     word64 clean_epoch;          /* a scan at this return_epoch found no bit set */
     word64 waiters[2][WAITER_WORDS];
+    word64 second;   /* of a named pipe: identity of who came to its creator, once and for all */
+    word32 closings; /* of a pipe: raised after an end of it was closed, for the others to look */
     word32 sender_came; /* to a port; raised by each sender once it has its place */
 
     _Alignas(LINE) word64 tail; /* hint, never too high: every position below was sent */

@@ -13,6 +13,7 @@
 #include "handle.h"
 #include "member.h"
 #include "naming.h"
+#include "pipe.h"
 #include "port.h"
 #include "process.h"
 #include "receipt.h"
@@ -22,6 +23,20 @@
 #include "wait.h"
 
 /* ---- opening and closing ---------------------------------------------------------- */
+
+liaison_mailbox *handle_create(struct segment *s)
+{
+    liaison_mailbox *m = calloc(1, sizeof *m);
+    if (!m)
+        return NULL;
+    m->segment = s;
+    note32(&m->holds, 1);
+    m->bells[RECEIVERS].door = m->bells[SENDERS].door = (struct doorbell){0, -1, -1, -1};
+    spin_begin(&m->spin);
+    /* Senders that begin in different places get in each other's way less. */
+    note32(&m->cursor, glance32(&s->slot) * 37 % s->geometry.cells);
+    return m;
+}
 
 /* What stands where a port was to be created. */
 static int taken_by(struct segment *other)
@@ -79,15 +94,13 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
     }
     if (r != LIAISON_OK)
         return r;
-    liaison_mailbox *m = calloc(1, sizeof *m);
+    liaison_mailbox *m = handle_create(s);
     if (!m) {
         if (how == LIAISON_BURY)
             port_bury_end(s);
         segment_close(s);
         return -ENOMEM;
     }
-    m->segment = s;
-    note32(&m->holds, 1);
     m->buries = how == LIAISON_BURY;
     m->receives = segment_is_port(s) && fresh;
     m->sends = segment_is_port(s) && !fresh && (how & LIAISON_OPEN);
@@ -99,10 +112,6 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
         add32(&s->senders, 1);
         port_sender_came(s);
     }
-    m->bells[RECEIVERS].door = m->bells[SENDERS].door = (struct doorbell){0, -1, -1, -1};
-    spin_begin(&m->spin);
-    /* Senders that begin in different places get in each other's way less. */
-    note32(&m->cursor, glance32(&s->slot) * 37 % s->geometry.cells);
     *out = m;
     return LIAISON_OK;
 }
@@ -134,7 +143,7 @@ void mailbox_let_go(liaison_mailbox *m)
     endpoint_leave(m);
     if (m->buries)
         port_bury_end(s);
-    if (m->sends && add32(&s->senders, (uint32_t)-1) == 1)
+    if (segment_is_port(s) && m->sends && add32(&s->senders, (uint32_t)-1) == 1)
         port_look(s, true); /* perhaps it was the last */
     bell_close(m, RECEIVERS);
     bell_close(m, SENDERS);
@@ -176,12 +185,17 @@ int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
             port_bereave(s);
         if (observe32(&s->header->state) == LINK_ORPHANED)
             return LIAISON_OK;
-    } else if (!s->broken && !exchange32(&s->header->state, LINK_LIVE, LINK_DESTROYED)) {
+    } else if (!s->broken && !exchange32(&s->header->state, LINK_LIVE, LINK_DESTROYED) &&
+               !(segment_is_pipe(s) &&
+                 (exchange32(&s->header->state, LINK_ENDED, LINK_DESTROYED) ||
+                  exchange32(&s->header->state, LINK_ORPHANED, LINK_DESTROYED)))) {
         return LIAISON_DESTROYED;
     }
-    char id[40];
-    segment_id(&s->geometry, id);
-    segment_unlink(s->space, s->device, s->inode, id);
+    if (s->geometry.kind != LIAISON_KIND_PIPE) {
+        char id[40];
+        segment_id(&s->geometry, id);
+        segment_unlink(s->space, s->device, s->inode, id);
+    }
     if (!s->broken)
         wait_wake_all(s);
     return LIAISON_OK;
@@ -194,7 +208,11 @@ int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
 {
     struct segment *s = m->segment;
     uint64_t epoch = process_epoch();
-    port_look(s, false);
+    if (__builtin_expect(segment_has_sides(s), 0)) {
+        if (segment_is_pipe(s) && !pipe_admits(m, SENDERS))
+            return LIAISON_DENIED;
+        port_look(s, false);
+    }
     int r = segment_check(s, epoch);
     if (r != LIAISON_OK)
         return r;
@@ -258,6 +276,10 @@ int liaison_mailbox_loan(liaison_mailbox *m, size_t size, bool receipt,
     int r = liaison_mailbox_try_loan(m, size, receipt, loan);
     if (r == LIAISON_FULL && recover_now_and_then(s, true))
         r = liaison_mailbox_try_loan(m, size, receipt, loan);
+    if (r == LIAISON_FULL && wait->timeout == 0 && segment_is_pipe(s)) {
+        port_look(s, true); /* likewise the last reader */
+        r = liaison_mailbox_try_loan(m, size, receipt, loan);
+    }
     if (r != LIAISON_FULL || wait->timeout == 0)
         return r;
     struct loaning l = {m, size, receipt, loan};
@@ -456,6 +478,13 @@ static bool receivable(liaison_mailbox *m)
     return waiting && (!exclusive(s) || turn_free(s));
 }
 
+/* Whether a receive that finds nothing would say that nothing will come. */
+static bool over(struct segment *s)
+{
+    uint32_t state = observe32(&s->header->state);
+    return state != LINK_LIVE && !(state == LINK_ENDED && segment_is_pipe(s) && pipe_pending(s));
+}
+
 /* Nothing found: silence the doorbell and arm it anew. Whoever does so looks again afterwards. */
 static void bell_arm(liaison_mailbox *m, enum waiter_role role)
 {
@@ -492,7 +521,7 @@ static void bell_rearm(liaison_mailbox *m)
     if (observe(&m->bells[RECEIVERS].epoch) != process_epoch())
         return;
     bell_arm(m, RECEIVERS);
-    if (receivable(m) || observe32(&s->header->state) != LINK_LIVE)
+    if (receivable(m) || over(s))
         doorbell_ring(s->space, m->bells[RECEIVERS].door.number);
 }
 
@@ -501,20 +530,25 @@ static void bell_rearm(liaison_mailbox *m)
 static int may_take(const liaison_mailbox *m, uint64_t epoch)
 {
     struct segment *s = m->segment;
+    if (segment_is_pipe(s) && !pipe_admits(m, RECEIVERS))
+        return LIAISON_DENIED;
     int r = segment_check(s, epoch);
-    if (__builtin_expect(!segment_is_port(s), 1) || (r != LIAISON_OK && r != LIAISON_DESTROYED))
+    if (__builtin_expect(!segment_has_sides(s), 1) || (r != LIAISON_OK && r != LIAISON_DESTROYED))
         return r;
-    if (!m->receives || !port_is_receiver(s))
+    if (segment_is_port(s) && (!m->receives || !port_is_receiver(s)))
         return LIAISON_DENIED;
     return observe32(&s->header->state) == LINK_ENDED ? LIAISON_OK : r;
 }
 
-/* Whether a port's senders have ended, and what lies in the ring is all there will be. */
+/* Whether the senders have ended, and what lies in the ring is all there will be. */
 static bool nothing_more_comes(struct segment *s)
 {
     port_look(s, false);
     return observe32(&s->header->state) == LINK_ENDED && ring_close(s);
 }
+
+/* Of a pipe: whether a message that somebody else took may yet be for us. */
+static bool may_come_back(struct segment *s) { return segment_is_pipe(s) && pipe_pending(s); }
 
 int mailbox_receivable(liaison_mailbox *m)
 {
@@ -523,7 +557,8 @@ int mailbox_receivable(liaison_mailbox *m)
     int r = may_take(m, process_epoch());
     if (r != LIAISON_OK || receivable(m))
         return r;
-    if (segment_is_port(m->segment) && nothing_more_comes(m->segment))
+    struct segment *s = m->segment;
+    if (segment_has_sides(s) && nothing_more_comes(s) && !may_come_back(s))
         return receivable(m) ? LIAISON_OK : LIAISON_DESTROYED;
     return LIAISON_EMPTY;
 }
@@ -574,12 +609,12 @@ static int take(liaison_mailbox *m, struct liaison_delivery *d)
     if (r != LIAISON_OK)
         return r;
     r = take_from_cells(s, epoch, d);
-    if (__builtin_expect(r != LIAISON_EMPTY || !segment_is_port(s), 1))
+    if (__builtin_expect(r != LIAISON_EMPTY || !segment_has_sides(s), 1))
         return r;
     if (!nothing_more_comes(s))
         return LIAISON_EMPTY;
     r = take_from_cells(s, epoch, d); /* one that was accepted since we looked */
-    return r == LIAISON_EMPTY ? LIAISON_DESTROYED : r;
+    return r == LIAISON_EMPTY && !may_come_back(s) ? LIAISON_DESTROYED : r;
 }
 
 static int attempt_take(void *context)
@@ -644,6 +679,10 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
     int r = liaison_mailbox_try_take(m, d);
     if ((r == LIAISON_EMPTY || r == LIAISON_BUSY) && recover_now_and_then(s, true))
         r = liaison_mailbox_try_take(m, d);
+    if (r == LIAISON_EMPTY && wait->timeout == 0 && segment_is_pipe(s)) {
+        port_look(s, true); /* the last writer may have died since the clock's last tick */
+        r = liaison_mailbox_try_take(m, d);
+    }
     if (r == LIAISON_EMPTY && segment_vanished(s))
         return LIAISON_DESTROYED;
     if ((r != LIAISON_EMPTY && r != LIAISON_BUSY) || wait->timeout == 0)
@@ -758,7 +797,9 @@ int liaison_mailbox_release(liaison_mailbox *m, const struct liaison_delivery *d
 
 void liaison_port_end(liaison_mailbox *m)
 {
-    if (m->receives && !m->segment->broken && port_is_receiver(m->segment))
+    if (segment_is_pipe(m->segment))
+        pipe_end(m);
+    else if (m->receives && !m->segment->broken && port_is_receiver(m->segment))
         port_bereave(m->segment);
 }
 
@@ -845,9 +886,11 @@ int liaison_mailbox_info(liaison_mailbox *m, struct liaison_info *info)
     info->largest = arena > s->inline_max ? arena : s->inline_max;
     member_peer(s->space, g->creator, 0, &info->creator);
     int directory = space_directory(s->space);
+    struct stat st;
+    if (g->kind == LIAISON_KIND_PIPE && fstat(s->file, &st) == 0)
+        info->bytes = (uint64_t)st.st_blocks * 512;
     if (directory >= 0) {
         char path[64];
-        struct stat st;
         snprintf(path, sizeof path, "links/%s", info->id);
         if (fstatat(directory, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
             info->bytes = (uint64_t)st.st_blocks * 512;
@@ -1023,6 +1066,7 @@ static int bell_open(liaison_mailbox *m, enum waiter_role role, uint64_t epoch)
     b->door = door;
     note(&b->slice, 0);
     publish(&b->epoch, epoch);
+    pipe_tell(s, role, b->door.fd);
     return LIAISON_OK;
 }
 
@@ -1031,7 +1075,10 @@ static int bell_of(liaison_mailbox *m, enum waiter_role role, bool *made)
 {
     struct bell *b = &m->bells[role];
     uint64_t epoch = process_epoch();
-    int r = role == RECEIVERS ? may_take(m, epoch) : segment_check(m->segment, epoch);
+    bool denied = role == SENDERS && segment_is_pipe(m->segment) && !pipe_admits(m, SENDERS);
+    int r = denied              ? LIAISON_DENIED
+            : role == RECEIVERS ? may_take(m, epoch)
+                                : segment_check(m->segment, epoch);
     *made = false;
     if (r != LIAISON_OK)
         return r;
@@ -1082,9 +1129,11 @@ int liaison_mailbox_ready(liaison_mailbox *m)
         return r;
     if (receivable(m) || (recover_now_and_then(s, true) && receivable(m)))
         return LIAISON_OK;
+    if (segment_is_pipe(s))
+        port_look(s, true); /* the descriptor may have told it before the clock's next tick */
     if (segment_vanished(s))
         return LIAISON_DESTROYED;
-    if (segment_is_port(s) && nothing_more_comes(s))
+    if (segment_has_sides(s) && nothing_more_comes(s) && !may_come_back(s))
         return receivable(m) ? LIAISON_OK : LIAISON_DESTROYED;
     bell_rearm(m);
     return s->broken ? LIAISON_CORRUPT : LIAISON_EMPTY;

@@ -2,6 +2,7 @@
 
 #include "cell.h"
 #include "member.h"
+#include "pipe.h"
 #include "process.h"
 #include "recover.h"
 #include "ring.h"
@@ -55,12 +56,16 @@ static bool senders_gone(struct segment *s)
 
 void port_look(struct segment *s, bool at_once)
 {
-    if (__builtin_expect(!segment_is_port(s), 1))
+    if (__builtin_expect(!segment_has_sides(s), 1))
         return;
     uint32_t now = process_tick();
-    if (now == glance32(&s->last_look) && !at_once)
+    if (now == glance32(&s->last_look) && !at_once && !(segment_is_pipe(s) && pipe_news(s)))
         return;
     note32(&s->last_look, now);
+    if (segment_is_pipe(s)) {
+        pipe_look(s);
+        return;
+    }
     uint32_t state = observe32(&s->header->state);
     if (state != LINK_LIVE && state != LINK_ENDED)
         return;
@@ -76,8 +81,9 @@ void port_look(struct segment *s, bool at_once)
 
 bool port_watched(const struct segment *s)
 {
-    return segment_is_port(s) &&
-           (!port_is_receiver(s) || s->geometry.lifetime == LIAISON_LIFETIME_SENDERS);
+    return segment_is_pipe(s) ||
+           (segment_is_port(s) &&
+            (!port_is_receiver(s) || s->geometry.lifetime == LIAISON_LIFETIME_SENDERS));
 }
 
 int port_admit(struct segment *s, bool sender)

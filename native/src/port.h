@@ -15,7 +15,7 @@
 
 #include "segment.h"
 
-/* Looks whether the other side still lives, and says so in the link's state if it does not;
+/* Looks whether the other side, of a pipe too, still lives, and says so in the link's state if not;
  * `at_once`, or when it has not been looked for since the clock's last tick. */
 void port_look(struct segment *s, bool at_once);
 

@@ -11,12 +11,16 @@
 #include <unistd.h>
 
 #include "member.h"
+#include "pipe.h"
 #include "port.h"
 #include "process.h"
 #include "recover.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
 #define DEFAULT_CAPACITY 1024u
@@ -62,6 +66,12 @@ static bool kind_fits(const struct geometry *g)
                g->lifetime <= LIAISON_LIFETIME_RECEIVER && g->pair_capacity <= LIAISON_CAPACITY_MAX;
     case LIAISON_KIND_DIRECT:
         return g->lifetime == 0 && g->access == LIAISON_PAIR;
+    case LIAISON_KIND_PIPE:
+        return g->lifetime == 0 && g->access == LIAISON_ANY && !g->rendezvous &&
+               g->max_deliveries == 0 && g->dead_letters[0] == 0 && g->name[0] == 0;
+    case LIAISON_KIND_NAMED_PIPE:
+        return g->lifetime == 0 && g->access == LIAISON_PAIR && !g->rendezvous &&
+               g->max_deliveries == 0 && g->dead_letters[0] == 0 && g->name[0] != 0;
     default:
         return false;
     }
@@ -112,7 +122,7 @@ static bool plain_text(const char *text, size_t size)
     return n < size;
 }
 
-static int geometry_of(const struct liaison_policy *p, struct geometry *g)
+static int geometry_of(const struct liaison_policy *p, const char *name, struct geometry *g)
 {
     memset(g, 0, sizeof *g);
     g->magic = LAYOUT_MAGIC;
@@ -137,13 +147,14 @@ static int geometry_of(const struct liaison_policy *p, struct geometry *g)
     g->memory = p->memory;
     g->max_deliveries = p->max_deliveries;
     g->lifetime = port && !p->lifetime ? LIAISON_LIFETIME_RECEIVER : p->lifetime;
+    memcpy(g->name, name, strnlen(name, LIAISON_NAME_MAX));
+    memcpy(g->dead_letters, p->dead_letters, strnlen(p->dead_letters, LIAISON_ADDRESS_MAX - 1));
     if (!kind_fits(g))
         return LIAISON_INVALID;
-    memcpy(g->dead_letters, p->dead_letters, strnlen(p->dead_letters, LIAISON_ADDRESS_MAX - 1));
     return plain_text(g->dead_letters, sizeof g->dead_letters) ? geometry_plan(g) : LIAISON_INVALID;
 }
 
-static bool policy_fits(const struct liaison_policy *p, const struct geometry *g)
+bool segment_fits(const struct liaison_policy *p, const struct geometry *g)
 {
     if (p->capacity >= 0 && (p->capacity == 0) != (g->rendezvous != 0))
         return false;
@@ -157,8 +168,14 @@ static bool policy_fits(const struct liaison_policy *p, const struct geometry *g
            (!p->dead_letters[0] || strcmp(p->dead_letters, g->dead_letters) == 0);
 }
 
+/* Of the file: a named pipe is two segments, one behind the other. */
+static uint64_t file_size(const struct geometry *g)
+{
+    return g->kind == LIAISON_KIND_NAMED_PIPE ? 2 * g->size : g->size;
+}
+
 /* Everything that an attacher relies on later is checked here, once. */
-static int geometry_check(const struct header *h, uint64_t file_size)
+static int geometry_check(const struct header *h, uint64_t size)
 {
     const struct geometry *g = &h->geometry;
     if (g->magic != LAYOUT_MAGIC)
@@ -171,8 +188,9 @@ static int geometry_check(const struct header *h, uint64_t file_size)
     plan.spare = 0;
     if (g->access < LIAISON_ANY || g->access > LIAISON_PAIR || g->rendezvous > 1 || !kind_fits(g) ||
         geometry_plan(&plan) != LIAISON_OK || memcmp(&plan, g, sizeof plan) != 0 ||
-        memchr(g->name, 0, sizeof g->name) == NULL || !name_of_link_valid(g->name) ||
-        !plain_text(g->dead_letters, sizeof g->dead_letters) || file_size != g->size)
+        memchr(g->name, 0, sizeof g->name) == NULL ||
+        !(g->kind == LIAISON_KIND_PIPE || name_of_link_valid(g->name)) ||
+        !plain_text(g->dead_letters, sizeof g->dead_letters) || size != file_size(g))
         return LIAISON_CORRUPT;
     return LIAISON_OK;
 }
@@ -186,18 +204,20 @@ void segment_id(const struct geometry *g, char text[40])
 /* ---- mapping ------------------------------------------------------------------- */
 
 static int map(struct liaison_space *space, int fd, const struct stat *st, const struct geometry *g,
-               struct segment **out)
+               uint64_t at, struct segment **out)
 {
     struct segment *s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
-    void *base = mmap(NULL, g->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    void *base =
+        mmap(NULL, g->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)at);
     if (base == MAP_FAILED) {
         free(s);
         return -errno;
     }
     s->base = base;
     s->references = 1;
+    s->file = s->token[RECEIVERS] = s->token[SENDERS] = -1;
     s->device = st->st_dev;
     s->inode = st->st_ino;
     note32(&s->last_seen, process_tick());
@@ -232,6 +252,10 @@ static void unmap(struct segment *s)
     guard_remove(s->base);
     munmap(s->base, s->geometry.size);
     liaison_space_close(s->space);
+    if (s->geometry.kind == LIAISON_KIND_PIPE)
+        pipe_let_go(s);
+    if (s->first)
+        segment_close(s->first);
     free(s);
 }
 
@@ -255,14 +279,64 @@ static int reserve_file(int fd, uint64_t from, uint64_t length)
 
 /* Of a block's index only the pages that a small arena needs: levels 2 to 6, the first
  * page of level 1 and of level 0. */
-static int reserve_index(int fd, const struct geometry *g)
+static int reserve_index(int fd, const struct geometry *g, uint64_t at)
 {
     if (g->arena_start == 0)
         return 0;
     if (g->arena_start == g->arena_limit)
-        return reserve_file(fd, g->index_at, g->arena_at - g->index_at);
-    int r = reserve_file(fd, g->index_at, 2 * PAGE);
-    return r ? r : reserve_file(fd, g->index_at + 3 * PAGE, PAGE);
+        return reserve_file(fd, at + g->index_at, g->arena_at - g->index_at);
+    int r = reserve_file(fd, at + g->index_at, 2 * PAGE);
+    return r ? r : reserve_file(fd, at + g->index_at + 3 * PAGE, PAGE);
+}
+
+/* One segment, `at` in the file. */
+static int lay_out(int fd, const struct header *h, uint64_t at)
+{
+    const struct geometry *g = &h->geometry;
+    int r = reserve_file(fd, at, g->index_at);
+    if (r == 0)
+        r = reserve_index(fd, g, at);
+    if (r == 0)
+        r = reserve_file(fd, at + g->arena_at, g->arena_start);
+    if (r == 0 && pwrite(fd, h, sizeof *h, (off_t)at) != (ssize_t)sizeof *h)
+        r = -EIO;
+    return r;
+}
+
+/* All that goes into a file. */
+static int fill(int fd, const struct header *h, mode_t mode)
+{
+    const struct geometry *g = &h->geometry;
+    if (fchmod(fd, mode) != 0 || ftruncate(fd, (off_t)file_size(g)) != 0)
+        return -errno;
+    int r = 0;
+    for (uint64_t at = 0; r == 0 && at < file_size(g); at += g->size)
+        r = lay_out(fd, h, at);
+    return r;
+}
+
+/* What every new segment's header begins as. */
+static int begin_header(struct liaison_space *space, const char *name,
+                        const struct liaison_policy *policy, struct header *h)
+{
+    memset(h, 0, sizeof *h);
+    struct geometry *g = &h->geometry;
+    int r = geometry_of(policy, name, g);
+    if (r == LIAISON_OK)
+        r = member_identity(space, &g->creator);
+    if (r == LIAISON_OK && getrandom(g->id, sizeof g->id, 0) != sizeof g->id)
+        r = -EIO;
+    note(&h->arena_size, g->arena_start);
+    return r;
+}
+
+/* Known to this process's other threads, and what else has it mapped. */
+static void enlist(struct segment *s)
+{
+    process_lock();
+    s->next = segments;
+    segments = s;
+    process_unlock();
 }
 
 static int name_file(int fd, int directory, const char *name)
@@ -281,18 +355,11 @@ int segment_create(struct liaison_space *space, const char *name,
                    const struct liaison_policy *policy, struct segment **out)
 {
     struct header h;
-    memset(&h, 0, sizeof h);
     struct geometry *g = &h.geometry;
-    int r = name_of_link_valid(name) ? geometry_of(policy, g) : LIAISON_INVALID;
-    if (r == LIAISON_OK)
-        r = member_identity(space, &g->creator);
+    int r = name_of_link_valid(name) ? begin_header(space, name, policy, &h) : LIAISON_INVALID;
     if (r != LIAISON_OK)
         return r;
-    memcpy(g->name, name, strlen(name));
-    if (getrandom(g->id, sizeof g->id, 0) != sizeof g->id)
-        return -EIO;
     h.checksum = checksum(g);
-    note(&h.arena_size, g->arena_start);
 
     int directory = space_directory(space);
     if (directory < 0)
@@ -312,28 +379,15 @@ int segment_create(struct liaison_space *space, const char *name,
         r = -errno;
         goto out;
     }
-    if (fchmod(fd, space->file_mode) != 0 || ftruncate(fd, (off_t)g->size) != 0)
-        r = -errno;
-    if (r == 0)
-        r = reserve_file(fd, 0, g->index_at);
-    if (r == 0)
-        r = reserve_index(fd, g);
-    if (r == 0)
-        r = reserve_file(fd, g->arena_at, g->arena_start);
-    if (r == 0 && pwrite(fd, &h, sizeof h, 0) != (ssize_t)sizeof h)
-        r = -EIO;
+    r = fill(fd, &h, space->file_mode);
     if (r == 0 && fstat(fd, &st) != 0)
         r = -errno;
     if (r == 0)
-        r = map(space, fd, &st, g, &s);
+        r = map(space, fd, &st, g, 0, &s);
     if (r == 0)
         r = segment_attach(s); /* before it has a name: nobody can be in our way */
     if (r == 0) {
-        /* Known to this process's other threads before they can find the name. */
-        process_lock();
-        s->next = segments;
-        segments = s;
-        process_unlock();
+        enlist(s); /* before another thread can find the name */
         r = name_file(fd, directory, path);
     }
     if (r == 0) {
@@ -355,17 +409,38 @@ out:
 
 /* ---- opening ------------------------------------------------------------------------ */
 
-static struct segment *find_mapped(const struct stat *st)
+static struct segment *find_locked(dev_t device, ino_t inode, bool back)
 {
     struct segment *s;
-    process_lock();
     for (s = segments; s; s = s->next)
-        if (s->inode == st->st_ino && s->device == st->st_dev) {
+        if (s->inode == inode && s->device == device && (s->first != NULL) == back) {
             s->references++;
             break;
         }
+    return s;
+}
+
+static struct segment *find_mapped(const struct stat *st)
+{
+    process_lock();
+    struct segment *s = find_locked(st->st_dev, st->st_ino, false);
     process_unlock();
     return s;
+}
+
+/* Known to this process's other threads; gives theirs if one of them was faster. */
+static struct segment *enlist_or_find(struct segment *s)
+{
+    process_lock();
+    struct segment *other = find_locked(s->device, s->inode, s->first != NULL);
+    if (!other) {
+        s->next = segments;
+        segments = s;
+    }
+    process_unlock();
+    if (other)
+        unmap(s);
+    return other ? other : s;
 }
 
 int segment_open(struct liaison_space *space, const char *name, const struct liaison_policy *policy,
@@ -398,37 +473,22 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
             r = LIAISON_NOT_FOUND;
             goto out;
         }
-        r = map(space, fd, &st, &h.geometry, &s);
+        r = map(space, fd, &st, &h.geometry, 0, &s);
         if (r != LIAISON_OK)
             goto out;
         if (st.st_nlink < 2) { /* its creator died before it gave the permanent name */
             snprintf(link, sizeof link, "links/%s", id);
             (void)name_file(fd, directory, link);
         }
-        process_lock();
-        struct segment *other;
-        for (other = segments; other; other = other->next)
-            if (other->inode == st.st_ino && other->device == st.st_dev)
-                break;
-        if (other) { /* another thread was faster */
-            other->references++;
-        } else {
-            s->next = segments;
-            segments = s;
-        }
-        process_unlock();
-        if (other) {
-            unmap(s);
-            s = other;
-        }
+        s = enlist_or_find(s);
     }
     r = port_admit(s, attach);
     if (segment_gone(&s->geometry, observe32(&s->header->state))) {
         segment_id(&s->geometry, id);
         segment_unlink(space, st.st_dev, st.st_ino, id);
         r = LIAISON_NOT_FOUND;
-    } else if (policy && !policy_fits(policy, &s->geometry)) {
-        r = LIAISON_MISMATCH;
+    } else if ((policy && !segment_fits(policy, &s->geometry)) || (attach && segment_is_pipe(s))) {
+        r = LIAISON_MISMATCH; /* a named pipe's sides are taken in pipe.c */
     } else if (attach && r == LIAISON_OK) {
         r = segment_attach(s);
         /* Destroyed meanwhile, perhaps by a cleaner that saw nobody attached. */
@@ -445,6 +505,143 @@ out:
     close(directory);
     return r;
 }
+
+/* ---- pipes --------------------------------------------------------------------------- */
+
+/* Not in the space's file system, but memory that no path leads to, and that nobody can cut off. */
+static int memory_file(void)
+{
+    /* Nor run as a program, where the kernel knows of that. */
+    int fd = memfd_create("liaison", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create("liaison", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    return fd < 0 ? -errno : fd;
+}
+
+int segment_create_nameless(struct liaison_space *space, const struct liaison_policy *policy,
+                            uint64_t token, struct segment **out)
+{
+    struct header h;
+    struct geometry *g = &h.geometry;
+    struct stat st;
+    int r = begin_header(space, "", policy, &h);
+    if (r != LIAISON_OK)
+        return r;
+    g->home[0] = space->device;
+    g->home[1] = space->inode;
+    g->token = token;
+    h.checksum = checksum(g);
+    int fd = memory_file();
+    if (fd < 0)
+        return fd;
+    r = fill(fd, &h, 0600);
+    if (r == 0 && (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0 ||
+                   fstat(fd, &st) != 0))
+        r = -errno;
+    struct segment *s;
+    if (r == 0)
+        r = map(space, fd, &st, g, 0, &s);
+    if (r != 0) {
+        close(fd);
+        return space_result(r);
+    }
+    s->file = fd;
+    r = segment_attach(s);
+    enlist(s);
+    if (r == LIAISON_OK)
+        *out = s;
+    else
+        segment_close(s);
+    return r;
+}
+
+int segment_adopt(struct liaison_space *space, int file, struct segment **out)
+{
+    struct header h;
+    struct stat st;
+    if (fstat(file, &st) != 0)
+        return errno == EBADF ? LIAISON_NOT_FOUND : -errno;
+    struct segment *s = S_ISREG(st.st_mode) ? find_mapped(&st) : NULL;
+    int r = LIAISON_OK;
+    if (!s) {
+        if (!S_ISREG(st.st_mode) || pread(file, &h, sizeof h, 0) != (ssize_t)sizeof h ||
+            h.geometry.magic != LAYOUT_MAGIC)
+            return LIAISON_MISMATCH;
+        r = geometry_check(&h, (uint64_t)st.st_size);
+        if (r == LIAISON_OK && h.geometry.kind != LIAISON_KIND_PIPE)
+            r = LIAISON_MISMATCH;
+        if (r == LIAISON_OK)
+            r = map(space, file, &st, &h.geometry, 0, &s);
+        if (r != LIAISON_OK)
+            return r;
+        s = enlist_or_find(s);
+    }
+    /* Of another space, who lives there would seem dead here. */
+    if (s->geometry.kind != LIAISON_KIND_PIPE || s->geometry.home[0] != space->device ||
+        s->geometry.home[1] != space->inode)
+        r = LIAISON_MISMATCH;
+    if (r == LIAISON_OK)
+        r = segment_attach(s);
+    if (r != LIAISON_OK) {
+        segment_close(s);
+        return r;
+    }
+    process_lock();
+    int other = s->file;
+    if (other < 0)
+        s->file = file;
+    process_unlock();
+    if (other >= 0 && other != file)
+        close(file);
+    *out = s;
+    return LIAISON_OK;
+}
+
+int segment_open_back(struct segment *first, struct segment **out)
+{
+    const struct geometry *g = &first->geometry;
+    process_lock();
+    struct segment *s = find_locked(first->device, first->inode, true);
+    process_unlock();
+    int r = LIAISON_OK;
+    if (!s) {
+        int directory = space_directory(first->space);
+        if (directory < 0)
+            return space_result(directory);
+        char path[LIAISON_NAME_MAX + 16];
+        struct stat st;
+        struct header h;
+        int fd;
+        snprintf(path, sizeof path, "names/%s", g->name);
+        r = space_file(first->space, directory, path, O_RDWR, &fd, &st);
+        close(directory);
+        if (r != LIAISON_OK)
+            return r;
+        if (st.st_ino != first->inode || st.st_dev != first->device)
+            r = LIAISON_NOT_FOUND;
+        else if (pread(fd, &h, sizeof h, (off_t)g->size) != (ssize_t)sizeof h ||
+                 memcmp(&h.geometry, g, sizeof *g) != 0 || (uint64_t)st.st_size != file_size(g))
+            r = LIAISON_CORRUPT;
+        if (r == LIAISON_OK)
+            r = map(first->space, fd, &st, g, g->size, &s);
+        close(fd);
+        if (r != LIAISON_OK)
+            return r;
+        process_lock();
+        first->references++;
+        process_unlock();
+        s->first = first;
+        s = enlist_or_find(s);
+    }
+    r = segment_attach(s);
+    if (r == LIAISON_OK)
+        *out = s;
+    else
+        segment_close(s);
+    return r;
+}
+
+/* ---- giving it up ---------------------------------------------------------------------- */
 
 void segment_close(struct segment *s)
 {
@@ -533,6 +730,8 @@ static bool linked(const struct segment *s)
 
 bool segment_vanished(struct segment *s)
 {
+    if (s->geometry.kind == LIAISON_KIND_PIPE)
+        return false; /* it never had a name */
     /* The coarse clock, for every send asks; the file system once a second. */
     uint32_t now = process_tick(), last = glance32(&s->last_seen);
     if (now - last < 1000 || !exchange32(&s->last_seen, last, now))

@@ -45,6 +45,15 @@ struct segment {
     word32 last_look;        /* tick; when we last looked for a port's other side */
     word32 senders;          /* this process's handles that send to a port */
     word64 burying; /* epoch of this process while a thread of it buries a port's messages */
+
+    /* Of a pipe; all guarded by process_lock. By role: the handles of this process that are such
+     * an end, and of one without a name their token, or -1. */
+    uint32_t ends[2];
+    int token[2];
+    int file; /* the memory's own descriptor, to be passed on; or -1 */
+    word32 closings_seen;
+    /* Of a named pipe's way back, which is the second half of its file. */
+    struct segment *first;
 };
 
 static inline struct cell *segment_cell(const struct segment *s, uint32_t i)
@@ -63,6 +72,17 @@ int segment_create(struct liaison_space *space, const char *name,
 int segment_open(struct liaison_space *space, const char *name, const struct liaison_policy *policy,
                  bool attach, struct segment **out);
 void segment_close(struct segment *s);
+/* Whether it is what was asked for. */
+bool segment_fits(const struct liaison_policy *p, const struct geometry *g);
+
+/* Makes a segment that has no name and never gets one; `file` is its descriptor, the segment's. */
+int segment_create_nameless(struct liaison_space *space, const struct liaison_policy *policy,
+                            uint64_t token, struct segment **out);
+/* Maps and attaches the nameless segment whose descriptor this is. It becomes the segment's. */
+int segment_adopt(struct liaison_space *space, int file, struct segment **out);
+/* Maps and attaches the second half of a named pipe's file. LIAISON_NOT_FOUND: the name leads
+ * elsewhere by now. */
+int segment_open_back(struct segment *first, struct segment **out);
 
 /* Makes sure that this process, not its parent, is attached. */
 int segment_attach(struct segment *s);
@@ -74,7 +94,8 @@ int segment_reserve(struct segment *s, uint64_t offset, uint64_t length);
  * whoever asks for its name now gets another. Looks at most once in a second. */
 bool segment_vanished(struct segment *s);
 
-/* How a name is called, in links/, while it is being taken away: this, a number, a dash, the name. */
+/* How a name is called, in links/, while it is being taken away: this, a number, a dash, the name.
+ */
 #define ASIDE ".aside-"
 /* Takes the name away, if it is this file's. LIAISON_NOT_FOUND: it is not. */
 int segment_take_away(int directory, const char *name, dev_t device, ino_t inode);
@@ -88,11 +109,22 @@ static inline bool segment_is_port(const struct segment *s)
 {
     return s->geometry.kind == LIAISON_KIND_PORT;
 }
+static inline bool segment_is_pipe(const struct segment *s)
+{
+    return s->geometry.kind == LIAISON_KIND_PIPE || s->geometry.kind == LIAISON_KIND_NAMED_PIPE;
+}
+/* Whether it ends with who is on one side of it. */
+static inline bool segment_has_sides(const struct segment *s)
+{
+    return segment_is_port(s) || segment_is_pipe(s);
+}
 /* Whether there is nothing left of it to look at. */
 static inline bool segment_gone(const struct geometry *g, uint32_t state)
 {
     bool on_its_way = state == LINK_ENDED || state == LINK_ORPHANED;
-    return state != LINK_LIVE && !(g->kind == LIAISON_KIND_PORT && on_its_way);
+    bool sides = g->kind == LIAISON_KIND_PORT || g->kind == LIAISON_KIND_PIPE ||
+                 g->kind == LIAISON_KIND_NAMED_PIPE;
+    return state != LINK_LIVE && !(sides && on_its_way);
 }
 
 /* What looking begins with. */

@@ -45,6 +45,7 @@ from liaison.errors import (
 from liaison.link import Link, Peer, Statistics
 from liaison.links.endpoint import Endpoint, receive, send
 from liaison.links.mailbox import Mailbox
+from liaison.links.pipe import NamedPipe, PipeReader, PipeWriter, pipe
 from liaison.links.port import Port
 from liaison.links.queue import MessageQueue
 from liaison.links.wait import wait
@@ -86,12 +87,15 @@ __all__ = [
     "MessageQueue",
     "Mismatch",
     "NameTaken",
+    "NamedPipe",
     "NoReceiver",
     "NoSpace",
     "NotFound",
     "NotOwner",
     "Peer",
     "PeerDied",
+    "PipeReader",
+    "PipeWriter",
     "Port",
     "Receipt",
     "RemoteError",
@@ -103,6 +107,7 @@ __all__ = [
     "connect",
     "errors",
     "listen",
+    "pipe",
     "receive",
     "send",
     "spaces",

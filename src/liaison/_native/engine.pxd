@@ -128,6 +128,15 @@ cdef extern from "liaison.h" nogil:
     int liaison_mailbox_bury(liaison_mailbox *mailbox, const liaison_delivery *delivery)
     void liaison_port_end(liaison_mailbox *mailbox)
     int liaison_port_undelivered(liaison_mailbox *mailbox, liaison_delivery *out)
+    int liaison_pipe_create(liaison_space *space, const liaison_policy *policy,
+                            liaison_mailbox **reader, liaison_mailbox **writer)
+    int liaison_pipe_descriptors(liaison_mailbox *mailbox, int *memory, int *token)
+    int liaison_pipe_adopt(liaison_space *space, int memory, int token, liaison_mailbox **mailbox,
+                           boolean *receives)
+    int liaison_named_pipe_open(liaison_space *space, const char *name,
+                                const liaison_policy *policy, liaison_mailbox **out,
+                                liaison_mailbox **into)
+    boolean liaison_pipe_closed_cleanly(liaison_mailbox *mailbox)
     int liaison_receipt_state(liaison_mailbox *mailbox, const liaison_receipt *receipt, int *state,
                               liaison_peer *peer)
     int liaison_receipt_wait(liaison_mailbox *mailbox, const liaison_receipt *receipt, int state,

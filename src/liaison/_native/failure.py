@@ -15,6 +15,8 @@ MAKERS = {
     "port": "Port",
     "endpoint": "Endpoint",
     "direct": "Endpoint",
+    "pipe": "pipe",
+    "named pipe": "NamedPipe",
 }
 
 # In the order of `enum liaison_result`; the compiled modules check that it agrees.

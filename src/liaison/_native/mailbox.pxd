@@ -24,13 +24,27 @@ cdef class End:
     cdef bint has_dead_letters
     cdef readonly str dead_letters
     cdef uint32_t max_deliveries
+    cdef size_t largest  # message that can be sent, bytes
     cdef Py_ssize_t places  # messages there can be at once
+    cdef int part  # of a pipe: which end of it this is
+    cdef Py_ssize_t sent  # messages, and received; for the errors of pipes
+    cdef Py_ssize_t received
+    cdef bytes rest  # of a message that was read in part, from `rest_at` on; or None
+    cdef Py_ssize_t rest_at
     cdef Py_ssize_t users
     cdef Py_ssize_t pins
     cdef object sender_name  # callable(): what a pair's sender is called, where that is known
     cdef void *held  # Held, the first of those not yet settled; borrowed
     cdef object __weakref__
 
+    cdef int learn(self, const liaison_info *info) except -1
+    cdef int begin_pipe(self, SpaceHandle space, str address, make_coder, bint bytes_only,
+                        liaison_mailbox *box, int part) except -1
+    cdef object ending(self)
+    cdef object wrong_end(self)
+    cdef int hopeless(self) except? -1
+    cdef object take_rest(self)
+    cdef bytes receive_bytes(self, liaison_delivery *d)
     cdef object translator(self)
     cdef int check(self) except -1
     cdef object fail(self, int r, Py_ssize_t size=*)

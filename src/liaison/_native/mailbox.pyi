@@ -65,6 +65,21 @@ class End:
         self, parcel: tuple[int, bytes, Any], receipt: bool = False, final: bool = False
     ) -> Any: ...
     def _room(self) -> int: ...
+    def _adopt(
+        self,
+        space: SpaceHandle,
+        memory: int,
+        token: int,
+        reads: bool,
+        make_coder: Callable[[], Coder],
+        bytes_only: bool,
+    ) -> None: ...
+    @property
+    def _space(self) -> SpaceHandle: ...
+    def _descriptors(self) -> tuple[int, int]: ...
+    def _write(self, data: Any, most: int) -> int: ...
+    def _chunk(self, *, timeout: float | None = None) -> tuple[bytes, int]: ...
+    def _put_back(self, rest: bytes, at: int) -> None: ...
     def send_many(self, messages: Iterable[Any], *, timeout: float | None = None) -> int: ...
     def _forward(self, format: int, payload: Any) -> None: ...
     def loan(self, size: int, *, timeout: float | None = None) -> Loan: ...
@@ -84,6 +99,31 @@ class End:
     def __next__(self) -> Any: ...
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
+
+def open_pipe(
+    reader: End,
+    writer: End,
+    space: SpaceHandle,
+    make_coder: Callable[[], Coder],
+    bytes_only: bool,
+    *,
+    capacity: int,
+    max_message: int,
+    memory: int,
+) -> None: ...
+def open_named_pipe(
+    reader: End,
+    writer: End,
+    space: SpaceHandle,
+    name: str,
+    address: str,
+    make_coder: Callable[[], Coder],
+    bytes_only: bool,
+    *,
+    capacity: int,
+    max_message: int,
+    memory: int,
+) -> None: ...
 
 @disjoint_base
 class Burial:

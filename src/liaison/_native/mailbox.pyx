@@ -43,7 +43,8 @@ cdef int64_t POLL = 1500  # ns
 cdef size_t MAX_ATTACHED = 1024
 
 OPEN, CREATE, OPEN_OR_CREATE, OBSERVE, BURY = 1, 2, 3, 4, 8
-KINDS = {1: "mailbox", 2: "queue", 3: "port", 4: "endpoint", 5: "direct"}
+KINDS = {1: "mailbox", 2: "queue", 3: "port", 4: "endpoint", 5: "direct", 6: "pipe",
+         7: "named pipe"}
 KIND_NUMBERS = {name: number for number, name in KINDS.items()}
 LIFETIMES = {None: 0, "receiver": 1, "senders": 2}
 LIFETIME_NAMES = {number: name for name, number in LIFETIMES.items()}
@@ -76,6 +77,10 @@ cdef int64_t wait_of(object timeout, liaison_wait *wait) except -2:
     wait.interrupted = interrupted
     wait.context = NULL
     return wait.timeout
+
+
+cdef enum:
+    NO_PART, READS, WRITES
 
 
 cdef class End:
@@ -137,16 +142,69 @@ cdef class End:
             self.is_closed = True
             raise
         liaison_mailbox_info(self.box, &info)
-        self.kind = KINDS[info.policy.kind]
-        self.max_deliveries = info.policy.max_deliveries
-        self.dead_letters = (<bytes>info.policy.dead_letters).decode()
+        self.learn(&info)
         if not self.dead_letters and self.max_deliveries:
             self.dead_letters = default_dead_letters
         self.has_dead_letters = bool(self.dead_letters) and self.kind != "direct"
         if self.kind == "port" and self.has_dead_letters:
             self.mourner = mourner
+
+    cdef int learn(self, const liaison_info *info) except -1:
+        """What the link is that was opened."""
+        self.kind = KINDS[info.policy.kind]
+        self.max_deliveries = info.policy.max_deliveries
+        self.dead_letters = (<bytes>info.policy.dead_letters).decode()
         self.places = info.policy.capacity or 64
+        self.largest = info.largest
         self.rendezvous = info.policy.capacity == 0
+        return 0
+
+    cdef int begin_pipe(self, SpaceHandle space, str address, make_coder, bint bytes_only,
+                        liaison_mailbox *box, int part) except -1:
+        """Be an end of a pipe, which `box` is. With no address, it is named by the link's id."""
+        cdef liaison_info info
+        self.box = box
+        self.space = space
+        self.make_coder = make_coder
+        self.bytes_only = bytes_only
+        self.part = part
+        liaison_mailbox_info(box, &info)
+        self.learn(&info)
+        self.address = address or f"pipe:{(<bytes>info.id).decode()[:8]}"
+        return 0
+
+    def _adopt(self, SpaceHandle space not None, int memory, int token, bint reads, make_coder,
+               bint bytes_only):
+        """Be the end of a pipe whose descriptors these are; on success they are this end's."""
+        cdef liaison_mailbox *box
+        cdef boolean receives = False
+        self.is_closed = True
+        r = liaison_pipe_adopt(space.space, memory, token, &box, &receives)
+        if r == LIAISON_NOT_FOUND or r == LIAISON_MISMATCH:
+            raise errors.NotFound(
+                f"descriptors {memory} and {token} are no end of a pipe here: hand it over with "
+                "pass_fds=, to a process of the same user, and take it once")
+        if r != LIAISON_OK:
+            raise failure(r, "this pipe", 0, "pipe")
+        self.is_closed = False
+        self.begin_pipe(space, "", make_coder, bytes_only, box, READS if receives else WRITES)
+        if bool(receives) != reads:
+            self.close()
+            raise errors.Mismatch(f"{self.address} was handed over by its other end")
+
+    @property
+    def _space(self):
+        """The space that it is in."""
+        return self.space
+
+    def _descriptors(self):
+        """Those of the pipe's memory and of its token."""
+        cdef int memory, token
+        self.check()
+        r = liaison_pipe_descriptors(self.box, &memory, &token)
+        if r != LIAISON_OK:
+            raise failure(r, self.address, 0, self.kind)
+        return memory, token
 
     cdef object translator(self):
         """The coder. Bytes need none, and msgspec takes longer to import than all the rest."""
@@ -163,6 +221,11 @@ cdef class End:
 
     cdef object fail(self, int r, Py_ssize_t size=0):
         """The exception for what the engine answered. A port's messages are seen to before."""
+        if self.part != NO_PART:
+            if r == LIAISON_DESTROYED:
+                return self.ending()
+            if r == LIAISON_DENIED:
+                return self.wrong_end()
         if r == LIAISON_DESTROYED and self.mourner is not None and not self.observing:
             mourn_quietly(self.mourner, self.space, self.address)
         elif r == LIAISON_DENIED and self.kind == "port":
@@ -170,6 +233,31 @@ cdef class End:
                 f"{self.address} has one receiver, the process that created it; "
                 "with this end you can only send")
         return failure(r, self.address, size, self.kind)
+
+    cdef object ending(self):
+        """The other side of a pipe is gone."""
+        cdef liaison_statistics s
+        cdef int64_t taken = 0
+        if self.part == READS:
+            clean = self.kind == "pipe" or liaison_pipe_closed_cleanly(self.box)
+            return errors.Ended(
+                f"{self.address} has ended: everything was received, and nobody is left who "
+                "could send more", clean=clean, received=self.received)
+        if liaison_mailbox_statistics(self.box, &s) == LIAISON_OK:
+            # Of those that others sent, all may have been taken before ours.
+            taken = <int64_t>s.taken - (<int64_t>s.accepted - self.sent)
+        return errors.Disconnected(
+            f"{self.address} is broken: nobody is left who could receive from it",
+            sent=self.sent, confirmed=min(max(taken, 0), self.sent))
+
+    cdef object wrong_end(self):
+        if self.kind == "named pipe":
+            return errors.AccessDenied(
+                f"{self.address} is the end of the process that forked this one; "
+                "open the named pipe here")
+        return errors.AccessDenied(
+            f"with this end of {self.address} you can only "
+            f"{'receive' if self.part == READS else 'send'}")
 
     cdef int take_part(self) except -1:
         """What every operation begins with that is more than looking."""
@@ -186,6 +274,8 @@ cdef class End:
         if self.is_closed and self.users == 0 and self.pins == 0 and box != NULL:
             self.box = NULL
             liaison_mailbox_close(box)
+            if self.part != NO_PART:
+                self.space = None
 
     def close(self):
         """Give up this end; idempotent."""
@@ -274,6 +364,8 @@ cdef class End:
             with nogil:
                 r = liaison_mailbox_send_loan(self.box, loan, format, wait, receipt)
             self.users -= 1
+        if r == LIAISON_OK:
+            self.sent += 1
         return r
 
     cdef int put(self, uint32_t format, const char *head, Py_ssize_t h, const char *body,
@@ -403,7 +495,7 @@ cdef class End:
                 return None
             if r == LIAISON_FULL and self.rendezvous:
                 r = LIAISON_NO_RECEIVER
-            raise failure(r, self.address, size)
+            raise self.fail(r, size)
         finally:
             PyBuffer_Release(&view)
             self.users -= 1
@@ -419,7 +511,7 @@ cdef class End:
         self.take_part()
         r = liaison_mailbox_doorbell_for_room(self.box, &fd)
         if r != LIAISON_OK:
-            raise failure(r, self.address)
+            raise self.fail(r)
         return fd
 
     def send_many(self, messages, *, timeout=None):
@@ -459,6 +551,32 @@ cdef class End:
             r = self.put(format, NULL, 0, <char *>view.buf, view.len, &wait, NULL)
             if r != LIAISON_OK:
                 raise self.fail(r, view.len)
+        finally:
+            PyBuffer_Release(&view)
+            self.users -= 1
+            if self.is_closed:
+                self.leave()
+
+    def _write(self, data, Py_ssize_t most):
+        """Send bytes, in as many messages of at most `most` bytes as it takes; how many bytes."""
+        cdef liaison_wait wait
+        cdef Py_buffer view
+        cdef Py_ssize_t at = 0, n
+        cdef int r
+        wait_of(None, &wait)
+        PyObject_GetBuffer(data, &view, PyBUF_CONTIG_RO)
+        self.users += 1
+        try:
+            self.take_part()
+            while at < view.len:
+                n = min(view.len - at, most, <Py_ssize_t>self.largest)
+                r = self.put(0, NULL, 0, <char *>view.buf + at, n, &wait, NULL)
+                if r == LIAISON_INTERRUPTED:
+                    propagate()
+                if r != LIAISON_OK:
+                    raise self.fail(r, n)
+                at += n
+            return view.len
         finally:
             PyBuffer_Release(&view)
             self.users -= 1
@@ -513,6 +631,7 @@ cdef class End:
                     self.bury(d)
                     self.check()  # which ran Python
                     continue
+                self.received += 1
                 return r
             if r == LIAISON_EMPTY or r == LIAISON_BUSY:
                 return r
@@ -592,12 +711,60 @@ cdef class End:
             raise self.fail(r)
         return message
 
+    cdef object take_rest(self):
+        """What is left of a message that was read in part."""
+        rest = self.rest[self.rest_at:]
+        self.rest = None
+        return rest
+
+    def _chunk(self, *, timeout=None):
+        """Bytes of the next message, or the rest of one, and where in them to begin."""
+        cdef liaison_wait wait
+        cdef liaison_delivery d
+        self.take_part()
+        if self.rest is not None:
+            chunk = (self.rest, self.rest_at)
+            self.rest = None
+            return chunk
+        wait_of(timeout, &wait)
+        cdef int r = self.get(&wait, &d)
+        if r != LIAISON_OK:
+            raise self.fail(r)
+        if d.format == 0:
+            return self.receive_bytes(&d), 0
+        payload = self.receive_bytes(&d)
+        raise errors.DecodeError(
+            f"a message came through {self.address} that is not bytes, where bytes were read; "
+            "take such messages with receive()", payload=payload, format=d.format)
+
+    cdef bytes receive_bytes(self, liaison_delivery *d):
+        cdef bytes copy
+        try:
+            copy = PyBytes_FromStringAndSize(NULL, d.size)
+        except BaseException:
+            liaison_mailbox_release(self.box, d)
+            raise
+        self.copy_in(PyBytes_AS_STRING(copy), NULL, 0, <char *>d.data, d.size)
+        if self.box != NULL:
+            liaison_mailbox_acknowledge(self.box, d)
+        return copy
+
+    def _put_back(self, bytes rest not None, Py_ssize_t at):
+        """What of a chunk was not used, from `at` on: the next one."""
+        if self.rest is not None:  # behind what is put back now
+            rest, at = rest[at:] + self.take_rest(), 0
+        if at < PyBytes_GET_SIZE(rest):
+            self.rest = rest
+            self.rest_at = at
+
     def receive(self, *, timeout=None):
         """Receive one message."""
         cdef liaison_wait wait
         cdef liaison_delivery d
         wait_of(timeout, &wait)
         self.take_part()
+        if self.rest is not None:
+            return self.take_rest()
         cdef int r = self.get(&wait, &d)
         if r != LIAISON_OK:
             raise self.fail(r)
@@ -609,6 +776,8 @@ cdef class End:
         cdef liaison_delivery d
         wait_of(0, &wait)
         self.take_part()
+        if self.rest is not None:
+            return self.take_rest()
         if self.get(&wait, &d) != LIAISON_OK:
             return default
         return self.receive_one(&d)
@@ -640,6 +809,8 @@ cdef class End:
             raise ValueError(f"max is 1 or more, not {max}")
         wait_of(timeout, &wait)
         self.take_part()
+        if self.rest is not None:
+            return [self.take_rest()]
         room = max if max < self.places else self.places  # there are never more to take
         taken = <liaison_delivery *>malloc(room * sizeof(liaison_delivery))
         if taken == NULL:
@@ -665,6 +836,7 @@ cdef class End:
                         liaison_mailbox_release(self.box, &taken[count])
                         raise
                     count += 1
+                    self.received += 1
             except errors.LiaisonError:
                 # It cannot be decoded, or not be buried. Those before it first; it came back, and
                 # is the first of the next call.
@@ -708,7 +880,7 @@ cdef class End:
     def __next__(self):
         try:
             return self.receive()
-        except errors.Destroyed:
+        except (errors.Destroyed, errors.Ended):
             raise StopIteration from None
 
     # ---- seeing -------------------------------------------------------------------------
@@ -791,7 +963,7 @@ cdef class End:
 
     def _ready(self):
         """Whether a receive would not have to wait. If it would, the descriptor is quiet now."""
-        if self.is_closed or self.box == NULL:
+        if self.is_closed or self.box == NULL or self.rest is not None:
             return True
         return liaison_mailbox_ready(self.box) != LIAISON_EMPTY
 
@@ -801,6 +973,18 @@ cdef class End:
         liaison_mailbox_doorbell_arm(self.box)
         return fd
 
+    cdef int hopeless(self) except? -1:
+        """LIAISON_OK while a message that was sent here may still be received."""
+        cdef liaison_loan loan
+        cdef int r = liaison_mailbox_ready(self.box)
+        if r == LIAISON_DENIED:  # who only sends learns it by trying that
+            r = liaison_mailbox_try_loan(self.box, 0, False, &loan)
+            if r == LIAISON_OK:
+                liaison_mailbox_discard(self.box, &loan)
+            elif r == LIAISON_FULL:
+                r = LIAISON_OK
+        return LIAISON_OK if r == LIAISON_EMPTY else r
+
     def fileno(self):
         """A descriptor that is readable when there may be a message."""
         cdef int fd
@@ -809,6 +993,47 @@ cdef class End:
         if r != LIAISON_OK:
             raise self.fail(r)
         return fd
+
+
+cdef int pipe_policy(liaison_policy *policy, int64_t capacity, max_message, memory) except -1:
+    memset(policy, 0, sizeof(liaison_policy))
+    policy.capacity = capacity
+    policy.pair_capacity = -1
+    policy.max_message = max_message
+    policy.memory = memory
+    return 0
+
+
+def open_pipe(End reader not None, End writer not None, SpaceHandle space not None, make_coder,
+              bint bytes_only, *, int64_t capacity, max_message, memory):
+    """Make a pipe; the two become its ends."""
+    cdef liaison_policy policy
+    cdef liaison_mailbox *one
+    cdef liaison_mailbox *other
+    pipe_policy(&policy, capacity, max_message, memory)
+    cdef int r = liaison_pipe_create(space.space, &policy, &one, &other)
+    if r != LIAISON_OK:
+        reader.is_closed = writer.is_closed = True
+        raise failure(r, "a pipe", 0, "pipe")
+    reader.begin_pipe(space, "", make_coder, bytes_only, one, READS)
+    writer.begin_pipe(space, "", make_coder, bytes_only, other, WRITES)
+
+
+def open_named_pipe(End reader not None, End writer not None, SpaceHandle space not None, str name,
+                    str address, make_coder, bint bytes_only, *, int64_t capacity, max_message,
+                    memory):
+    """Be a side of a named pipe; the two become its ends for the way here and the way there."""
+    cdef liaison_policy policy
+    cdef liaison_mailbox *there
+    cdef liaison_mailbox *here
+    cdef bytes what = name.encode()
+    pipe_policy(&policy, capacity, max_message, memory)
+    cdef int r = liaison_named_pipe_open(space.space, what, &policy, &there, &here)
+    if r != LIAISON_OK:
+        reader.is_closed = writer.is_closed = True
+        raise failure(r, address, 0, "named pipe")
+    reader.begin_pipe(space, address, make_coder, bytes_only, here, READS)
+    writer.begin_pipe(space, address, make_coder, bytes_only, there, WRITES)
 
 
 cdef class Burial:
@@ -1251,11 +1476,9 @@ cdef class Receipt:
         if state >= wanted:
             return peer
         self.end.check()
-        r = liaison_mailbox_ready(self.end.box)
-        if r == LIAISON_DENIED:  # a port's sender never receives
-            r = liaison_mailbox_waiting(self.end.box, &waiting)
-        if r != LIAISON_OK and r != LIAISON_EMPTY:
-            raise failure(r, self.end.address)
+        r = self.end.hopeless()
+        if r != LIAISON_OK:
+            raise self.end.fail(r)
         if final:
             raise self.late(wanted)
         return None

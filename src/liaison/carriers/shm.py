@@ -10,22 +10,27 @@ from liaison import errors
 from liaison._native import mailbox as native
 from liaison._native.mailbox import Burial, closing
 from liaison._native.space import SpaceHandle, root_of
+from liaison.address import Address
 from liaison.carriers.contract import MailboxContract
 from liaison.link import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from liaison.address import Address
     from liaison.codec import Codec, Coder
+
+    Place = tuple[int, str, str]  # of a space: its owner, its name, and the directory it is in
 
 __all__ = [
     "Burial",
     "MailboxEnd",
+    "PipeEnd",
     "closing",
     "link_names",
+    "named_pipe",
     "open_space",
     "owner_of",
+    "pipe",
     "space_names",
 ]
 
@@ -33,6 +38,7 @@ __all__ = [
 # between one link and the next. By path, because the environment may change where they lie.
 _spaces: dict[tuple[str, str], SpaceHandle] = {}
 
+_ESTABLISHED = {"endpoint": "automatic", "pipe": "inherited"}  # others: by name
 _LARGEST_DIRECT = 1 << 30  # bytes: what the engine lets an arena grow to
 
 _HOW = {
@@ -70,6 +76,21 @@ def open_space(address: Address, *, create: bool = True, group: int = -1) -> Spa
     return fresh
 
 
+def space_at(place: Place) -> SpaceHandle:
+    """The space at a place that another process told of."""
+    owner, name, root = place
+    key = (root, name)
+    if key not in _spaces:
+        _spaces[key] = SpaceHandle(root, owner, name, False, -1)
+    return _spaces[key]
+
+
+def place_of(space: SpaceHandle) -> Place:
+    """How to tell another process where a space is."""
+    root, _, name = space.path.rpartition("/")
+    return os.stat(space.path).st_uid, name, root
+
+
 def space_names() -> list[str]:
     """The caller's spaces."""
     uid = os.geteuid()
@@ -98,6 +119,16 @@ def _coder(type: Any, codec: Codec | str | None) -> Coder:
     return Coder(type, codec)
 
 
+def _reading(type: Any, codec: Codec | str | None) -> tuple[Callable[[], Coder], bool]:
+    """What an end needs to know to read messages: its coder, and whether bytes need none."""
+    made: list[Coder] = [] if type is None and codec is None else [_coder(type, codec)]
+
+    def make_coder() -> Coder:
+        return made[0] if made else _coder(None, None)
+
+    return make_coder, type in (None, Any, bytes)
+
+
 class MailboxEnd(native.End, MailboxContract):
     """A mailbox's end in shared memory; see `liaison.carriers.contract` for what it promises."""
 
@@ -115,14 +146,8 @@ class MailboxEnd(native.End, MailboxContract):
         name: str = "",
     ) -> None:
         space = open_space(address, create=how in ("create", "open or create"))
-        bytes_only = type in (None, Any, bytes)
-        made: list[Coder] = [] if type is None and codec is None else [_coder(type, codec)]
-
-        def make_coder() -> Coder:
-            return made[0] if made else _coder(None, None)
-
         self._begin(
-            *(space, name or address.name, str(address), _HOW[how], make_coder, bytes_only),
+            *(space, name or address.name, str(address), _HOW[how], *_reading(type, codec)),
             *(undertaker, mourner),
             default_dead_letters=f"{address}.dead",
             **policy,
@@ -134,19 +159,61 @@ class MailboxEnd(native.End, MailboxContract):
         facts = self._describe()
         attached = facts.pop("attached")
         pair_capacity = facts.pop("pair_capacity")
-        endpoint = facts["kind"] == "endpoint"
-        if endpoint:  # what it is to its users, and not what its own messages are
+        kind = facts["kind"]
+        if kind == "endpoint":  # what it is to its users, and not what its own messages are
             facts |= {
                 "capacity": pair_capacity,
                 "max_processes": 2,
                 "message_size": "variable",
                 "max_message": _LARGEST_DIRECT,
             }
+        both = kind == "named pipe"  # each of its two processes sends and receives
         return Link(
             carrier="shm",
-            direction="two-way" if endpoint else "one-way",
-            established="automatic" if endpoint else "named",
-            senders=tuple(peer for peer, sends, _ in attached if sends),
-            receivers=tuple(peer for peer, _, receives in attached if receives),
+            direction="two-way" if kind == "endpoint" or both else "one-way",
+            established=_ESTABLISHED.get(kind, "named"),
+            senders=tuple(peer for peer, sends, _ in attached if sends or both),
+            receivers=tuple(peer for peer, _, receives in attached if receives or both),
             **facts,
         )
+
+
+class PipeEnd(MailboxEnd):
+    """An end of a pipe that has no name; see `liaison.links.pipe`."""
+
+    __slots__ = ()
+
+    def _take(
+        self, descriptors: tuple[int, int], place: Place, reads: bool, type: Any, codec: Any
+    ) -> None:
+        space = space_at(place)
+        self._adopt(space, *descriptors, reads, *_reading(type, codec))
+
+    def _place(self) -> Place:
+        """Where the space is in which the pipe's users are known."""
+        return place_of(self._space)
+
+
+def pipe(
+    reader: PipeEnd, writer: PipeEnd, type: Any, codec: Codec | str | None, policy: dict[str, Any]
+) -> None:
+    """Make a pipe; the two become its ends."""
+    here = Address.current_space()
+    # The processes know one another by a space of this machine, whatever bare names mean.
+    space = open_space(here if here.scheme == "shm" else Address("shm", space="default"))
+    native.open_pipe(reader, writer, space, *_reading(type, codec), **policy)
+
+
+def named_pipe(
+    reader: MailboxEnd,
+    writer: MailboxEnd,
+    address: Address,
+    type: Any,
+    codec: Codec | str | None,
+    policy: dict[str, Any],
+) -> None:
+    """Be a side of a named pipe; the two become its ends for the way here and the way there."""
+    space = open_space(address)
+    native.open_named_pipe(
+        *(reader, writer, space, address.name, str(address)), *_reading(type, codec), **policy
+    )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from liaison.codec import Codec
 
-__all__ = ["LinkEnd", "Observed", "parsed", "size"]
+__all__ = ["LinkEnd", "Observed", "parsed", "require_memory", "size"]
 
 
 class LinkEnd(MailboxContract):
@@ -178,6 +178,13 @@ def _in_memory(kind: type[LinkEnd]) -> type[shm.MailboxEnd]:
 
 def _carried(kind: type[LinkEnd], where: Address) -> Any:
     """An end that is not open yet."""
+    require_memory(where)
+    made = kind if issubclass(kind, shm.MailboxEnd) else _in_memory(kind)
+    return shm.MailboxEnd.__new__(made)
+
+
+def require_memory(where: Address) -> None:
+    """Refuse an address that is not in shared memory."""
     if where.scheme != "shm":
         other = (
             "; sockets are liaison.listen and liaison.connect"
@@ -188,8 +195,6 @@ def _carried(kind: type[LinkEnd], where: Address) -> Any:
             f"{where}: no link of this kind can be carried by {where.scheme}://; "
             f"use a bare name or shm://{other}"
         )
-    made = kind if issubclass(kind, shm.MailboxEnd) else _in_memory(kind)
-    return shm.MailboxEnd.__new__(made)
 
 
 def parsed(address: str | Address) -> Address:

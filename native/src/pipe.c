@@ -1,0 +1,379 @@
+#include "pipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "cell.h"
+#include "member.h"
+#include "process.h"
+#include "wait.h"
+
+static void unlink_names(struct segment *s)
+{
+    char id[40];
+    segment_id(&s->geometry, id);
+    segment_unlink(s->space, s->device, s->inode, id);
+}
+
+/* The side of `role` is gone. */
+static bool bereave(struct segment *s, enum waiter_role role)
+{
+    uint32_t next = role == SENDERS ? LINK_ENDED : LINK_ORPHANED;
+    if (!exchange32(&s->header->state, LINK_LIVE, next))
+        return false;
+    wait_wake_all(s);
+    return true;
+}
+
+/* ---- the token ------------------------------------------------------------------------- */
+
+/* Whether the descriptor is still the token: a process that daemonises closes all, and their
+ * numbers then mean other files. */
+static bool is_token(const struct segment *s, int fd)
+{
+    struct stat st;
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && st.st_ino == s->geometry.token;
+}
+
+static bool is_memory(const struct segment *s, int fd)
+{
+    struct stat st;
+    return fd >= 0 && fstat(fd, &st) == 0 && st.st_ino == s->inode && st.st_dev == s->device;
+}
+
+/* With the process lock held: another thread may be about to close it. */
+static bool other_side_gone(const struct segment *s, enum waiter_role ours)
+{
+    struct pollfd p = {.fd = s->token[ours]};
+    return p.fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) &&
+           is_token(s, p.fd);
+}
+
+static void look_at_token(struct segment *s)
+{
+    process_lock();
+    bool no_writers = other_side_gone(s, RECEIVERS), no_readers = other_side_gone(s, SENDERS);
+    process_unlock();
+    /* What was accepted before the last writer went is in the ring already: see take(). */
+    if (no_writers)
+        bereave(s, SENDERS);
+    if (no_readers)
+        bereave(s, RECEIVERS);
+}
+
+void pipe_tell(struct segment *s, enum waiter_role role, int epoll)
+{
+    struct epoll_event hang_up = {.events = 0}; /* which is told unasked */
+    if (s->token[role] >= 0)
+        (void)epoll_ctl(epoll, EPOLL_CTL_ADD, s->token[role], &hang_up);
+}
+
+void pipe_let_go(struct segment *s)
+{
+    for (int role = 0; role < 2; role++)
+        if (is_token(s, s->token[role]))
+            close(s->token[role]);
+    if (is_memory(s, s->file))
+        close(s->file);
+}
+
+/* ---- the sides of a named pipe ----------------------------------------------------------- */
+
+/* Who sends on it, or receives; 0: has not come yet. */
+static uint64_t side(const struct segment *s, enum waiter_role role)
+{
+    const struct segment *first = s->first ? s->first : s;
+    bool creator = (role == SENDERS) == (first == s);
+    return creator ? s->geometry.creator : observe(&first->header->second);
+}
+
+static void look_at_sides(struct segment *s)
+{
+    uint64_t me = observe(&s->epoch) == process_epoch() ? glance(&s->identity) : 0;
+    bool noticed = false;
+    for (enum waiter_role role = RECEIVERS; role <= SENDERS; role++) {
+        uint64_t identity = side(s, role);
+        if (identity && identity != me && !member_alive(s->space, identity))
+            noticed |= bereave(s, role);
+    }
+    if (noticed)
+        unlink_names(s);
+}
+
+/* ---- both kinds -------------------------------------------------------------------------- */
+
+void pipe_look(struct segment *s)
+{
+    /* Seen first: what is closed after this is looked for once more. */
+    publish32(&s->closings_seen, look32(&s->header->closings));
+    if (observe32(&s->header->state) != LINK_LIVE)
+        return;
+    /* Who destroys a named pipe may have seen its first way alone. */
+    if (s->first && observe32(&s->first->header->state) == LINK_DESTROYED) {
+        if (exchange32(&s->header->state, LINK_LIVE, LINK_DESTROYED))
+            wait_wake_all(s);
+        return;
+    }
+    if (s->geometry.kind == LIAISON_KIND_PIPE)
+        look_at_token(s);
+    else
+        look_at_sides(s);
+}
+
+static bool is_side(const struct segment *s, enum waiter_role role)
+{
+    return s->geometry.kind == LIAISON_KIND_PIPE ||
+           (observe(&s->epoch) == process_epoch() && glance(&s->identity) == side(s, role));
+}
+
+bool pipe_admits(const liaison_mailbox *m, enum waiter_role role)
+{
+    return (role == SENDERS ? m->sends : m->receives) && is_side(m->segment, role);
+}
+
+bool pipe_pending(struct segment *s)
+{
+    uint32_t me = segment_owner(s);
+    for (uint32_t x = 0; x < s->geometry.cells; x++) {
+        uint64_t h = look(&segment_cell(s, x)->header);
+        if (cell_state(h) == CELL_RETURNED || (cell_state(h) == CELL_LEASED && cell_owner(h) != me))
+            return true;
+    }
+    return false;
+}
+
+static void begin_end(liaison_mailbox *m, enum waiter_role role)
+{
+    m->receives = role == RECEIVERS;
+    m->sends = role == SENDERS;
+    process_lock();
+    m->segment->ends[role]++;
+    process_unlock();
+}
+
+void pipe_end(liaison_mailbox *m)
+{
+    struct segment *s = m->segment;
+    enum waiter_role role = m->receives ? RECEIVERS : SENDERS;
+    process_lock();
+    bool ended = m->ended;
+    m->ended = true;
+    bool last = !ended && --s->ends[role] == 0;
+    int token = -1;
+    if (last && is_token(s, s->token[role]))
+        token = s->token[role];
+    if (last)
+        s->token[role] = -1;
+    if (token >= 0)
+        close(token);
+    process_unlock();
+    if (!last || s->broken)
+        return;
+    add32(&s->header->closings, 1);
+    if (s->geometry.kind == LIAISON_KIND_PIPE) {
+        wait_wake_all(s); /* to look for themselves: others may have such an end */
+    } else if (is_side(s, role) && bereave(s, role)) {
+        unlink_names(s);
+    }
+}
+
+/* A handle for the segment, which is its own from now on, also where there is no memory for one. */
+static int handle(struct segment *s, enum waiter_role role, liaison_mailbox **out)
+{
+    liaison_mailbox *m = handle_create(s);
+    if (!m) {
+        segment_close(s);
+        return -ENOMEM;
+    }
+    begin_end(m, role);
+    *out = m;
+    return LIAISON_OK;
+}
+
+/* ---- pipes without a name -------------------------------------------------------------- */
+
+static const struct liaison_policy defaults = {.capacity = -1, .pair_capacity = -1};
+
+int liaison_pipe_create(liaison_space *space, const struct liaison_policy *policy,
+                        liaison_mailbox **reader, liaison_mailbox **writer)
+{
+    struct liaison_policy p = policy ? *policy : defaults;
+    p.kind = LIAISON_KIND_PIPE;
+    int token[2];
+    struct stat st;
+    if (pipe2(token, O_CLOEXEC | O_NONBLOCK) != 0)
+        return -errno;
+    struct segment *s = NULL;
+    int r = fstat(token[0], &st) == 0 ? LIAISON_OK : -errno;
+    if (r == LIAISON_OK)
+        r = segment_create_nameless(space, &p, st.st_ino, &s);
+    if (r != LIAISON_OK) {
+        close(token[0]);
+        close(token[1]);
+        return r;
+    }
+    process_lock();
+    s->token[RECEIVERS] = token[0];
+    s->token[SENDERS] = token[1];
+    s->references++;
+    process_unlock();
+    r = handle(s, RECEIVERS, reader);
+    int other = handle(s, SENDERS, writer);
+    if (r == LIAISON_OK && other == LIAISON_OK)
+        return LIAISON_OK;
+    if (r == LIAISON_OK)
+        liaison_mailbox_close(*reader);
+    if (other == LIAISON_OK)
+        liaison_mailbox_close(*writer);
+    return -ENOMEM;
+}
+
+int liaison_pipe_descriptors(liaison_mailbox *m, int *memory, int *token)
+{
+    struct segment *s = m->segment;
+    if (s->geometry.kind != LIAISON_KIND_PIPE)
+        return LIAISON_INVALID;
+    process_lock();
+    *memory = s->file;
+    *token = m->ended ? -1 : s->token[m->receives ? RECEIVERS : SENDERS];
+    bool both = is_memory(s, *memory) && is_token(s, *token);
+    process_unlock();
+    return both ? LIAISON_OK : LIAISON_CLOSED;
+}
+
+int liaison_pipe_adopt(liaison_space *space, int memory, int token, liaison_mailbox **out,
+                       bool *receives)
+{
+    int flags = fcntl(token, F_GETFL);
+    if (flags < 0)
+        return errno == EBADF ? LIAISON_NOT_FOUND : -errno;
+    enum waiter_role role = (flags & O_ACCMODE) == O_RDONLY ? RECEIVERS : SENDERS;
+    if (fcntl(memory, F_GETFD) < 0)
+        return errno == EBADF ? LIAISON_NOT_FOUND : -errno;
+    struct segment *s;
+    int r = segment_adopt(space, memory, &s);
+    if (r != LIAISON_OK)
+        return r;
+    if (!is_token(s, token)) {
+        /* The caller keeps what it gave. */
+        process_lock();
+        if (s->file == memory)
+            s->file = -1;
+        process_unlock();
+        segment_close(s);
+        return LIAISON_MISMATCH;
+    }
+    (void)fcntl(memory, F_SETFD, FD_CLOEXEC);
+    (void)fcntl(token, F_SETFD, FD_CLOEXEC);
+    process_lock();
+    int other = s->token[role];
+    if (!is_token(s, other))
+        s->token[role] = other = token;
+    process_unlock();
+    if (other != token)
+        close(token);
+    *receives = role == RECEIVERS;
+    return handle(s, role, out);
+}
+
+/* ---- named pipes -------------------------------------------------------------------------- */
+
+/* Takes a side of the pipe. LIAISON_NOT_FOUND: it is over, whatever it was. */
+static int take_side(struct segment *first, const struct liaison_policy *policy, bool *creator)
+{
+    uint64_t me;
+    int r = member_identity(first->space, &me);
+    if (r != LIAISON_OK)
+        return r;
+    if (first->geometry.kind != LIAISON_KIND_NAMED_PIPE)
+        return LIAISON_MISMATCH;
+    pipe_look(first);
+    uint64_t second = observe(&first->header->second);
+    *creator = me == first->geometry.creator;
+    if (observe32(&first->header->state) != LINK_LIVE)
+        return LIAISON_NOT_FOUND;
+    if (!segment_fits(policy, &first->geometry))
+        return LIAISON_MISMATCH;
+    if (*creator || me == second)
+        return segment_attach(first);
+    if (second != 0)
+        return LIAISON_BUSY;
+    r = segment_attach(first);
+    if (r != LIAISON_OK)
+        return r;
+    return exchange(&first->header->second, 0, me) ? LIAISON_OK : LIAISON_BUSY;
+}
+
+/* The first way; its name is taken from a pipe that is over. */
+static int open_first(liaison_space *space, const char *name, const struct liaison_policy *policy,
+                      struct segment **out, bool *creator)
+{
+    int r = LIAISON_NOT_FOUND;
+    for (int tries = 0; tries < 1000; tries++) {
+        struct segment *s;
+        r = segment_open(space, name, NULL, false, &s);
+        if (r == LIAISON_NOT_FOUND) {
+            r = segment_create(space, name, policy, out);
+            *creator = true;
+            if (r != LIAISON_NAME_TAKEN)
+                return r;
+            continue;
+        }
+        if (r != LIAISON_OK)
+            return r;
+        r = take_side(s, policy, creator);
+        if (r == LIAISON_OK) {
+            *out = s;
+            return r;
+        }
+        if (r == LIAISON_NOT_FOUND)
+            unlink_names(s);
+        segment_close(s);
+        if (r != LIAISON_NOT_FOUND)
+            return r;
+    }
+    return r;
+}
+
+int liaison_named_pipe_open(liaison_space *space, const char *name,
+                            const struct liaison_policy *policy, liaison_mailbox **out,
+                            liaison_mailbox **in)
+{
+    struct liaison_policy p = policy ? *policy : defaults;
+    p.kind = LIAISON_KIND_NAMED_PIPE;
+    p.access = LIAISON_PAIR;
+    for (int tries = 0; tries < 1000; tries++) {
+        struct segment *first, *back;
+        bool creator;
+        int r = open_first(space, name, &p, &first, &creator);
+        if (r != LIAISON_OK)
+            return r;
+        r = segment_open_back(first, &back);
+        if (r == LIAISON_NOT_FOUND) { /* its name was taken away: it is over already */
+            segment_close(first);
+            continue;
+        }
+        if (r != LIAISON_OK) {
+            segment_close(first);
+            return r;
+        }
+        r = handle(creator ? first : back, SENDERS, out);
+        int other = handle(creator ? back : first, RECEIVERS, in);
+        if (r == LIAISON_OK && other == LIAISON_OK)
+            return LIAISON_OK;
+        if (r == LIAISON_OK)
+            liaison_mailbox_close(*out);
+        if (other == LIAISON_OK)
+            liaison_mailbox_close(*in);
+        return -ENOMEM;
+    }
+    return LIAISON_BUSY;
+}
+
+bool liaison_pipe_closed_cleanly(liaison_mailbox *m)
+{
+    return observe32(&m->segment->header->closings) != 0;
+}

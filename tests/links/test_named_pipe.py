@@ -1,0 +1,394 @@
+"""Named pipes: two sides, what each sends, and the end of one."""
+
+import os
+import pickle
+import select
+import threading
+
+import pytest
+
+import liaison
+from liaison import (
+    AccessDenied,
+    Busy,
+    Closed,
+    Disconnected,
+    Empty,
+    Ended,
+    Full,
+    InvalidAddress,
+    Mailbox,
+    Mismatch,
+    NamedPipe,
+    NotOwner,
+)
+from liaison.testing import until
+from tests.links.actor import Actor
+
+OPEN = "talk = NamedPipe('talk')"
+LOOP = "for message in talk: talk.send(message)"
+ENDS = ["close", "exit", "kill"]
+
+
+def end(actor, how):
+    if how == "kill":
+        actor.kill()
+    elif how == "exit":
+        actor.start("import os; os._exit(0)")
+    else:
+        actor.do("talk.close()")
+
+
+def test_what_one_side_sends_the_other_receives(space):
+    """And never itself; messages of all kinds, both ways at once."""
+    with NamedPipe("talk") as talk, Actor(OPEN) as other:
+        talk.send_many([b"one", {"two": 2}])
+        other.do("talk.send_many([3, 'four'])")
+        assert talk.receive_many(10) == [3, "four"]
+        assert talk.try_receive() is None
+        assert other.do("talk.receive_many(10)") == [b"one", {"two": 2}]
+        assert other.do("talk.try_receive()") is None
+
+
+def test_it_does_what_a_mailbox_does(space):
+    """Loans, leases, receipts, peek, len, statistics, fileno, wait, each for its own way."""
+    with NamedPipe("talk") as talk, Actor(OPEN) as other:
+        assert talk.try_send(0)
+        receipt = talk.send(1, receipt=True)
+        with talk.loan(1) as loan:
+            loan[:] = b"2"
+            loan.send()
+        assert talk.statistics(outgoing=True).waiting == 3
+        assert (len(talk), talk.peek(), talk.statistics().waiting) == (0, [], 0)
+        assert other.do("talk.peek()") == [0, 1, b"2"]
+        assert other.do("len(talk)") == 3
+        assert other.do("[talk.receive(), talk.receive()]") == [0, 1]
+        assert receipt.wait_acknowledged(timeout=60).pid == other.pid
+        assert liaison.wait([talk], timeout=0) == []
+        other.do("talk.send('back')")
+        assert liaison.wait([talk], timeout=60) == [talk]
+        assert select.select([talk.fileno()], [], [], 60)[0]
+        with talk.lease() as delivery:
+            assert (delivery.message, delivery.sender.pid) == ("back", other.pid)
+        assert talk
+
+
+def test_it_says_what_it_is(space):
+    """Two-way, named, with both sides sending and receiving; the command line sees it, too."""
+    with NamedPipe("talk", capacity=7) as talk, Actor(OPEN) as other:
+        link = talk.link
+        assert (link.kind, link.direction, link.established) == ("named pipe", "two-way", "named")
+        assert (link.name, link.capacity, link.max_processes) == ("talk", 7, 2)
+        assert {peer.pid for peer in link.senders} == {os.getpid(), other.pid}
+        assert link.senders == link.receivers
+        [seen] = liaison.Space().links()
+        assert (seen.kind, seen.id) == ("named pipe", link.id)
+        assert talk.address in repr(talk)
+
+
+def test_a_third_process_is_busy(space):
+    """While both sides live, stopped or not; and it harms neither."""
+    with NamedPipe("talk") as talk, Actor(OPEN) as other, Actor() as third:
+        other.stop()
+        for _ in range(3):
+            with pytest.raises(Busy):
+                third.do(OPEN)
+        other.resume()
+        talk.send(1)
+        assert other.do("talk.receive()") == 1
+
+
+def test_what_is_sent_before_the_other_side_comes_waits(space):
+    """Up to the capacity; then senders wait, and receivers do anyway."""
+    with NamedPipe("talk", capacity=2) as talk:
+        assert talk.send_many(range(9), timeout=0.01) == 2
+        with pytest.raises(Full):
+            talk.send(2, timeout=0)
+        with pytest.raises(Empty):
+            talk.receive(timeout=0.01)
+        assert liaison.wait([talk], timeout=0.01) == []
+        thread = threading.Thread(target=lambda: talk.send("waited"))
+        thread.start()
+        until(lambda: talk.statistics(outgoing=True).senders_waiting == 1, "it waits")
+        with Actor(OPEN) as other:
+            assert other.do("[talk.receive() for _ in range(3)]") == [0, 1, "waited"]
+            thread.join(60)
+
+
+def test_a_receiver_that_waits_is_served_by_who_comes(space):
+    """Waiting begins before there is anybody to wait for."""
+    with Actor(OPEN) as first:
+        first.start("talk.receive()")
+        until(first.asleep, "it waits")
+        with NamedPipe("talk") as talk:
+            talk.send("come")
+            assert first.answer() == "come"
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("creator", [True, False], ids=["creator", "second"])
+def test_the_rest_and_then_the_end(space, how, creator):
+    """Whichever side ended, and however: receive gives the rest, then Ended; send is broken."""
+    with Actor() as other:
+        if creator:
+            other.do(OPEN)
+        with NamedPipe("talk") as talk:
+            if not creator:
+                other.do(OPEN)
+            talk.send("not received")
+            other.do("talk.send_many(range(3))")
+            end(other, how)
+            assert list(talk) == [0, 1, 2]
+            with pytest.raises(EOFError) as caught:
+                talk.receive()
+            assert type(caught.value) is Ended
+            assert (caught.value.clean, caught.value.received) == (how == "close", 3)
+            with pytest.raises(BrokenPipeError) as caught:
+                talk.send("more")
+            assert type(caught.value) is Disconnected
+            assert (caught.value.sent, caught.value.confirmed) == (1, 0)
+            with pytest.raises(Disconnected):
+                talk.try_send("more")
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("creator", [True, False], ids=["creator", "second"])
+@pytest.mark.parametrize("call", ["receive()", "send(1)", "loan(1)", "read()"])
+def test_who_sleeps_learns_of_the_end(space, how, creator, call):
+    """Each wait ends when the other side does."""
+    with Actor() as other:
+        if creator:
+            other.do("talk = NamedPipe('talk', capacity=1)")
+        with NamedPipe("talk", capacity=1) as talk:
+            if not creator:
+                other.do(OPEN)
+            talk.send(0)
+            outcome = []
+
+            def wait():
+                try:
+                    outcome.append(eval(f"talk.{call}", {"talk": talk}))
+                except (Ended, Disconnected) as error:
+                    outcome.append(type(error))
+
+            thread = threading.Thread(target=wait)
+            thread.start()
+            until(
+                lambda: (
+                    talk.statistics().receivers_waiting
+                    + talk.statistics(outgoing=True).senders_waiting
+                ),
+                "it sleeps",
+            )
+            end(other, how)
+            thread.join(60)
+            wanted = {"receive()": Ended, "read()": b""}.get(call, Disconnected)
+            assert outcome == [wanted]
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_a_descriptor_tells_the_end(space, how):
+    """liaison.wait and fileno(), for a side that never received anything."""
+    with NamedPipe("talk") as talk, Actor(OPEN) as other:
+        talk.fileno()
+        assert liaison.wait([talk], timeout=0.01) == []
+        end(other, how)
+        assert liaison.wait([talk], timeout=60) == [talk]
+        assert select.select([talk.fileno()], [], [], 60)[0]
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("creator", [True, False], ids=["creator", "second"])
+def test_a_side_that_comes_back_begins_anew(space, how, creator):
+    """The old pipe is over; the name is a new one, where nothing of the old one arrives."""
+    with Actor() as other:
+        if creator:
+            other.do(OPEN)
+        with NamedPipe("talk") as old:
+            if not creator:
+                other.do(OPEN)
+            old.send("for the dead")
+            other.do("talk.send('from the dead')")
+            end(other, how)
+            with Actor(OPEN) as again:
+                again.do("talk.send('new')")
+                assert again.do("talk.try_receive()") is None
+                with pytest.raises(Disconnected):
+                    old.send("more")
+                assert list(old) == ["from the dead"]
+                with NamedPipe("talk") as new:
+                    assert new.receive(timeout=60) == "new"
+                    new.send("answer")
+                    assert again.do("talk.receive()") == "answer"
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_what_nobody_came_for_is_gone(space, how):
+    """A side that ends alone leaves a free name, and nothing for who comes next."""
+    with Actor("talk = NamedPipe('talk', capacity=3)", "talk.send('lost')") as other:
+        end(other, how)
+        until(lambda: how != "exit" or not other.alive, "it has ended")
+        with NamedPipe("talk", capacity=5) as talk:
+            assert talk.try_receive() is None
+            assert talk.link.capacity == 5
+
+
+def test_a_process_is_one_side(space):
+    """What it opens again is the same side, and the side lasts until the last is closed."""
+    with NamedPipe("talk") as one, NamedPipe("talk") as two, Actor(OPEN) as other:
+        one.send(1)
+        two.send(2)
+        assert two.try_receive() is None
+        one.close()
+        assert other.do("[talk.receive(), talk.receive()]") == [1, 2]
+        other.do("talk.send(3)")
+        assert two.receive() == 3
+        two.close()
+        assert other.do("list(talk)") == []
+
+
+def test_a_forked_child_is_not_its_parent(space):
+    """What it inherited is not its own; it opens the name, and is the other side."""
+    with NamedPipe("talk") as talk:
+        with Actor(fork=True, talk=talk) as child:
+            for call in ("send(1)", "receive(timeout=0)", "fileno()", "loan(1)", "lease()"):
+                with pytest.raises(AccessDenied, match="open the named pipe"):
+                    child.do(f"talk.{call}")
+            child.do("talk.close()")
+            child.do(OPEN)
+            talk.send("to the child")
+            assert child.do("talk.receive()") == "to the child"
+        assert list(talk) == []
+
+
+def test_a_parent_that_dies_has_ended_though_its_child_lives(space):
+    """A forked child does not keep its parent's side open."""
+    with Actor(OPEN, "import os, time") as other, NamedPipe("talk") as talk:
+        child = other.do("(lambda pid: pid or time.sleep(3600))(os.fork())")
+        other.kill()
+        try:
+            with pytest.raises(Ended):
+                talk.receive(timeout=60)
+        finally:
+            os.kill(child, 9)
+
+
+def test_it_travels_by_address(space):
+    """A pickle is opened where it arrives: in another process, as the other side."""
+    with NamedPipe("talk") as talk, Actor(talk=talk) as other:
+        other.do("talk.send('by address')")
+        assert talk.receive(timeout=60) == "by address"
+        assert pickle.loads(pickle.dumps(talk)).address == talk.address
+
+
+def test_bytes_are_read_and_written_as_with_a_file(space):
+    """Both ways, up to the end of file."""
+    with NamedPipe("talk") as talk, Actor(OPEN) as other:
+        talk.write(b"one\ntwo\n")
+        assert other.do("(talk.readline(), talk.read(2))") == (b"one\n", b"tw")
+        other.do("talk.writelines([b'back', b'\\n'])")
+        other.do("talk.close()")
+        assert (talk.readline(), talk.read()) == (b"back\n", b"")
+
+
+def test_a_closed_end_says_so(space):
+    """Closed, for each operation, and a thread that waits is woken by it."""
+    talk = NamedPipe("talk")
+    told = []
+
+    def receive():
+        with pytest.raises(Closed):
+            talk.receive()
+        told.append(True)
+
+    thread = threading.Thread(target=receive)
+    thread.start()
+    until(lambda: talk.statistics().receivers_waiting == 1, "it waits")
+    talk.close()
+    talk.close()
+    thread.join(60)
+    assert told == [True]
+    assert talk.closed
+    for call in ("send(1)", "receive()", "peek()", "read()", "write(b'1')", "link", "__len__()"):
+        with pytest.raises(Closed):
+            eval(f"talk.{call}", {"talk": talk})
+
+
+def test_it_is_destroyed_by_its_creator(space):
+    """Or by anyone with force; both sides learn it, and the name is free."""
+    with NamedPipe("talk") as talk, Actor(OPEN) as other:
+        with pytest.raises(NotOwner):
+            other.do("talk.destroy()")
+        other.start("[message for message in talk]")
+        talk.destroy()
+        assert other.answer() == []
+        with pytest.raises(Disconnected):
+            other.do("talk.send(1)")
+        assert space.files("names") == []
+
+
+def test_whoever_looks_may_destroy_it(space):
+    """`liaison rm` sees the first way only; both end."""
+    from liaison.links.end import Observed
+
+    with NamedPipe("talk") as talk, Actor(OPEN) as other:
+        other.start("[message for message in talk]")
+        with Observed.observe("talk") as seen:
+            seen.destroy(force=True)
+        assert other.answer() == []
+        with pytest.raises(Ended):
+            talk.receive(timeout=60)
+
+
+def test_its_name_is_its_kinds(mailbox):
+    """A Mismatch where it is another kind's, or differs from what was asked for."""
+    mailbox("box")
+    with pytest.raises(Mismatch):
+        NamedPipe("box")
+    with NamedPipe("talk", capacity=7), Actor() as other:
+        for attempt in (Mailbox, Mailbox.open, liaison.MessageQueue, liaison.Port.open):
+            with pytest.raises(Mismatch):
+                attempt("talk")
+        with pytest.raises(Mismatch):
+            other.do("NamedPipe('talk', capacity=8)")
+
+
+@pytest.mark.parametrize("wrong", [{"capacity": 0}, {"memory": 1, "max_message": 1}], ids=str)
+def test_what_cannot_be_is_refused(space, wrong):
+    """A ValueError, and nothing is made."""
+    with pytest.raises(ValueError, match=r"out of range|one of the two"):
+        NamedPipe("talk", **wrong)
+    with pytest.raises(InvalidAddress):
+        NamedPipe("tcp://localhost:1")
+    assert space.files("names") == []
+
+
+def test_what_a_killed_side_leaves_is_cleaned(space):
+    """`liaison clean` removes a named pipe that nobody has open, whatever is in it."""
+    with Actor(OPEN, "talk.send(1)") as other:
+        other.kill()
+    assert len(space.files("names")) == 1
+    liaison.Space().clean()
+    assert space.files("names") == space.files("links") == []
+
+
+def test_of_many_that_open_at_once_two_are_the_sides(space):
+    """The others are Busy, and the two find each other."""
+    for _ in range(10):
+        with Actor() as one, Actor() as two, Actor() as three:
+            line = "talk = NamedPipe('talk'); talk.send('mine')"
+            for actor in (one, two, three):
+                actor.start(line)
+            came = []
+            for actor in (one, two, three):
+                try:
+                    actor.answer()
+                    came.append(actor)
+                except Busy:
+                    continue
+            assert len(came) == 2
+            for actor in came:
+                assert actor.do("talk.receive(timeout=60)") == "mine"
+            for actor in came:
+                actor.do("talk.close()")
+        assert space.files("names") == []

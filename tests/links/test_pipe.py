@@ -1,0 +1,633 @@
+"""Pipes: messages one way, who has an end of one, and its end."""
+
+import multiprocessing
+import os
+import pickle
+import select
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import liaison
+from liaison import AccessDenied, Closed, Disconnected, Empty, Ended, Full, Mismatch, NotFound
+from liaison.testing import until
+from tests.links.actor import Actor
+
+CHILD = [sys.executable, "-c"]
+
+
+@pytest.fixture
+def pipe(space):
+    """Make pipes whose ends are closed after the test."""
+    ends = []
+
+    def make(**options):
+        made = liaison.pipe(**options)
+        ends.extend(made)
+        return made
+
+    yield make
+    for end in ends:
+        end.close()
+
+
+def forked(*lines, **ends):
+    """An actor with the ends, which are closed here as they would be by whoever forks."""
+    actor = Actor(*lines, fork=True, **ends)
+    for end in ends.values():
+        end.close()
+    return actor
+
+
+# ---- messages
+
+
+def test_it_sends_as_a_mailbox_does(pipe):
+    """send, try_send, send_many, loan and receipts work on the writer."""
+    reader, writer = pipe()
+    receipt = writer.send({"item": "tea"}, receipt=True)
+    assert writer.try_send(b"bytes")
+    assert writer.send_many([1, 2]) == 2
+    with writer.loan(3) as loan:
+        loan[:] = b"abc"
+        loan.send()
+    assert receipt.state == "queued"
+    assert reader.receive_many(10) == [{"item": "tea"}, b"bytes", 1, 2, b"abc"]
+    assert receipt.wait_acknowledged(timeout=60).pid == os.getpid()
+
+
+def test_it_receives_as_a_mailbox_does(pipe):
+    """lease, peek, len, statistics, try_receive and fileno work on the reader."""
+    reader, writer = pipe()
+    writer.send_many(range(4))
+    with pytest.raises(RuntimeError), reader.lease():
+        raise RuntimeError
+    with reader.lease() as again:
+        assert (again.message, again.attempt, again.sender.pid) == (0, 2, os.getpid())
+    assert (reader.peek(), len(reader), reader.statistics().waiting) == ([1, 2, 3], 3, 3)
+    assert select.select([reader.fileno()], [], [], 60)[0]
+    assert liaison.wait([reader], timeout=60) == [reader]
+    assert [reader.try_receive() for _ in range(4)] == [1, 2, 3, None]
+    with pytest.raises(Empty):
+        reader.receive(timeout=0.01)
+
+
+def test_types_and_codecs_are_a_mailboxes(pipe):
+    """type= validates on both ends, codec= reads pickles."""
+    reader, writer = pipe(type=int)
+    writer.send(7)
+    writer.send("seven")
+    assert reader.receive() == 7
+    with pytest.raises(liaison.DecodeError):
+        reader.receive()
+    reader, writer = pipe(codec="pickle")
+    writer.send(os.path.join)
+    assert reader.receive() is os.path.join
+
+
+def test_it_is_full_at_its_capacity(pipe):
+    """A sender waits for room, or is told that there is none."""
+    _reader, writer = pipe(capacity=2)
+    assert writer.send_many(range(3), timeout=0.01) == 2
+    assert not writer.try_send(2)
+    with pytest.raises(Full):
+        writer.send(2, timeout=0.01)
+
+
+@pytest.mark.parametrize("call", ["send(1)", "try_send(1)", "send_many([1])", "loan(1)"])
+def test_a_reader_cannot_send(pipe, call):
+    """AccessDenied, which says what this end is for."""
+    reader, _writer = pipe()
+    with pytest.raises(AccessDenied, match="only receive"):
+        eval(f"reader.{call}", {"reader": reader})
+
+
+@pytest.mark.parametrize(
+    "call", ["receive()", "try_receive()", "receive_many(2)", "lease()", "__next__()", "fileno()"]
+)
+def test_a_writer_cannot_receive(pipe, call):
+    """AccessDenied, which says what this end is for."""
+    _reader, writer = pipe()
+    with pytest.raises(AccessDenied, match="only send"):
+        eval(f"writer.{call}", {"writer": writer})
+
+
+def test_it_says_what_it_is(pipe):
+    """One-way, inherited, with the processes at both ends."""
+    reader, writer = pipe(capacity=7)
+    writer.send(1)
+    reader.receive()
+    for link in (reader.link, writer.link):
+        assert (link.kind, link.direction, link.established) == ("pipe", "one-way", "inherited")
+        assert (link.name, link.capacity) == ("", 7)
+        assert link.bytes > 0
+        assert [peer.pid for peer in (*link.senders, *link.receivers)] == [os.getpid()] * 2
+    assert reader.address in repr(reader)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"capacity": 0}, {"capacity": -1}, {"max_message": 0}, {"memory": 1, "max_message": 1}],
+    ids=str,
+)
+def test_what_cannot_be_is_refused(space, wrong):
+    """A ValueError."""
+    with pytest.raises(ValueError, match=r"out of range|one of the two"):
+        liaison.pipe(**wrong)
+
+
+def test_ends_are_made_by_pipe_alone():
+    """A TypeError says so."""
+    for kind in (liaison.PipeReader, liaison.PipeWriter):
+        with pytest.raises(TypeError, match="pipe"):
+            kind()
+
+
+def test_a_closed_end_says_so(pipe):
+    """Closed, which is a ValueError as with a file; closing again does nothing."""
+    reader, writer = pipe()
+    for end in (reader, writer):
+        end.close()
+        end.close()
+        assert end.closed
+    for call in (reader.receive, reader.read, reader.readline, lambda: writer.send(1)):
+        with pytest.raises(Closed):
+            call()
+    with pytest.raises(Closed):
+        writer.write(b"1")
+
+
+# ---- nobody else
+
+
+def test_it_has_no_name(space):
+    """No file of the space, or of any file system, is made for it."""
+    reader, writer = liaison.pipe()
+    with reader, writer:
+        writer.send(1)
+        assert (space.files("names"), space.files("links")) == ([], [])
+        memory, _token = reader.pass_fds
+        where = os.readlink(f"/proc/self/fd/{memory}")
+        assert where.startswith("/memfd:")
+        assert os.fstat(memory).st_mode & 0o777 == 0o600
+        assert liaison.Space().links() == []
+
+
+def test_its_memory_cannot_be_cut_off(pipe):
+    """Whoever has an end cannot make another process lose the pages beneath it."""
+    reader, _writer = pipe()
+    for size in (0, 1 << 40):
+        with pytest.raises(PermissionError):
+            os.ftruncate(reader.pass_fds[0], size)
+
+
+def test_nothing_is_left_of_it(space):
+    """All its descriptors and mappings are gone when both ends are closed."""
+    liaison.Mailbox("warm").destroy()  # what a process keeps of a space is there already
+
+    def held():
+        with open("/proc/self/maps") as maps:
+            return len(os.listdir("/proc/self/fd")), sum("memfd:liaison" in line for line in maps)
+
+    before = held()
+    for _ in range(3):
+        reader, writer = liaison.pipe()
+        writer.send(1)
+        reader.fileno()
+        assert held() != before
+        reader.close()
+        writer.close()
+    assert held() == before
+
+
+def test_descriptors_do_not_survive_exec(pipe):
+    """A program that was not given an end has none, so it does not keep the pipe open."""
+    reader, writer = pipe()
+    program = "import sys; sys.stdin.read()"
+    with subprocess.Popen([*CHILD, program], stdin=subprocess.PIPE, close_fds=False) as child:
+        writer.close()
+        with pytest.raises(Ended):
+            reader.receive()
+        child.stdin.close()
+
+
+# ---- its end
+
+
+def test_the_reader_gets_the_rest_and_then_the_end(pipe):
+    """Ended is an EOFError and counts what was received; a loop just ends."""
+    reader, writer = pipe()
+    writer.send_many(range(3))
+    writer.close()
+    assert reader.receive() == 0
+    assert list(reader) == [1, 2]
+    for attempt in (reader.receive, reader.try_receive, reader.lease):
+        with pytest.raises(EOFError) as caught:
+            attempt()
+        assert (type(caught.value), caught.value.received) == (Ended, 3)
+    with pytest.raises(Ended):
+        reader.receive_many(2, timeout=0)
+
+
+def test_the_writer_gets_a_broken_pipe(pipe):
+    """Disconnected is a BrokenPipeError and tells what was received of what was sent."""
+    reader, writer = pipe()
+    writer.send_many(range(3))
+    reader.receive()
+    reader.close()
+    for attempt in (lambda: writer.send(3), lambda: writer.try_send(3), lambda: writer.loan(1)):
+        with pytest.raises(BrokenPipeError) as caught:
+            attempt()
+        assert type(caught.value) is Disconnected
+        assert (caught.value.sent, caught.value.confirmed) == (3, 1)
+    with pytest.raises(Disconnected):
+        writer.write(b"more")
+
+
+ENDS = ["close", "exit", "kill", "exec"]
+
+
+def end_of(actor, name, how):
+    """Ends the actor's end of that name."""
+    if how == "kill":
+        actor.kill()
+    elif how == "exit":
+        actor.start("import os; os._exit(0)")
+    elif how == "exec":
+        actor.start("import os; os.execvp('sleep', ['sleep', '3600'])")
+    else:
+        actor.do(f"{name}.close()")
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_a_reader_that_sleeps_learns_of_the_end(pipe, how):
+    """However the last writer ended, and after what it had sent."""
+    reader, writer = pipe()
+    with forked("writer.send(b'last')", writer=writer) as other:
+        assert reader.receive() == b"last"
+        outcome = []
+
+        def receive():
+            with pytest.raises(Ended):
+                reader.receive()
+            outcome.append("ended")
+
+        thread = threading.Thread(target=receive)
+        thread.start()
+        until(lambda: reader.statistics().receivers_waiting == 1, "it sleeps")
+        end_of(other, "writer", how)
+        thread.join(60)
+        assert outcome == ["ended"]
+
+
+@pytest.mark.parametrize("how", ENDS)
+@pytest.mark.parametrize("call", ["send(1)", "loan(1)", "send_many([1])", "write(b'1')"])
+def test_a_writer_that_sleeps_learns_of_the_end(pipe, how, call):
+    """However the last reader ended."""
+    reader, writer = pipe(capacity=1)
+    with forked("reader.link", reader=reader) as other:
+        writer.send(0)
+        outcome = []
+
+        def send():
+            with pytest.raises(Disconnected):
+                eval(f"writer.{call}", {"writer": writer})
+            outcome.append("broken")
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        until(lambda: writer.statistics().senders_waiting == 1, "it sleeps")
+        end_of(other, "reader", how)
+        thread.join(60)
+        assert outcome == ["broken"]
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_who_waits_by_a_descriptor_learns_of_the_end(pipe, how):
+    """fileno() becomes readable, and liaison.wait gives the reader."""
+    reader, writer = pipe()
+    with forked("writer.link", writer=writer) as other:
+        assert liaison.wait([reader], timeout=0) == []
+        end_of(other, "writer", how)
+        assert liaison.wait([reader], timeout=60) == [reader]
+        assert select.select([reader.fileno()], [], [], 60)[0]
+        with pytest.raises(Ended):
+            reader.receive(timeout=0)
+
+
+def test_who_waits_for_a_receipt_learns_of_the_end(pipe):
+    """A message that nobody will receive any more is no reason to wait."""
+    reader, writer = pipe()
+    with forked("reader.link", reader=reader) as other:
+        receipt = writer.send(1, receipt=True)
+        other.kill()
+        with pytest.raises(Disconnected):
+            receipt.wait_received(timeout=60)
+
+
+def test_an_end_that_a_child_never_used_keeps_the_pipe_open(pipe):
+    """As with any pipe: a copy of an end is an end, used or not."""
+    reader, writer = pipe()
+    with forked(writer=writer) as other:
+        with pytest.raises(Empty):
+            reader.receive(timeout=0.05)
+        other.kill()
+        with pytest.raises(Ended):
+            reader.receive(timeout=60)
+
+
+def test_the_last_of_many_writers_ends_it(pipe):
+    """Not the first: what the others send arrives."""
+    reader, writer = pipe()
+    with Actor(fork=True, writer=writer) as one, Actor(fork=True, writer=writer) as two:
+        writer.close()
+        one.do("writer.send(1)")
+        one.kill()
+        two.do("writer.send(2)")
+        assert [reader.receive(timeout=60), reader.receive(timeout=60)] == [1, 2]
+        two.kill()
+        assert list(reader) == []
+
+
+def test_a_killed_writer_leaves_whole_messages_only(pipe):
+    """What it was still writing is not there, and takes no room."""
+    reader, writer = pipe(capacity=2)
+    lines = ["writer.send(b'whole')", "loan = writer.loan(1000)", "loan[:3] = b'tor'"]
+    with forked(*lines, writer=writer) as other:
+        other.kill()
+        assert list(reader) == [b"whole"]
+    reader, writer = pipe()
+    with forked(writer=writer) as other:
+        other.start("while True: writer.send(bytes([7]) * 300_000)")
+        assert reader.receive() == bytes([7]) * 300_000
+        other.kill()
+        assert set(reader) <= {bytes([7]) * 300_000}
+
+
+def test_the_end_waits_for_a_message_that_may_come_back(pipe):
+    """What another reader holds under lease is not received yet: if that dies, it comes here."""
+    reader, writer = pipe()
+    writer.send("held")
+    with Actor("lease = reader.lease()", fork=True, reader=reader) as other:
+        writer.close()
+        with pytest.raises(Empty):
+            reader.receive(timeout=0.05)
+        assert liaison.wait([reader], timeout=0.05) == []
+        other.kill()
+        with reader.lease(timeout=60) as delivery:
+            assert (delivery.message, delivery.attempt) == ("held", 2)
+    with pytest.raises(Ended):
+        reader.receive()
+
+
+def test_what_a_killed_reader_held_goes_to_the_next(pipe):
+    """Readers share the messages, and a lease of a dead one is returned."""
+    reader, writer = pipe()
+    writer.send_many(["one", "two"])
+    with Actor("lease = reader.lease()", fork=True, reader=reader) as other:
+        other.kill()
+        until(lambda: reader.peek() == ["one", "two"] or _look(reader), "it comes back first")
+        assert reader.receive_many(3) == ["one", "two"]
+
+
+def _look(reader):
+    """Whoever receives has what a dead process held come back."""
+    reader.lease(timeout=60).release()
+
+
+def test_a_stopped_writer_is_not_dead(pipe):
+    """SIGSTOP is no end."""
+    reader, writer = pipe()
+    with forked("writer.link", writer=writer) as other:
+        other.stop()
+        with pytest.raises(Empty):
+            reader.receive(timeout=0.05)
+        other.resume()
+        other.do("writer.send(1)")
+        assert reader.receive(timeout=60) == 1
+
+
+def test_closing_wakes_a_thread_of_ones_own(pipe):
+    """A thread that receives is told Closed; the other end is told at once, too."""
+    reader, writer = pipe()
+    told = []
+
+    def receive():
+        with pytest.raises(Closed):
+            reader.receive()
+        told.append(True)
+
+    thread = threading.Thread(target=receive)
+    thread.start()
+    until(lambda: reader.statistics().receivers_waiting == 1, "it sleeps")
+    reader.close()
+    thread.join(60)
+    assert told == [True]
+    with pytest.raises(Disconnected):
+        writer.send(1)
+
+
+def test_a_receipt_does_not_keep_a_closed_end_open(pipe):
+    """Nor does a delivery whose memory is still looked at."""
+    reader, writer = pipe()
+    receipt = writer.send(b"x", receipt=True)
+    view = memoryview(reader.lease())
+    writer.close()
+    reader.close()
+    assert receipt.state == "received"
+    view.release()
+    reader, writer = pipe()
+    receipt = writer.send(1, receipt=True)
+    writer.close()
+    assert list(reader) == [1]
+    assert receipt.state == "acknowledged"
+
+
+def test_ctrl_c_interrupts_a_wait(pipe):
+    """As it does a mailbox's."""
+    reader, writer = pipe()
+    with Actor(fork=True, reader=reader) as other:
+        other.start("reader.receive()")
+        until(lambda: reader.statistics().receivers_waiting == 1, "it sleeps")
+        other.interrupt()
+        with pytest.raises(KeyboardInterrupt):
+            other.answer()
+    writer.close()
+
+
+# ---- children
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_multiprocessing_child_has_what_it_is_given(space, method):
+    """Either end as an argument, by each start method."""
+    context = multiprocessing.get_context(method)
+    there, orders = liaison.pipe()
+    results, back = liaison.pipe()
+    unused = (orders, results) if method == "fork" else ()  # of which a forked child has copies
+    process = context.Process(target=double, args=(there, back, unused))
+    process.start()
+    there.close()
+    back.close()
+    with orders, results:
+        orders.send_many(range(5))
+        orders.close()
+        assert list(results) == [0, 2, 4, 6, 8]
+    process.join(60)
+    assert process.exitcode == 0
+
+
+def double(orders, results, unused):
+    for end in unused:
+        end.close()
+    for number in orders:
+        results.send(number * 2)
+
+
+def test_an_end_travels_to_a_process_that_runs(space):
+    """Through a queue of multiprocessing's, as its own connections do."""
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    process = context.Process(target=send_on_what_comes, args=(queue,))
+    process.start()
+    reader, writer = liaison.pipe()
+    with reader:
+        queue.put(writer)
+        assert reader.receive(timeout=60) == "came"
+        writer.close()
+        assert list(reader) == []
+    process.join(60)
+    queue.close()
+
+
+def send_on_what_comes(queue):
+    with queue.get() as writer:
+        writer.send("came")
+
+
+def test_a_program_is_given_an_end_by_pass_fds(space):
+    """pass_fds and handle say what, inherit takes it: each end to a program of its own."""
+    orders, there = liaison.pipe()
+    program = (
+        "import os, liaison\n"
+        "with liaison.PipeWriter.inherit(os.environ['THERE']) as there:\n"
+        "    there.send_many(['one', {'two': 2}])\n"
+    )
+    receiving = (
+        "import sys, liaison\n"
+        "with liaison.PipeReader.inherit(sys.argv[1]) as orders:\n"
+        "    print(list(orders))\n"
+    )
+    with orders, there:
+        first = subprocess.Popen(
+            [*CHILD, program], pass_fds=there.pass_fds, env={**os.environ, "THERE": there.handle}
+        )
+        second = subprocess.Popen(
+            [*CHILD, receiving, orders.handle], pass_fds=orders.pass_fds, stdout=subprocess.PIPE
+        )
+    assert second.communicate(timeout=60)[0] == b"['one', {'two': 2}]\n"
+    assert first.wait(60) == 0
+
+
+def test_a_child_finds_the_space_wherever_its_environment_points(space, monkeypatch):
+    """The handle says where the processes know one another; a member of another place is none."""
+    reader, writer = liaison.pipe()
+    program = "import sys, liaison; liaison.PipeWriter.inherit(sys.argv[1]).send('found')"
+    environment = {**os.environ, "LIAISON_ROOT": str(space.root / "elsewhere")}
+    with reader, writer:
+        subprocess.run(
+            [*CHILD, program, writer.handle],
+            pass_fds=writer.pass_fds,
+            env=environment,
+            check=True,
+            timeout=60,
+        )
+        assert reader.receive(timeout=0) == "found"
+
+
+def test_an_end_inherited_twice_is_one_end(pipe):
+    """Handles of one process share the descriptors; the last that is closed gives them up."""
+    reader, writer = pipe()
+    again = liaison.PipeWriter.inherit(writer.handle)
+    writer.close()
+    again.send(1)
+    assert reader.receive() == 1
+    again.close()
+    with pytest.raises(Ended):
+        reader.receive()
+
+
+def test_what_is_no_end_is_refused(pipe):
+    """The wrong kind of end, descriptors that are none or something else, and no handle at all."""
+    reader, writer = pipe()
+    with pytest.raises(Mismatch):
+        liaison.PipeReader.inherit(writer.handle)
+    place = reader.handle.split(":", 2)[2]
+    zero, null = os.open("/dev/zero", os.O_RDONLY), os.open("/dev/null", os.O_RDONLY)
+    memory, token = reader.pass_fds
+    for one, two in ((9999, 9998), (zero, null), (memory, null), (zero, token), (memory, memory)):
+        with pytest.raises(NotFound, match="pass_fds"):
+            liaison.PipeReader.inherit(f"{one}:{two}:{place}")
+    for descriptor in (zero, null):
+        os.close(descriptor)  # they were not taken
+    for text in ("", "1:2", "a:b:c:d:e"):
+        with pytest.raises(ValueError, match="handle"):
+            liaison.PipeReader.inherit(text)
+    writer.send(1)
+    assert reader.receive() == 1
+
+
+def test_another_pipes_token_is_refused(pipe):
+    """Descriptors of two pipes do not go together."""
+    reader, _ = pipe()
+    other, _ = pipe()
+    place = reader.handle.split(":", 2)[2]
+    with pytest.raises(NotFound):
+        liaison.PipeReader.inherit(f"{reader.pass_fds[0]}:{other.pass_fds[1]}:{place}")
+
+
+def test_a_pickle_outside_of_a_process_being_started_travels_too(pipe):
+    """multiprocessing hands the descriptors over; the copy is another hold on the same end."""
+    reader, writer = pipe()
+    with pickle.loads(pickle.dumps(writer)) as copy:
+        copy.send(1)
+        assert reader.receive() == 1
+
+
+def test_whoever_closes_all_descriptors_ends_its_ends(pipe):
+    """A daemon that closes everything is seen to have closed, and harms no file opened since."""
+    reader, writer = pipe()
+    with forked("import os", writer=writer) as other:
+        other.do("memory, token = writer.pass_fds; os.close(memory); os.close(token)")
+        with pytest.raises(Ended):
+            reader.receive(timeout=60)
+        other.do("files = [os.open('/dev/null', os.O_RDONLY) for _ in range(8)]")
+        other.do("writer.close()")
+        assert other.do("[os.fstat(file).st_mode for file in files]")
+
+
+def test_all_is_delivered_while_writers_are_killed(pipe):
+    """Every message whose send returned arrives exactly once, through ten killed writers."""
+    reader, writer = pipe(capacity=64)
+    sent = []
+    received = []
+    thread = threading.Thread(target=lambda: received.extend(reader))
+    for round_ in range(10):
+        with Actor(fork=True, writer=writer) as other:
+            if round_ == 0:
+                thread.start()
+            other.start(
+                f"for number in range(10**9): writer.send(({round_}, number)); last = number; "
+                "point('sent', number) if number % 50 == 0 else None"
+            )
+            sent.append([other.reach("sent") for _ in range(3)][-1])
+            os.kill(other.pid, signal.SIGKILL)
+    writer.close()
+    thread.join(60)
+    for round_, returned in enumerate(sent):
+        numbers = [number for which, number in received if which == round_]
+        assert numbers == list(range(len(numbers)))
+        assert len(numbers) > returned

@@ -1,0 +1,216 @@
+"""Pipes as files: bytes, lines, and what becomes of the borders of messages."""
+
+import io
+import os
+import select
+import shutil
+import subprocess
+import threading
+
+import pytest
+
+import liaison
+from liaison import DecodeError, Disconnected
+from liaison.testing import until
+
+
+@pytest.fixture
+def ends(space):
+    """Both ends of a pipe, closed after the test."""
+    reader, writer = liaison.pipe()
+    with reader, writer:
+        yield reader, writer
+
+
+def test_what_was_written_is_read(ends):
+    """read(n) joins and splits what was written; at the end it gives what is left, then b""."""
+    reader, writer = ends
+    assert [writer.write(part) for part in (b"ab", b"", bytearray(b"cde"), memoryview(b"fg"))] == [
+        *(2, 0, 3, 2)
+    ]
+    writer.close()
+    assert [reader.read(n) for n in (1, 3, 0, 2)] == [b"a", b"bcd", b"", b"ef"]
+    assert [reader.read(9), reader.read(9), reader.read()] == [b"g", b"", b""]
+
+
+def test_read_waits_for_all_and_read1_for_the_first(ends):
+    """As with Python's buffered files."""
+    reader, writer = ends
+    writer.write(b"abc")
+    assert (reader.read1(2), reader.read1()) == (b"ab", b"c")
+    found = []
+    thread = threading.Thread(target=lambda: found.append(reader.read(4)))
+    thread.start()
+    writer.write(b"de")
+    until(lambda: reader.statistics().receivers_waiting == 1, "it waits for the rest")
+    writer.write(b"fgh")
+    thread.join(60)
+    assert (found, reader.read1(-1)) == ([b"defg"], b"h")
+    writer.close()
+    assert reader.read1() == b""
+
+
+def test_lines(ends):
+    """readline, readlines and their limits, with lines across messages and a last one unended."""
+    reader, writer = ends
+    writer.writelines([b"one\ntwo", b"\n\nthr", b"ee\nfour\nfi", b"ve"])
+    writer.close()
+    assert [reader.readline(), reader.readline(2), reader.readline(9), reader.readline()] == [
+        *(b"one\n", b"tw", b"o\n", b"\n")
+    ]
+    assert reader.readline(0) == b""
+    assert reader.readlines(7) == [b"three\n", b"four\n"]
+    assert reader.readlines() == [b"five"]
+    assert reader.readline() == b""
+
+
+def test_readinto_fills_what_is_there(ends):
+    """As a raw file: what there is, at least a byte, and 0 at the end."""
+    reader, writer = ends
+    writer.write(b"abcde")
+    buffer = bytearray(3)
+    assert (reader.readinto(buffer), buffer) == (3, b"abc")
+    assert (reader.readinto(buffer), buffer) == (2, b"dec")
+    writer.close()
+    assert reader.readinto(buffer) == 0
+
+
+def test_a_large_write_goes_through_in_parts(ends):
+    """More than the pipe could hold at once, while somebody reads."""
+    reader, writer = ends
+    data = os.urandom(1 << 20) * 40
+    thread = threading.Thread(target=lambda: (writer.write(data), writer.close()))
+    thread.start()
+    assert reader.read() == data
+    thread.join(60)
+
+
+def test_a_message_bound_is_kept(space):
+    """With max_message= each part is as large as that allows."""
+    reader, writer = liaison.pipe(max_message=10)
+    with reader, writer:
+        assert writer.write(b"0123456789abc") == 13
+        assert reader.receive_many(9) == [b"0123456789", b"abc"]
+
+
+def test_messages_and_bytes_mix(ends):
+    """The rest of a message read in part is the next message; other messages are whole."""
+    reader, writer = ends
+    writer.send_many([b"abc", {"item": "tea"}, b"de", b"f", b"g"])
+    assert reader.read(1) == b"a"
+    assert liaison.wait([reader], timeout=0) == [reader]
+    assert reader.receive() == b"bc"
+    assert reader.receive() == {"item": "tea"}
+    assert reader.read(1) == b"d"
+    assert reader.receive_many(5) == [b"e"]
+    assert next(reader) == b"f"
+    assert reader.read(1) == b"g"
+
+
+def test_a_message_that_is_not_bytes_is_no_file_content(ends):
+    """DecodeError with its payload; the bytes before and after it are not lost."""
+    reader, writer = ends
+    writer.send_many([b"ab", {"item": "tea"}, b"cd"])
+    with pytest.raises(DecodeError) as caught:
+        reader.read(4)
+    assert b"tea" in caught.value.payload
+    assert reader.read(4 - 1) == b"abc"
+
+
+def test_pythons_own_wrappers_work(ends):
+    """BufferedReader, BufferedWriter and TextIOWrapper take the ends for files."""
+    reader, writer = ends
+    with io.TextIOWrapper(io.BufferedWriter(writer), encoding="utf-8") as text:
+        for line in ("größer", "tea"):
+            print(line, file=text)
+    assert writer.closed
+    with io.TextIOWrapper(io.BufferedReader(reader), encoding="utf-8") as text:
+        assert list(text) == ["größer\n", "tea\n"]
+    assert reader.closed
+
+
+def test_text_can_be_read_directly(ends):
+    """TextIOWrapper needs no buffer between."""
+    reader, writer = ends
+    writer.write(b"one\ntwo\n")
+    writer.close()
+    with io.TextIOWrapper(reader, encoding="utf-8") as text:
+        assert list(text) == ["one\n", "two\n"]
+
+
+def test_what_it_can_do_is_said(ends):
+    """readable, writable, seekable and isatty, as files say it."""
+    reader, writer = ends
+    assert (reader.readable(), reader.writable()) == (True, False)
+    assert (writer.readable(), writer.writable()) == (False, True)
+    for end in ends:
+        assert not end.seekable()
+        assert not end.isatty()
+        end.flush()
+    with pytest.raises(TypeError):
+        writer.write("text")
+
+
+def test_a_plain_program_is_reached_by_copying(ends):
+    """shutil.copyfileobj carries the bytes to its standard input, and from its output."""
+    reader, writer = ends
+    writer.write(b"tea\ncoffee\n")
+    writer.close()
+    back, there = liaison.pipe()
+    with subprocess.Popen(["sort"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as sort:
+        shutil.copyfileobj(reader, sort.stdin)
+        sort.stdin.close()
+        with there:
+            shutil.copyfileobj(sort.stdout, there)
+    with back:
+        assert back.read() == b"coffee\ntea\n"
+
+
+def test_writing_to_nobody_breaks(ends):
+    """A BrokenPipeError, also in the middle of a large write."""
+    reader, writer = ends
+    outcome = []
+
+    def write():
+        with pytest.raises(Disconnected):
+            writer.write(bytes(1 << 28))
+        outcome.append("broken")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    reader.read(1)
+    reader.close()
+    thread.join(60)
+    assert outcome == ["broken"]
+
+
+def test_an_interrupted_read_loses_nothing(ends, monkeypatch):
+    """What was read when the interruption came is read by the next call."""
+    import signal
+
+    reader, writer = ends
+    writer.write(b"abc")
+
+    def interrupt(*_):
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(TimeoutError):
+            reader.read(5)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    writer.write(b"de")
+    assert reader.read(5) == b"abcde"
+
+
+def test_a_descriptor_is_only_for_waiting(ends):
+    """fileno() tells when there is something; the bytes do not come through it."""
+    reader, writer = ends
+    writer.write(b"abc")
+    assert select.select([reader.fileno()], [], [], 60)[0]
+    with pytest.raises(OSError, match=r"Invalid argument"):
+        os.read(reader.fileno(), 1)
+    assert reader.read(3) == b"abc"
