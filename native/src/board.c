@@ -17,7 +17,9 @@
 static struct board *find(const struct liaison_space *space, uint64_t owner, uint64_t detail)
 {
     uint32_t member = identity_number(owner);
-    if (member >= MEMBERS || !space->boards)
+    /* A forked child that is no member yet has not its parent's mapping; who is called there
+     * looks around by itself. */
+    if (member >= MEMBERS || !space->boards || observe(&space->epoch) != process_epoch())
         return NULL;
     return &space->boards[member * BOARDS + (uint32_t)detail % BOARDS];
 }
