@@ -18,13 +18,21 @@ static void unlink_names(struct segment *s)
     segment_unlink(s->space, s->device, s->inode, id);
 }
 
+/* A forked child may have come to nothing but this: as a member it can call all who wait. */
+static void wake_all(struct segment *s)
+{
+    uint64_t me;
+    (void)member_identity(s->space, &me);
+    wait_wake_all(s);
+}
+
 /* The side of `role` is gone. */
 static bool bereave(struct segment *s, enum waiter_role role)
 {
     uint32_t next = role == SENDERS ? LINK_ENDED : LINK_ORPHANED;
     if (!exchange32(&s->header->state, LINK_LIVE, next))
         return false;
-    wait_wake_all(s);
+    wake_all(s);
     return true;
 }
 
@@ -114,7 +122,7 @@ void pipe_look(struct segment *s)
     /* Who destroys a named pipe may have seen its first way alone. */
     if (s->first && observe32(&s->first->header->state) == LINK_DESTROYED) {
         if (exchange32(&s->header->state, LINK_LIVE, LINK_DESTROYED))
-            wait_wake_all(s);
+            wake_all(s);
         return;
     }
     if (s->geometry.kind == LIAISON_KIND_PIPE)
@@ -174,7 +182,7 @@ void pipe_end(liaison_mailbox *m)
         return;
     add32(&s->header->closings, 1);
     if (s->geometry.kind == LIAISON_KIND_PIPE) {
-        wait_wake_all(s); /* to look for themselves: others may have such an end */
+        wake_all(s); /* to look for themselves: others may have such an end */
     } else if (is_side(s, role) && bereave(s, role)) {
         unlink_names(s);
     }
