@@ -29,6 +29,13 @@ def connection():
 
 
 @contextlib.contextmanager
+def pipe():
+    reader, writer = liaison.pipe()
+    with reader, writer:
+        yield reader
+
+
+@contextlib.contextmanager
 def named(kind, **policy):
     with kind("example", **policy) as link:
         yield link
@@ -44,6 +51,8 @@ LINKS = {
     "MessageQueue(name)": lambda: named(liaison.MessageQueue),
     "Port(name)": lambda: named(liaison.Port),
     "Endpoint(name)": lambda: named(liaison.Endpoint),
+    "pipe()": pipe,
+    "NamedPipe(name)": lambda: named(liaison.NamedPipe),
     "connect(address)": connection,
 }
 
