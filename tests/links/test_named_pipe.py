@@ -374,8 +374,8 @@ def test_what_a_killed_side_leaves_is_cleaned(space):
 
 def test_of_many_that_open_at_once_two_are_the_sides(space):
     """The others are Busy, and the two find each other."""
-    for _ in range(10):
-        with Actor() as one, Actor() as two, Actor() as three:
+    for _ in range(5):
+        with Actor(fork=True) as one, Actor(fork=True) as two, Actor(fork=True) as three:
             line = "talk = NamedPipe('talk'); talk.send('mine')"
             for actor in (one, two, three):
                 actor.start(line)
