@@ -1471,7 +1471,6 @@ cdef class Receipt:
         """
         cdef int state
         cdef int wanted = LIAISON_ACKNOWLEDGED if settled else LIAISON_RECEIVED
-        cdef uint32_t waiting
         peer = self.look(&state)
         if state >= wanted:
             return peer
