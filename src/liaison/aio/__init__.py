@@ -18,6 +18,7 @@ hello
 from __future__ import annotations
 
 from liaison.aio.end import Delivery, Loan, Receipt
+from liaison.aio.endpoint import Endpoint, receive, send
 from liaison.aio.mailbox import Mailbox
 from liaison.aio.port import Port
 from liaison.aio.queue import MessageQueue
@@ -27,6 +28,7 @@ from liaison.aio.waiting import wait
 __all__ = [
     "Connection",
     "Delivery",
+    "Endpoint",
     "Listener",
     "Loan",
     "Mailbox",
@@ -35,5 +37,7 @@ __all__ = [
     "Receipt",
     "connect",
     "listen",
+    "receive",
+    "send",
     "wait",
 ]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from liaison.link import Link, Peer, Statistics
     from liaison.links.end import LinkEnd
 
-__all__ = ["Delivery", "End", "Loan", "Receipt", "patiently"]
+__all__ = ["Coming", "Delivery", "End", "Loan", "Receipt", "patiently"]
 
 Delivery = native.Delivery
 
@@ -159,7 +159,7 @@ class End:
                     break
         return count
 
-    def loan(self, size: int, *, timeout: float | None = None) -> _Coming[Loan]:
+    def loan(self, size: int, *, timeout: float | None = None) -> Coming[Loan]:
         """Borrow memory of the link for a message of `size` bytes, to be sent without a copy.
 
         ``async with box.loan(size) as loan`` discards it at the end of the block, unless it was
@@ -177,7 +177,7 @@ class End:
         >>> anyio.run(main)
         b'hello'
         """
-        return _Coming(lambda: self._loan(size, timeout))
+        return Coming(lambda: self._loan(size, timeout))
 
     async def _loan(self, size: int, timeout: float | None) -> Loan:
         end = self._end
@@ -247,7 +247,7 @@ class End:
         """
         return await self._receiving(lambda: self._end.receive_many(max, timeout=0), timeout)
 
-    def lease(self, *, timeout: float | None = None) -> _Coming[Delivery]:
+    def lease(self, *, timeout: float | None = None) -> Coming[Delivery]:
         """Receive one message, and keep it until it is acknowledged.
 
         ``async with box.lease() as delivery`` acknowledges it at the end of the block; leaving the
@@ -265,7 +265,7 @@ class End:
         >>> anyio.run(main)
         {'job': 1} 1
         """
-        return _Coming(lambda: self._receiving(lambda: self._end.lease(timeout=0), timeout))
+        return Coming(lambda: self._receiving(lambda: self._end.lease(timeout=0), timeout))
 
     async def _receiving(self, receive: Callable[[], Any], timeout: float | None) -> Any:
         def attempt() -> Any:
@@ -434,7 +434,7 @@ class Receipt:
         )
 
 
-class _Coming(Generic[_Thing]):
+class Coming(Generic[_Thing]):
     """What an operation will give: to be awaited, or entered, when its block settles it."""
 
     __slots__ = ("_begin", "_thing")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from liaison import errors
 from liaison._native import mailbox as native
 from liaison._native.mailbox import Burial, closing
+from liaison._native.several import Several
 from liaison._native.space import SpaceHandle, root_of
 from liaison.address import Address
 from liaison.carriers.contract import MailboxContract
@@ -25,6 +26,7 @@ __all__ = [
     "Burial",
     "MailboxEnd",
     "PipeEnd",
+    "Several",
     "closing",
     "link_names",
     "named_pipe",

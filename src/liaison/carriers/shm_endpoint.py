@@ -220,7 +220,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 endpoint.close()
                 return None
             try:
-                there = self._way_to(where, endpoint, id) if sending else None
+                there = self._open_way(where, endpoint, id) if sending else None
             except BaseException:
                 endpoint.close()
                 raise
@@ -233,7 +233,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
             self._routes[to] = route
             return route
 
-    def _way_to(self, where: Address, endpoint: Own, id: str) -> Way:
+    def _open_way(self, where: Address, endpoint: Own, id: str) -> Way:
         way, known_as = self._outgoing.get(id, (None, ""))
         if way is not None and native.version_of(way) & 1:
             way.close()

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from liaison.address import Address
-from liaison.carriers.shm_endpoint import EndpointEnd
+from liaison.carriers.shm_endpoint import EndpointEnd, ending
 from liaison.carriers.shm_observer import EndpointObserver
 from liaison.errors import Closed, Destroyed, InvalidAddress, Mismatch, NotFound
 from liaison.links.end import LinkEnd, Observed, parsed, size
@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
     from liaison.codec import Codec
 
-__all__ = ["Endpoint", "correspondent", "forget", "mine", "receive", "send"]
+__all__ = [
+    "Endpoint",
+    "EndpointObserver",
+    "correspondent",
+    "ending",
+    "forget",
+    "mine",
+    "receive",
+    "send",
+]
 
 _LARGEST_CAPACITY = 1 << 18  # messages
 _KEPT = 64  # mailboxes that the functions below keep open
@@ -223,10 +232,10 @@ def mine() -> Endpoint:
 
 def correspondent(
     target: str | Address, *, receiving: bool = False
-) -> tuple[_Named, None, str] | tuple[None, Endpoint, str]:
+) -> tuple[_Named | Endpoint, str]:
     """What a target means: a mailbox or the like, or else the endpoint to do it with.
 
-    Also its address. Raises `NotFound` when nothing is called so; who is `receiving` as somebody
+    And its address. Raises `NotFound` when nothing is called so; who is `receiving` as somebody
     whose name is known may be sent to by one who is not there yet.
     """
     address = _address(target)
@@ -239,8 +248,8 @@ def correspondent(
                 raise
             box = None
         if box is not None:
-            return box, None, address
-    return None, endpoint or _passing(Address.parse(address)), address
+            return box, address
+    return endpoint or _passing(Address.parse(address)), address
 
 
 def forget(address: str) -> bool:
@@ -268,12 +277,12 @@ def send(target: str | Address, message: Any, *, timeout: float | None = None) -
     dear all
     """
     for last in (False, False, True):  # what was known of the target may be over
-        box, endpoint, address = correspondent(target)
+        link, address = correspondent(target)
         try:
-            if box is not None:
-                box.send(message, timeout=timeout)
+            if isinstance(link, Endpoint):
+                link.send(address, message, timeout=timeout)
             else:
-                endpoint.send(address, message, timeout=timeout)
+                link.send(message, timeout=timeout)
             return
         except (Closed, Destroyed, Mismatch):
             if last or not forget(address):
@@ -298,7 +307,7 @@ def receive(source: str | Address | None = None, *, timeout: float | None = None
     """
     if source is None:
         return mine().receive(timeout=timeout)
-    box, endpoint, address = correspondent(source, receiving=True)
-    if box is not None:
-        return box.receive(timeout=timeout)
-    return endpoint.receive(address, timeout=timeout)
+    link, address = correspondent(source, receiving=True)
+    if isinstance(link, Endpoint):
+        return link.receive(address, timeout=timeout)
+    return link.receive(timeout=timeout)

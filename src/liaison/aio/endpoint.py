@@ -1,0 +1,312 @@
+"""Endpoints for tasks: direct communication, awaited.
+
+What goes from one endpoint to another lies in a link of these two, so sending to one, and receiving
+from one, is what tasks do with any link. Receiving from anyone waits for a descriptor that watches
+all the links there are, and the word of new ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from liaison.aio.end import Coming, End, Receipt, patiently
+from liaison.aio.line import PENDING, closing, line_of
+from liaison.deadline import Deadline
+from liaison.errors import Closed, Destroyed, Empty, Mismatch
+from liaison.links import endpoint as links
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Self
+
+    from liaison._native.mailbox import Delivery
+    from liaison.address import Address
+    from liaison.aio.line import Line
+    from liaison.codec import Codec
+    from liaison.link import Link, Peer, Statistics
+
+__all__ = ["Endpoint", "receive", "send"]
+
+
+class Endpoint:
+    """This process's name, for the tasks of an event loop; see `liaison.Endpoint`.
+
+    The arguments are those of `liaison.Endpoint`, and so is what it raises.
+
+    >>> import anyio
+    >>> from liaison import aio
+    >>> async def main():
+    ...     async with aio.Endpoint("alice") as alice, aio.Endpoint("bob") as bob:
+    ...         await alice.send("bob", "hello")
+    ...         async with bob.lease() as delivery:
+    ...             await bob.send(delivery.sender, f"{delivery.message} to you too")
+    ...         print(await alice.receive("bob"))
+    ...         alice.destroy()
+    ...         bob.destroy()
+    >>> anyio.run(main)
+    hello to you too
+    """
+
+    __slots__ = ("__weakref__", "_end")
+
+    def __init__(
+        self,
+        name: str | Address | None = None,
+        *,
+        capacity: int | None = None,
+        type: Any = None,
+        codec: Codec | str | None = None,
+    ) -> None:
+        """Be the endpoint, which is made where it does not exist."""
+        self._end = links.Endpoint(name, capacity=capacity, type=type, codec=codec)
+
+    @staticmethod
+    def observe(name: str | Address) -> links.EndpointObserver:
+        """Look at an endpoint without taking part; see `liaison.Endpoint.observe`."""
+        return links.Endpoint.observe(name)
+
+    @classmethod
+    def _around(cls, end: links.Endpoint) -> Self:
+        made = cls.__new__(cls)
+        made._end = end
+        return made
+
+    # ---- sending ------------------------------------------------------------------------
+
+    async def send(
+        self,
+        to: str | Address | Peer,
+        message: Any,
+        *,
+        timeout: float | None = None,
+        receipt: bool = False,
+    ) -> Receipt | None:
+        """Send one message to the endpoint called `to`.
+
+        With ``receipt=True`` gives a `Receipt`. Raises as `liaison.Endpoint.send` does.
+        """
+        way = _box(self._end._way_to(to))  # pyright: ignore[reportPrivateUsage]
+        return await way.send(message, timeout=timeout, receipt=receipt)
+
+    def try_send(self, to: str | Address | Peer, message: Any) -> bool:
+        """Send one message if that needs no waiting; return whether it was sent."""
+        return self._end.try_send(to, message)
+
+    # ---- receiving ----------------------------------------------------------------------
+
+    async def receive(
+        self, source: str | Address | Peer | None = None, *, timeout: float | None = None
+    ) -> Any:
+        """Receive one message, from `source` or from anyone.
+
+        Raises as `liaison.Endpoint.receive` does.
+        """
+        if source is None:
+            return await self._from_anyone(lambda: self._end.receive(timeout=0), timeout)
+        return await self._from(source, lambda way, left: way.receive(timeout=left), timeout)
+
+    def try_receive(self, source: str | Address | Peer | None = None, default: Any = None) -> Any:
+        """Receive one message if there is one, else return `default`."""
+        return self._end.try_receive(source, default)
+
+    def lease(
+        self, source: str | Address | Peer | None = None, *, timeout: float | None = None
+    ) -> Coming[Delivery]:
+        """Receive one message, and keep it until it is acknowledged.
+
+        To be awaited, or entered with ``async with``, which settles it at the end of the block.
+        Raises as `receive` does.
+        """
+        if source is None:
+            return Coming(lambda: self._from_anyone(lambda: self._end.lease(timeout=0), timeout))
+        return Coming(
+            lambda: self._from(source, lambda way, left: way.lease(timeout=left), timeout)
+        )
+
+    async def _from_anyone(self, receive: Callable[[], Any], timeout: float | None) -> Any:
+        def attempt() -> Any:
+            try:
+                return receive()
+            except Empty:
+                return PENDING
+
+        return await patiently(_news_of(self._end, "fileno"), attempt, receive, timeout)
+
+    async def _from(
+        self,
+        source: Any,
+        receive: Callable[[End, float | None], Awaitable[Any]],
+        timeout: float | None,
+    ) -> Any:
+        """Receive on the link from one endpoint: what others have sent would call in vain.
+
+        Until there is one, the endpoint's own link tells of new ones.
+        """
+        end = self._end
+        deadline = Deadline(timeout)
+
+        def look() -> Any:
+            found = end._way_from(source)  # pyright: ignore[reportPrivateUsage]
+            return PENDING if found is None else found
+
+        def last() -> Any:
+            found = look()
+            if found is PENDING:
+                raise Empty(f"no message came to {end.address} from {source} in time")
+            return found
+
+        while True:
+            news = _news_of(end._own)  # pyright: ignore[reportPrivateUsage]
+            way = await patiently(news, look, last, deadline.remaining(), queue=False)
+            try:
+                return await receive(_box(way), deadline.remaining())
+            except Destroyed:
+                end._ended(way)  # pyright: ignore[reportPrivateUsage]
+            except Closed:
+                if end.closed:
+                    raise
+
+    def __aiter__(self) -> Self:
+        """Receive messages from anyone until the endpoint is destroyed."""
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            return await self.receive()
+        except Destroyed:
+            raise StopAsyncIteration from None
+
+    # ---- names, seeing, and the end ----------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """What it is called now."""
+        return self._end.name
+
+    @property
+    def address(self) -> str:
+        """Its address now, a URL."""
+        return self._end.address
+
+    @property
+    def aliases(self) -> list[str]:
+        """The other names by which it is reached."""
+        return self._end.aliases
+
+    def rename(self, new: str) -> None:
+        """Be called `new` from now on; see `liaison.Endpoint.rename`."""
+        self._end.rename(new)
+
+    def retire(self, old: str) -> None:
+        """Be no longer reached by the alias `old`; see `liaison.Endpoint.retire`."""
+        self._end.retire(old)
+
+    @property
+    def link(self) -> Link:
+        """What the endpoint is, and who has it or sends to it at this moment."""
+        return self._end.link
+
+    def links(self) -> list[Link]:
+        """Return its links, one for each endpoint that it has sent to or received from."""
+        return self._end.links()
+
+    @property
+    def closed(self) -> bool:
+        """Whether this end was closed."""
+        return self._end.closed
+
+    def peek(self, max: int = 10) -> list[Any]:
+        """Copies of at most `max` waiting messages; takes nothing."""
+        return self._end.peek(max)
+
+    def statistics(self) -> Statistics:
+        """Return a snapshot of the counts of all links to it together."""
+        return self._end.statistics()
+
+    def fileno(self) -> int:
+        """Return a descriptor that is readable when there may be a message from anyone."""
+        return self._end.fileno()
+
+    def __len__(self) -> int:
+        """Count the messages that wait."""
+        return len(self._end)
+
+    def __bool__(self) -> bool:
+        """An endpoint without messages is an endpoint."""
+        return True
+
+    def close(self) -> None:
+        """Give the name up; idempotent. Tasks that wait on it get `Closed`."""
+        self._end.close()
+
+    def destroy(self, *, force: bool = False) -> None:
+        """Destroy the endpoint, with all that was sent to it and not received."""
+        self._end.destroy(force=force)
+
+    async def __aenter__(self) -> Self:
+        """Give this endpoint; the block closes it."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close this endpoint."""
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Refuse to travel: the name is this process's."""
+        return self._end.__reduce__()
+
+    def __repr__(self) -> str:
+        """Show where it is."""
+        return f"<aio.{repr(self._end)[1:]}"
+
+
+def _news_of(end: Any, method: str = "_news") -> Line:
+    return line_of(end, method, silenced_by="looking")
+
+
+async def send(target: str | Address, message: Any, *, timeout: float | None = None) -> None:
+    """Send one message to an endpoint, or into a mailbox; see `liaison.send`.
+
+    >>> import anyio, liaison
+    >>> from liaison import aio
+    >>> async def main():
+    ...     with liaison.Mailbox("letters") as box:
+    ...         await aio.send("letters", "dear all")
+    ...         print(await aio.receive("letters"))
+    ...         box.destroy()
+    >>> anyio.run(main)
+    dear all
+    """
+    for last in (False, False, True):  # what was known of the target may be over
+        link, address = links.correspondent(target)
+        try:
+            if isinstance(link, links.Endpoint):
+                await _awaited(link).send(address, message, timeout=timeout)
+            else:
+                await _box(link).send(message, timeout=timeout)
+            return
+        except (Closed, Destroyed, Mismatch):
+            if last or not links.forget(address):
+                raise
+
+
+async def receive(source: str | Address | None = None, *, timeout: float | None = None) -> Any:
+    """Receive one message from an endpoint, a mailbox, or anyone; see `liaison.receive`."""
+    if source is None:
+        return await _awaited(links.mine()).receive(timeout=timeout)
+    link, address = links.correspondent(source, receiving=True)
+    if isinstance(link, links.Endpoint):
+        return await _awaited(link).receive(address, timeout=timeout)
+    return await _box(link).receive(timeout=timeout)
+
+
+def _awaited(endpoint: links.Endpoint) -> Endpoint:
+    return Endpoint._around(endpoint)  # pyright: ignore[reportPrivateUsage]
+
+
+def _box(end: Any) -> End:
+    return End._around(end)  # pyright: ignore[reportPrivateUsage]
+
+
+# Tasks that wait on what an endpoint gives up are told before it is closed.
+links.ending.append(closing)
