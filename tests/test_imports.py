@@ -24,7 +24,7 @@ ALLOWED = {
     "carriers": PURE | {"address", "codec", "deadline", "link", "_native"},
     "links": PURE | {"address", "codec", "deadline", "link", "carriers"},
     "space": PURE | {"address", "link", "carriers", "links"},
-    "aio": PURE | {"deadline", "link", "links", "_native"},
+    "aio": PURE | {"codec", "deadline", "link", "links", "carriers", "_native"},
     "testing": set(),
 }
 # Above those, anything goes: the package itself, the command line, the demonstrations.
