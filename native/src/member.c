@@ -246,8 +246,8 @@ int member_introduce(struct liaison_space *space, const char *name)
     if (r != LIAISON_OK)
         return r;
     memcpy(text, name, strnlen(name, LIAISON_NAME_MAX));
-    off_t at = RECORD_AT(identity_number(glance(&space->identity))) +
-               (off_t)offsetof(struct record, name);
+    off_t at =
+        RECORD_AT(identity_number(glance(&space->identity))) + (off_t)offsetof(struct record, name);
     ssize_t n = pwrite(fd, text, sizeof text, at);
     r = n == (ssize_t)sizeof text ? LIAISON_OK : n < 0 ? space_result(-errno) : LIAISON_NO_SPACE;
     close(fd);

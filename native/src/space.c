@@ -32,9 +32,9 @@ bool name_valid(const char *name)
 
 bool name_of_link_valid(const char *name)
 {
-    return name[0] == '~' ? strnlen(name, LIAISON_NAME_MAX + 1) <= LIAISON_NAME_MAX &&
-                                name_valid(name + 1)
-                          : name_valid(name);
+    return name[0] == '~'
+               ? strnlen(name, LIAISON_NAME_MAX + 1) <= LIAISON_NAME_MAX && name_valid(name + 1)
+               : name_valid(name);
 }
 
 int space_result(int r)

@@ -225,7 +225,8 @@ static struct wakeup wake(struct segment *s, enum waiter_role role, enum bells b
          * whatever becomes of the receiver; one that has slept for longer is not kept waiting. */
         if (role == SENDERS && (uint32_t)before == (uint32_t)now && !roomy(s))
             break;
-        /* By exchange: in a doorbell's or a board's entry it would overwrite where that is called. */
+        /* By exchange: in a doorbell's or a board's entry it would overwrite where that is called.
+         */
         exchange(&e->detail, before, now);
         if (!exchange32(&e->signal, SIGNAL_WAITING, SIGNAL_WOKEN))
             continue;

@@ -326,10 +326,18 @@ async def connect(
     connection = None
     try:
         with anyio.fail_after(timeout):
-            family, target = await _resolved(where, open_to_all)
-            connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-            connection.setblocking(False)
-            await _dial(connection, target, str(where))
+            places = await _resolved(where, open_to_all)
+            while True:
+                family, target = places.pop(0)
+                connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+                connection.setblocking(False)
+                try:
+                    await _dial(connection, target, str(where))
+                    break
+                except errors.NotFound:
+                    if not places:
+                        raise
+                    connection.close()
             if where.scheme != "unix":
                 place.tune(connection)
                 answered = place.peer_url(where.scheme, connection.getpeername())
@@ -379,9 +387,9 @@ def _context(where: Address, tls: object, *, safe: bool) -> ssl.SSLContext | Non
     return context
 
 
-async def _resolved(where: Address, open_to_all: bool) -> tuple[int, Any]:
+async def _resolved(where: Address, open_to_all: bool) -> list[tuple[int, Any]]:
     if where.scheme == "unix":
-        return socket.AF_UNIX, where.path
+        return [(socket.AF_UNIX, where.path)]
     # The system's resolver knows no other way; it waits for a name, never for a peer.
     return await anyio.to_thread.run_sync(
         lambda: place._resolved(*where.hosts[0], open_to_all=open_to_all), abandon_on_cancel=True
