@@ -505,7 +505,8 @@ class End(MailboxContract):
 
     def send_many(self, messages, *, timeout=None):
         deadline = Deadline(timeout)
-        self._take_part()
+        if self._closed or self._observing:  # sending nothing to a link that is gone is no mistake
+            self._take_part()
         count = 0
         for message in messages:
             if self._put(message, deadline) is None:
