@@ -271,6 +271,18 @@ def test_what_a_dead_sender_sent_is_received(space):
         assert {alice.receive(), alice.receive()} == {"from bob", "from carol"}
 
 
+def test_a_dead_ports_name_can_be_had(space):
+    """What a dead port has left goes to its dead letters, and its name to the endpoint."""
+    with Actor("port = liaison.Port('name', dead_letters='graves')") as receiver:
+        with liaison.Port.open("name") as sender:
+            sender.send("undelivered")
+        receiver.kill()
+        receiver.wait()
+    with Endpoint("name") as endpoint:
+        assert endpoint.link.kind == "endpoint"
+        assert Mailbox.open("graves").receive(timeout=60) == "undelivered"
+
+
 def test_a_forked_child_is_another_process(space):
     """In a forked child the endpoint is its parent's: it is refused there, and parent goes on."""
     with Endpoint("alice") as alice, Actor(fork=True, alice=alice) as child:

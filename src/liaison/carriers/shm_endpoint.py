@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from liaison._native.endpoint import Route
     from liaison._native.mailbox import End
+    from liaison._native.space import SpaceHandle
     from liaison.codec import Codec
 
 __all__ = ["EndpointEnd", "ending"]
@@ -55,6 +56,11 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         *("_many", "_passing", "_set", "_space"),
     )
 
+    @staticmethod
+    def _mourn(space: SpaceHandle, address: str) -> object:
+        """Move what a dead port of that name has left; the links above know how."""
+        raise NotImplementedError
+
     def _start(
         self,
         where: Address,
@@ -68,7 +74,8 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         # Whoever asks for a name leads, and may use it, until its process ends.
         self._useless = True
         lifetime = "receiver" if passing else None
-        own = Own.begin(where, "open or create", {"pair_capacity": capacity, "lifetime": lifetime})
+        policy = {"pair_capacity": capacity, "lifetime": lifetime}
+        own = Own.begin(where, "open or create", policy, self._mourn)
         try:
             facts = own.about()
             self._take_name(own)

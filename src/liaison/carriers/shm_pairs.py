@@ -25,6 +25,8 @@ from liaison.address import Address
 from liaison.carriers import shm
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from liaison._native.space import SpaceHandle
 
 __all__ = [
@@ -53,11 +55,17 @@ class Own(shm.MailboxEnd):
     __slots__ = ()
 
     @classmethod
-    def begin(cls, where: Address, how: str, policy: dict[str, Any]) -> Own:
-        """Open it, as ``how`` says."""
+    def begin(
+        cls,
+        where: Address,
+        how: str,
+        policy: dict[str, Any],
+        mourner: Callable[[SpaceHandle, str], object] | None = None,
+    ) -> Own:
+        """Open it, as ``how`` says; `mourner` moves what a dead port of that name has left."""
         end = cls.__new__(cls)
         policy = {"kind": "endpoint", **policy}
-        end._start(where, how, policy, None, None, _no_burial, _no_burial)
+        end._start(where, how, policy, None, None, _no_burial, mourner or _nothing_to_mourn)
         return end
 
     def about(self) -> dict[str, Any]:
@@ -87,7 +95,7 @@ class Way(shm.MailboxEnd):
         end.sender_id = sender
         policy = {"kind": "direct", **(policy or {})}
         end._start(
-            *(where, how, policy, *arguments, _no_burial, _no_burial), name=f"~{to}.{sender}"
+            *(where, how, policy, *arguments, _no_burial, _nothing_to_mourn), name=f"~{to}.{sender}"
         )
         return end
 
@@ -105,6 +113,10 @@ class Way(shm.MailboxEnd):
 
 def _no_burial(*_: object) -> None:
     raise errors.Corrupt("what endpoints send has no dead letters")
+
+
+def _nothing_to_mourn(*_: object) -> bool:
+    return False
 
 
 def _names(space: SpaceHandle) -> list[str]:

@@ -16,6 +16,7 @@ from liaison.address import Address
 from liaison.carriers.shm_endpoint import EndpointEnd, ending
 from liaison.carriers.shm_observer import EndpointObserver
 from liaison.errors import Closed, Destroyed, InvalidAddress, Mismatch, NotFound
+from liaison.links.dead_letters import mourn
 from liaison.links.end import LinkEnd, Observed, parsed, size
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Endpoint(EndpointEnd):
     """
 
     __slots__ = ()
+
+    _mourn = staticmethod(mourn)
 
     def __init__(
         self,
