@@ -22,7 +22,7 @@ _PAUSE = 200e-6  # seconds; so long that the task's loop has gone to sleep
 
 
 def _per_message(boxes: list[Any]) -> float:
-    """Microseconds to send one message, to wait for all, and to receive it; to another each time."""
+    """Microseconds to send a message, each to another, to wait for all, and to receive it."""
     import liaison
 
     began = time.perf_counter_ns()

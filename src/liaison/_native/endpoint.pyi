@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, final
 
 from typing_extensions import disjoint_base
 
@@ -16,6 +16,7 @@ def call_sender(end: End, name: Callable[[], str | None]) -> None: ...
 def holder(end: End) -> Peer | None: ...
 def introduce(space: SpaceHandle, name: str) -> None: ...
 
+@final
 class Route:
     endpoint: End
     id: str
@@ -24,9 +25,6 @@ class Route:
     def __init__(
         self, endpoint: End, version: int, id: str, there: End | None, back: End | None
     ) -> None: ...
-
-class Several:
-    def __init__(self, space: SpaceHandle) -> None: ...
 
 @disjoint_base
 class EndpointEnd:

@@ -26,6 +26,7 @@ cdef extern from "<time.h>" nogil:
     int nanosleep(const timespec *wanted, timespec *rest)
 
 
+@cython.internal
 @cython.no_gc_clear  # the ends must outlive the set, which looks at their memory
 cdef class Several:
     """The links that one thread waits for at a time, armed for as long as they stay the same."""
@@ -80,6 +81,7 @@ cdef class Several:
         return 0
 
 
+@cython.final
 cdef class Route:
     """What a name led to, and the links to there and from there that are open."""
 

@@ -21,6 +21,7 @@ LIFETIME_NAMES: dict[int, str | None]
 ACCESS: dict[str, int]
 ACCESS_NAMES: dict[int, str]
 STATES: dict[int, str]
+__pyx_capi__: dict[str, object]
 closing: list[Callable[[End], object]]
 
 @disjoint_base
@@ -45,6 +46,7 @@ class End:
         dead_letters: str = "",
         default_dead_letters: str = "",
         lifetime: str | None = None,
+        pair_capacity: int = -1,
     ) -> None: ...
     @property
     def address(self) -> str: ...
