@@ -166,6 +166,8 @@ void pipe_end(liaison_mailbox *m)
 {
     struct segment *s = m->segment;
     enum waiter_role role = m->receives ? RECEIVERS : SENDERS;
+    if (!m->receives && !m->sends)
+        return; /* who only looks is no end */
     process_lock();
     bool ended = m->ended;
     m->ended = true;
