@@ -13,13 +13,14 @@ SOURCE = Path(liaison.__file__).parent
 
 # What each part of the package may import of it, besides what stands in the same part. What is
 # imported within a function counts, what is imported for type checkers alone does not.
-PURE = {"errors"}
+PURE = {"errors", "closing"}
 ALLOWED = {
     "errors": set(),
     "address": PURE,
     "codec": PURE | {"_native"},
     "deadline": PURE,
     "link": PURE,
+    "closing": set(),
     "_native": PURE | {"deadline", "link"},
     "carriers": PURE | {"address", "codec", "deadline", "link", "_native"},
     "links": PURE | {"address", "codec", "deadline", "link", "carriers"},

@@ -10,12 +10,11 @@ from liaison import errors
 from liaison._native import endpoint as native
 from liaison.carriers import shm
 from liaison.carriers.shm_pairs import Caller, Own, Way, names_of, remove_pairs, ways_to
+from liaison.closing import Closing
 from liaison.link import Peer, Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from types import TracebackType
-    from typing import Self
 
     from liaison.address import Address
     from liaison.link import Link
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["EndpointObserver"]
 
 
-class EndpointObserver:
+class EndpointObserver(Closing):
     """An endpoint that exists, observed; a context manager that closes it.
 
     Its counts are those of all the links on which it receives, together.
@@ -120,16 +119,3 @@ class EndpointObserver:
     def _senders(self, way: Way) -> list[Peer]:
         name = Caller(self._space, way)()
         return [replace(peer, name=name) for peer in way.link.senders]
-
-    def __enter__(self) -> Self:
-        """Give this end; the block closes it."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close this end."""
-        self.close()

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from liaison.address import Address
 from liaison.carriers.stream import LARGEST, Frames, place
 from liaison.carriers.stream.handshake import HELLO
+from liaison.closing import Closing
 from liaison.errors import Closed
 from liaison.link import Link, Peer
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     from liaison.carriers.stream.greeting import Greeting
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Connection"]
 
 
-class Connection(Frames):
+class Connection(Closing, Frames):
     """One end of a two-way link between two programs; `connect` and `Listener.accept` make them.
 
     Messages are what they are for mailboxes, with their boundaries, in both directions. One thread
@@ -130,19 +130,6 @@ class Connection(Frames):
             bytes=self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
             + self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
         )
-
-    def __enter__(self) -> Self:
-        """Give this end; the block closes it."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close this end."""
-        self.close()
 
     def __repr__(self) -> str:
         """Show what it connects."""

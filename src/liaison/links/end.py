@@ -10,11 +10,11 @@ from liaison.address import Address
 from liaison.carriers import shm
 from liaison.carriers.contract import MailboxContract
 from liaison.carriers.shm_observer import EndpointObserver
+from liaison.closing import Closing
 from liaison.errors import InvalidAddress, LiaisonError, Mismatch
 from liaison.links.dead_letters import bury, mourn
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     from liaison.codec import Codec
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["LinkEnd", "Observed", "parsed", "require_memory", "size"]
 
 
-class LinkEnd(MailboxContract):
+class LinkEnd(Closing, MailboxContract):
     """An end of a link that has a name and carries messages."""
 
     __slots__ = ()
@@ -94,19 +94,6 @@ class LinkEnd(MailboxContract):
             raise
         self._arguments = (type, codec)
         return self
-
-    def __enter__(self) -> Self:
-        """Give this end; the block closes it."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close this end."""
-        self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel by address, as to a spawned process; opened there anew."""

@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any
 from liaison.address import Address
 from liaison.carriers.shm_endpoint import EndpointEnd, ending
 from liaison.carriers.shm_observer import EndpointObserver
+from liaison.closing import Closing
 from liaison.errors import Closed, Destroyed, InvalidAddress, Mismatch, NotFound
 from liaison.links.dead_letters import mourn
 from liaison.links.end import LinkEnd, Observed, parsed, size
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
     from liaison.codec import Codec
 
 __all__ = [
@@ -40,7 +38,7 @@ _LARGEST_CAPACITY = 1 << 18  # messages
 _KEPT = 64  # mailboxes that the functions below keep open
 
 
-class Endpoint(EndpointEnd):
+class Endpoint(Closing, EndpointEnd):
     """This process's name, by which others send to it, and it receives.
 
     Each pair of endpoints that talk has a link of their own, which is set up at first use; no other
@@ -120,19 +118,6 @@ class Endpoint(EndpointEnd):
                 f"{where}: no endpoint can be carried by {where.scheme}://; use a name or shm://"
             )
         return EndpointObserver(where)
-
-    def __enter__(self) -> Self:
-        """Give this endpoint; the block closes it."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close this endpoint."""
-        self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Refuse to travel: the name is this process's."""

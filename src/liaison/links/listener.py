@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING
 
 from liaison.carriers.stream import place
 from liaison.carriers.stream.greeting import Greeting
+from liaison.closing import Closing
 from liaison.deadline import Deadline
 from liaison.errors import AccessDenied, Closed, Empty, LiaisonError
 from liaison.links.connection import Connection
 
 if TYPE_CHECKING:
     import ssl
-    from types import TracebackType
-    from typing import Self
 
     from liaison.address import Address
     from liaison.codec import Coder
@@ -58,7 +57,7 @@ class _Newcomer:
         self.deadline = monotonic() + _INTRODUCTION
 
 
-class Listener:
+class Listener(Closing):
     """Where others connect to; `listen` makes it.
 
     Nothing runs in the background: connections introduce themselves while `accept` waits. At most
@@ -210,19 +209,6 @@ class Listener:
     def closed(self) -> bool:
         """Whether it was closed."""
         return self._closed
-
-    def __enter__(self) -> Self:
-        """Give the listener; the block closes it."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
-        self.close()
 
     def __repr__(self) -> str:
         """Show where it listens."""

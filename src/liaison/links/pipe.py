@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Protocol, final
 
 from liaison.carriers import shm
 from liaison.carriers.contract import MailboxContract
+from liaison.closing import Closing
 from liaison.errors import Destroyed, Ended
 from liaison.links.end import parsed, require_memory, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from types import TracebackType
     from typing import Self
 
     from liaison.address import Address
@@ -204,7 +204,7 @@ class _Stream:
         return False
 
 
-class _PipeEnd(shm.PipeEnd):
+class _PipeEnd(Closing, shm.PipeEnd):
     """What both ends of a pipe have."""
 
     __slots__ = ("_arguments",)
@@ -256,19 +256,6 @@ class _PipeEnd(shm.PipeEnd):
             *(self.__class__, DupFd(memory), DupFd(token)),
             *(self._place(), *self._arguments),
         )
-
-    def __enter__(self) -> Self:
-        """Give this end; the block closes it."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close this end."""
-        self.close()
 
     def __repr__(self) -> str:
         """Show which pipe's end it is."""
@@ -381,7 +368,7 @@ def pipe(
     return reader, writer
 
 
-class NamedPipe(_Reading, _Writing, _Stream, MailboxContract):
+class NamedPipe(_Reading, _Writing, _Stream, Closing, MailboxContract):
     """A two-way pipe between two unrelated processes, which know its name.
 
     Whoever opens it first creates it and is one side; the next process that does is the other, and
@@ -503,19 +490,6 @@ class NamedPipe(_Reading, _Writing, _Stream, MailboxContract):
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel by address; opened there anew."""
         return _reopen, (self.__class__, self.address, *self._arguments)
-
-    def __enter__(self) -> Self:
-        """Give this end; the block closes it."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close this end."""
-        self.close()
 
     def __repr__(self) -> str:
         """Show where it is."""

@@ -1,0 +1,44 @@
+"""What has an end that is given up: a context manager that closes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+__all__ = ["Closing"]
+
+
+class Closing:
+    """Closed at the end of its block.
+
+    >>> class Door(Closing):
+    ...     def close(self):
+    ...         print("closed")
+    >>> with Door():
+    ...     print("open")
+    open
+    closed
+    """
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def close(self) -> None:
+            """Give it up; idempotent."""
+
+    def __enter__(self) -> Self:
+        """Give it; the block closes it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
