@@ -355,7 +355,8 @@ static int64_t look_around(struct segment *s, struct waiter *e, int64_t slice)
 {
     recover_dead(s, slice <= 8 * SLICE_FIRST);
     port_look(s, true);
-    bool hold = recover_others_hold(s) || port_watched(s);
+    /* Who waits at a pipe looks often enough by itself, and may do so for days. */
+    bool hold = recover_others_hold(s) || (port_watched(s) && !segment_is_pipe(s));
     bool watch = hold && (glance32(&e->kind) == WAITER_WATCHER || !watched(s, e));
     announce32(&e->kind, watch ? WAITER_WATCHER : WAITER_THREAD);
     /* Who has slept for long will hardly be called soon, and there may be many of it. */
