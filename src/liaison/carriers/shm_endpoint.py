@@ -10,7 +10,7 @@ import time
 import weakref
 from contextlib import closing, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from liaison import errors
 from liaison._native import endpoint as native
@@ -48,6 +48,28 @@ _ROUTES = 4096  # names that an endpoint keeps in mind
 _FEW = 16  # links: with so many more than twice what there were, somebody looks who can still send
 
 
+_Got = TypeVar("_Got")
+
+
+class _Ours(Exception):
+    """The name is this process's already."""
+
+
+def _patiently(attempt: Callable[[], _Got]) -> _Got:
+    """Try again while a place is taken: who has it may be dying, or seem alive for a moment.
+
+    It does while its number among the members is just being taken by another process.
+    """
+    patience = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return attempt()
+        except errors.Busy:
+            if time.monotonic() > patience:
+                raise
+            time.sleep(_PATIENCE / 50)
+
+
 class EndpointEnd(native.EndpointEnd, EndpointContract):
     """An endpoint in shared memory; see `liaison.carriers.contract` for what it promises."""
 
@@ -75,13 +97,17 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         self._useless = True
         lifetime = "receiver" if passing else None
         policy = {"pair_capacity": capacity, "lifetime": lifetime}
-        own = Own.begin(where, "open or create", policy, self._mourn)
-        try:
-            facts = own.about()
-            self._take_name(own)
-        except BaseException:
-            own.close()
-            raise
+        while True:
+            own = Own.begin(where, "open or create", policy, self._mourn)
+            try:
+                facts = own.about()
+                self._take_name(own)
+                break
+            except errors.Destroyed:
+                own.close()  # by somebody, just now: the name is free
+            except BaseException:
+                own.close()
+                raise
         self._address = where
         self._space = shm.open_space(where)
         self._arguments = (type, codec)
@@ -100,26 +126,28 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
 
     def _take_name(self, own: Own) -> None:
         """Be the process that the endpoint names. Raises `Busy` when a living one is."""
-        patience = time.monotonic() + _PATIENCE
-        while True:
+
+        def claim() -> None:
             try:
                 self._claim(own, _INTRODUCTIONS)
-                return
             except errors.Busy:
                 who = native.holder(own)
                 if who is not None and who.pid == os.getpid():
-                    raise errors.Busy(
-                        f"{own.address} is this process's already; use that endpoint"
-                    ) from None
-                if time.monotonic() < patience:
-                    # It may be dying, or its number among the members be taken at this moment
-                    # by another, which for that moment passes for it.
-                    time.sleep(_PATIENCE / 50)
-                    continue
-                raise errors.Busy(
-                    f"{own.address} is the name of a living process"
-                    f"{f' ({who})' if who else ''}; choose another, or end that one first"
-                ) from None
+                    raise _Ours from None
+                raise
+
+        try:
+            _patiently(claim)
+        except _Ours:
+            raise errors.Busy(
+                f"{own.address} is this process's already; use that endpoint"
+            ) from None
+        except errors.Busy:
+            who = native.holder(own)
+            raise errors.Busy(
+                f"{own.address} is the name of a living process"
+                f"{f' ({who})' if who else ''}; choose another, or end that one first"
+            ) from None
 
     # ---- names --------------------------------------------------------------------------------
 
@@ -262,7 +290,9 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         while True:
             # Opened as it is: the address that it was made from may be another by now.
             with suppress(errors.NotFound):
-                return Way.begin(where, id, self._id, "open", None, self._arguments)
+                return _patiently(
+                    lambda: Way.begin(where, id, self._id, "open", None, self._arguments)
+                )
             policy = {"capacity": capacity, "access": "pair", "dead_letters": self.address}
             with suppress(errors.NameTaken):
                 return Way.begin(where, id, self._id, "create", policy, self._arguments)
@@ -289,8 +319,10 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 if not _ID.match(sender):
                     continue
                 try:
-                    way = Way.begin(
-                        *(self._address, self._id, sender, "open", None, self._arguments)
+                    way = _patiently(
+                        lambda sender=sender: Way.begin(
+                            *(self._address, self._id, sender, "open", None, self._arguments)
+                        )
                     )
                 except errors.LiaisonError:
                     continue  # gone again, or not what it should be
