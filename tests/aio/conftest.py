@@ -1,11 +1,15 @@
 """What the tests of tasks share: both event loops, and mailboxes in them."""
 
+from contextlib import suppress
+
 import anyio
 import pytest
 
 import liaison
 from liaison import aio
-from liaison.errors import LiaisonError
+from liaison.errors import LiaisonError, NotFound
+from liaison.links import endpoint as links
+from liaison.links.end import Observed
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -43,3 +47,28 @@ def mailbox(space):
                 observer.destroy(force=True)
         except LiaisonError:
             continue
+
+
+@pytest.fixture(params=["asyncio", "asyncio, task.cancel()", "trio"])
+def loop(request):
+    backend, _, native = request.param.partition(",")
+
+    def run(function, *arguments):
+        async def watched():
+            with anyio.fail_after(60):
+                await function(*arguments, bool(native))
+
+        anyio.run(watched, backend=backend)
+
+    return run
+
+
+@pytest.fixture
+def endpoints(space):
+    """Endpoints stay when they are closed; with them goes all that belongs to them."""
+    yield
+    links._boxes.clear()
+    for name in liaison.Space().names():
+        with suppress(NotFound), Observed.look(name) as end:
+            end.destroy(force=True)
+    liaison.Space().clean()

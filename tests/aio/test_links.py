@@ -22,6 +22,7 @@ from liaison import (
 )
 from liaison.aio.end import _senders
 from liaison.aio.line import line_of
+from tests.aio.striking import NOTHING, cancelled_at
 from tests.links.actor import Actor
 
 
@@ -293,7 +294,6 @@ def test_tls_without_a_check_needs_a_token(run):
 @pytest.mark.parametrize("awaits", [1, 2])  # to let others run; for a message
 def test_a_cancelled_receive_over_a_connection_leaves_the_message(run, place, awaits):
     """Whenever a receiver is cancelled, the next one gets what it did not."""
-    from tests.aio.test_cancelling import NOTHING, cancelled_at
 
     async def main():
         async with aio.listen(place) as listener:

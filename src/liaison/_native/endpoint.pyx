@@ -388,7 +388,12 @@ cdef class EndpointEnd:
         while self.hear(&d):
             pass
         route = self.route(source, False)
-        return None if route is None else route.back
+        if route is not None:
+            return route.back
+        r = liaison_mailbox_ready(self._own.box)
+        if r not in (LIAISON_OK, LIAISON_EMPTY, LIAISON_BUSY):
+            self.look_closer(r)
+        return None
 
     def _call(self):
         """Have every thread that waits look again: there are other links now, or none."""

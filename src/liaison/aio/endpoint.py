@@ -5,12 +5,13 @@ from one, is what tasks do with any link. Receiving from anyone waits for a desc
 all the links there are, and the word of new ones.
 """
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from liaison.aio.end import Coming, End, Receipt, patiently
-from liaison.aio.line import PENDING, closing, line_of
+from liaison.aio.line import PENDING, calling, closing, line_of
 from liaison.deadline import Deadline
 from liaison.errors import Closed, Destroyed, Empty, Mismatch
 from liaison.links import endpoint as links
@@ -85,8 +86,16 @@ class Endpoint:
 
         With ``receipt=True`` gives a `Receipt`. Raises as `liaison.Endpoint.send` does.
         """
-        way = _box(self._end._way_to(to))  # pyright: ignore[reportPrivateUsage]
-        return await way.send(message, timeout=timeout, receipt=receipt)
+        end = self._end
+        deadline = Deadline(timeout)
+        try:
+            way = _box(end._way_to(to))
+            return await way.send(message, timeout=timeout, receipt=receipt)
+        except Destroyed:
+            if end._is_over(to):
+                raise  # the endpoint, and not the link alone, which `clean` may have taken
+        way = _box(end._way_to(to))
+        return await way.send(message, timeout=deadline.remaining(), receipt=receipt)
 
     def try_send(self, to: str | Address | Peer, message: Any) -> bool:
         """Send one message if that needs no waiting; return whether it was sent."""
@@ -130,7 +139,7 @@ class Endpoint:
             except Empty:
                 return PENDING
 
-        return await patiently(_news_of(self._end, "fileno"), attempt, receive, timeout)
+        return await patiently(_anyone(self._end), attempt, receive, timeout)
 
     async def _from(
         self,
@@ -146,7 +155,7 @@ class Endpoint:
         deadline = Deadline(timeout)
 
         def look() -> Any:
-            found = end._way_from(source)  # pyright: ignore[reportPrivateUsage]
+            found = end._way_from(source)
             return PENDING if found is None else found
 
         def last() -> Any:
@@ -156,15 +165,23 @@ class Endpoint:
             return found
 
         while True:
-            news = _news_of(end._own)  # pyright: ignore[reportPrivateUsage]
-            way = await patiently(news, look, last, deadline.remaining(), queue=False)
             try:
-                return await receive(_box(way), deadline.remaining())
-            except Destroyed:
-                end._ended(way)  # pyright: ignore[reportPrivateUsage]
+                news = _news_of(end._own)
+                way = await patiently(news, look, last, deadline.remaining(), queue=False)
             except Closed:
-                if end.closed:
-                    raise
+                end._check()  # says it of the endpoint
+                raise
+            try:
+                message = await receive(_box(way), deadline.remaining())
+            except Destroyed:
+                end._ended(way)
+            except Closed:
+                end._check()
+            else:
+                # Waiting here may have silenced what those who wait for anyone listen to.
+                if not way.closed and len(way):
+                    calling(end)
+                return message
 
     def __aiter__(self) -> Self:
         """Receive messages from anyone until the endpoint is destroyed."""
@@ -260,8 +277,12 @@ class Endpoint:
         return f"<aio.{repr(self._end)[1:]}"
 
 
-def _news_of(end: Any, method: str = "_news") -> Line:
-    return line_of(end, method, silenced_by="looking")
+def _news_of(end: Any) -> Line:
+    return line_of(end, "_news", silenced_by="looking")
+
+
+def _anyone(end: Any) -> Line:
+    return line_of(end, "fileno")
 
 
 async def send(target: str | Address, message: Any, *, timeout: float | None = None) -> None:
@@ -301,12 +322,18 @@ async def receive(source: str | Address | None = None, *, timeout: float | None 
 
 
 def _awaited(endpoint: links.Endpoint) -> Endpoint:
-    return Endpoint._around(endpoint)  # pyright: ignore[reportPrivateUsage]
+    return Endpoint._around(endpoint)
 
 
 def _box(end: Any) -> End:
-    return End._around(end)  # pyright: ignore[reportPrivateUsage]
+    return End._around(end)
 
 
-# Tasks that wait on what an endpoint gives up are told before it is closed.
+def _arrived(end: Any) -> None:
+    calling(end._own)
+
+
+# Tasks that wait on what an endpoint gives up are told before it is closed; and those that wait for
+# new senders, when somebody else was told of these.
 links.ending.append(closing)
+links.arriving.append(_arrived)

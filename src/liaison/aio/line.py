@@ -30,7 +30,16 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Generator
 
-__all__ = ["PENDING", "Line", "checkpoint", "closing", "line_of", "readable", "writable"]
+__all__ = [
+    "PENDING",
+    "Line",
+    "calling",
+    "checkpoint",
+    "closing",
+    "line_of",
+    "readable",
+    "writable",
+]
 
 PENDING: Final = object()
 """What an attempt gives that found nothing yet."""
@@ -146,6 +155,10 @@ class Line:
         if self._led is not None:
             anyio.notify_closing(self._led)
 
+    def call(self) -> None:
+        """Have all look who must, although the descriptor may be silent."""
+        self.closing()  # wakes who leads, and that one the others
+
     async def until(
         self,
         attempt: Callable[[], Any],
@@ -225,6 +238,11 @@ class _LoopLine(Line):
             self._led = None
             self._forgetting()
         self._call()
+
+    def call(self) -> None:
+        """Have all look who must, although the descriptor may be silent."""
+        for place in (*list(self._queue)[:1], *self._watching):
+            place.call()
 
     def _place(self) -> _Place:
         return _LoopPlace(self._loop)
@@ -316,9 +334,18 @@ def line_of(link: Any, method: str, *, silenced_by: str = "reading") -> Line:
 
 def closing(link: Any) -> None:
     """Wake the tasks of this event loop that wait for the link, which is about to be closed."""
-    try:
-        lines = _lines_of(_running_loop()).get(link, {})
-    except (RuntimeError, anyio.NoEventLoopError):  # no loop: nobody waits
-        return
-    for line in lines.values():
+    for line in _lines_here(link):
         line.closing()
+
+
+def calling(link: Any) -> None:
+    """Have the tasks of this event loop look that wait for the link: it may be silenced already."""
+    for line in _lines_here(link):
+        line.call()
+
+
+def _lines_here(link: Any) -> list[Line]:
+    try:
+        return list(_lines_of(_running_loop()).get(link, {}).values())
+    except (RuntimeError, anyio.NoEventLoopError):  # no loop: nobody waits
+        return []

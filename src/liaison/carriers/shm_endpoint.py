@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from liaison._native.space import SpaceHandle
     from liaison.codec import Codec
 
-__all__ = ["EndpointEnd", "ending"]
+__all__ = ["EndpointEnd", "arriving", "ending"]
 
 _INTRODUCTIONS = 16  # that there is room for; the engine's own number
 _ID = re.compile(r"[0-9a-f]{32}\Z")
@@ -75,7 +75,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
 
     __slots__ = (
         *("_address", "_arguments", "_capacity", "_id", "_incoming", "_lock", "_outgoing"),
-        *("_many", "_passing", "_set", "_space"),
+        *("_many", "_passing", "_registered", "_set", "_space"),
     )
 
     @staticmethod
@@ -118,6 +118,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         self._incoming: dict[str, Way] = {}
         self._outgoing: dict[str, tuple[Way, str]] = {}
         self._set: select.epoll | None = None
+        self._registered: dict[Way, int] = {}
         self._many = _FEW
         self._useless = False
         _here.add(self)
@@ -286,6 +287,11 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         self._outgoing[id] = (way, where.name)
         return way
 
+    def _is_over(self, to: Any) -> bool:
+        """Whether what `to` led to was destroyed, for all that is known."""
+        known = self._routes.get(to)
+        return known is not None and bool(native.version_of(known.endpoint) & 1)
+
     def _begin_way(self, where: Address, id: str, capacity: int) -> Way:
         while True:
             # Opened as it is: the address that it was made from may be another by now.
@@ -336,11 +342,22 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
             if len(self._incoming) > self._many:
                 self._sweep()
             if fresh:
-                if self._set is not None:
-                    for way in fresh:
-                        self._set.register(way.fileno(), select.EPOLLIN)
                 self._ways += tuple(fresh)
                 self._call()
+                if self._set is not None:
+                    for way in fresh:
+                        self._register(self._set, way)
+                for told in arriving:
+                    told(self)
+
+    def _register(self, watch: select.epoll, way: Way) -> None:
+        try:
+            descriptor = way.fileno()
+        except errors.Destroyed:
+            self._ended(way)
+            return
+        watch.register(descriptor, select.EPOLLIN)
+        self._registered[way] = descriptor
 
     def _sweep(self) -> None:
         """Remove the links of senders that were killed and cannot come again."""
@@ -359,6 +376,10 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
             for sender, way in list(self._incoming.items()):
                 if way is end:
                     del self._incoming[sender]
+                    # A forked child may have its descriptor: closing it does not take it out.
+                    registered = self._registered.pop(way, None)
+                    if self._set is not None and registered is not None:
+                        self._set.unregister(registered)
             self._ways = tuple(way for way in self._ways if way is not end)
             for name, route in list(self._routes.items()):
                 if route.back is end:
@@ -376,8 +397,9 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
             if self._set is None:
                 watch = select.epoll()
                 try:
-                    for end in (self._own, *self._ways):
-                        watch.register(end.fileno(), select.EPOLLIN)
+                    watch.register(self._own.fileno(), select.EPOLLIN)
+                    for way in list(self._incoming.values()):
+                        self._register(watch, way)
                 except BaseException:
                     watch.close()
                     raise
@@ -508,6 +530,9 @@ def _pair(endpoint: EndpointEnd, back: Way | None, there: Way | None) -> Link:
 
 # Called with an endpoint, and with each of its links, before it is closed.
 ending: list[Callable[[object], object]] = []
+
+# Called with an endpoint after links of new senders were taken in, by whomever.
+arriving: list[Callable[[EndpointEnd], object]] = []
 
 # A forked child is another process: the names are its parent's.
 _here: weakref.WeakSet[EndpointEnd] = weakref.WeakSet()

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from liaison.address import Address
-from liaison.carriers.shm_endpoint import EndpointEnd, ending
+from liaison.carriers.shm_endpoint import EndpointEnd, arriving, ending
 from liaison.carriers.shm_observer import EndpointObserver
 from liaison.closing import Closing
 from liaison.errors import Closed, Destroyed, InvalidAddress, Mismatch, NotFound
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Endpoint",
     "EndpointObserver",
+    "arriving",
     "correspondent",
     "ending",
     "forget",
