@@ -52,6 +52,18 @@ def test_two_processes_name_each_other(space):
         assert alice.receive("bob") == "an answer"
 
 
+def test_what_was_sent_is_seen_before_anything_is_received(space):
+    """len, peek, statistics and links count what new senders have sent."""
+    with Endpoint("alice") as alice, Actor(BOB, "carol = Endpoint('carol')") as other:
+        other.do("bob.send('alice', 1)")
+        assert len(alice) == 1
+        other.do("carol.send('alice', 2)")
+        assert sorted(alice.peek()) == [1, 2]
+        other.do("Endpoint('dave').send('alice', 3)")
+        assert alice.statistics().waiting == 3
+        assert [link.name for link in alice.links()] == ["alice~bob", "alice~carol", "alice~dave"]
+
+
 def test_it_receives_from_one_or_from_anyone(space):
     """receive(source) takes from that endpoint alone, receive() from whoever has sent."""
     with Endpoint("alice") as alice, Endpoint("bob") as bob, Endpoint("carol") as carol:

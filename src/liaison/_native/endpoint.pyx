@@ -381,12 +381,16 @@ cdef class EndpointEnd:
         """The link to the endpoint called `to`."""
         return self.route(to, True).there
 
-    def _way_from(self, source):
-        """The link from the endpoint called `source`; None while nothing has come from it."""
+    def _hear(self):
+        """Take in the links of those who have sent meanwhile."""
         cdef liaison_delivery d
-        cdef Route route
         while self.hear(&d):
             pass
+
+    def _way_from(self, source):
+        """The link from the endpoint called `source`; None while nothing has come from it."""
+        cdef Route route
+        self._hear()
         route = self.route(source, False)
         if route is not None:
             return route.back
@@ -405,12 +409,10 @@ cdef class EndpointEnd:
 
     def _ready(self):
         """Whether a receive would not have to wait. If it would, the descriptor is quiet now."""
-        cdef liaison_delivery d
         cdef End way
         if self._useless:
             return True
-        while self.hear(&d):
-            pass
+        self._hear()
         if liaison_mailbox_ready(self._own.box) != LIAISON_EMPTY:
             return True
         for way in self.ways:

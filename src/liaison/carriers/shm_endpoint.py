@@ -409,14 +409,14 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
     @property
     def link(self) -> Link:
         """What the endpoint is, and who has it or sends to it at this moment."""
-        self._check()
+        self._hear()
         senders = {peer: None for way in self._incoming.values() for peer in way.link.senders}
         return replace(self._own.link, senders=tuple(senders))
 
     def links(self) -> list[Link]:
         """Its links, one for each endpoint that it has sent to or received from."""
         with self._lock:
-            self._check()
+            self._hear()
             there = {id: way for id, (way, _) in self._outgoing.items()}
             return [
                 _pair(self, self._incoming.get(id), there.get(id))
@@ -425,12 +425,12 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
 
     def statistics(self) -> Statistics:
         """The counts of all links to it together."""
-        self._check()
+        self._hear()
         return Statistics.together([way.statistics() for way in self._incoming.values()])
 
     def peek(self, max: int = 10) -> list[Any]:
         """Copies of at most `max` messages that wait, those of one sender after the other's."""
-        self._check()
+        self._hear()
         found: list[Any] = []
         for way in list(self._incoming.values()):
             found += way.peek(max - len(found))
@@ -438,7 +438,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
 
     def __len__(self) -> int:
         """Count the messages that wait."""
-        self._check()
+        self._hear()
         return sum(map(len, self._ways))
 
     def __bool__(self) -> bool:
