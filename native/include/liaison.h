@@ -307,7 +307,8 @@ LIAISON_API int liaison_mailbox_bury(liaison_mailbox *mailbox,
 
 /* Ends a port whose receiver this handle is: nobody sends to it any more, and the senders that
  * wait are told. It is destroyed, or, where it has dead letters, orphaned. Of a pipe, gives up
- * the end that this handle is. Idempotent; closing the handle does it too. */
+ * the end that this handle is, and of an endpoint, the name. Idempotent; closing the handle does
+ * it too. */
 LIAISON_API void liaison_port_end(liaison_mailbox *mailbox);
 /* What an orphaned port's receiver did not settle, one message after the other, for whoever
  * opened it with LIAISON_BURY, one at a time (opening is LIAISON_BUSY meanwhile): send each to

@@ -140,7 +140,6 @@ void mailbox_let_go(liaison_mailbox *m)
     if (add32(&m->holds, (uint32_t)-1) != 1)
         return;
     liaison_port_end(m);
-    endpoint_leave(m);
     if (m->buries)
         port_bury_end(s);
     if (segment_is_port(s) && m->sends && add32(&s->senders, (uint32_t)-1) == 1)
@@ -158,7 +157,6 @@ void liaison_mailbox_close(liaison_mailbox *m)
     if (look32(&m->holds) > 1) { /* a set looks at it, and is told to let it go */
         liaison_mailbox_interrupt(m);
         liaison_port_end(m);
-        endpoint_leave(m);
     }
     mailbox_let_go(m);
 }
@@ -797,6 +795,7 @@ int liaison_mailbox_release(liaison_mailbox *m, const struct liaison_delivery *d
 
 void liaison_port_end(liaison_mailbox *m)
 {
+    endpoint_leave(m);
     if (segment_is_pipe(m->segment))
         pipe_end(m);
     else if (m->receives && !m->segment->broken && port_is_receiver(m->segment))

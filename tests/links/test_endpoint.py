@@ -420,6 +420,35 @@ def test_a_blocked_sender_learns_that_it_was_destroyed(space):
         assert liaison.Space().names() == ["bob"]
 
 
+def asleep(thread):
+    """Whether it sleeps in the kernel, twenty looks long."""
+    for _ in range(20):
+        with open(f"/proc/self/task/{thread.native_id}/stat") as file:
+            if file.read().rpartition(")")[2].split()[0] != "S":
+                return False
+    return True
+
+
+def test_closing_gives_the_name_up_though_a_thread_waits(space):
+    """After close() the name is free at once, and the wait that it ended keeps nothing open."""
+    endpoint = Endpoint("desk")
+    outcomes = []
+
+    def wait():
+        try:
+            endpoint.receive()
+        except Exception as error:
+            outcomes.append(type(error))
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    until(lambda: asleep(thread))
+    endpoint.close()
+    Endpoint("desk").destroy()
+    thread.join(60)
+    assert outcomes == [Closed]
+
+
 def test_closing_ends_every_wait_in_it(space):
     """close() from another thread: waiting threads get Closed, and so does every later call."""
     alice, bob = Endpoint("alice"), Endpoint("bob")

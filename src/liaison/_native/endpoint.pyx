@@ -367,7 +367,8 @@ cdef class EndpointEnd:
                 propagate()  # before anything else runs Python
         finally:
             self.waiting.remove(several)
-            self.idle.append(several)
+            if not self._useless:  # it would keep the links that were closed
+                self.idle.append(several)
         if r not in (LIAISON_OK, LIAISON_EMPTY, LIAISON_EXHAUSTED):
             self.look_closer(r)
         return 0
