@@ -344,6 +344,8 @@ LIAISON_API int liaison_named_pipe_open(liaison_space *space, const char *name,
                                         liaison_mailbox **in);
 /* Of a pipe that is over: whether its other side closed it, rather than died. */
 LIAISON_API bool liaison_pipe_closed_cleanly(liaison_mailbox *mailbox);
+/* And whether it was destroyed, rather than left by the other side. */
+LIAISON_API bool liaison_pipe_destroyed(liaison_mailbox *mailbox);
 
 /* Calls `visit` with each waiting message, oldest first, at most `max`. The data are a
  * copy, the visitor's for the time of the call. Takes nothing. */

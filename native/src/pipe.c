@@ -383,6 +383,13 @@ int liaison_named_pipe_open(liaison_space *space, const char *name,
     return LIAISON_BUSY;
 }
 
+bool liaison_pipe_destroyed(liaison_mailbox *m)
+{
+    struct segment *s = m->segment;
+    return observe32(&s->header->state) == LINK_DESTROYED ||
+           (s->first && observe32(&s->first->header->state) == LINK_DESTROYED);
+}
+
 bool liaison_pipe_closed_cleanly(liaison_mailbox *m)
 {
     return observe32(&m->segment->header->closings) != 0;

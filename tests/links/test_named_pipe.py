@@ -12,6 +12,7 @@ from liaison import (
     AccessDenied,
     Busy,
     Closed,
+    Destroyed,
     Disconnected,
     Empty,
     Ended,
@@ -322,8 +323,9 @@ def test_it_is_destroyed_by_its_creator(space):
         other.start("[message for message in talk]")
         talk.destroy()
         assert other.answer() == []
-        with pytest.raises(Disconnected):
-            other.do("talk.send(1)")
+        for call in ("talk.send(1)", "talk.receive()"):
+            with pytest.raises(Destroyed):
+                other.do(call)
         assert space.files("names") == []
 
 
@@ -336,7 +338,7 @@ def test_whoever_looks_may_destroy_it(space):
         with Observed.observe("talk") as seen:
             seen.destroy(force=True)
         assert other.answer() == []
-        with pytest.raises(Ended):
+        with pytest.raises(Destroyed):
             talk.receive(timeout=60)
 
 

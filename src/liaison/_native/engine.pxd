@@ -137,6 +137,7 @@ cdef extern from "liaison.h" nogil:
                                 const liaison_policy *policy, liaison_mailbox **out,
                                 liaison_mailbox **into)
     boolean liaison_pipe_closed_cleanly(liaison_mailbox *mailbox)
+    boolean liaison_pipe_destroyed(liaison_mailbox *mailbox)
     int liaison_receipt_state(liaison_mailbox *mailbox, const liaison_receipt *receipt, int *state,
                               liaison_peer *peer)
     int liaison_receipt_wait(liaison_mailbox *mailbox, const liaison_receipt *receipt, int state,

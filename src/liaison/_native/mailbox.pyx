@@ -222,7 +222,7 @@ cdef class End:
     cdef object fail(self, int r, Py_ssize_t size=0):
         """The exception for what the engine answered. A port's messages are seen to before."""
         if self.part != NO_PART:
-            if r == LIAISON_DESTROYED:
+            if r == LIAISON_DESTROYED and not liaison_pipe_destroyed(self.box):
                 return self.ending()
             if r == LIAISON_DENIED:
                 return self.wrong_end()
