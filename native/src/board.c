@@ -49,7 +49,7 @@ int board_take(struct liaison_space *space, uint32_t *number)
     }
     if (r == LIAISON_OK) {
         space->boards_taken |= 1u << n;
-        announce32(&b->state, (glance32(&b->state) | BOARD_ASLEEP) + 1);
+        announce32(&b->state, board_next(glance32(&b->state)));
         for (uint32_t i = 0; i < BOARD_WORDS; i++)
             publish(&b->called[i], 0);
         *number = n;
@@ -72,11 +72,15 @@ void board_wake(struct board *b)
         return;
     note32(&b->processor, (uint32_t)sched_getcpu());
     /* First the call, then the word that says it was made: who dies in between leaves a board
-     * that the next caller still finds asleep. Nobody woken: the sleeper may have been on its
-     * way, and have gone to sleep just before the word was changed. */
-    bool woken = futex_wake(&b->state, 1) > 0;
-    if (exchange32(&b->state, state, state & ~BOARD_ASLEEP) && !woken)
+     * that the next caller still finds asleep. */
+    if (futex_wake(&b->state, 1) == 0 && !(state & BOARD_CALLED)) {
+        /* The sleeper was on its way, and may have gone to sleep just before the word is changed.
+         * So it is called again, and the word says that it sleeps until that is done. */
+        (void)exchange32(&b->state, state, state | BOARD_CALLED); /* or another caller has */
+        state |= BOARD_CALLED;
         futex_wake(&b->state, 1);
+    }
+    exchange32(&b->state, state, state & ~(BOARD_ASLEEP | BOARD_CALLED));
 }
 
 void board_call(struct liaison_space *space, uint64_t owner, uint64_t detail)

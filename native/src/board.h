@@ -24,8 +24,10 @@
 #define BOARD_WORDS 7u
 #define BOARD_PLACES (64 * BOARD_WORDS) /* a set of more links has several on one place */
 
-/* `state` is the futex word {version 31 | ASLEEP 1}; the version is the sleeper's, and another
- * one at every sleep, so that a slow caller cannot take back what a later sleep has said. */
+/* `state` is the futex word {version 30 | CALLED 1 | ASLEEP 1}; the version is the sleeper's, and
+ * another one at every sleep, so that a slow caller cannot take back what a later sleep has said.
+ * CALLED: somebody called that found nobody asleep yet, and nobody falls asleep on this word any
+ * more; it goes together with ASLEEP. */
 struct board {
     word32 state;
     word32 processor; /* that somebody was called from last */
@@ -33,6 +35,10 @@ struct board {
 };
 _Static_assert(sizeof(struct board) == 64, "a line");
 #define BOARD_ASLEEP 1u
+#define BOARD_CALLED 2u
+
+/* What the word says at the end of the next sleep. */
+static inline uint32_t board_next(uint32_t state) { return (state | 3u) + 1; }
 
 /* A board of this process's, cleared; LIAISON_EXHAUSTED when it uses them all. */
 int board_take(struct liaison_space *space, uint32_t *number);

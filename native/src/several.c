@@ -309,7 +309,7 @@ static void spin(liaison_several *q, struct board *b, struct finding *f, int64_t
 /* Every place is quiet. Gives what futex_sleep() gives. */
 static int sleep_on(liaison_several *q, struct board *b, int64_t nanoseconds)
 {
-    uint32_t awake = (glance32(&b->state) & ~BOARD_ASLEEP) + 2, asleep = awake | BOARD_ASLEEP;
+    uint32_t awake = board_next(glance32(&b->state)), asleep = awake | BOARD_ASLEEP;
     announce32(&b->state, asleep); /* announce, then look */
     int r = 0;
     int64_t began = process_now();

@@ -1,0 +1,298 @@
+/* Killed at any instruction of a send, whoever calls a board leaves its sleeper awake, or in a
+ * state in which the next caller wakes it: also where the sleeper was on its way to sleep, and
+ * where the next caller is killed, too.
+ *
+ * The sleeper is played: it sleeps on the board's word for ever, where a set would sleep in
+ * slices, so that nothing but a call wakes it. It stands at one of two places, on the futex or
+ * right before it, having looked for the last time. Without --all, a sample of the instructions. */
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "board.h"
+#include "check.h"
+#include "member.h"
+#include "segment.h"
+#include "steps/stepper.h"
+#include "wait.h"
+
+static liaison_space *space;
+static char name[16];
+static liaison_mailbox *box;
+static bool all;
+static unsigned long kills;
+static int failures;
+
+/* ---- who sleeps ----------------------------------------------------------------------------- */
+
+struct sleeper {
+    pid_t pid;
+    volatile int lying;  /* announced, and looked for the last time */
+    volatile int let_go; /* to the futex */
+    volatile int awake;
+    volatile uint64_t board, entry; /* where they are in its memory */
+};
+static struct sleeper *sleeper;
+
+static int play_the_sleeper(void *context)
+{
+    struct segment *s;
+    uint32_t number, entry;
+    (void)context;
+    CHECK_OK(segment_open(space, name, NULL, true, &s));
+    CHECK_OK(board_take(space, &number));
+    CHECK_OK(wait_enter(s, RECEIVERS, WAITER_BOARD, board_detail(number, 3), &entry));
+    struct board *b = board_at(space, number);
+    uint32_t asleep = board_next(glance32(&b->state)) | BOARD_ASLEEP;
+    announce32(&b->state, asleep);
+    for (size_t i = 0; i < BOARD_WORDS; i++)
+        CHECK(look(&b->called[i]) == 0);
+    sleeper->board = (uintptr_t)b;
+    sleeper->entry = (uintptr_t)&s->waiters[RECEIVERS][entry];
+    sleeper->lying = 1;
+    while (!sleeper->let_go)
+        sched_yield();
+    (void)syscall(SYS_futex, &b->state, FUTEX_WAIT, asleep, NULL, NULL, 0);
+    sleeper->awake = 1;
+    pause(); /* its entry stays, and its lock */
+    return 0;
+}
+
+/* Whether it lies on the futex, where nobody has woken it. Waits until it has come to either. */
+static bool sleeps(void)
+{
+    char path[64], expected[16], text[16] = "";
+    snprintf(path, sizeof path, "/proc/%d/syscall", sleeper->pid);
+    snprintf(expected, sizeof expected, "%d ", SYS_futex);
+    while (!sleeper->awake) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        CHECK(fd >= 0 && read(fd, text, sizeof text) > 0);
+        close(fd);
+        if (strncmp(text, expected, strlen(expected)) == 0 && !sleeper->awake)
+            return true;
+        sched_yield();
+    }
+    return false;
+}
+
+static void let_it_sleep(void)
+{
+    sleeper->let_go = 1;
+    (void)sleeps();
+}
+
+static void begin_sleeper(void)
+{
+    memset(sleeper, 0, sizeof *sleeper);
+    sleeper->pid = test_child(play_the_sleeper, NULL);
+    while (!sleeper->lying)
+        sched_yield();
+}
+
+static void end_sleeper(void)
+{
+    kill(sleeper->pid, SIGKILL);
+    CHECK(test_wait(sleeper->pid) == -SIGKILL);
+}
+
+/* What callers change: the board, and the entry that leads to it. */
+struct words {
+    uint8_t board[sizeof(struct board)], entry[sizeof(struct waiter)];
+};
+static struct words words_now(void)
+{
+    char path[64];
+    struct words w;
+    snprintf(path, sizeof path, "/proc/%d/mem", sleeper->pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0 && pread(fd, w.board, sizeof w.board, (off_t)sleeper->board) == sizeof w.board &&
+          pread(fd, w.entry, sizeof w.entry, (off_t)sleeper->entry) == sizeof w.entry);
+    close(fd);
+    return w;
+}
+
+/* ---- who calls ------------------------------------------------------------------------------ */
+
+static void come(void *context)
+{
+    (void)context;
+    CHECK_OK(liaison_mailbox_open(space, name, LIAISON_OPEN, NULL, &box));
+}
+static void send_one(void *context)
+{
+    (void)context;
+    CHECK_OK(test_send(box, "x", 1, 0));
+}
+static int call(void *context)
+{
+    come(context);
+    send_one(context);
+    return 0;
+}
+
+struct caller {
+    pid_t pid;
+    struct shared *shared;
+};
+static struct caller begin_caller(void)
+{
+    struct caller c = {.shared = stepper_shared()};
+    c.pid = stepper_start(&(struct body){come, send_one, NULL, c.shared});
+    return c;
+}
+/* False when it has come to its end before. */
+static bool step(const struct caller *c, unsigned long steps)
+{
+    bool within = true;
+    for (; steps > 0 && within; steps--)
+        within = stepper_step(c->pid, c->shared);
+    return within;
+}
+static void kill_caller(const struct caller *c)
+{
+    stepper_kill(c->pid);
+    shared_memory_free(c->shared, sizeof *c->shared);
+    kills++;
+}
+
+/* ---- the trials ----------------------------------------------------------------------------- */
+
+static int create(void *context)
+{
+    (void)context;
+    static const struct liaison_policy policy = {.capacity = 8, .max_message = 16};
+    CHECK_OK(liaison_mailbox_open(space, name, LIAISON_CREATE, &policy, &box));
+    liaison_mailbox_close(box);
+    return 0;
+}
+static int destroy(void *context)
+{
+    (void)context;
+    CHECK_OK(liaison_mailbox_open(space, name, LIAISON_OBSERVE, NULL, &box));
+    CHECK_OK(liaison_mailbox_destroy(box, true));
+    return 0;
+}
+
+static void begin(void)
+{
+    static int number;
+    snprintf(name, sizeof name, "b%d", number++);
+    CHECK(test_wait(test_child(create, NULL)) == 0);
+    begin_sleeper();
+}
+
+static void end(const char *what, unsigned long at, unsigned long and_at)
+{
+    CHECK(test_wait(test_child(call, NULL)) == 0);
+    if (sleeps()) {
+        printf("VIOLATION: %s, at instruction %lu and %lu: the next call woke nobody\n", what, at,
+               and_at);
+        fflush(stdout);
+        failures++;
+    }
+    end_sleeper();
+    CHECK(test_wait(test_child(destroy, NULL)) == 0);
+}
+
+/* From the instruction before the first change of those words to a while after the last, when the
+ * last system call has come back, too: beyond, a caller's death changes nothing. */
+static unsigned long first, last;
+#define A_WHILE 60
+static void find_the_window(void)
+{
+    begin();
+    let_it_sleep();
+    struct words before = words_now();
+    struct caller c = begin_caller();
+    first = 0;
+    for (unsigned long k = 1; step(&c, 1); k++) {
+        struct words now = words_now();
+        if (memcmp(&now, &before, sizeof now) == 0)
+            continue;
+        first = first ? first : k - 1;
+        last = k + A_WHILE;
+        before = now;
+    }
+    CHECK(first && last > first);
+    kill_caller(&c);
+    CHECK(!sleeps());
+    end("not killed", 0, 0);
+}
+
+static void on_the_futex(void)
+{
+    bool within = true;
+    for (unsigned long k = 0; within; k += all || (k + 8 >= first && k <= last) ? 1 : 41) {
+        begin();
+        let_it_sleep();
+        struct caller c = begin_caller();
+        within = step(&c, k);
+        kill_caller(&c);
+        end("asleep", k, 0);
+    }
+}
+
+/* It falls asleep when the caller is at one instruction, which is killed at a later one. */
+static void on_its_way(void)
+{
+    unsigned long width = last - first;
+    for (unsigned long k = first; k <= last; k += all ? 1 : 5)
+        for (unsigned long on = 0; on <= width && on <= 150; on += all ? 1 : 9) {
+            begin();
+            struct caller c = begin_caller();
+            bool within = step(&c, k);
+            let_it_sleep();
+            within = within && step(&c, on);
+            kill_caller(&c);
+            end("on its way", k, k + on);
+            if (!within)
+                break;
+        }
+}
+
+/* The next caller is killed in its turn. */
+static void twice(void)
+{
+    for (unsigned long k = first; k <= last; k += all ? 2 : 13)
+        for (unsigned long j = first; j <= last; j += all ? 2 : 11) {
+            begin();
+            let_it_sleep();
+            for (int i = 0; i < 2; i++) {
+                struct caller c = begin_caller();
+                step(&c, i ? j : k);
+                kill_caller(&c);
+            }
+            end("killed twice", k, j);
+        }
+}
+
+int main(int argc, char **argv)
+{
+    stepper_required();
+    all = argc > 1 && strcmp(argv[1], "--all") == 0;
+    const char *only = argc > 1 && !all ? argv[1] : "";
+    space = test_space();
+    sleeper = shared_memory(sizeof *sleeper);
+    static const struct {
+        const char *name;
+        void (*run)(void);
+    } ways[] = {{"asleep", on_the_futex}, {"on its way", on_its_way}, {"killed twice", twice}};
+    find_the_window();
+    printf("the calls are made in instructions %lu to %lu\n", first, last);
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        if (!strstr(ways[i].name, only))
+            continue;
+        unsigned long before = kills;
+        ways[i].run();
+        printf("%-14s %6lu kills\n", ways[i].name, kills - before);
+        fflush(stdout);
+    }
+    printf("%lu kills; %d violations\n", kills, failures);
+    liaison_space_close(space);
+    return failures != 0;
+}
