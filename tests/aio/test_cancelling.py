@@ -8,7 +8,7 @@ import anyio.lowlevel
 import pytest
 
 import liaison
-from liaison.aio.end import _receivers, _senders
+from liaison.aio.end import receivers, senders
 from tests.aio.striking import AWAITS, EVENTS, struck_at_every_await
 
 
@@ -51,8 +51,7 @@ SENDING = {
 
 def nobody_waits(box):
     return all(
-        not line._queue and not line._watching
-        for line in (_receivers(box._end), _senders(box._end))
+        not line._queue and not line._watching for line in (receivers(box._end), senders(box._end))
     )
 
 

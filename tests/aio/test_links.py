@@ -20,7 +20,7 @@ from liaison import (
     NotFound,
     aio,
 )
-from liaison.aio.end import _senders
+from liaison.aio.end import senders
 from liaison.aio.line import line_of
 from tests.aio.striking import NOTHING, cancelled_at
 from tests.links.actor import Actor
@@ -94,7 +94,7 @@ def test_a_port_is_received_from_by_tasks(run, space):
                     await sender.send("has no room")
 
     async def ends_when_sent_to(port, sender):
-        await until(lambda: _senders(sender._end)._queue)
+        await until(lambda: senders(sender._end)._queue)
         port.close()
 
     run(main)

@@ -9,13 +9,13 @@ import pytest
 
 import liaison
 from liaison import Closed, Destroyed, Empty, Full, NoReceiver, aio
-from liaison.aio.end import _receivers, _senders
+from liaison.aio.end import receivers, senders
 from tests.links.actor import Actor
 
 
 async def asleep(box, role=0):
     """Wait until a task leads the line of receivers (0) or senders (1)."""
-    line = (_receivers, _senders)[role](box._end)
+    line = (receivers, senders)[role](box._end)
     while line._led is None or not (line._queue or line._watching):
         await anyio.lowlevel.checkpoint()
 
@@ -53,7 +53,7 @@ def test_many_tasks_are_served_in_order(run, mailbox):
         async with anyio.create_task_group() as tasks:
             for n in range(50):
                 tasks.start_soon(receive, n)
-                while len(_receivers(box._end)._queue) <= n:
+                while len(receivers(box._end)._queue) <= n:
                     await anyio.lowlevel.checkpoint()
             threads = threading.active_count()
             with liaison.Mailbox.open("box") as sender:

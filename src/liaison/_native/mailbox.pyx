@@ -539,6 +539,11 @@ cdef class End:
             if self.is_closed:
                 self.leave()
 
+    @property
+    def _largest(self):
+        """The bytes of the largest message."""
+        return self.largest
+
     def _forward(self, uint32_t format, payload):
         """Send a payload as it is, without waiting: how a message gets to the dead letters."""
         cdef liaison_wait wait
@@ -787,6 +792,8 @@ cdef class End:
         cdef liaison_delivery d
         cdef int r
         self.take_part()
+        if self.rest is not None:
+            return self.take_rest()
         while True:
             r = liaison_mailbox_poll(self.box, nanoseconds, &d)
             if r == LIAISON_EMPTY or r == LIAISON_BUSY:

@@ -20,6 +20,7 @@ from __future__ import annotations
 from liaison.aio.end import Delivery, Loan, Receipt
 from liaison.aio.endpoint import Endpoint, receive, send
 from liaison.aio.mailbox import Mailbox
+from liaison.aio.pipe import NamedPipe, PipeReader, PipeWriter, pipe
 from liaison.aio.port import Port
 from liaison.aio.queue import MessageQueue
 from liaison.aio.socket import Connection, Listener, connect, listen
@@ -33,10 +34,14 @@ __all__ = [
     "Loan",
     "Mailbox",
     "MessageQueue",
+    "NamedPipe",
+    "PipeReader",
+    "PipeWriter",
     "Port",
     "Receipt",
     "connect",
     "listen",
+    "pipe",
     "receive",
     "send",
     "wait",

@@ -19,7 +19,7 @@ import anyio
 from liaison._native import mailbox as native
 from liaison.aio.line import PENDING, Line, checkpoint, closing, line_of
 from liaison.deadline import Deadline, nanoseconds
-from liaison.errors import Busy, Destroyed, Empty, Full, NoReceiver
+from liaison.errors import Busy, Destroyed, Empty, Ended, Full, NoReceiver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Coroutine, Generator, Iterable
@@ -31,7 +31,19 @@ if TYPE_CHECKING:
     from liaison.link import Link, Peer, Statistics
     from liaison.links.end import LinkEnd
 
-__all__ = ["Coming", "Delivery", "End", "Loan", "Receipt", "patiently"]
+__all__ = [
+    "Coming",
+    "Delivery",
+    "End",
+    "Held",
+    "Loan",
+    "Receipt",
+    "Receiving",
+    "Sending",
+    "patiently",
+    "receivers",
+    "senders",
+]
 
 Delivery = native.Delivery
 
@@ -42,39 +54,12 @@ _SOON = 5000  # nanoseconds: who rings is about to send, see wait.h in the engin
 _MANY = 64  # messages sent without letting others run
 
 
-class End:
-    """An end of a link with a name, for the tasks of an event loop.
+class Held:
+    """What whoever has an end of any link, for the tasks of an event loop, may ask of it."""
 
-    Any number of tasks may wait on one: they are served in the order in which they came. An end
-    belongs to the event loop that waits on it: other threads open one of their own.
-    """
+    __slots__ = ()
 
-    __slots__ = ("__weakref__", "_end")
-
-    _link: ClassVar[type[LinkEnd]]  # what it is an end of, as it is without tasks
     _end: Any  # a MailboxContract, and the steps that its carrier adds
-
-    @classmethod
-    def create(cls, address: str | Address, **options: Any) -> Self:
-        """Create a link that does not exist; the arguments are the constructor's.
-
-        Raises `NameTaken` where one exists, otherwise as the constructor does.
-        """
-        return cls._around(cls._link.create(address, **options))  # type: ignore[attr-defined]
-
-    @classmethod
-    def open(
-        cls, address: str | Address, *, type: Any = None, codec: Codec | str | None = None
-    ) -> Self:
-        """Open a link that exists. Raises `NotFound`, otherwise as the constructor does."""
-        return cls._around(cls._link.open(address, type=type, codec=codec))
-
-    @classmethod
-    def observe(
-        cls, address: str | Address, *, type: Any = None, codec: Codec | str | None = None
-    ) -> Self:
-        """Open a link that exists without taking part in it. Raises as `open` does."""
-        return cls._around(cls._link.observe(address, type=type, codec=codec))
 
     @classmethod
     def _around(cls, end: Any) -> Self:
@@ -82,7 +67,61 @@ class End:
         made._end = end
         return made
 
-    # ---- sending ------------------------------------------------------------------------
+    @property
+    def address(self) -> str:
+        """The link's address, a URL."""
+        return self._end.address
+
+    @property
+    def link(self) -> Link:
+        """What this link is, and who is on it at this moment."""
+        return self._end.link
+
+    @property
+    def closed(self) -> bool:
+        """Whether this end was closed."""
+        return self._end.closed
+
+    def statistics(self) -> Statistics:
+        """Return a snapshot of the counts."""
+        return self._end.statistics()
+
+    def __bool__(self) -> bool:
+        return True  # an empty mailbox is a mailbox
+
+    def close(self) -> None:
+        """Give up this end; idempotent. Tasks that wait on it get `Closed`."""
+        closing(self._end)
+        self._end.close()
+
+    def destroy(self, *, force: bool = False) -> None:
+        """Destroy the link for everybody; see `liaison.Mailbox.destroy`."""
+        self._end.destroy(force=force)
+
+    async def __aenter__(self) -> Self:
+        """Give this end; the block closes it."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close this end."""
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel by address, as to a spawned process; opened there anew."""
+        return type(self)._around, (self._end,)
+
+    def __repr__(self) -> str:
+        """Show where it is."""
+        state = " (closed)" if self.closed else ""
+        return f"<aio.{type(self).__name__} {self.address}{state}>"
+
+
+class Sending:
+    """How tasks send."""
+
+    __slots__ = ()
+
+    _end: Any
 
     async def send(
         self, message: Any, *, timeout: float | None = None, receipt: bool = False
@@ -106,7 +145,7 @@ class End:
             met = await self._meet(post, lambda: end._post(parcel, receipt, True), timeout)
             return Receipt(self, met) if receipt else None
         sent = await patiently(
-            _senders(end), post, lambda: end._post(parcel, receipt, True), timeout
+            senders(end), post, lambda: end._post(parcel, receipt, True), timeout
         )
         return Receipt(self, sent) if receipt else None
 
@@ -129,7 +168,7 @@ class End:
         deadline = Deadline(timeout)
         count = 0
         end = self._end
-        line = _senders(end)
+        line = senders(end)
         await checkpoint()
 
         async def send(message: Any) -> bool:
@@ -188,7 +227,7 @@ class End:
             except Full:
                 return PENDING
 
-        return await patiently(_senders(end), borrow, lambda: end._loan(Loan, size, 0), timeout)
+        return await patiently(senders(end), borrow, lambda: end._loan(Loan, size, 0), timeout)
 
     async def _meet(
         self, offer: Callable[[], Any], last: Callable[[], Any], timeout: float | None
@@ -201,7 +240,7 @@ class End:
             if not end.statistics().receivers_waiting:
                 raise NoReceiver(f"nobody waits to receive from {end.address}; try with a timeout=")
             deadline = Deadline(_PRESENT)
-        line = _senders(end)
+        line = senders(end)
         receipt = await patiently(line, offer, last, deadline.remaining())
 
         def taken() -> Any:
@@ -218,7 +257,13 @@ class End:
         receipt._withdraw(True)  # or somebody has it by now
         return receipt
 
-    # ---- receiving ----------------------------------------------------------------------
+
+class Receiving:
+    """How tasks receive."""
+
+    __slots__ = ()
+
+    _end: Any
 
     async def receive(self, *, timeout: float | None = None) -> Any:
         """Receive one message.
@@ -229,7 +274,7 @@ class End:
         """
         end = self._end
         return await patiently(
-            _receivers(end),
+            receivers(end),
             lambda: end._try(PENDING),
             lambda: end.receive(timeout=0),
             timeout,
@@ -274,42 +319,21 @@ class End:
             except (Empty, Busy):
                 return PENDING
 
-        return await patiently(_receivers(self._end), attempt, receive, timeout)
+        return await patiently(receivers(self._end), attempt, receive, timeout)
 
     def __aiter__(self) -> Self:
-        """Receive messages until the link is destroyed."""
+        """Receive messages until the link is destroyed, or, of a pipe, has ended."""
         return self
 
     async def __anext__(self) -> Any:
         try:
             return await self.receive()
-        except Destroyed:
+        except (Destroyed, Ended):
             raise StopAsyncIteration from None
-
-    # ---- seeing, and the end --------------------------------------------------------------
-
-    @property
-    def address(self) -> str:
-        """The link's address, a URL."""
-        return self._end.address
-
-    @property
-    def link(self) -> Link:
-        """What this link is, and who is on it at this moment."""
-        return self._end.link
-
-    @property
-    def closed(self) -> bool:
-        """Whether this end was closed."""
-        return self._end.closed
 
     def peek(self, max: int = 10) -> list[Any]:
         """Copies of at most `max` waiting messages, oldest first; takes nothing."""
         return self._end.peek(max)
-
-    def statistics(self) -> Statistics:
-        """Return a snapshot of the counts."""
-        return self._end.statistics()
 
     def fileno(self) -> int:
         """Return a descriptor that is readable when there may be a message."""
@@ -319,34 +343,39 @@ class End:
         """Count the messages that wait."""
         return len(self._end)
 
-    def __bool__(self) -> bool:
-        return True  # an empty mailbox is a mailbox
 
-    def close(self) -> None:
-        """Give up this end; idempotent. Tasks that wait on it get `Closed`."""
-        closing(self._end)
-        self._end.close()
+class End(Sending, Receiving, Held):
+    """An end of a link with a name, for the tasks of an event loop.
 
-    def destroy(self, *, force: bool = False) -> None:
-        """Destroy the link for everybody; see `liaison.Mailbox.destroy`."""
-        self._end.destroy(force=force)
+    Any number of tasks may wait on one: they are served in the order in which they came. An end
+    belongs to the event loop that waits on it: other threads open one of their own.
+    """
 
-    async def __aenter__(self) -> Self:
-        """Give this end; the block closes it."""
-        return self
+    __slots__ = ("__weakref__", "_end")
 
-    async def __aexit__(self, *_: object) -> None:
-        """Close this end."""
-        self.close()
+    _link: ClassVar[type[LinkEnd]]  # what it is an end of, as it is without tasks
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel by address, as to a spawned process; opened there anew."""
-        return type(self)._around, (self._end,)
+    @classmethod
+    def create(cls, address: str | Address, **options: Any) -> Self:
+        """Create a link that does not exist; the arguments are the constructor's.
 
-    def __repr__(self) -> str:
-        """Show where it is."""
-        state = " (closed)" if self.closed else ""
-        return f"<aio.{type(self).__name__} {self.address}{state}>"
+        Raises `NameTaken` where one exists, otherwise as the constructor does.
+        """
+        return cls._around(cls._link.create(address, **options))  # type: ignore[attr-defined]
+
+    @classmethod
+    def open(
+        cls, address: str | Address, *, type: Any = None, codec: Codec | str | None = None
+    ) -> Self:
+        """Open a link that exists. Raises `NotFound`, otherwise as the constructor does."""
+        return cls._around(cls._link.open(address, type=type, codec=codec))
+
+    @classmethod
+    def observe(
+        cls, address: str | Address, *, type: Any = None, codec: Codec | str | None = None
+    ) -> Self:
+        """Open a link that exists without taking part in it. Raises as `open` does."""
+        return cls._around(cls._link.observe(address, type=type, codec=codec))
 
 
 class Loan(native.Loan):
@@ -401,7 +430,7 @@ class Receipt:
 
     __slots__ = ("_box", "_receipt")
 
-    def __init__(self, box: End, receipt: native.Receipt) -> None:
+    def __init__(self, box: Sending, receipt: native.Receipt) -> None:
         self._box = box
         self._receipt = receipt
 
@@ -426,7 +455,7 @@ class Receipt:
             return PENDING if peer is None else peer
 
         return await patiently(
-            _senders(self._box._end),  # pyright: ignore[reportPrivateUsage]
+            senders(self._box._end),  # pyright: ignore[reportPrivateUsage]
             look,
             lambda: receipt._reached(settled, True),  # pyright: ignore[reportPrivateUsage]
             timeout,
@@ -459,11 +488,13 @@ class Coming(Generic[_Thing]):
         self._thing.__exit__(kind, error, trace)
 
 
-def _receivers(end: Any) -> Line:
+def receivers(end: Any) -> Line:
+    """The tasks that wait to receive."""
     return line_of(end, "_news", silenced_by="looking")
 
 
-def _senders(end: Any) -> Line:
+def senders(end: Any) -> Line:
+    """The tasks that wait for room, or to be told what became of a message."""
     return line_of(end, "_room", silenced_by="arming")
 
 

@@ -498,8 +498,14 @@ class NamedPipe(_Reading, _Writing, _Stream, Closing, MailboxContract):
 
 
 # Which way's end does what; what aio asks for included.
-_INWARD = ("receive", "try_receive", "receive_many", "lease", "peek", "fileno", "_ready", "_chunk")
-_OUTWARD = ("send", "try_send", "send_many", "loan", "_write", "_parcel", "_post", "_room", "_loan")
+_INWARD = (
+    *("receive", "try_receive", "receive_many", "lease", "peek", "fileno"),
+    *("_ready", "_chunk", "_put_back", "_news", "_try"),
+)
+_OUTWARD = (
+    *("send", "try_send", "send_many", "loan", "rendezvous"),
+    *("_write", "_parcel", "_post", "_room", "_loan", "_largest"),
+)
 
 
 def _policy(capacity: int | None, max_message: int | None, memory: int | None) -> dict[str, Any]:

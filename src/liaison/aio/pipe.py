@@ -1,0 +1,358 @@
+# pyright: reportPrivateUsage=false
+"""Pipes for tasks: messages, and bytes as in a file.
+
+Reading bytes takes message after message, each in its turn in the line of receivers. What is left
+of one that was read in part lies at the end, where the next attempt finds it, whoever's it is; so
+that lines stay whole, one task at a time reads bytes, and one writes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from liaison.aio.end import Held, Receiving, Sending, patiently, receivers, senders
+from liaison.aio.line import PENDING, calling, checkpoint
+from liaison.errors import Empty, Ended
+from liaison.links import pipe as links
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable
+    from typing import Self
+
+    from liaison.address import Address
+    from liaison.codec import Codec
+    from liaison.link import Statistics
+
+__all__ = ["NamedPipe", "PipeReader", "PipeWriter", "pipe"]
+
+_CHUNK = 1 << 16  # bytes that are written as one message, at most
+
+
+class _Reading(Receiving):
+    """Reading bytes as from a file; see `liaison.PipeReader`."""
+
+    __slots__ = ()
+
+    _bytes_in: anyio.Lock  # the turn to read bytes
+
+    async def _chunk(self) -> tuple[bytes, int]:
+        end = self._end
+
+        def attempt() -> Any:
+            try:
+                return end._chunk(timeout=0)
+            except Empty:
+                return PENDING
+
+        return await patiently(receivers(end), attempt, attempt, None)
+
+    async def _gather(self, most: int, *, line: bool = False) -> bytes:
+        """At most so many bytes; all up to the end, or up to the end of the `line`."""
+        end = self._end
+        parts: list[bytes] = []
+        have = 0
+        ended = False
+        async with self._bytes_in:
+            try:
+                while have != most and not ended:
+                    try:
+                        chunk, at = await self._chunk()
+                    except Ended:
+                        break
+                    stop = len(chunk) if most < 0 else min(len(chunk), at + most - have)
+                    if line and (found := chunk.find(b"\n", at, stop) + 1):
+                        stop, ended = found, True
+                    end._put_back(chunk, stop)
+                    parts.append(chunk[at:stop])
+                    have += stop - at
+            except BaseException:
+                if parts:  # what was interrupted loses nothing
+                    end._put_back(b"".join(parts), 0)
+                    calling(end)
+                raise
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def read(self, n: int | None = -1, /) -> bytes:
+        """Read `n` bytes, waiting for them; fewer at the end of file, and there ``b""``.
+
+        Without `n`, or with a negative one, reads up to the end of file. When it is cancelled, what
+        it had read is read by the next. Raises `DecodeError` when a message comes that is not
+        bytes, `Closed`.
+        """
+        if n == 0:
+            await checkpoint()
+        return await self._gather(-1 if n is None or n < 0 else n)
+
+    async def read1(self, n: int | None = -1, /) -> bytes:
+        """Read at most `n` bytes: what is there, waiting only for the first; ``b""`` at the end.
+
+        Raises as `read` does.
+        """
+        if n == 0:
+            await checkpoint()
+            return b""
+        async with self._bytes_in:
+            try:
+                chunk, at = await self._chunk()
+                while at == len(chunk):  # an empty message is not the end
+                    chunk, at = await self._chunk()
+            except Ended:
+                return b""
+            stop = len(chunk) if n is None or n < 0 else min(len(chunk), at + n)
+            self._end._put_back(chunk, stop)
+            return chunk[at:stop]
+
+    async def readinto(self, buffer: Any, /) -> int:
+        """Read into a writable buffer what is there, waiting only for the first; 0 at the end.
+
+        Raises as `read` does.
+        """
+        with memoryview(buffer) as view, view.cast("B") as target:
+            chunk = await self.read1(len(target))
+            target[: len(chunk)] = chunk
+        return len(chunk)
+
+    async def readline(self, limit: int | None = -1, /) -> bytes:
+        r"""Read up to and including the next ``b"\n"``, at most `limit` bytes; ``b""`` at the end.
+
+        Raises as `read` does.
+        """
+        if limit == 0:
+            await checkpoint()
+        return await self._gather(-1 if limit is None or limit < 0 else limit, line=True)
+
+    async def readlines(self, hint: int | None = -1, /) -> list[bytes]:
+        """Read the lines that follow: all, or, with `hint`, until they have so many bytes.
+
+        When it is cancelled, the lines it had read are read by the next.
+        """
+        lines: list[bytes] = []
+        most = hint if hint is not None and hint > 0 else None
+        try:
+            while line := await self.readline():
+                lines.append(line)
+                if most is not None and sum(map(len, lines)) >= most:
+                    break
+        except BaseException:
+            if lines:
+                self._end._put_back(b"".join(lines), 0)
+                calling(self._end)
+            raise
+        return lines
+
+
+class _Writing(Sending):
+    """Writing bytes as to a file; see `liaison.PipeWriter`."""
+
+    __slots__ = ()
+
+    _bytes_out: anyio.Lock  # the turn to write bytes
+
+    async def write(self, data: Any, /) -> int:
+        """Write bytes, waiting until all of them have room; return how many, which is all.
+
+        They travel as messages of at most 64 KiB, without a sign of where one begins. When this
+        raises, or is cancelled, a first part of them may have been written.
+
+        Raises `Disconnected` (a `BrokenPipeError`) when nobody is left who could read them,
+        `Closed`, `NoSpace`, and `TypeError` for text.
+        """
+        end = self._end
+        with memoryview(data) as given, given.cast("B") as view:
+            if not len(view):
+                await checkpoint()
+            most = min(_CHUNK, end._largest)
+            async with self._bytes_out:
+                for at in range(0, len(view), most):
+                    await self._write(view[at : at + most])
+            return len(view)
+
+    async def _write(self, part: memoryview) -> None:
+        end = self._end
+
+        def post() -> Any:
+            sent = end._post((0, b"", part))
+            return PENDING if sent is None else sent
+
+        await patiently(senders(end), post, post, None)
+
+    async def writelines(self, lines: Iterable[Any] | AsyncIterable[Any], /) -> None:
+        """Write each of the lines, which have their own ends. Raises as `write` does."""
+        if hasattr(lines, "__aiter__"):
+            async for line in lines:  # type: ignore[union-attr]
+                await self.write(line)
+        else:
+            for line in lines:  # type: ignore[union-attr]
+                await self.write(line)
+
+
+class _PipeEnd(Held):
+    """What both ends of a pipe have."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        """Refuse: a pipe has two ends."""
+        raise TypeError("pipes are made by aio.pipe()")
+
+    @property
+    def pass_fds(self) -> tuple[int, int]:
+        """This end's descriptors, for ``anyio.open_process(..., pass_fds=end.pass_fds)``."""
+        return self._end.pass_fds
+
+    @property
+    def handle(self) -> str:
+        """What to tell the child, by its arguments or environment, for it to `inherit` this end."""
+        return self._end.handle
+
+
+class PipeReader(_Reading, _PipeEnd):
+    r"""The receiving end of a pipe, for tasks; `pipe` makes it. See `liaison.PipeReader`.
+
+    When everything was received, and every sending end is closed or its process has ended,
+    `receive` raises `Ended`, a loop ends, and reading bytes gives ``b""``.
+
+    >>> import anyio
+    >>> from liaison import aio
+    >>> async def main():
+    ...     reader, writer = aio.pipe()
+    ...     async with reader:
+    ...         async with writer:
+    ...             await writer.write(b"tea\ncoffee")
+    ...         print(await reader.readline(), await reader.read())
+    >>> anyio.run(main)
+    b'tea\n' b'coffee'
+    """
+
+    __slots__ = ("__weakref__", "_bytes_in", "_end")
+
+    @classmethod
+    def _around(cls, end: Any) -> Self:
+        made = super()._around(end)
+        made._bytes_in = anyio.Lock()
+        return made
+
+    @classmethod
+    def inherit(cls, handle: str, *, type: Any = None, codec: Codec | str | None = None) -> Self:
+        """Take over the end that this process was given; see `liaison.PipeReader.inherit`."""
+        return cls._around(links.PipeReader.inherit(handle, type=type, codec=codec))
+
+
+class PipeWriter(_Writing, _PipeEnd):
+    """The sending end of a pipe, for tasks; `pipe` makes it. See `liaison.PipeWriter`.
+
+    When every receiving end is closed or its process has ended, sending raises `Disconnected`, a
+    ``BrokenPipeError``.
+
+    >>> import anyio, liaison
+    >>> from liaison import aio
+    >>> async def main():
+    ...     reader, writer = aio.pipe()
+    ...     reader.close()
+    ...     try:
+    ...         await writer.send("tea")
+    ...     except BrokenPipeError as error:
+    ...         print(type(error).__name__)
+    ...     writer.close()
+    >>> anyio.run(main)
+    Disconnected
+    """
+
+    __slots__ = ("__weakref__", "_bytes_out", "_end")
+
+    @classmethod
+    def _around(cls, end: Any) -> Self:
+        made = super()._around(end)
+        made._bytes_out = anyio.Lock()
+        return made
+
+    @classmethod
+    def inherit(cls, handle: str, *, type: Any = None, codec: Codec | str | None = None) -> Self:
+        """Take over the end that this process was given; see `liaison.PipeWriter.inherit`."""
+        return cls._around(links.PipeWriter.inherit(handle, type=type, codec=codec))
+
+
+def pipe(
+    *,
+    capacity: int | None = None,
+    max_message: int | None = None,
+    memory: int | None = None,
+    type: Any = None,
+    codec: Codec | str | None = None,
+) -> tuple[PipeReader, PipeWriter]:
+    """Make a pipe between this process and those it starts; the arguments are `liaison.pipe`'s.
+
+    Raises what that raises.
+
+    >>> import anyio
+    >>> from liaison import aio
+    >>> async def main():
+    ...     reader, writer = aio.pipe()
+    ...     async with reader:
+    ...         async with writer:
+    ...             await writer.send({"item": "tea"})
+    ...         print([message async for message in reader])
+    >>> anyio.run(main)
+    [{'item': 'tea'}]
+    """
+    reader, writer = links.pipe(
+        capacity=capacity, max_message=max_message, memory=memory, type=type, codec=codec
+    )
+    return PipeReader._around(reader), PipeWriter._around(writer)
+
+
+class NamedPipe(_Reading, _Writing, Held):
+    """A two-way pipe between two unrelated processes, for tasks; see `liaison.NamedPipe`.
+
+    The arguments are those of `liaison.NamedPipe`, and so is what it raises.
+
+    >>> import anyio, sys
+    >>> from liaison import aio
+    >>> other = '''
+    ... import liaison
+    ... with liaison.NamedPipe("talk") as talk:
+    ...     talk.send(talk.receive().upper())
+    ... '''
+    >>> async def main():
+    ...     async with aio.NamedPipe("talk") as talk, anyio.create_task_group() as tasks:
+    ...         tasks.start_soon(anyio.run_process, [sys.executable, "-c", other])
+    ...         await talk.send("hello")
+    ...         print([message async for message in talk])
+    >>> anyio.run(main)
+    ['HELLO']
+    """
+
+    __slots__ = ("__weakref__", "_bytes_in", "_bytes_out", "_end")
+
+    def __init__(
+        self,
+        address: str | Address,
+        *,
+        capacity: int | None = None,
+        max_message: int | None = None,
+        memory: int | None = None,
+        type: Any = None,
+        codec: Codec | str | None = None,
+    ) -> None:
+        """Open the pipe, or create it."""
+        self._end = links.NamedPipe(
+            address,
+            capacity=capacity,
+            max_message=max_message,
+            memory=memory,
+            type=type,
+            codec=codec,
+        )
+        self._bytes_in, self._bytes_out = anyio.Lock(), anyio.Lock()
+
+    @classmethod
+    def _around(cls, end: Any) -> Self:
+        made = super()._around(end)
+        made._bytes_in, made._bytes_out = anyio.Lock(), anyio.Lock()
+        return made
+
+    def statistics(self, *, outgoing: bool = False) -> Statistics:
+        """Return a snapshot of the counts of the way here, or of the `outgoing` way."""
+        return self._end.statistics(outgoing=outgoing)
