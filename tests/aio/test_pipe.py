@@ -172,18 +172,15 @@ def test_the_death_of_a_process_ends_its_pipes(run):
         async with aio.NamedPipe("talk") as talk:
             with Actor("talk = NamedPipe('talk')", "talk.send('last words')") as other:
                 async with anyio.create_task_group() as tasks:
-                    got = []
-
-                    async def receive():
-                        async for message in talk:
-                            got.append(message)
-
-                    tasks.start_soon(receive)
-                    await until(lambda: got)
+                    assert await talk.receive() == "last words"
+                    tasks.start_soon(expect_the_end, talk)
+                    await until(lambda: receivers(talk._end)._queue)
                     other.kill()
-            assert got == ["last words"]
             with pytest.raises(Disconnected):
                 await talk.send("anybody?")
+
+    async def expect_the_end(talk):
+        assert [message async for message in talk] == []
 
     run(main)
 
@@ -489,23 +486,24 @@ def test_a_cancelled_reader_s_bytes_wake_the_next(run):
 
     async def main():
         reader, writer = aio.pipe()
+        line = receivers(reader._end)
         got = []
+
+        async def read(scope):
+            with scope:
+                await reader.read(3)
 
         async def receive():
             got.append(await reader.receive())
 
         async with reader, writer, anyio.create_task_group() as tasks:
-            with anyio.CancelScope() as scope:
-                tasks.start_soon(cancel, scope, reader)
-                writer.try_send(b"ab")
-                tasks.start_soon(receive)
-                await reader.read(3)
-            await until(lambda: got)
+            writer.try_send(b"ab")
+            tasks.start_soon(read, scope := anyio.CancelScope())
+            await until(lambda: len(line._queue) == 1)
+            tasks.start_soon(receive)
+            await until(lambda: len(line._queue) == 2)
+            scope.cancel()
         assert got == [b"ab"]
-
-    async def cancel(scope, reader):
-        await until(lambda: len(receivers(reader._end)._queue) == 2)
-        scope.cancel()
 
     run(main)
 
