@@ -268,21 +268,21 @@ int liaison_pipe_adopt(liaison_space *space, int memory, int token, liaison_mail
     if (r != LIAISON_OK)
         return r;
     if (!is_token(s, token)) {
-        /* The caller keeps what it gave. */
-        process_lock();
-        if (s->file == memory)
-            s->file = -1;
-        process_unlock();
         segment_close(s);
         return LIAISON_MISMATCH;
     }
     (void)fcntl(memory, F_SETFD, FD_CLOEXEC);
     (void)fcntl(token, F_SETFD, FD_CLOEXEC);
+    /* From here on they are ours: kept, or closed where this process has them already. */
     process_lock();
-    int other = s->token[role];
+    int file = s->file, other = s->token[role];
+    if (!is_memory(s, file))
+        s->file = file = memory;
     if (!is_token(s, other))
         s->token[role] = other = token;
     process_unlock();
+    if (file != memory)
+        close(memory);
     if (other != token)
         close(token);
     *receives = role == RECEIVERS;

@@ -586,13 +586,6 @@ int segment_adopt(struct liaison_space *space, int file, struct segment **out)
         segment_close(s);
         return r;
     }
-    process_lock();
-    int other = s->file;
-    if (other < 0)
-        s->file = file;
-    process_unlock();
-    if (other >= 0 && other != file)
-        close(file);
     *out = s;
     return LIAISON_OK;
 }

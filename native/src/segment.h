@@ -78,7 +78,7 @@ bool segment_fits(const struct liaison_policy *p, const struct geometry *g);
 /* Makes a segment that has no name and never gets one; `file` is its descriptor, the segment's. */
 int segment_create_nameless(struct liaison_space *space, const struct liaison_policy *policy,
                             uint64_t token, struct segment **out);
-/* Maps and attaches the nameless segment whose descriptor this is. It becomes the segment's. */
+/* Maps and attaches the nameless segment whose descriptor this is, which stays the caller's. */
 int segment_adopt(struct liaison_space *space, int file, struct segment **out);
 /* Maps and attaches the second half of a named pipe's file. LIAISON_NOT_FOUND: the name leads
  * elsewhere by now. */
