@@ -70,7 +70,10 @@ static void clean_link(struct liaison_space *space, int directory, const char *n
                                ? strchr(name + sizeof ASIDE - 1, '-')
                                : NULL;
         char back[LIAISON_NAME_MAX + 16];
-        if (!destroyed && dash && name_of_link_valid(dash + 1)) {
+        /* A named pipe that is over needs no name, though it is not destroyed for its sides. */
+        bool over = destroyed ||
+                    (h.geometry.kind == LIAISON_KIND_NAMED_PIPE && glance32(&h.state) != LINK_LIVE);
+        if (!over && dash && name_of_link_valid(dash + 1)) {
             snprintf(back, sizeof back, "names/%.*s", LIAISON_NAME_MAX, dash + 1);
             (void)linkat(directory, path, directory, back, 0);
         }
