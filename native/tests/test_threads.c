@@ -188,6 +188,102 @@ static void waiters_are_sent_away(liaison_space *space, bool destroyed)
     liaison_mailbox_close(m);
 }
 
+/* ---- pipes and sets ---------------------------------------------------------------------------
+ */
+
+#define PIPES 3
+#define LETTERS 400
+static liaison_mailbox *pipe_reader[PIPES], *pipe_writer[PIPES];
+static _Atomic uint32_t pipe_sum, pipe_ended;
+
+static void *write_and_end(void *context)
+{
+    uintptr_t i = (uintptr_t)context;
+    for (uint32_t n = 1; n <= LETTERS; n++)
+        CHECK_OK(test_send(pipe_writer[i], &n, sizeof n, FOREVER));
+    liaison_mailbox_close(pipe_writer[i]);
+    return NULL;
+}
+
+/* A set of each thread's own, of pipes that all of them read. */
+static void *wait_in_a_set(void *context)
+{
+    liaison_several *set;
+    CHECK_OK(liaison_several_open(context, &set));
+    bool in[PIPES] = {true, true, true};
+    for (uint64_t i = 0; i < PIPES; i++)
+        CHECK_OK(liaison_several_add(set, pipe_reader[i], i));
+    for (int left_over = PIPES; left_over > 0;) {
+        uint64_t tag[PIPES];
+        size_t count;
+        CHECK_OK(liaison_several_wait(set, &(struct liaison_wait){.timeout = FOREVER}, tag, PIPES,
+                                      &count));
+        for (size_t k = 0; k < count; k++) {
+            uint32_t n;
+            int64_t r = test_receive(pipe_reader[tag[k]], &n, sizeof n, 0);
+            CHECK(r == sizeof n || r == -LIAISON_EMPTY || r == -LIAISON_DESTROYED);
+            if (r == sizeof n)
+                atomic_fetch_add(&pipe_sum, n);
+            if (r != -LIAISON_DESTROYED || !in[tag[k]])
+                continue;
+            in[tag[k]] = false;
+            left_over--;
+            liaison_several_remove(set, pipe_reader[tag[k]]);
+            atomic_fetch_add(&pipe_ended, 1);
+        }
+    }
+    liaison_several_close(set);
+    return NULL;
+}
+
+/* Threads that wait in sets for pipes get each message once between them, and each the ends. */
+static void pipes_in_sets(liaison_space *space)
+{
+    static const struct liaison_policy policy = {
+        .capacity = 4, .pair_capacity = -1, .max_message = 60};
+    pthread_t threads[PIPES + THREADS];
+    for (int i = 0; i < PIPES; i++)
+        CHECK_OK(liaison_pipe_create(space, &policy, &pipe_reader[i], &pipe_writer[i]));
+    for (uintptr_t i = 0; i < PIPES; i++)
+        CHECK(pthread_create(&threads[i], NULL, write_and_end, (void *)i) == 0);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[PIPES + i], NULL, wait_in_a_set, space) == 0);
+    for (int i = 0; i < PIPES + THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK(pipe_sum == PIPES * LETTERS * (LETTERS + 1) / 2);
+    CHECK(pipe_ended == PIPES * THREADS);
+    for (int i = 0; i < PIPES; i++)
+        liaison_mailbox_close(pipe_reader[i]);
+}
+
+/* Threads that open, adopt, end and close the same pipes. */
+static void *come_and_go_on_pipes(void *context)
+{
+    liaison_space *space = context;
+    for (int i = 0; i < 100; i++) {
+        liaison_mailbox *out, *in, *reader, *writer, *again;
+        int memory, token;
+        bool receives;
+        CHECK_OK(liaison_named_pipe_open(space, "passage", NULL, &out, &in));
+        int r = test_send(out, "x", 1, 0);
+        CHECK(r == LIAISON_OK || r == LIAISON_FULL || r == LIAISON_DESTROYED);
+        liaison_mailbox_close(out);
+        liaison_mailbox_close(in);
+        CHECK_OK(liaison_pipe_create(space, NULL, &reader, &writer));
+        CHECK_OK(liaison_pipe_descriptors(writer, &memory, &token));
+        CHECK_OK(liaison_pipe_adopt(space, dup(memory), dup(token), &again, &receives));
+        CHECK(!receives);
+        liaison_mailbox_close(writer);
+        CHECK_OK(test_send(again, "x", 1, 0));
+        liaison_mailbox_close(again);
+        char text[4];
+        CHECK(test_receive(reader, text, sizeof text, FOREVER) == 1);
+        CHECK(test_receive(reader, text, sizeof text, FOREVER) == -LIAISON_DESTROYED);
+        liaison_mailbox_close(reader);
+    }
+    return NULL;
+}
+
 int main(void)
 {
     liaison_space *space = test_space();
@@ -206,6 +302,11 @@ int main(void)
         CHECK(pthread_create(&threads[i], NULL, come_and_go, space) == 0);
     for (int i = 0; i < THREADS; i++)
         CHECK(pthread_join(threads[i], NULL) == 0);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, come_and_go_on_pipes, space) == 0);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    pipes_in_sets(space);
     alarm(0);
     round_trip(space, "one", 1, 0, 64);
     round_trip(space, "three", 3, 0, LARGEST);
