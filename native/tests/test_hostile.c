@@ -55,6 +55,7 @@ static const struct scenario scenarios[] = {
       .max_message = 100,
       .lifetime = LIAISON_LIFETIME_SENDERS,
       .dead_letters = "grave"}},
+    {"endpoint", {.kind = LIAISON_KIND_ENDPOINT, .capacity = 6, .pair_capacity = -1}},
 };
 #define SCENARIOS (sizeof scenarios / sizeof *scenarios)
 

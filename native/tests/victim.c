@@ -322,6 +322,23 @@ static void waits_in_a_set(struct victim *v)
     liaison_several_close(set);
 }
 
+static void is_called(struct victim *v)
+{
+    liaison_mailbox *m = v->mailbox;
+    char label[LIAISON_NAME_MAX + 4];
+    struct liaison_peer peer;
+    begin(v, "liaison_link_label(m, label)");
+    (void)liaison_link_version(m);
+    (void)liaison_link_label(m, label);
+    CHECK(memchr(label, 0, sizeof label));
+    MAY(ALWAYS | SET(LIAISON_BUSY) | SET(LIAISON_EXHAUSTED), liaison_link_set_label(m, "another"));
+    begin(v, "liaison_endpoint_holder(m, &peer)");
+    liaison_endpoint_holder(m, &peer);
+    CHECK(memchr(peer.name, 0, sizeof peer.name) && memchr(peer.command, 0, sizeof peer.command));
+    MAY(ALWAYS | SET(LIAISON_MISMATCH) | SET(LIAISON_BUSY) | SET(LIAISON_EXHAUSTED),
+        liaison_endpoint_claim(m));
+}
+
 static void looks_for_the_dead(struct victim *v)
 {
     struct segment *s = victim_segment(v->mailbox);
@@ -396,6 +413,7 @@ static void (*const operations[])(struct victim *) = {
     asks,
     offers,
     buries,
+    is_called,
 };
 #define OPERATIONS (sizeof operations / sizeof *operations)
 
