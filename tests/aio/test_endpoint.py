@@ -168,28 +168,6 @@ def test_a_message_finds_its_task_whoever_was_told_of_the_sender(run):
     run(main)
 
 
-def test_what_one_left_finds_the_task_that_takes_from_anyone(run):
-    """Who receives from one, and silences its descriptor, has those look who take from anyone."""
-
-    async def main():
-        async with aio.Endpoint("alice") as alice, aio.Endpoint("bob") as bob:
-            await bob.send("alice", 0)
-            assert await alice.receive() == 0
-            async with anyio.create_task_group() as tasks:
-                receiving = Receiving(tasks, alice, None)
-                await until(lambda: sleepers(alice) == 1)
-                way = alice._end._ways[0]
-                bob.try_send("alice", 1)
-                bob.try_send("alice", 2)
-                way._news()  # as one does who begins to wait for bob
-                assert await alice.receive("bob") == 1
-                for _ in range(20):
-                    await anyio.lowlevel.checkpoint()
-                assert receiving.got == {None: 2}
-
-    run(main)
-
-
 @pytest.mark.parametrize("destroyed", ["close", "destroy", "destroyed elsewhere"])
 def test_the_end_wakes_every_task(run, destroyed):
     """Closing, and destroying, wakes all tasks that wait at an endpoint, and tells them so."""

@@ -1,6 +1,7 @@
 """Mailboxes for tasks: each operation on both event loops, many tasks on one, deaths, the end."""
 
 import os
+import select
 import threading
 
 import anyio
@@ -260,5 +261,22 @@ def test_nothing_is_left_open(run, mailbox):
             assert len(os.listdir("/proc/self/fd")) == before + 7
             box.destroy()
         assert len(os.listdir("/proc/self/fd")) == before
+
+    run(main)
+
+
+def test_who_waits_for_several_hears_what_came_while_no_task_waited(run, mailbox):
+    """A link on which a task has waited before stays readable with a message, for aio.wait."""
+
+    async def main():
+        box = mailbox()
+        with pytest.raises(Empty):
+            await box.receive(timeout=0.001)
+        assert box.try_send(1)
+        for _ in range(5):
+            await anyio.sleep(0)  # the event loop hears it, and has nobody to tell
+        assert select.select([box], [], [], 0)[0]
+        assert await aio.wait([box]) == [box]
+        assert await box.receive() == 1
 
     run(main)

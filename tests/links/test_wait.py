@@ -159,6 +159,19 @@ def test_a_socket_that_was_closed_is_returned(mailbox):
         assert liaison.wait([box, here]) == [here]
 
 
+def test_what_is_closed_while_it_is_asked_is_returned(mailbox):
+    """A descriptor that another thread closes before it is waited for is no error."""
+
+    class Closing:
+        def fileno(self):
+            here, there = socket.socketpair()
+            with here, there:
+                return here.fileno()
+
+    one = Closing()
+    assert liaison.wait([mailbox(), one]) == [one]
+
+
 def test_links_that_come_and_go(mailbox):
     """A link that was closed is told from the one that was opened after it, each time."""
     quiet = mailbox("quiet")

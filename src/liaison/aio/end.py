@@ -490,7 +490,7 @@ class Coming(Generic[_Thing]):
 
 def receivers(end: Any) -> Line:
     """The tasks that wait to receive."""
-    return line_of(end, "_news", silenced_by="looking")
+    return line_of(end, "fileno", silenced_by="looking")
 
 
 def senders(end: Any) -> Line:

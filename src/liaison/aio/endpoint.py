@@ -172,16 +172,11 @@ class Endpoint:
                 end._check()  # says it of the endpoint
                 raise
             try:
-                message = await receive(_box(way), deadline.remaining())
+                return await receive(_box(way), deadline.remaining())
             except Destroyed:
                 end._ended(way)
             except Closed:
                 end._check()
-            else:
-                # Waiting here may have silenced what those who wait for anyone listen to.
-                if not way.closed and len(way):
-                    calling(end)
-                return message
 
     def __aiter__(self) -> Self:
         """Receive messages from anyone until the endpoint is destroyed."""
@@ -278,7 +273,7 @@ class Endpoint:
 
 
 def _news_of(end: Any) -> Line:
-    return line_of(end, "_news", silenced_by="looking")
+    return line_of(end, "fileno", silenced_by="looking")
 
 
 def _anyone(end: Any) -> Line:

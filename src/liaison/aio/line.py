@@ -275,9 +275,11 @@ class _LoopLine(Line):
             self._heard = False
             try:
                 known = self._arm() == self._led
+                # Nobody here wants what there is: it stays readable, for others who wait for it.
+                left = self._silenced_by == "looking" and self._link()._ready() and not waiting
             except Exception:
-                known = False
-            if not known:  # closed, and perhaps another was made
+                known = left = False
+            if left or not known:  # closed, and perhaps another was made
                 self.closing()
         for place in waiting:
             place.call()

@@ -500,7 +500,7 @@ class NamedPipe(_Reading, _Writing, _Stream, Closing, MailboxContract):
 # Which way's end does what; what aio asks for included.
 _INWARD = (
     *("receive", "try_receive", "receive_many", "lease", "peek", "fileno"),
-    *("_ready", "_chunk", "_put_back", "_news", "_try"),
+    *("_ready", "_chunk", "_put_back", "_try"),
 )
 _OUTWARD = (
     *("send", "try_send", "send_many", "loan", "rendezvous"),

@@ -17,6 +17,7 @@ next, so that a call makes as many system calls for 1,000 links as for one. What
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import threading
@@ -251,6 +252,10 @@ class Watch:
             self._set.register(descriptor, select.EPOLLIN | select.EPOLLRDHUP)
         except PermissionError:
             return False  # a file on a disk: never has to be waited for
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                return False  # closed at this moment, by another thread
+            raise
         return True
 
     def _dispose(self) -> None:
