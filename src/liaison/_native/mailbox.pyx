@@ -974,12 +974,6 @@ cdef class End:
             return True
         return liaison_mailbox_ready(self.box) != LIAISON_EMPTY
 
-    def _news(self):
-        """The same descriptor, silenced and armed anew: whoever waits on it looks once more."""
-        cdef int fd = self.fileno()
-        liaison_mailbox_doorbell_arm(self.box)
-        return fd
-
     cdef int hopeless(self) except? -1:
         """LIAISON_OK while a message that was sent here may still be received."""
         cdef liaison_loan loan

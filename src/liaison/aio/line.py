@@ -273,10 +273,11 @@ class _LoopLine(Line):
             self.closing()
         else:
             self._heard = False
+            link: Any = self._link()
             try:
                 known = self._arm() == self._led
                 # Nobody here wants what there is: it stays readable, for others who wait for it.
-                left = self._silenced_by == "looking" and self._link()._ready() and not waiting
+                left = self._silenced_by == "looking" and link._ready() and not waiting
             except Exception:
                 known = left = False
             if left or not known:  # closed, and perhaps another was made
