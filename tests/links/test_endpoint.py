@@ -634,6 +634,21 @@ def test_it_can_be_looked_at(space):
                     seen.destroy()
 
 
+def test_what_waits_is_seen_before_anything_was_received(space):
+    """peek, statistics and len tell also of senders from whom nothing was received yet."""
+    with Endpoint("alice") as alice, Endpoint("bob") as bob:
+        bob.send("alice", "hello")
+        assert len(alice) == 1
+        bob.destroy()
+        with Endpoint("carol") as carol:
+            carol.send("alice", "hi")
+            assert "hi" in alice.peek()
+            carol.destroy()
+        with pytest.raises(ValueError, match="0 or more"):
+            alice.peek(-1)
+        alice.destroy()
+
+
 def test_it_is_known_who_uses_an_old_name(space):
     """known_as() of an observer tells by which names senders reach it, and who they are."""
     with Endpoint("old") as endpoint, Actor(BOB) as other, Endpoint("carol") as carol:

@@ -431,6 +431,8 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
     def peek(self, max: int = 10) -> list[Any]:
         """Copies of at most `max` messages that wait, those of one sender after the other's."""
         self._hear()
+        if max < 0:
+            raise ValueError(f"max is 0 or more, not {max}")
         found: list[Any] = []
         for way in list(self._incoming.values()):
             found += way.peek(max - len(found))
