@@ -1,12 +1,13 @@
 """The kinds of links that the suite knows: a further one is an entry in `KINDS`.
 
-Tests do not name kinds: they ask a `Stage` for a sending and a receiving end, both here, or one of
-them in another process, where it is the variable ``end``. Which ends a link has, and how one gets
-them, is said here and nowhere else.
+Tests do not name kinds, but for what one kind alone promises: they ask a `Stage` for a sending and
+a receiving end, both here, or one of them in another process, where it is the variable ``end``.
+Which ends a link has, and how one gets them, is said here and nowhere else.
 """
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import pytest
 import liaison
 from tests.conformance.beside import Beside
 from tests.conformance.carriers import CARRIERS
+from tests.conformance.ends import Correspondent, Far
 
 __all__ = ["FEATURES", "KINDS", "Kind", "Stage", "on", "stages"]
 
@@ -36,8 +38,13 @@ FEATURES = {
     "receivers": "more than one end may receive",
     "many": "more than two processes may be on it",
     "both ways": "what one end sends the other receives, at the same time the other way too",
-    "named": "an end can be opened by name",
-    "destroy": "it can be destroyed",
+    "named": "it has a name, by which others find it",
+    "open": "`open` finds what is there, `create` makes what is not, `observe` only looks",
+    "batches": "several messages can be sent or received by one call",
+    "local": "both ends may be one process's",
+    "unbroken": "it goes on when the processes of one side have ended",
+    "destroy": "who uses it can destroy it",
+    "quiet": "its descriptor is quiet again when a receive found nothing",
     "pickle": "an end can be sent to another process",
     "outlives": "it is there though its creator has closed it",
 }
@@ -61,6 +68,7 @@ class Kind:
     options: dict[str, object] = field(default_factory=dict)
     arguments: dict[str, str] = field(default_factory=dict)
     connect: Callable[[Stage, dict[str, object], str], object] | None = None
+    established: str = "named"
 
     @property
     def features(self):
@@ -161,19 +169,31 @@ class Stage:
         """Another process."""
         return self._stack.enter_context(self.carrier.other(*lines, **names))
 
+    def call_back(self, function, *arguments):
+        """Do this when the test is over."""
+        self._stack.callback(function, *arguments)
+
     def other_sends(self, **options):
         """A receiving end here, and a process whose `end` sends to it."""
         if self.kind.connect is not None:
             receiver, other = self.kind.connect(self, options, "sends")
-            return self._keep(receiver), self._stack.enter_context(other)
+            return self._keep(receiver), other
         receiver = self.make(**options)
         return receiver, self.other(f"end = {self._source(self.kind.opener, None)}")
+
+    def another_sends(self):
+        """One more process whose `end` sends to what was made, which needs "many"."""
+        if self.kind.maker == "Endpoint":
+            self.call_back(_end_endpoint, "another")
+            line = f"end = Correspondent('another', {self.address!r})"
+            return self.other(line, Correspondent=Correspondent)
+        return self.other(f"end = {self._source(self.kind.opener, None)}")
 
     def other_receives(self, **options):
         """A sending end here, and a process whose `end` receives from it."""
         if self.kind.connect is not None:
             sender, other = self.kind.connect(self, options, "receives")
-            return self._keep(sender), self._stack.enter_context(other)
+            return self._keep(sender), other
         self.address = self._address(None)
         other = self.other(f"end = {self._source(self.kind.maker, options)}")
         return self.open(), other
@@ -194,7 +214,7 @@ def _connection(scheme):
                 dialled = Beside(liaison.connect, listener.address, **given, **secret)
                 accepted = listener.accept(timeout=60)
                 return dialled.result(), accepted
-            other = stage.carrier.other()
+            other = stage.other()
             other.start(f"end = connect({listener.address!r}, timeout=60, **{secret!r})")
             accepted = listener.accept(timeout=60)
             other.answer()
@@ -203,7 +223,64 @@ def _connection(scheme):
     return connect
 
 
+def _endpoints(source):
+    """Two endpoints, of which the second receives from the first, or else from anyone."""
+
+    def connect(stage, options, who):
+        stage.address = "taker"
+        words = dict(options)
+        for end in ("sender", "taker"):
+            stage.call_back(_end_endpoint, end)
+        taker = ("taker", "sender", "sender" if source else None)
+        if who == "sends":
+            receiver = Correspondent(*taker, **words)
+            line = f"end = Correspondent('sender', 'taker', **{words!r})"
+            return receiver, stage.other(line, Correspondent=Correspondent)
+        if who == "receives":
+            line = f"end = Correspondent(*{taker!r}, **{words!r})"
+            other = stage.other(line, Correspondent=Correspondent)
+            return Correspondent("sender", "taker", **words), other
+        receiver = Correspondent(*taker, **words)
+        return Correspondent("sender", "taker", **words), receiver
+
+    return connect
+
+
+def _end_endpoint(name):
+    try:
+        liaison.Endpoint(name).destroy()
+    except liaison.LiaisonError:
+        return
+
+
+def _pipe(stage, options, who):
+    reader, writer = liaison.pipe(**options)
+    if who == "here":
+        return writer, reader
+    kept, given = (reader, writer) if who == "sends" else (writer, reader)
+    other = stage.other("unused.close()", end=given, unused=kept)
+    given.close()
+    return kept, other
+
+
+def _named_pipe(created_here):
+    """A named pipe, of which this process's side is its creator's, or the opener's."""
+
+    def connect(stage, options, who):
+        stage.address = stage._address(None)
+        given = {"pickle": pickle, "there": stage.address, "options": options}
+        end = liaison.NamedPipe(stage.address, **options) if created_here else None
+        # A side is a process: the other one's end is another process's.
+        other = stage.other("end = NamedPipe(there, **options)", **given)
+        if end is None:
+            end = liaison.NamedPipe(stage.address, **options)
+        return (Far(other), end) if who == "here" else (end, other)
+
+    return connect
+
+
 _LOCAL = ("shm", "memory")
+_SHM = ("shm",)
 _SOCKET_LACKS = {
     "lease": AttributeError,
     "loan": AttributeError,
@@ -217,11 +294,34 @@ _SOCKET_LACKS = {
     "dead letters": TypeError,
     "receivers": None,
     "many": None,
-    "named": AttributeError,
+    "named": None,
+    "open": AttributeError,
+    "unbroken": None,
     "destroy": AttributeError,
     "pickle": TypeError,
     "outlives": None,
 }
+_ENDPOINT_LACKS = {
+    "loan": AttributeError,
+    "batches": AttributeError,
+    "access": TypeError,
+    "dead letters": TypeError,
+    "max_message": TypeError,
+    "receivers": liaison.Busy,
+    "open": AttributeError,
+    "destroy": None,  # each destroys its own: test_endpoints.py
+    "pickle": TypeError,
+}
+_PIPE_LACKS = {
+    "rendezvous": ValueError,
+    "access": TypeError,
+    "dead letters": TypeError,
+    "open": AttributeError,
+    "unbroken": None,
+    "outlives": liaison.Disconnected,
+}
+
+_NAMED_PIPE_LACKS = {**_PIPE_LACKS, "local": None, "receivers": None, "many": liaison.Busy}
 
 KINDS = {
     kind.name: kind
@@ -290,6 +390,60 @@ KINDS = {
             },
         ),
         Kind(
+            "endpoint",
+            "endpoint",
+            _SHM,
+            "Endpoint",
+            "Endpoint",
+            lacks=_ENDPOINT_LACKS,
+            connect=_endpoints(source=False),
+            established="automatic",
+        ),
+        Kind(
+            "endpoint, from one",
+            "endpoint",
+            _SHM,
+            "Endpoint",
+            "Endpoint",
+            lacks={**_ENDPOINT_LACKS, "many": None, "quiet": None},
+            connect=_endpoints(source=True),
+            established="automatic",
+        ),
+        Kind(
+            "pipe",
+            "pipe",
+            _SHM,
+            "pipe",
+            "pipe",
+            lacks={
+                **_PIPE_LACKS,
+                "both ways": liaison.AccessDenied,
+                "named": TypeError,
+                "receivers": None,
+                "many": None,
+            },
+            connect=_pipe,
+            established="inherited",
+        ),
+        Kind(
+            "named pipe",
+            "named pipe",
+            _SHM,
+            "NamedPipe",
+            "NamedPipe",
+            lacks=_NAMED_PIPE_LACKS,
+            connect=_named_pipe(created_here=True),
+        ),
+        Kind(
+            "named pipe, its opener's",
+            "named pipe",
+            _SHM,
+            "NamedPipe",
+            "NamedPipe",
+            lacks=_NAMED_PIPE_LACKS,
+            connect=_named_pipe(created_here=False),
+        ),
+        Kind(
             "unix connection",
             "connection",
             ("stream",),
@@ -297,6 +451,7 @@ KINDS = {
             "connect",
             lacks=_SOCKET_LACKS,
             connect=_connection("unix"),
+            established="connected",
         ),
         Kind(
             "tcp connection",
@@ -306,18 +461,20 @@ KINDS = {
             "connect",
             lacks=_SOCKET_LACKS,
             connect=_connection("tcp"),
+            established="connected",
         ),
     )
 }
 
 
-def stages(*features, without=(), carriers=CARRIERS):
+def stages(*features, without=(), carriers=CARRIERS, kinds=KINDS):
     """The kinds, each on each of its carriers, that have these features, as pytest's parameters."""
     return [
         pytest.param((kind, CARRIERS[carrier]), id=f"{kind.name} on {carrier}")
         for kind in KINDS.values()
         for carrier in kind.carriers
         if carrier in carriers
+        and kind.name in kinds
         and kind.features.issuperset(features)
         and not kind.features.intersection(without)
     ]

@@ -2,9 +2,11 @@
 
 import contextlib
 import pickle
+import select
 
 import pytest
 
+import liaison
 from liaison import Empty, TooLarge
 from tests.conformance import carriers, kinds
 from tests.conformance.beside import Beside
@@ -34,8 +36,14 @@ def _lease(stage):
         receiver.lease(timeout=0)
 
 
-def _receipt(stage):
+def _here(stage):
+    """Ends of which the first is this process's own."""
     sender, receiver = stage.ends()
+    return (sender, receiver) if "local" in stage.has else (receiver, sender)
+
+
+def _receipt(stage):
+    sender, receiver = _here(stage)
     receiving = Beside(receiver.receive, timeout=60)
     try:
         sender.send(1, timeout=60, receipt=True)
@@ -53,7 +61,42 @@ def _both_ways(stage):
 
 def _many(stage):
     stage.other_sends()
-    stage.other(f"end = {stage.kind.opener}({stage.address!r})")
+    stage.another_sends()
+
+
+def _name(stage):
+    kind = stage.carrier.names[stage.kind.maker]
+    if stage.kind.established == "inherited":
+        kind = type(stage.ends()[0])
+    with kind("named") as end:
+        end.destroy()
+
+
+def _open(stage):
+    sender, _ = stage.ends()
+    end = type(sender) if isinstance(sender, liaison.PipeWriter) else None
+    (end or stage.carrier.names[stage.kind.maker]).open(stage.address)
+
+
+def _batches(stage):
+    sender, receiver = (getattr(end, "plain", end) for end in stage.ends())
+    assert sender.send_many([], timeout=0) == 0
+    with contextlib.suppress(Empty):
+        receiver.receive_many(1, timeout=0)
+
+
+def _break(stage):
+    receiver, there = stage.other_sends()
+    there.kill()
+    with contextlib.suppress(Empty):
+        receiver.receive(timeout=0)
+
+
+def _quiet(stage):
+    _, receiver = stage.ends()
+    receiver.fileno()
+    receiver.try_receive()
+    assert not select.select([receiver], [], [], 0)[0]
 
 
 def _outlive(stage):
@@ -65,7 +108,7 @@ def _outlive(stage):
 # How each feature of `kinds.FEATURES` is used.
 USES = {
     "lease": _lease,
-    "loan": lambda stage: stage.ends()[0].loan(1).discard(),
+    "loan": lambda stage: _here(stage)[0].loan(1).discard(),
     "receipt": _receipt,
     "peek": lambda stage: stage.ends()[1].peek(),
     "statistics": lambda stage: stage.ends()[1].statistics(),
@@ -79,9 +122,14 @@ USES = {
     "receivers": lambda stage: (stage.ends(), stage.again()),
     "many": _many,
     "both ways": _both_ways,
-    "named": lambda stage: (stage.ends()[0].open, stage.open()),
+    "named": _name,
+    "open": _open,
+    "batches": _batches,
+    "local": lambda stage: stage.ends(),
+    "unbroken": _break,
     "destroy": lambda stage: stage.ends()[0].destroy(force=True),
-    "pickle": lambda stage: pickle.dumps(stage.ends()[0]),
+    "quiet": _quiet,
+    "pickle": lambda stage: pickle.dumps(_here(stage)[0]),
     "outlives": _outlive,
 }
 

@@ -6,7 +6,7 @@ from liaison import AccessDenied, Busy, Empty
 from liaison.testing import until
 from tests.conformance.kinds import on
 
-on_ports = on("destroy", without=["access", "receivers"])
+on_ports = on(kinds=["port"])
 
 
 @on("access", "buffered")
@@ -123,7 +123,7 @@ def test_a_ports_sender_cannot_receive(stage):
             use()
 
 
-@on("named", "peek", "statistics")
+@on("open", "peek", "statistics")
 def test_an_observer_takes_no_part(stage):
     """An end that observes sees, takes no place on the link, and can neither send nor receive."""
     _sender, receiver = stage.ends()

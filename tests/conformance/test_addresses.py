@@ -6,6 +6,7 @@ from liaison import InvalidAddress, Mismatch, NameTaken, NotFound
 from tests.conformance.kinds import on
 
 BAD = ["", ".", "..", ".a", "a.", "a..b", "a/b", "a b", "ä", "a" * 101, "a\0", "\n", "a:b", "*"]
+NOT_IN_MEMORY = ("Endpoint", "NamedPipe")
 GOOD = ["a", "A-Z_0.9", "a" * 100, "0", "-", "_", "a.b-c_d"]
 
 
@@ -13,19 +14,29 @@ def takes_names(stage):
     return stage.carrier.names[stage.kind.maker]
 
 
+def ways_in(stage):
+    """All that is given a name, to find or to make a link."""
+    make = takes_names(stage)
+    return (make, make.open, make.observe) if "open" in stage.has else (make,)
+
+
 @pytest.mark.parametrize("name", GOOD)
 @on("named")
 def test_what_a_name_may_be(stage, name):
     """A name is 1 to 100 characters of A-Z a-z 0-9 _ - . with no . at an end and no .. within."""
-    assert stage.make(name).link.name == name
+    if stage.kind.connect is None:
+        assert stage.make(name).link.name == name
+        return
+    with takes_names(stage)(name) as end:
+        assert end.link.name == name
+        end.destroy()
 
 
 @pytest.mark.parametrize("name", BAD)
 @on("named")
 def test_anything_else_is_an_invalid_address(stage, name, space):
     """Any other name is InvalidAddress, a ValueError, and nothing is created."""
-    make = takes_names(stage)
-    for use in (make, make.open, make.observe):
+    for use in ways_in(stage):
         with pytest.raises(InvalidAddress) as raised:
             use(name)
         assert isinstance(raised.value, ValueError)
@@ -40,7 +51,7 @@ def test_another_carriers_address_is_refused(stage, address):
         takes_names(stage)(address)
 
 
-@on("named", "buffered", "many")
+@on("open", "buffered", "many")
 def test_a_bare_name_is_in_the_current_space(stage, monkeypatch):
     """A bare name is in the space that LIAISON_SPACE names, `default` when it is unset."""
     make = takes_names(stage)
@@ -59,7 +70,7 @@ def test_a_bare_name_is_in_the_current_space(stage, monkeypatch):
     monkeypatch.delenv("LIAISON_SPACE")
 
 
-@on("named")
+@on("open")
 def test_open_of_what_is_missing_is_not_found(stage):
     """Opening what does not exist is NotFound, a FileNotFoundError; nothing is created."""
     make = takes_names(stage)
@@ -71,7 +82,7 @@ def test_open_of_what_is_missing_is_not_found(stage):
             use("missing")
 
 
-@on("named", "receivers")
+@on("open", "receivers")
 def test_create_of_what_exists_is_name_taken(stage):
     """Creating what exists is NameTaken, a FileExistsError; the link stays as it is."""
     make = takes_names(stage)
@@ -82,7 +93,7 @@ def test_create_of_what_exists_is_name_taken(stage):
     assert receiver.link.name == "taken"
 
 
-@on("named", "receivers")
+@on("open", "receivers")
 def test_create_makes_what_does_not_exist(stage):
     """`create` makes a link of which it is certain to be the creator."""
     make = takes_names(stage)
@@ -91,7 +102,7 @@ def test_create_makes_what_does_not_exist(stage):
         fresh.destroy()
 
 
-@on("named", "receivers", "bounded", "buffered")
+@on("open", "receivers", "bounded", "buffered")
 def test_another_geometry_is_a_mismatch(stage):
     """Opening a link with a geometry other than its own is Mismatch, a ValueError."""
     capacity = stage.kind.arguments.get("capacity", "capacity")
@@ -106,7 +117,7 @@ def test_another_geometry_is_a_mismatch(stage):
         assert same.link.capacity == 3
 
 
-@on("named", "access", "many")
+@on("open", "access", "many")
 def test_another_policy_is_a_mismatch(stage):
     """Opening a link with another policy than its own is Mismatch."""
     stage.make("policy", access="exclusive", max_deliveries=3)
@@ -119,20 +130,23 @@ def test_another_policy_is_a_mismatch(stage):
 @on("named")
 def test_another_kind_is_a_mismatch(stage):
     """Opening a link as another kind of link is Mismatch."""
-    stage.make("kind")
-    for name in ("Mailbox", "MessageQueue", "Port"):
-        if name == stage.kind.maker:
+    if stage.kind.connect is None:
+        stage.make()
+    else:
+        stage.ends()
+    for name in ("Mailbox", "MessageQueue", "Port", "Endpoint", "NamedPipe"):
+        if name == stage.kind.maker or (stage.carrier.name == "memory" and name in NOT_IN_MEMORY):
             continue
         other = stage.carrier.names[name]
-        for use in (other, other.open, other.observe):
+        for use in (other, other.open, other.observe) if hasattr(other, "open") else (other,):
             with pytest.raises(Mismatch):
-                use("kind")
+                use(stage.address)
 
 
 @pytest.mark.parametrize(
     "wrong", [{"capacity": -1}, {"capacity": 1 << 40}, {"max_message": 0}], ids=str
 )
-@on("named", "bounded", "max_message")
+@on("open", "bounded", "max_message")
 def test_sizes_that_cannot_be_are_refused(stage, wrong):
     """A size that cannot be is a ValueError, and nothing is created."""
     with pytest.raises(ValueError, match="range"):

@@ -173,7 +173,7 @@ def test_dead_letters_names_another_mailbox(stage):
 # ---- loans
 
 
-@on("loan", "buffered")
+@on("loan", "buffered", "local")
 def test_a_loan_is_written_and_sent(stage):
     """A loan has the buffer's protocol: what is written into it arrives."""
     sender, receiver = stage.ends()
@@ -184,7 +184,7 @@ def test_a_loan_is_written_and_sent(stage):
     assert receiver.receive(timeout=0) == b"hello"
 
 
-@on("loan", "buffered", carriers=["shm"])
+@on("loan", "buffered", "local", carriers=["shm"])
 def test_an_array_can_be_a_loan(stage):
     """Also by NumPy, in place."""
     sender, receiver = stage.ends()
@@ -194,7 +194,7 @@ def test_an_array_can_be_a_loan(stage):
     assert receiver.receive(timeout=0) == b"\1\0\0\0\2\0\0\0"
 
 
-@on("loan", "buffered")
+@on("loan", "buffered", "local")
 def test_leaving_the_block_without_sending_discards(stage):
     """Leaving the block of a loan without `send` discards it, with an exception or without."""
     sender, receiver = stage.ends(capacity=1)
@@ -207,7 +207,7 @@ def test_leaving_the_block_without_sending_discards(stage):
     assert receiver.statistics().free == 1
 
 
-@on("loan", "buffered")
+@on("loan", "buffered", "local")
 def test_a_loan_is_sent_once(stage):
     """A loan that was sent or discarded is no longer yours: LeaseLost."""
     sender, receiver = stage.ends()
@@ -221,7 +221,7 @@ def test_a_loan_is_sent_once(stage):
     assert receiver.receive_many(5, timeout=0) == [b"x"]
 
 
-@on("loan", "buffered")
+@on("loan", "buffered", "local")
 def test_loans_are_accepted_in_the_order_in_which_they_are_sent(stage):
     """A loan's place in the order is that of its `send`."""
     sender, receiver = stage.ends()
@@ -233,7 +233,7 @@ def test_loans_are_accepted_in_the_order_in_which_they_are_sent(stage):
     assert receiver.receive_many(5, timeout=0) == [b"2", b"between", b"1"]
 
 
-@on("loan")
+@on("loan", "local")
 def test_a_loan_of_less_than_nothing_is_a_mistake(stage):
     """A loan has 0 bytes or more: anything else is a ValueError."""
     sender, _ = stage.ends()

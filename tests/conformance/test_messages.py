@@ -38,7 +38,7 @@ class Colour(enum.Enum):
 
 @pytest.mark.parametrize("message", [b"", b"bytes", b"\0" * 8192], ids=len)
 @pytest.mark.parametrize("made", [bytes, bytearray, memoryview])
-@on()
+@on("local")
 def test_bytes_arrive_as_the_same_bytes(stage, carry, made, message):
     """bytes, bytearray and memoryview arrive as the same bytes."""
     received = carry(*stage.ends(), made(message))
@@ -173,7 +173,7 @@ class Bomb:
         return os.abort, ()
 
 
-@on("named", "buffered")
+@on("open", "buffered")
 def test_no_message_selects_pickle(stage):
     """A pickle is a DecodeError where the receiver did not ask: no header selects it."""
     receiver = stage.make()
@@ -183,7 +183,7 @@ def test_no_message_selects_pickle(stage):
         receiver.receive(timeout=60)
 
 
-@on()
+@on("local")
 def test_what_cannot_be_encoded_is_an_encode_error(stage, carry):
     """What cannot be made into a message is an EncodeError, a ValueError; nothing is sent."""
     sender, receiver = stage.ends()
@@ -195,7 +195,7 @@ def test_what_cannot_be_encoded_is_an_encode_error(stage, carry):
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<f8", ">i4", "?", "M8[s]", "U3"])
-@on()
+@on("local")
 def test_numpy_arrays_arrive_as_arrays(stage, carry, dtype):
     """NumPy arrays arrive as arrays, of the same type and shape, and of their own."""
     sent = numpy.arange(12).reshape(3, 4).astype(dtype)
@@ -233,7 +233,7 @@ def test_arrow_tables_arrive(stage, carry):
 def test_a_message_of_max_message_bytes_fits_and_no_larger(stage, carry):
     """Above `max_message` bytes a message is TooLarge, a ValueError, and takes no room."""
     sender, receiver = stage.ends(max_message=100)
-    if "named" not in stage.has:  # what the other end takes is known when it has said so
+    if stage.kind.shown == "connection":  # what the other end takes is known when it has said so
         receiver.send("what is taken")
         sender.receive(timeout=60)
     for size in (101, 100_000):

@@ -17,7 +17,7 @@ def test_messages_of_one_sender_arrive_in_their_order(stage, beside):
 def test_each_senders_order_holds_beside_others(stage):
     """Each sender's messages arrive in its order, also while another process sends."""
     receiver, there = stage.other_sends()
-    another = stage.other(f"end = {stage.kind.opener}({stage.address!r})")
+    another = stage.another_sends()
     there.start("end.send_many([['a', n] for n in range(100)], timeout=60)")
     another.start("end.send_many([['b', n] for n in range(100)], timeout=60)")
     received = [receiver.receive(timeout=60) for _ in range(200)]

@@ -9,14 +9,14 @@ from liaison.testing import until
 from tests.conformance.kinds import on
 
 
-@on("receipt", "buffered")
+@on("receipt", "buffered", "local")
 def test_without_asking_there_is_none(stage):
     """send returns None where no receipt was asked for."""
     sender, _ = stage.ends()
     assert sender.send(1) is None
 
 
-@on("receipt", "lease", "buffered")
+@on("receipt", "lease", "buffered", "local")
 def test_the_states_of_a_receipt(stage):
     """`.state` is "queued", "received" while the message is leased, then "acknowledged"."""
     sender, receiver = stage.ends()
@@ -28,7 +28,7 @@ def test_the_states_of_a_receipt(stage):
     assert receipt.state == "acknowledged"
 
 
-@on("receipt", "lease", "buffered")
+@on("receipt", "lease", "buffered", "local")
 def test_a_returned_message_is_queued_again(stage):
     """The receipt of a message that was given back says "queued", until the next one has it."""
     sender, receiver = stage.ends()
@@ -39,7 +39,7 @@ def test_a_returned_message_is_queued_again(stage):
     assert receipt.state == "acknowledged"
 
 
-@on("receipt", "dead letters", "lease", "buffered")
+@on("receipt", "dead letters", "lease", "buffered", "local")
 def test_a_buried_message_is_dead_lettered(stage):
     """The receipt of a message that went to the dead letters says "dead-lettered"."""
     sender, receiver = stage.ends(max_deliveries=1)
@@ -64,7 +64,7 @@ def test_the_sender_learns_who_received(stage):
     assert receipt.wait_acknowledged(timeout=60).pid == there.pid
 
 
-@on("receipt", "lease")
+@on("receipt", "lease", "local")
 def test_waiting_for_a_receipt_ends_in_time(stage, beside):
     """Empty when nobody received the message, or acknowledged it, in time."""
     sender, receiver = stage.ends()
@@ -79,7 +79,7 @@ def test_waiting_for_a_receipt_ends_in_time(stage, beside):
     assert receipt.wait_acknowledged().pid == os.getpid()
 
 
-@on("receipt", "lease", "buffered")
+@on("receipt", "lease", "buffered", "local")
 def test_a_wait_for_a_receipt_is_woken(stage, beside):
     """Who waits for a receipt is woken when the message is received, and when acknowledged."""
     sender, receiver = stage.ends()
@@ -92,7 +92,7 @@ def test_a_wait_for_a_receipt_is_woken(stage, beside):
     assert acknowledged.result().pid == os.getpid()
 
 
-@on("receipt", "buffered", "bounded")
+@on("receipt", "buffered", "bounded", "local")
 def test_there_are_as_many_places_for_receipts_as_for_messages(stage):
     """A sender that asks for one more receipt than that gets Full, until one is dropped."""
     sender, receiver = stage.ends(capacity=2)
@@ -107,7 +107,7 @@ def test_there_are_as_many_places_for_receipts_as_for_messages(stage):
     assert sender.send(3, timeout=0, receipt=True).state == "queued"
 
 
-@on("receipt", "buffered", "destroy")
+@on("receipt", "buffered", "destroy", "local")
 def test_waiting_for_a_receipt_of_a_destroyed_link(stage, beside):
     """Destroyed, when the link is destroyed before the message was received."""
     sender, receiver = stage.ends()

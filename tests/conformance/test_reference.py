@@ -370,7 +370,7 @@ class Both(RuleBasedStateMachine):
 TestBoth = Both.TestCase
 TestBoth.__doc__ = "Shared memory does what the reference does, whatever processes do and suffer."
 TestBoth.settings = settings(
-    max_examples=int(os.environ.get("LIAISON_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("LIAISON_EXAMPLES", "25")),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -79,7 +79,7 @@ def test_try_receive_returns_its_default_where_there_is_nothing(stage, beside):
     sending.result()
 
 
-@on()
+@on("batches")
 def test_send_many_sends_in_order_and_counts(stage, beside):
     """send_many takes any iterable, sends its messages in order and returns how many it sent."""
     sender, receiver = stage.ends()
@@ -88,14 +88,14 @@ def test_send_many_sends_in_order_and_counts(stage, beside):
     assert sending.result() == 20
 
 
-@on()
+@on("batches")
 def test_send_many_of_nothing_is_nothing(stage):
     """send_many of no messages returns 0."""
     sender, _ = stage.ends()
     assert sender.send_many([], timeout=0) == 0
 
 
-@on("bounded", "buffered")
+@on("bounded", "buffered", "batches")
 def test_send_many_returns_how_many_had_room(stage):
     """send_many returns the number of messages that were accepted in time."""
     sender, receiver = stage.ends(capacity=3)
@@ -103,7 +103,7 @@ def test_send_many_returns_how_many_had_room(stage):
     assert receiver.receive_many(10, timeout=0) == [0, 1, 2]
 
 
-@on("bounded", "buffered")
+@on("bounded", "buffered", "batches")
 def test_send_many_is_full_where_not_even_one_had_room(stage):
     """send_many raises Full when not even the first message was accepted in time."""
     sender, _ = stage.ends(capacity=1)
@@ -113,7 +113,7 @@ def test_send_many_is_full_where_not_even_one_had_room(stage):
             sender.send_many([1, 2], timeout=timeout)
 
 
-@on("buffered")
+@on("buffered", "batches")
 def test_receive_many_takes_what_is_there(stage):
     """receive_many takes what is there, at most `max`, oldest first."""
     sender, receiver = stage.ends()
@@ -122,7 +122,7 @@ def test_receive_many_takes_what_is_there(stage):
     assert receiver.receive_many(3, timeout=0) == [3, 4]
 
 
-@on()
+@on("batches")
 def test_receive_many_waits_for_one(stage, beside):
     """receive_many waits for the first message and for no more."""
     sender, receiver = stage.ends()
@@ -133,7 +133,7 @@ def test_receive_many_waits_for_one(stage, beside):
         receiver.receive_many(10, timeout=0)
 
 
-@on()
+@on("batches")
 def test_receive_many_of_less_than_one_is_a_mistake(stage):
     """receive_many's `max` is 1 or more: anything else is a ValueError."""
     _, receiver = stage.ends()
@@ -150,11 +150,11 @@ def test_iterating_ends_with_the_link(stage, beside):
     for number in range(3):
         sender.send(number, timeout=60)
     until(lambda: receiver.statistics().taken == 3, "all were received")
-    receiver.destroy()
+    receiver.destroy(force=True)
     assert looping.result() == [0, 1, 2]
 
 
-@on(without=["destroy"])
+@on(without=["unbroken"])
 def test_iterating_ends_with_the_other_end(stage, beside):
     """`for message in connection:` receives until the other end is closed, and then ends."""
     sender, receiver = stage.ends()

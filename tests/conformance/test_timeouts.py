@@ -66,7 +66,7 @@ def test_a_timeout_is_in_seconds(stage, how):
 
 @pytest.mark.parametrize("timeout", [0, 0.02])
 @pytest.mark.parametrize("how", SENDING)
-@on("receipt")
+@on("receipt", "local")
 def test_sending_ends_with_full(stage, how, timeout):
     """Full when there was no room in time, NoReceiver where nobody came to a rendezvous."""
     sender, _ = full(stage)
@@ -77,7 +77,7 @@ def test_sending_ends_with_full(stage, how, timeout):
     assert isinstance(raised.value, NoReceiver) == ("buffered" not in stage.has)
 
 
-@on("loan", "buffered", "bounded")
+@on("loan", "buffered", "bounded", "local")
 def test_a_loan_waits_for_room(stage, beside):
     """A loan has a timeout too: Full when there was no room in time."""
     sender, receiver = full(stage)
@@ -105,7 +105,7 @@ def test_a_sender_waits_for_room(stage, beside):
     """A send that waits goes on when a message was acknowledged."""
     sender, receiver = full(stage)
     sending = beside(sender.send, "second")
-    until(lambda: sender.statistics().senders_waiting, "it waits")
+    until(lambda: receiver.statistics().senders_waiting, "it waits")
     assert receiver.receive() == "fills it"
     assert sending.result() is None
     assert receiver.receive(timeout=60) == "second"
@@ -187,7 +187,7 @@ def test_ctrl_c_interrupts_receiving(stage, carry, how, timeout):
 
 
 @pytest.mark.parametrize("how", SENDING)
-@on("receipt")
+@on("receipt", "local")
 def test_ctrl_c_interrupts_sending(stage, how):
     """Ctrl-C interrupts a wait for room or for a receiver; nothing was sent."""
     sender, receiver = full(stage)
@@ -205,7 +205,7 @@ def test_ctrl_c_interrupts_wait_and_iteration(stage, carry):
     assert carry(sender, receiver, "next") == "next"
 
 
-@on("lease", "receipt", "buffered")
+@on("lease", "receipt", "buffered", "local")
 def test_ctrl_c_interrupts_waiting_for_a_receipt(stage):
     """Ctrl-C interrupts wait_received, wait_acknowledged, and a lease's wait."""
     sender, receiver = stage.ends()

@@ -14,7 +14,7 @@ def readable(end):
     return bool(select.select([end.fileno()], [], [], 0)[0])
 
 
-@on()
+@on("quiet")
 def test_fileno_is_readable_when_there_is_a_message(stage, beside):
     """`fileno()` is readable when there may be a message, and quiet after there was none."""
     sender, receiver = stage.ends()
@@ -58,7 +58,7 @@ def test_wait_returns_those_that_can_be_received_from(stage, beside):
     assert wait([receiver], timeout=0) == []
 
 
-@on("named", "buffered")
+@on("open", "buffered")
 def test_wait_over_several(stage):
     """Of several links those with a message are returned, in the order they were given."""
     pairs = [stage.ends() for _ in range(4)]
@@ -92,7 +92,7 @@ def test_a_destroyed_link_is_ready(stage, beside):
         receiver.receive(timeout=0)
 
 
-@on(without=["destroy"])
+@on(without=["unbroken"])
 def test_an_ended_connection_is_ready(stage, beside):
     """The end of a connection wakes who waits for it."""
     sender, receiver = stage.ends()
