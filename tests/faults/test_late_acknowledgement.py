@@ -17,14 +17,15 @@ def _is_taken_for_dead():
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     with open("/proc/self/maps", encoding="ascii") as maps:
-        places = [line.split("-")[0] for line in maps if line.rstrip().endswith("/members")]
+        lines = [line.split()[0] for line in maps if line.rstrip().endswith("/members")]
+    places = [[int(end, 16) for end in line.split("-")] for line in lines]
     assert places
     # Something else in their place, for the process goes on using them.
     how = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | _MAP_FIXED
-    for place in places:
-        page = ctypes.c_void_p(int(place, 16))
-        size, access = ctypes.c_size_t(4096), mmap.PROT_READ | mmap.PROT_WRITE
-        if libc.mmap(page, size, access, how, -1, ctypes.c_long(0)) != page.value:
+    for start, end in places:
+        size, access = ctypes.c_size_t(end - start), mmap.PROT_READ | mmap.PROT_WRITE
+        place = ctypes.c_void_p(start)
+        if libc.mmap(place, size, access, how, -1, ctypes.c_long(0)) != start:
             raise OSError(ctypes.get_errno(), "mmap")
 
 
