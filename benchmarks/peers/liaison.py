@@ -132,7 +132,11 @@ class _Direct(Link):
     def open(self, role: Role) -> End:
         mine, other = (self.first, self.second) if role == "ping" else (self.second, self.first)
         endpoint: Any = load("liaison").Endpoint(mine)
-        return End(partial(endpoint.send, other), endpoint.receive, close=endpoint.destroy)
+        return End(
+            partial(endpoint.send, other),
+            partial(endpoint.receive, other),
+            close=endpoint.destroy,
+        )
 
 
 @dataclass(frozen=True, slots=True)

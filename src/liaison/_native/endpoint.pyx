@@ -16,7 +16,10 @@ from liaison import errors
 from liaison._native.failure import failure
 from liaison.deadline import Deadline, nanoseconds
 
+cdef int64_t POLL = 1500  # ns, likewise
 cdef Py_ssize_t LOOKS = 64  # at links, before the interpreter's lock is given up: about 2 us
+cdef enum:
+    OFTEN = 16  # looks, between two of which it is asked whether there are new links
 cdef int64_t NAP = 2000000  # ns; where as many threads wait already as can be woken
 
 cdef extern from "<time.h>" nogil:
@@ -179,6 +182,7 @@ cdef class EndpointEnd:
     cdef tuple ways  # the links from others; never changed in place, for it is walked meanwhile
     cdef tuple alone, everyone  # to wait for: its own link, and with it those
     cdef Py_ssize_t following  # where the next look begins
+    cdef unsigned int looks
     cdef Py_ssize_t introductions  # that there is room for
     cdef list idle  # sets that no thread waits with at the moment
     cdef list waiting  # and those that one does
@@ -262,6 +266,13 @@ cdef class EndpointEnd:
         self._introduced(ids, len(ids) >= self.introductions)
         return 0
 
+    cdef int ask(self, liaison_delivery *d) except -1:
+        """Whether there are new links: LIAISON_OK when some were taken in."""
+        cdef int r = liaison_mailbox_try_take(self._own.box, d)
+        if r == LIAISON_OK:
+            self.take_in(d)
+        return r
+
     cdef End look(self, liaison_delivery *d):
         """Takes the next message from any link; None: there is none."""
         cdef tuple ways
@@ -271,31 +282,33 @@ cdef class EndpointEnd:
         while True:
             if self._useless:
                 self._refuse()
+            self.looks += 1
+            if self.looks % OFTEN == 0 and self.ask(d) == LIAISON_OK:
+                continue  # who always finds something is to hear of others, too
             ways = self.ways
-            n = len(ways) + 1
+            n = len(ways)
+            i = self.following if self.following < n else 0
             for k in range(n):
-                i = (self.following + k) % n
-                way = self._own if i == n - 1 else <End>ways[i]
+                way = <End>ways[i]
                 if way.is_closed or way.box == NULL:
                     break
                 r = liaison_mailbox_try_take(way.box, d)
+                i = i + 1 if i + 1 < n else 0
                 if r == LIAISON_EMPTY or r == LIAISON_BUSY:
                     continue
-                if way is self._own:
-                    if r != LIAISON_OK:
-                        raise self._own.fail(r)
-                    self.following = 0
-                    self.take_in(d)
-                elif r == LIAISON_OK:
-                    self.following = i + 1
+                if r == LIAISON_OK:
+                    self.following = i
                     return way
-                elif r == LIAISON_DESTROYED:
-                    self._ended(way)
-                else:
+                if r != LIAISON_DESTROYED:
                     raise way.fail(r)
+                self._ended(way)
                 break
             else:
-                return None
+                r = self.ask(d)
+                if r == LIAISON_EMPTY or r == LIAISON_BUSY:
+                    return None
+                if r != LIAISON_OK:
+                    raise self._own.fail(r)
 
     cdef End take(self, source, object timeout, liaison_delivery *d):
         """Takes a message; the link that it came by, or None: none came in time."""
@@ -317,6 +330,11 @@ cdef class EndpointEnd:
                     looks += len(self.everyone)
                     if timeout == 0 or looks > LOOKS:
                         break
+                    if len(self.ways) == 1:
+                        way = <End>self.ways[0]
+                        if liaison_mailbox_poll(way.box, POLL, d) == LIAISON_OK:
+                            return way
+                        break  # and whatever else it said, who waits is told
             else:
                 route = self.route(source, False)
                 if route is not None:
@@ -342,10 +360,7 @@ cdef class EndpointEnd:
         """Takes in new links, if there are some."""
         if self._useless:
             self._refuse()
-        if liaison_mailbox_try_take(self._own.box, d) != LIAISON_OK:
-            return False
-        self.take_in(d)
-        return True
+        return self.ask(d) == LIAISON_OK
 
     cdef int await_any(self, bint any, const liaison_wait *wait) except -1:
         """Waits for a message from anyone, or only to be told of a new sender."""
