@@ -95,7 +95,7 @@ def test_everyone_has_a_turn(space):
             bob.send("alice", n)
         assert alice.receive() == 0
         carol.send("alice", "carol's")
-        assert "carol's" in [alice.receive() for _ in range(4)]
+        assert "carol's" in [alice.receive() for _ in range(20)]
 
 
 def test_a_link_is_set_up_at_first_use_one_per_pair(space):
