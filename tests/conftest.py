@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -25,6 +26,13 @@ def pytest_runtest_makereport(item, call):
 
 def _directory():
     return tempfile.mkdtemp(prefix="liaison-test-", dir="/dev/shm")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible():
+    """A shell has what runs in its background ignore Ctrl-C, and children inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
