@@ -101,8 +101,10 @@ static bool hold(struct kept *k)
 static bool still_kept(const struct kept *k, bool *gone)
 {
     struct stat st;
-    if (k->fd == 0 || fstat(k->fd - 1, &st) != 0 || !S_ISFIFO(st.st_mode) ||
-        st.st_dev != k->device || st.st_ino != k->inode)
+    /* Asked once more, unless it was closed: who takes it for closed leaks it. */
+    bool open = k->fd != 0 &&
+                (fstat(k->fd - 1, &st) == 0 || (errno != EBADF && fstat(k->fd - 1, &st) == 0));
+    if (!open || !S_ISFIFO(st.st_mode) || st.st_dev != k->device || st.st_ino != k->inode)
         return false;
     *gone = st.st_nlink == 0;
     return true;
