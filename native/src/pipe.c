@@ -107,8 +107,11 @@ static void look_at_sides(struct segment *s)
         if (identity && identity != me && !member_alive(s->space, identity))
             noticed |= bereave(s, role);
     }
-    if (noticed)
-        unlink_names(s);
+    if (!noticed)
+        return;
+    unlink_names(s);
+    if (s->first) /* who has heard of the end here must not send there any more */
+        look_at_sides(s->first);
 }
 
 /* ---- both kinds -------------------------------------------------------------------------- */

@@ -25,6 +25,13 @@ static inline bool pipe_news(struct segment *s)
     return observe32(&s->header->closings) != glance32(&s->closings_seen);
 }
 
+/* Whether the other way of a named pipe is known to be over, and this one is not yet. */
+static inline bool pipe_over(const struct segment *s)
+{
+    return s->first && observe32(&s->header->state) == LINK_LIVE &&
+           observe32(&s->first->header->state) != LINK_LIVE;
+}
+
 /* Whether the handle, in this very process, is an end for this role. Asked before a place on the
  * link is taken, which of a named pipe a forked child must not. */
 bool pipe_admits(const liaison_mailbox *m, enum waiter_role role);

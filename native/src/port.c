@@ -59,7 +59,8 @@ void port_look(struct segment *s, bool at_once)
     if (__builtin_expect(!segment_has_sides(s), 1))
         return;
     uint32_t now = process_tick();
-    if (now == glance32(&s->last_look) && !at_once && !(segment_is_pipe(s) && pipe_news(s)))
+    bool news = segment_is_pipe(s) && (pipe_news(s) || pipe_over(s));
+    if (now == glance32(&s->last_look) && !at_once && !news)
         return;
     note32(&s->last_look, now);
     if (segment_is_pipe(s)) {
