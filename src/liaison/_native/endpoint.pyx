@@ -16,8 +16,8 @@ from liaison import errors
 from liaison._native.failure import failure
 from liaison.deadline import Deadline, nanoseconds
 
-cdef int64_t POLL = 1500  # ns, likewise
 cdef Py_ssize_t LOOKS = 64  # at links, before the interpreter's lock is given up: about 2 us
+cdef int64_t POLL = 1500  # ns, likewise at a single one
 cdef enum:
     OFTEN = 16  # looks, between two of which it is asked whether there are new links
 cdef int64_t NAP = 2000000  # ns; where as many threads wait already as can be woken
