@@ -1,7 +1,7 @@
 """Reads what senders and receivers noted, and counts what went wrong. Knows nothing of liaison.
 
 Run as a program with the file of notes as its argument; prints a JSON object. A note is a line,
-appended by one write(), so a process that is killed leaves whole lines only:
+appended by one write() within one page, so a process that is killed leaves whole lines only:
 
     B sender number                      a send begins
     R sender number                      it has returned

@@ -10,14 +10,20 @@ from liaison import Busy, Empty, Endpoint, Full, Mailbox, NotFound
 
 
 class Notes:
-    """A file that many processes append to, a whole line at a time."""
+    """A file that many processes append to, a whole line at a time.
+
+    The kernel writes a page at a time and lets SIGKILL come between two. So a line's length divides
+    a page's: then none lies across two, and none is ever written in part.
+    """
+
+    LINE = 64  # bytes; filled up with spaces
 
     def __init__(self, path):
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def __call__(self, *words):
-        line = (" ".join(map(str, words)) + "\n").encode()
-        assert os.write(self._file, line) == len(line)
+        line = " ".join(map(str, words)).ljust(self.LINE - 1).encode() + b"\n"
+        assert len(line) == os.write(self._file, line) == self.LINE
 
 
 def contents(sender, number):
