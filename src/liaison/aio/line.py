@@ -28,7 +28,8 @@ import anyio.lowlevel
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator
+    from contextvars import Context
 
 __all__ = [
     "PENDING",
@@ -93,33 +94,66 @@ class _Place:
         if self._call is not None:
             self._call.set()
 
-    async def called(self) -> None:
+    def called(self) -> Awaitable[object]:
+        """What to await, at once: who calls before that calls in vain."""
         self._call = anyio.Event()
-        try:
-            await self._call.wait()
-        finally:
-            self._call = None
+        return self._call.wait()
 
 
 class _LoopPlace(_Place):
-    """The same on asyncio, where a future is all that it takes."""
+    """The same on asyncio: itself what the task awaits, as asyncio allows of what is like a future.
 
-    __slots__ = ("_future", "_loop")
+    A future would have its task go on in the loop's next turn, a fifth of a wake-up later. The
+    loop's own callback, which is no task's, goes on with the task at once.
+    """
+
+    __slots__ = ("_asyncio_future_blocking", "_cancelled", "_go_on", "_loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._future: asyncio.Future[None] | None = None
+        self._go_on: tuple[Callable[[Any], object], Context] | None = None  # while the task waits
+        self._cancelled: asyncio.CancelledError | None = None
+        self._asyncio_future_blocking = False  # whether it was awaited, for the task
+
+    def called(self) -> Awaitable[object]:
+        return self
+
+    def __await__(self) -> Generator[Any, None, None]:
+        self._asyncio_future_blocking = True
+        yield self
 
     def call(self) -> None:
-        if self._future is not None and not self._future.done():
-            self._future.set_result(None)
+        """Have the task go on in the loop's next turn."""
+        if self._go_on is not None:
+            (go_on, context), self._go_on = self._go_on, None
+            self._loop.call_soon(go_on, self, context=context)
 
-    async def called(self) -> None:
-        self._future = self._loop.create_future()
-        try:
-            await self._future
-        finally:
-            self._future = None
+    def resume(self) -> None:
+        """Go on with the task, unless it was called already; only outside of any task."""
+        if self._go_on is not None:
+            (go_on, context), self._go_on = self._go_on, None
+            context.run(go_on, self)
+
+    # ---- what a task asks of a future
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def add_done_callback(self, go_on: Callable[[Any], object], *, context: Context) -> None:
+        self._go_on = go_on, context
+
+    def cancel(self, msg: Any = None) -> bool:
+        if self._go_on is None:
+            return False
+        error = sys.modules["asyncio"].CancelledError
+        self._cancelled = error() if msg is None else error(msg)
+        self.call()
+        return True
+
+    def result(self) -> None:
+        if self._cancelled is not None:
+            error, self._cancelled = self._cancelled, None
+            raise error
 
 
 class Line:
@@ -138,8 +172,8 @@ class Line:
         self._link = ref(link)
         self._method = method
         self._silenced_by = silenced_by
-        self._queue: dict[_Place, None] = {}
-        self._watching: dict[_Place, None] = {}
+        self._queue: dict[Any, None] = {}  # places, in the order in which they were taken
+        self._watching: dict[Any, None] = {}
         self._led: int | None = None  # what the leader waits for
 
     def _arm(self) -> int:
@@ -207,8 +241,9 @@ class Line:
 
     def _call(self) -> None:
         """Have all look who must: the first of the queue, and without a leader all who watch."""
-        if self._queue:
-            next(iter(self._queue)).call()
+        for first in self._queue:
+            first.call()
+            break
         if self._led is None:
             for place in self._watching:
                 place.call()
@@ -241,7 +276,10 @@ class _LoopLine(Line):
 
     def call(self) -> None:
         """Have all look who must, although the descriptor may be silent."""
-        for place in (*list(self._queue)[:1], *self._watching):
+        for first in self._queue:
+            first.call()
+            break
+        for place in self._watching:
             place.call()
 
     def _place(self) -> _Place:
@@ -266,7 +304,7 @@ class _LoopLine(Line):
             self._forgetting.atexit = False
 
     def _rang(self) -> None:
-        waiting = (*list(self._queue)[:1], *self._watching)
+        waiting = self._queue or self._watching
         if waiting and not self._heard:
             self._heard = True  # who is called may silence it; else the loop comes here again
         elif not waiting and self._silenced_by == "reading":
@@ -282,8 +320,12 @@ class _LoopLine(Line):
                 known = left = False
             if left or not known:  # closed, and perhaps another was made
                 self.closing()
-        for place in waiting:
-            place.call()
+        first = next(iter(self._queue), None)
+        watching = list(self._watching)  # before any of them goes on, and leaves
+        if first is not None:
+            first.resume()
+        for place in watching:
+            place.resume()
 
 
 def _forget(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:

@@ -1,0 +1,124 @@
+"""Places in a line on asyncio, which tasks await in the place of a future."""
+
+import asyncio
+import contextvars
+from contextlib import contextmanager
+
+import pytest
+
+import liaison
+from liaison import aio
+
+SETTING = contextvars.ContextVar("setting", default="the loop's")
+
+
+@contextmanager
+def waiting():
+    """A mailbox on which tasks are about to wait, and another end that sends to it."""
+    box = aio.Mailbox("line")
+    with liaison.Mailbox.open("line") as sender:
+        yield box, sender
+        sender.destroy()
+    box.close()
+
+
+async def asleep(task):
+    """Return when the task waits for the descriptor."""
+    while getattr(task, "_fut_waiter", None) is None:
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_a_task_goes_on_in_its_own_context(space, debug):
+    """Who is woken is the task: its variables are its own, and it is the current one."""
+
+    async def receive():
+        SETTING.set("the task's")
+        message = await box.receive()
+        return message, SETTING.get(), asyncio.current_task()
+
+    async def main():
+        task = asyncio.create_task(receive())
+        await asleep(task)
+        sender.send(b"x")
+        assert await task == (b"x", "the task's", task)
+        assert SETTING.get() == "the loop's"
+
+    with waiting() as (box, sender):
+        asyncio.run(main(), debug=debug)
+
+
+def test_a_cancelled_task_is_told_why(space):
+    """The message given to `Task.cancel` reaches the task, which then waits no longer."""
+
+    async def main():
+        task = asyncio.create_task(box.receive())
+        await asleep(task)
+        assert task.cancel("because")
+        with pytest.raises(asyncio.CancelledError, match="because"):
+            await task
+        sender.send(b"x")
+        assert await box.receive() == b"x"
+
+    with waiting() as (box, sender):
+        asyncio.run(main())
+
+
+def test_a_task_that_cancels_itself_does_not_wait(space):
+    """A cancellation that is asked for before the task waits is not forgotten."""
+
+    async def receive():
+        asyncio.current_task().cancel("myself")
+        with pytest.raises(asyncio.CancelledError, match="myself"):
+            await box.receive()
+        try:
+            async with asyncio.timeout(0):
+                await box.receive()
+        except TimeoutError:
+            return "in time"
+
+    with waiting() as (box, _):
+        assert asyncio.run(receive()) == "in time"
+
+
+def test_who_is_woken_may_close_the_link_under_those_who_wait_with_it(space):
+    """All others are told, although the first goes on within the loop's callback."""
+
+    async def first():
+        message = await box.receive()
+        box.close()
+        return message
+
+    async def main():
+        tasks = [asyncio.create_task(first()), *(asyncio.create_task(box.receive()) for _ in "ab")]
+        for task in tasks:
+            await asleep(task)
+        sender.send(b"x")
+        assert await tasks[0] == b"x"
+        for task in tasks[1:]:
+            with pytest.raises(liaison.Closed):
+                await task
+
+    with waiting() as (box, sender):
+        asyncio.run(main())
+
+
+def test_an_error_in_who_is_woken_is_the_task_s(space):
+    """What a task raises when it was woken is its own, and the loop goes on waking others."""
+
+    async def fails():
+        await box.receive()
+        raise LookupError("mine")
+
+    async def main():
+        failing = asyncio.create_task(fails())
+        other = asyncio.create_task(box.receive())
+        await asleep(failing)
+        await asleep(other)
+        sender.send_many([b"x", b"y"])
+        with pytest.raises(LookupError, match="mine"):
+            await failing
+        assert await other == b"y"
+
+    with waiting() as (box, sender):
+        asyncio.run(main())
