@@ -1,7 +1,10 @@
 """What a process can do with itself: fork, exec, daemonize, end its main thread, be a zombie."""
 
+import fcntl
 import os
+import select
 import signal
+import termios
 import threading
 
 import pytest
@@ -102,6 +105,49 @@ def _closes_everything():
     delivery.acknowledge()
     back.send(message)
     os._exit(0)
+
+
+@pytest.mark.parametrize("kind", ["file", "fifo"])
+def test_a_descriptor_that_became_another_file_s_is_not_written_to(mailbox, tmp_path, kind):
+    """Who has sent keeps descriptors to wake receivers with; their numbers may be others' later."""
+    box, back = mailbox(), mailbox("back")
+    other = tmp_path / "other"
+    if kind == "file":
+        other.touch()
+    else:
+        os.mkfifo(other)
+    box.fileno()  # whoever sends from now on makes it readable
+    with Process(_has_other_files_at_its_descriptors, str(other)) as sender:
+        for n in range(2):
+            while (received := box.try_receive()) is None:
+                select.select([box], [], [], 60)
+            assert received == n
+            assert box.try_receive() is None
+            back.send("go on")
+        sender.result()
+
+
+def _has_other_files_at_its_descriptors(path):
+    box, back = Mailbox("box"), Mailbox("back")
+    box.send(0)
+    back.receive()
+    bells = [int(number) for number in os.listdir("/proc/self/fd") if _is_of_a_bell(number)]
+    assert bells
+    for bell in bells:
+        other = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+        os.dup2(other, bell)
+        os.close(other)
+    box.send(1)
+    back.receive()
+    written = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    assert fcntl.ioctl(written, termios.FIONREAD, bytes(4)) == bytes(4)  # there is nothing to read
+
+
+def _is_of_a_bell(number):
+    try:
+        return "/bells/" in os.readlink(f"/proc/self/fd/{number}")
+    except FileNotFoundError:
+        return False
 
 
 def test_a_process_whose_main_thread_ended_stays_a_member(mailbox):
