@@ -21,7 +21,7 @@ struct members_page {
     word64 spinners[PERMITS]; /* identity of who may spin now, or 0 */
 };
 struct record {
-    uint64_t generation; /* written by the holder of the byte's lock only */
+    uint64_t generation; /* written by the holder of the claim only */
     int32_t pid;
     uint32_t spare;
     double started;
@@ -29,6 +29,7 @@ struct record {
     char command[128];
 };
 _Static_assert(sizeof(struct record) == 256, "drawn");
+#define CLAIM(number) (MEMBERS + (number)) /* the byte that its next holder locks first */
 #define RECORD_AT(n) (PAGE + (off_t)(n) * (off_t)sizeof(struct record))
 #define BOARDS_AT RECORD_AT(MEMBERS)
 #define BOARDS_SIZE ((size_t)MEMBERS * BOARDS * sizeof(struct board))
@@ -167,6 +168,36 @@ static int map_members(struct liaison_space *space, int fd)
     return LIAISON_OK;
 }
 
+/* Finds a number that is nobody's, and locks its claim: its record is then ours to write. Only when
+ * that tells the new generation is the number itself locked. The other way round, who had it before
+ * would seem alive until then. */
+static int claim(int fd, uint32_t *out)
+{
+    for (uint32_t number = 0; number < MEMBERS; number++) {
+        short type = F_WRLCK;
+        int e = lock_byte(fd, F_OFD_GETLK, number, &type);
+        if (e == 0 && type != F_UNLCK)
+            continue;
+        if (e == 0) {
+            type = F_WRLCK;
+            e = lock_byte(fd, F_OFD_SETLK, CLAIM(number), &type);
+        }
+        if (e == 0) { /* who had the claim since we looked has the number now, or is dead */
+            type = F_WRLCK;
+            e = lock_byte(fd, F_OFD_GETLK, number, &type);
+            if (e == 0 && type == F_UNLCK) {
+                *out = number;
+                return LIAISON_OK;
+            }
+            short none = F_UNLCK;
+            lock_byte(fd, F_OFD_SETLK, CLAIM(number), &none);
+        }
+        if (e != 0 && e != -EAGAIN && e != -EACCES)
+            return space_result(e);
+    }
+    return LIAISON_EXHAUSTED;
+}
+
 /* With the process lock held. */
 static int enrol(struct liaison_space *space, uint64_t *identity)
 {
@@ -174,20 +205,8 @@ static int enrol(struct liaison_space *space, uint64_t *identity)
     int r = open_members(space, O_CREAT, &fd);
     if (r != LIAISON_OK)
         return r;
-    r = LIAISON_EXHAUSTED;
-    uint32_t number;
-    for (number = 0; number < MEMBERS; number++) {
-        short type = F_WRLCK;
-        int e = lock_byte(fd, F_OFD_SETLK, number, &type);
-        if (e == 0) {
-            r = LIAISON_OK;
-            break;
-        }
-        if (e != -EAGAIN && e != -EACCES) {
-            r = space_result(e);
-            break;
-        }
-    }
+    uint32_t number = 0;
+    r = claim(fd, &number);
     struct record record;
     memset(&record, 0, sizeof record);
     if (r == LIAISON_OK) {
@@ -206,6 +225,12 @@ static int enrol(struct liaison_space *space, uint64_t *identity)
         ssize_t n = pwrite(fd, &record, sizeof record, RECORD_AT(number));
         if (n != (ssize_t)sizeof record)
             r = n < 0 ? space_result(-errno) : LIAISON_NO_SPACE;
+    }
+    if (r == LIAISON_OK) {
+        short live = F_WRLCK, none = F_UNLCK;
+        int e = lock_byte(fd, F_OFD_SETLK, number, &live);
+        r = e == 0 ? LIAISON_OK : space_result(e);
+        lock_byte(fd, F_OFD_SETLK, CLAIM(number), &none);
     }
     if (r == LIAISON_OK) {
         r = map_members(space, fd);
@@ -316,8 +341,8 @@ bool member_alive(struct liaison_space *space, uint64_t identity)
     uint64_t generation = 0;
     if (pread(fd, &generation, sizeof generation, RECORD_AT(number)) != sizeof generation)
         return true;
-    /* The lock first, then the generation: a successor locks before it counts up, so a
-     * wrong answer can only be "alive". */
+    /* The lock first, then the generation: where the lock is a successor's, that has counted up
+     * before it locked. */
     bool alive = type != F_UNLCK && generation == identity_generation(identity);
     return alive || probe_descriptor(space) != fd; /* swapped meanwhile: ask again later */
 }

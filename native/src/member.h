@@ -28,8 +28,7 @@ static inline uint64_t identity_generation(uint64_t identity) { return identity 
  * forked child. LIAISON_EXHAUSTED when all numbers are living processes'. */
 int member_identity(struct liaison_space *space, uint64_t *identity);
 
-/* False only when the member is certainly dead; an error counts as alive, and so does a
- * member that is just being replaced: the next probe will tell. */
+/* False only when the member is certainly dead; an error counts as alive. */
 bool member_alive(struct liaison_space *space, uint64_t identity);
 
 /* What is known about a member; `pid` is what the caller noted of it, or 0. */

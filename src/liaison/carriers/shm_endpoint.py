@@ -56,10 +56,7 @@ class _Ours(Exception):
 
 
 def _patiently(attempt: Callable[[], _Got]) -> _Got:
-    """Try again while a place is taken: who has it may be dying, or seem alive for a moment.
-
-    It does while its number among the members is just being taken by another process.
-    """
+    """Try again while a place is taken: who has it may be dying."""
     patience = time.monotonic() + _PATIENCE
     while True:
         try:
