@@ -14,7 +14,7 @@
 #endif
 
 /* Numbers from outside are checked: whatever they are, the result lies in the mapping. */
-static struct board *find(const struct liaison_space *space, uint64_t owner, uint64_t detail)
+struct board *board_find(const struct liaison_space *space, uint64_t owner, uint64_t detail)
 {
     uint32_t member = identity_number(owner);
     /* A forked child that is no member yet has not its parent's mapping; who is called there
@@ -26,7 +26,7 @@ static struct board *find(const struct liaison_space *space, uint64_t owner, uin
 
 struct board *board_at(const struct liaison_space *space, uint32_t number)
 {
-    return find(space, glance(&space->identity), number);
+    return board_find(space, glance(&space->identity), number);
 }
 
 int board_take(struct liaison_space *space, uint32_t *number)
@@ -65,6 +65,12 @@ void board_give(struct liaison_space *space, uint32_t number)
     process_unlock();
 }
 
+void board_mark(struct board *b, uint64_t detail)
+{
+    uint32_t place = (uint32_t)(detail >> 8) % BOARD_PLACES;
+    set_bits(&b->called[place / 64], UINT64_C(1) << (place % 64));
+}
+
 void board_wake(struct board *b)
 {
     uint32_t state = look32(&b->state);
@@ -81,22 +87,4 @@ void board_wake(struct board *b)
         futex_wake(&b->state, 1);
     }
     exchange32(&b->state, state, state & ~(BOARD_ASLEEP | BOARD_CALLED));
-}
-
-void board_call(struct liaison_space *space, uint64_t owner, uint64_t detail)
-{
-    struct board *b = find(space, owner, detail);
-    if (!b)
-        return;
-    /* The sleeper says that it sleeps and then looks at the places; this marks a place and
-     * then looks whether it sleeps. */
-    uint32_t place = (uint32_t)(detail >> 8) % BOARD_PLACES;
-    set_bits(&b->called[place / 64], UINT64_C(1) << (place % 64));
-    board_wake(b);
-}
-
-bool board_asleep(const struct liaison_space *space, uint64_t owner, uint64_t detail)
-{
-    const struct board *b = find(space, owner, detail);
-    return b && (look32(&b->state) & BOARD_ASLEEP);
 }

@@ -2,14 +2,16 @@
  *
  * A thread can sleep on one word only. So the words of many links lead to one: in each link's
  * waiters table stands an entry of kind WAITER_BOARD, armed, whose `detail` names a board of
- * its owner's and a place on it. Who calls the entry marks the place and wakes the board's
- * sleeper, if one sleeps: one exchange, one bit, one system call or none, whether the set has
+ * its owner's and a place on it. Who calls marks the place, disarms the entry and wakes the board's
+ * sleeper, if one sleeps: one bit, one exchange, one system call or none, whether the set has
  * one link or a thousand; and the sleeper reads from the bits which links have called.
  *
  * Boards lie at the end of the members file, which every process of the space has mapped, one
- * line each and a few for each member; they belong to whoever has the member's number. What
- * stands on them is a hint: a wrong bit costs a look, a missing one (whoever was to set it
- * died) is made good by the sleeper, which sleeps in slices and then looks at every link.
+ * line each and a few for each member; they belong to whoever has the member's number. A bit too
+ * many, of whoever comes late, costs a look; none is missing where an entry is disarmed, whoever
+ * died at it. Who dies between its message and its call leaves the sleeper to its slices, after
+ * which that looks at every link: whoever slept when it began it has called before, so these are
+ * short.
  *
  * Rejected: futex_waitv, which sleeps on the links' own words: it needs Linux 5.16, is often
  * not among the calls that a container allows, takes 128 words at most, and each sleep and
@@ -52,11 +54,12 @@ static inline uint64_t board_detail(uint32_t number, size_t place)
     return (uint64_t)(place % BOARD_PLACES) << 8 | number;
 }
 
-/* Marks the place that `detail` names on a board of `owner`, and wakes who sleeps there. */
-void board_call(struct liaison_space *space, uint64_t owner, uint64_t detail);
-/* Whether somebody sleeps there, whom its caller may have failed to wake. */
-bool board_asleep(const struct liaison_space *space, uint64_t owner, uint64_t detail);
-/* Wakes who sleeps there, without marking anything. */
+/* Of `owner`'s boards the one that `detail` names; NULL where there is none. */
+struct board *board_find(const struct liaison_space *space, uint64_t owner, uint64_t detail);
+/* Marks the place that `detail` names. */
+void board_mark(struct board *board, uint64_t detail);
+/* Wakes who sleeps there. The sleeper says that it sleeps and then looks for marks; who calls it
+ * marks a place and then looks whether it sleeps. */
 void board_wake(struct board *board);
 
 #endif

@@ -137,7 +137,15 @@ struct waiter {
 };
 enum { SIGNAL_NONE = 0, SIGNAL_WAITING = 1, SIGNAL_WOKEN = 2 };
 #define SIGNAL_MASK 3u
-#define SIGNAL_BOARD 4u /* a board's word has this above, always */
+/* A board's has a version above, {version 29 | 1}, another each time it is armed, and another for
+ * each that the entry is given to. */
+#define SIGNAL_BOARD (1u << 2) /* always, so that it is never taken for a thread's */
+#define SIGNAL_VERSION (1u << 3)
+#define SIGNAL_OWNER (1u << 15)
+static inline uint32_t signal_board(uint32_t before)
+{
+    return ((before + SIGNAL_VERSION) & ~SIGNAL_MASK) | SIGNAL_BOARD | SIGNAL_WAITING;
+}
 /* A doorbell's has a version above, {tick 20 | count 9 | 1}, another each time it is armed; the
  * tick, in milliseconds, is of when its owner last began to look by itself, soon and then less
  * and less often. */

@@ -184,13 +184,16 @@ static bool board_marked(const struct board *b)
     return any != 0;
 }
 
-static void enliven_called(liaison_several *q, struct board *b)
+/* Whether somebody called. */
+static bool enliven_called(liaison_several *q, struct board *b)
 {
+    bool any = false;
     for (uint32_t i = 0; i < BOARD_WORDS; i++)
         for (uint64_t bits = look(&b->called[i]) ? swap(&b->called[i], 0) : 0; bits;
-             bits &= bits - 1)
+             bits &= bits - 1, any = true)
             for (size_t n = i * 64 + (size_t)__builtin_ctzll(bits); n < q->count; n += BOARD_PLACES)
                 enliven(q, n);
+    return any;
 }
 
 static int look_at(const struct place *p)
@@ -198,13 +201,8 @@ static int look_at(const struct place *p)
     return p->vanished ? LIAISON_DESTROYED : mailbox_receivable(p->mailbox);
 }
 
-static bool armed(const struct place *p)
-{
-    return p->entry != NOWHERE && look32(&p->segment->waiters[RECEIVERS][p->entry].signal) ==
-                                      (SIGNAL_BOARD | SIGNAL_WAITING);
-}
-
-/* Armed: what comes from now on rings. So whoever arms it looks at it afterwards. */
+/* Armed: what comes from now on rings. So whoever arms it looks at it afterwards. Also where it is
+ * armed still, in another version: a caller whose mark was taken may be about to disarm it. */
 static bool arm(liaison_several *q, size_t i)
 {
     struct place *p = &q->places[i];
@@ -212,8 +210,8 @@ static bool arm(liaison_several *q, size_t i)
     if (p->entry == NOWHERE)
         return wait_enter(s, RECEIVERS, WAITER_BOARD, board_detail(q->board, i), &p->entry) ==
                LIAISON_OK;
-    if (!armed(p))
-        announce32(&s->waiters[RECEIVERS][p->entry].signal, SIGNAL_BOARD | SIGNAL_WAITING);
+    word32 *signal = &s->waiters[RECEIVERS][p->entry].signal;
+    announce32(signal, signal_board(glance32(signal)));
     return true;
 }
 
@@ -266,8 +264,7 @@ static int64_t look_around(liaison_several *q, int64_t slice)
         }
         watching |= p->watched;
         hurry |= p->watched && port_watched(s);
-        /* Who disarmed an entry and died before it marked the place has left it disarmed. */
-        if (look_at(p) != LIAISON_EMPTY || !armed(p))
+        if (look_at(p) != LIAISON_EMPTY)
             enliven(q, i);
     }
     q->probed = q->count ? (q->probed + share) % q->count : 0;
@@ -376,7 +373,8 @@ int liaison_several_wait(liaison_several *q, const struct liaison_wait *wait, ui
     int64_t slice = SLICE_FIRST;
     while (f.count == 0) {
         q->polling = false;
-        enliven_called(q, b);
+        if (enliven_called(q, b))
+            slice = SLICE_FIRST; /* who called may die before it does what it called for */
         look_round(q, &f, true);
         if (f.count)
             break;

@@ -56,11 +56,11 @@ int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t
         note32(&e->kind, kind);
         publish(&e->detail, detail); /* whoever sees it sees the kind as well */
         /* A thread's has none: an entry that was one and became the other is not taken for it. */
-        uint32_t count = (uint32_t)glance(&e->ticket) * SIGNAL_COUNT;
-        uint32_t version = kind == WAITER_DOORBELL ? signal_armed(count, process_tick())
-                           : kind == WAITER_BOARD  ? SIGNAL_BOARD
-                                                   : 0;
-        announce32(&e->signal, version | SIGNAL_WAITING);
+        uint32_t t = (uint32_t)glance(&e->ticket);
+        announce32(&e->signal, kind == WAITER_DOORBELL
+                                   ? signal_armed(t * SIGNAL_COUNT, process_tick())
+                               : kind == WAITER_BOARD ? signal_board(t * SIGNAL_OWNER)
+                                                      : SIGNAL_WAITING);
         set_bits(&s->header->waiters[role][i / 64], UINT64_C(1) << (i % 64));
         *out = i;
         return LIAISON_OK;
@@ -115,25 +115,28 @@ static uint32_t called_from(uint64_t detail) { return (uint32_t)(detail >> 32); 
 
 /* Rings an armed doorbell, and only then says so: who dies in between, or has no descriptor
  * left to ring with, leaves it armed for the next. The version in the word keeps a slow
- * waker from disarming a bell that was armed again meanwhile. Gives whether this disarmed it. */
-static bool ring_doorbell(struct segment *s, struct waiter *e)
+ * waker from disarming a bell that was armed again meanwhile. */
+static void ring_doorbell(struct segment *s, struct waiter *e, uint32_t signal)
 {
-    uint32_t signal = look32(&e->signal);
-    return (signal & SIGNAL_MASK) == SIGNAL_WAITING &&
-           doorbell_ring(s->space, glance(&e->detail)) &&
-           exchange32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
+    if ((signal & SIGNAL_MASK) == SIGNAL_WAITING && doorbell_ring(s->space, glance(&e->detail)))
+        exchange32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
 }
 
-/* A board's entry says so first: to say it again for one that was armed meanwhile costs a look
- * at nothing. When it is called already, and the board sleeps nevertheless, the caller may have
- * died before it woke the sleeper. */
-static bool ring_board(struct segment *s, struct waiter *e)
+/* First the mark, then the word that says it was made, then the call: who dies in between leaves
+ * an entry that the next caller finds armed, or a mark that its owner finds before it sleeps, or a
+ * sleeper that the next caller wakes. An owner that has taken the mark already arms in another
+ * version, and looks. The last is done in any case: whose exchange it was may be dead. */
+static void ring_board(struct segment *s, struct waiter *e, uint32_t signal)
 {
-    uint32_t signal = look32(&e->signal);
-    if ((signal & SIGNAL_MASK) == SIGNAL_WAITING)
-        return exchange32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
-    return (signal & SIGNAL_MASK) == SIGNAL_WOKEN &&
-           board_asleep(s->space, glance(&e->owner), glance(&e->detail));
+    uint64_t detail = glance(&e->detail);
+    struct board *b = board_find(s->space, glance(&e->owner), detail);
+    if (!b)
+        return; /* who is called there looks around by itself */
+    if ((signal & SIGNAL_MASK) == SIGNAL_WAITING) {
+        board_mark(b, detail);
+        exchange32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
+    }
+    board_wake(b);
 }
 
 /* Whether its owner looks by itself in a few milliseconds, whatever becomes of who would ring. */
@@ -144,16 +147,15 @@ static bool looks_soon(const struct waiter *e)
            since % (UINT32_MAX / SIGNAL_TICK + 1) <= LOOKS_SOON;
 }
 
+/* What is read after the word is what that was armed for; or the entry has become another's, who
+ * armed it afterwards, and looks: then the exchange fails. */
 static void ring(struct segment *s, struct waiter *e)
 {
-    bool board = glance32(&e->kind) == WAITER_BOARD;
-    if (!(board ? ring_board(s, e) : ring_doorbell(s, e)))
-        return;
-    /* Who has disarmed the entry reads what it is: before, it may have been another's. */
-    if (glance32(&e->kind) == WAITER_BOARD)
-        board_call(s->space, glance(&e->owner), glance(&e->detail));
-    else if (board)
-        doorbell_ring(s->space, glance(&e->detail));
+    uint32_t signal = look32(&e->signal), kind = glance32(&e->kind);
+    if (kind == WAITER_BOARD)
+        ring_board(s, e, signal);
+    else if (kind == WAITER_DOORBELL)
+        ring_doorbell(s, e, signal);
 }
 
 /* Whether so much is free that a sender which is called can fill more than one place. A call

@@ -1,11 +1,13 @@
 /* Killed at any instruction of a send, whoever calls a board leaves its sleeper awake, or in a
- * state in which the next caller wakes it: also where the sleeper was on its way to sleep, and
- * where the next caller is killed, too.
+ * state in which the next caller wakes it: also where the sleeper was on its way to sleep, or has
+ * not yet said that it sleeps, and where the next caller is killed, too.
  *
  * The sleeper is played: it sleeps on the board's word for ever, where a set would sleep in
- * slices, so that nothing but a call wakes it. It stands at one of two places, on the futex or
- * right before it, having looked for the last time. Without --all, a sample of the instructions. */
+ * slices, so that nothing but a call wakes it. It stands on the futex; or right before it, having
+ * looked for the last time; or before it takes its marks and arms again; or before it says that it
+ * sleeps. Without --all, a sample of the instructions. */
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,8 +18,8 @@
 
 #include "board.h"
 #include "check.h"
+#include "handle.h"
 #include "member.h"
-#include "segment.h"
 #include "steps/stepper.h"
 #include "wait.h"
 
@@ -30,34 +32,58 @@ static int failures;
 
 /* ---- who sleeps ----------------------------------------------------------------------------- */
 
+/* What it has done, and what it may do. */
+enum { ARMED = 1, ARMED_AGAIN, LYING, ON_THE_FUTEX };
 struct sleeper {
     pid_t pid;
-    volatile int lying;  /* announced, and looked for the last time */
-    volatile int let_go; /* to the futex */
+    volatile int may, has;
     volatile int awake;
     volatile uint64_t board, entry; /* where they are in its memory */
 };
 static struct sleeper *sleeper;
 
+static void wait_for_leave(int what)
+{
+    while (sleeper->may < what)
+        sched_yield();
+}
+
+static bool take_marks(struct board *b)
+{
+    uint64_t any = 0;
+    for (size_t i = 0; i < BOARD_WORDS; i++)
+        any |= swap(&b->called[i], 0);
+    return any != 0;
+}
+
 static int play_the_sleeper(void *context)
 {
-    struct segment *s;
     uint32_t number, entry;
     (void)context;
-    CHECK_OK(segment_open(space, name, NULL, true, &s));
+    CHECK_OK(liaison_mailbox_open(space, name, LIAISON_OPEN, NULL, &box));
+    struct segment *s = box->segment;
     CHECK_OK(board_take(space, &number));
     CHECK_OK(wait_enter(s, RECEIVERS, WAITER_BOARD, board_detail(number, 3), &entry));
     struct board *b = board_at(space, number);
+    struct waiter *e = &s->waiters[RECEIVERS][entry];
+    sleeper->board = (uintptr_t)b;
+    sleeper->entry = (uintptr_t)e;
+    sleeper->has = ARMED;
+    wait_for_leave(ARMED_AGAIN);
+    if (take_marks(b)) {
+        announce32(&e->signal, signal_board(glance32(&e->signal)));
+        sleeper->awake = mailbox_receivable(box) != LIAISON_EMPTY;
+    }
+    sleeper->has = ARMED_AGAIN;
+    wait_for_leave(LYING);
     uint32_t asleep = board_next(glance32(&b->state)) | BOARD_ASLEEP;
     announce32(&b->state, asleep);
-    for (size_t i = 0; i < BOARD_WORDS; i++)
-        CHECK(look(&b->called[i]) == 0);
-    sleeper->board = (uintptr_t)b;
-    sleeper->entry = (uintptr_t)&s->waiters[RECEIVERS][entry];
-    sleeper->lying = 1;
-    while (!sleeper->let_go)
-        sched_yield();
-    (void)syscall(SYS_futex, &b->state, FUTEX_WAIT, asleep, NULL, NULL, 0);
+    if (take_marks(b))
+        sleeper->awake = 1;
+    sleeper->has = LYING;
+    wait_for_leave(ON_THE_FUTEX);
+    if (!sleeper->awake)
+        (void)syscall(SYS_futex, &b->state, FUTEX_WAIT, asleep, NULL, NULL, 0);
     sleeper->awake = 1;
     pause(); /* its entry stays, and its lock */
     return 0;
@@ -80,18 +106,24 @@ static bool sleeps(void)
     return false;
 }
 
+static void let_it(int what)
+{
+    sleeper->may = what;
+    while (what != ON_THE_FUTEX && sleeper->has < what)
+        sched_yield();
+}
 static void let_it_sleep(void)
 {
-    sleeper->let_go = 1;
+    let_it(ON_THE_FUTEX);
     (void)sleeps();
 }
 
-static void begin_sleeper(void)
+static void begin_sleeper(int what)
 {
     memset(sleeper, 0, sizeof *sleeper);
+    sleeper->may = what;
     sleeper->pid = test_child(play_the_sleeper, NULL);
-    while (!sleeper->lying)
-        sched_yield();
+    let_it(what);
 }
 
 static void end_sleeper(void)
@@ -178,17 +210,19 @@ static int destroy(void *context)
     return 0;
 }
 
-static void begin(void)
+static void begin(int what)
 {
     static int number;
     snprintf(name, sizeof name, "b%d", number++);
     CHECK(test_wait(test_child(create, NULL)) == 0);
-    begin_sleeper();
+    begin_sleeper(what);
 }
 
+static void call_in_peace(void) { CHECK(test_wait(test_child(call, NULL)) == 0); }
+
+/* The sleeper must be awake: somebody has called it that has not died. */
 static void end(const char *what, unsigned long at, unsigned long and_at)
 {
-    CHECK(test_wait(test_child(call, NULL)) == 0);
     if (sleeps()) {
         printf("VIOLATION: %s, at instruction %lu and %lu: the next call woke nobody\n", what, at,
                and_at);
@@ -205,7 +239,7 @@ static unsigned long first, last;
 #define A_WHILE 60
 static void find_the_window(void)
 {
-    begin();
+    begin(LYING);
     let_it_sleep();
     struct words before = words_now();
     struct caller c = begin_caller();
@@ -220,7 +254,6 @@ static void find_the_window(void)
     }
     CHECK(first && last > first);
     kill_caller(&c);
-    CHECK(!sleeps());
     end("not killed", 0, 0);
 }
 
@@ -228,11 +261,12 @@ static void on_the_futex(void)
 {
     bool within = true;
     for (unsigned long k = 0; within; k += all || (k + 8 >= first && k <= last) ? 1 : 41) {
-        begin();
+        begin(LYING);
         let_it_sleep();
         struct caller c = begin_caller();
         within = step(&c, k);
         kill_caller(&c);
+        call_in_peace();
         end("asleep", k, 0);
     }
 }
@@ -243,12 +277,13 @@ static void on_its_way(void)
     unsigned long width = last - first;
     for (unsigned long k = first; k <= last; k += all ? 1 : 5)
         for (unsigned long on = 0; on <= width && on <= 150; on += all ? 1 : 9) {
-            begin();
+            begin(LYING);
             struct caller c = begin_caller();
             bool within = step(&c, k);
             let_it_sleep();
             within = within && step(&c, on);
             kill_caller(&c);
+            call_in_peace();
             end("on its way", k, k + on);
             if (!within)
                 break;
@@ -260,14 +295,54 @@ static void twice(void)
 {
     for (unsigned long k = first; k <= last; k += all ? 2 : 13)
         for (unsigned long j = first; j <= last; j += all ? 2 : 11) {
-            begin();
+            begin(LYING);
             let_it_sleep();
             for (int i = 0; i < 2; i++) {
                 struct caller c = begin_caller();
                 step(&c, i ? j : k);
                 kill_caller(&c);
             }
+            call_in_peace();
             end("killed twice", k, j);
+        }
+}
+
+/* The next call is made while it has not yet said that it sleeps: on that it may not be told. */
+static void still_up(void)
+{
+    bool within = true;
+    for (unsigned long k = first; within; k += all ? 1 : 3) {
+        begin(ARMED);
+        struct caller c = begin_caller();
+        within = step(&c, k);
+        kill_caller(&c);
+        call_in_peace();
+        let_it(LYING);
+        let_it_sleep();
+        end("still up", k, 0);
+    }
+}
+
+/* It takes the marks, arms and looks when the caller is at one instruction. That is killed at a
+ * later one, before the next call, or at none: then its own call has to do. */
+static void arming_again(void)
+{
+    for (unsigned long k = first; k <= last; k += all ? 1 : 7)
+        for (unsigned long on = 0; on <= 160; on += all ? 2 : 20) {
+            bool killed = on < 160;
+            begin(ARMED);
+            struct caller c = begin_caller();
+            bool within = step(&c, k);
+            let_it(ARMED_AGAIN);
+            within = within && step(&c, killed ? on : ULONG_MAX);
+            kill_caller(&c);
+            if (killed)
+                call_in_peace();
+            let_it(LYING);
+            let_it_sleep();
+            end("arming again", k, killed ? k + on : 0);
+            if (killed && !within)
+                break;
         }
 }
 
@@ -281,7 +356,11 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*run)(void);
-    } ways[] = {{"asleep", on_the_futex}, {"on its way", on_its_way}, {"killed twice", twice}};
+    } ways[] = {{"asleep", on_the_futex},
+                {"on its way", on_its_way},
+                {"killed twice", twice},
+                {"still up", still_up},
+                {"arming again", arming_again}};
     find_the_window();
     printf("the calls are made in instructions %lu to %lu\n", first, last);
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
