@@ -378,9 +378,6 @@ LIAISON_API int liaison_mailbox_doorbell(liaison_mailbox *mailbox, int *fd);
  * offered, may have been received or settled. Every call arms it anew; what was true before the
  * call is not told, so whoever calls this looks again before it waits. */
 LIAISON_API int liaison_mailbox_doorbell_for_room(liaison_mailbox *mailbox, int *fd);
-/* Silences the doorbell of receivers and arms it anew: for who waits on it and is to look
- * afterwards. */
-LIAISON_API void liaison_mailbox_doorbell_arm(liaison_mailbox *mailbox);
 /* Whether a receive would not have to wait. LIAISON_EMPTY: it would, and the doorbell, where there
  * is one, is armed and quiet. What is neither is what a receive would say. */
 LIAISON_API int liaison_mailbox_ready(liaison_mailbox *mailbox);

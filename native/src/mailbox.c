@@ -1114,12 +1114,6 @@ int liaison_mailbox_doorbell_for_room(liaison_mailbox *m, int *fd)
     return LIAISON_OK;
 }
 
-void liaison_mailbox_doorbell_arm(liaison_mailbox *m)
-{
-    if (observe(&m->bells[RECEIVERS].epoch) == process_epoch())
-        bell_arm(m, RECEIVERS);
-}
-
 int liaison_mailbox_ready(liaison_mailbox *m)
 {
     struct segment *s = m->segment;

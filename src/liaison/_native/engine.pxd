@@ -148,7 +148,6 @@ cdef extern from "liaison.h" nogil:
     int liaison_mailbox_doorbell(liaison_mailbox *mailbox, int *fd)
     int liaison_mailbox_doorbell_for_room(liaison_mailbox *mailbox, int *fd)
     int liaison_mailbox_ready(liaison_mailbox *mailbox)
-    void liaison_mailbox_doorbell_arm(liaison_mailbox *mailbox)
 
     ctypedef struct liaison_several:
         pass
