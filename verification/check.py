@@ -86,6 +86,23 @@ def port(
     return Scenario(name, "port.pml", bounds, progress, full)
 
 
+def several(
+    name: str,
+    *,
+    links: int = 1,
+    senders: int = 2,
+    deaths: int = 1,
+    slices: int = 1,
+    successor: int = 0,
+    sweepers: int = 0,
+    full: bool = False,
+) -> Scenario:
+    """A search of several.pml."""
+    bounds = {"LINKS": links, "SENDERS": senders, "DEATHS": deaths, "SLICES": slices}
+    bounds |= {"SUCCESSOR": successor, "SWEEPERS": sweepers}
+    return Scenario(name, "several.pml", bounds, full=full)
+
+
 ANY = SEND | ACKNOWLEDGE | RELEASE
 SSR = (SEND, SEND, ACKNOWLEDGE | RELEASE | HOLD)
 SRR = (SEND, ACKNOWLEDGE | RELEASE, ACKNOWLEDGE | RELEASE | HOLD)
@@ -101,6 +118,10 @@ SCENARIOS = [
     mailbox("no cycle: two send, one receives", *SSR, progress=True),
     mailbox("no cycle: one sends, two receive", *SRR, progress=True),
     wait("asleep: one is sent, one comes back"),
+    several("asleep at a board: one link"),
+    several("asleep at a board: two links", links=2),
+    several("the board comes to another", senders=1, successor=1, sweepers=1),
+    several("the entry comes to another", senders=1, successor=2, sweepers=1),
     port("a port: two bury", buriers=2),
     port("a port: ended by force, two die", crashes=2, force=1),
     port("a port: two send", senders=2, waiting=0),
@@ -112,6 +133,8 @@ SCENARIOS = [
     port("a port: two send, two bury, two die", senders=2, buriers=2, crashes=2, full=True),
     port("a port: two bury, by force, two die", buriers=2, crashes=2, force=1, full=True),
     port("a port: of two senders, two die", senders=2, takes=2, lifetime=1, crashes=2, full=True),
+    several("two send, the board to another", deaths=0, slices=0, successor=1, full=True),
+    several("two send, the entry to another", deaths=0, slices=0, successor=2, full=True),
     wait("asleep: one gives up", give_ups=1, full=True),
     wait("asleep: two are sent", sending=2, releasing=0, full=True),
     wait("asleep: two are sent, one gives up", sending=2, releasing=0, give_ups=1, full=True),
@@ -138,6 +161,12 @@ PORT = port("", crashes=2)
 PORT_FORCED = port("", force=1)
 PORT_OF_SENDERS = port("", lifetime=1, takes=2)
 PORT_OF_TWO = port("", senders=2, buriers=0, waiting=0, lifetime=1, takes=2)
+
+BOARD = several("")
+BOARD_ALIVE = several("", deaths=0)
+BOARD_OF_TWO = several("", senders=1, successor=1)
+ENTRY_OF_TWO = several("", senders=1, successor=2)
+ENTRY_SWEPT = several("", senders=1, successor=2, sweepers=1)
 
 SLEEP = wait("")
 SLEEP_BRIEFLY = wait("", give_ups=1)
@@ -193,6 +222,23 @@ FAULTS = [
     ("baton_dropped_after_taking", SLEEP, STUCK),
     ("baton_blind_to_what_came_back", SLEEP, STUCK),
     (None, SLEEP_AND_DIE, STUCK),
+    # board.c, who calls it in wait.c, and several.c
+    ("called_once", BOARD_ALIVE, "lost_wakeup"),
+    ("called_again_unsaid", BOARD, "lost_wakeup"),
+    ("awake_before_it_is_called", BOARD, "lost_wakeup"),
+    ("disarmed_before_it_is_marked", BOARD, "lost_wakeup"),
+    ("a_call_is_trusted", BOARD, "lost_wakeup"),
+    ("only_who_disarms_calls", BOARD, "lost_wakeup"),
+    ("armed_as_before", BOARD_ALIVE, "lost_wakeup"),
+    ("not_looked_again", BOARD_ALIVE, "lost_wakeup"),
+    ("marks_not_looked_for", BOARD_ALIVE, "lost_wakeup"),
+    ("every_sleep_the_same", BOARD_ALIVE, "lost_wakeup"),
+    ("slice_kept", BOARD, "asleep_for_long"),
+    ("not_called_before", BOARD, "asleep_for_long"),
+    ("versions_of_all", BOARD_OF_TWO, "lost_wakeup"),
+    ("versions_of_all", ENTRY_OF_TWO, "lost_wakeup"),
+    ("swept_without_owning", ENTRY_SWEPT, "lost_wakeup"),
+    ("bit_cleared_after_the_entry", ENTRY_SWEPT, "lost_wakeup"),
 ]
 
 
