@@ -350,7 +350,7 @@ int main(int argc, char **argv)
 {
     stepper_required();
     all = argc > 1 && strcmp(argv[1], "--all") == 0;
-    const char *only = argc > 1 && !all ? argv[1] : "";
+    const char *only = argc > 1 + all ? argv[1 + all] : "";
     space = test_space();
     sleeper = shared_memory(sizeof *sleeper);
     static const struct {
