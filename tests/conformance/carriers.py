@@ -13,7 +13,9 @@ from typing import ClassVar
 
 import liaison
 from liaison.testing import PATIENCE, ProcessDied, Watchdog
+from tests.conformance import reference_endpoint  # noqa: F401 - adds to what a party has
 from tests.conformance.reference import Killed, World
+from tests.conformance.reference_pipe import PipeEnd
 from tests.links.actor import Actor
 
 __all__ = ["CARRIERS", "FEATURES", "Memory", "SharedMemory", "Stream"]
@@ -98,7 +100,11 @@ class PartyActor:
     def __init__(self, world, lines, names):
         self._party = world.party()
         self.pid = self._party.pid
-        self._names = {**EXPORTED, **self._party.names, "liaison": liaison, **names}
+        given = {
+            name: what.inherited_by(self._party) if isinstance(what, PipeEnd) else what
+            for name, what in names.items()
+        }
+        self._names = {**EXPORTED, **self._party.names, "liaison": liaison, **given}
         self._lines = queue.SimpleQueue()
         self._answers = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._play, daemon=True)
@@ -121,6 +127,10 @@ class PartyActor:
                 outcome = (True, error)
             self._answers.put(outcome)
             del outcome
+
+    @property
+    def alive(self):
+        return self._party.alive
 
     def start(self, line):
         """Have it begin to run a line; `answer` waits for the end."""

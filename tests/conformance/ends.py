@@ -2,13 +2,12 @@
 
 import pickle
 import threading
+from functools import cache
 
-import liaison
-
-__all__ = ["Correspondent", "Far"]
+__all__ = ["Correspondent", "Far", "correspondent"]
 
 
-class Correspondent(liaison.Endpoint):
+class Correspondent:
     """An endpoint that sends to one other, and receives from that one or from anyone."""
 
     def __init__(self, name, to, source=None, **options):
@@ -46,6 +45,12 @@ class Correspondent(liaison.Endpoint):
         while len(received) < most and (message := self.try_receive(self)) is not self:
             received.append(message)
         return received
+
+
+@cache
+def correspondent(endpoint):
+    """The same of a carrier's own class of endpoints."""
+    return type("Correspondent", (Correspondent, endpoint), {})
 
 
 class Far:

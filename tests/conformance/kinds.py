@@ -17,7 +17,7 @@ import pytest
 import liaison
 from tests.conformance.beside import Beside
 from tests.conformance.carriers import CARRIERS
-from tests.conformance.ends import Correspondent, Far
+from tests.conformance.ends import Far, correspondent
 
 __all__ = ["FEATURES", "KINDS", "Kind", "Stage", "on", "stages"]
 
@@ -184,9 +184,9 @@ class Stage:
     def another_sends(self):
         """One more process whose `end` sends to what was made, which needs "many"."""
         if self.kind.maker == "Endpoint":
-            self.call_back(_end_endpoint, "another")
-            line = f"end = Correspondent('another', {self.address!r})"
-            return self.other(line, Correspondent=Correspondent)
+            self.call_back(_end_endpoint, self, "another")
+            line = f"end = correspondent(Endpoint)('another', {self.address!r})"
+            return self.other(line, correspondent=correspondent)
         return self.other(f"end = {self._source(self.kind.opener, None)}")
 
     def other_receives(self, **options):
@@ -230,31 +230,32 @@ def _endpoints(source):
         stage.address = "taker"
         words = dict(options)
         for end in ("sender", "taker"):
-            stage.call_back(_end_endpoint, end)
+            stage.call_back(_end_endpoint, stage, end)
+        here = correspondent(stage.carrier.names["Endpoint"])
         taker = ("taker", "sender", "sender" if source else None)
         if who == "sends":
-            receiver = Correspondent(*taker, **words)
-            line = f"end = Correspondent('sender', 'taker', **{words!r})"
-            return receiver, stage.other(line, Correspondent=Correspondent)
+            receiver = here(*taker, **words)
+            line = f"end = correspondent(Endpoint)('sender', 'taker', **{words!r})"
+            return receiver, stage.other(line, correspondent=correspondent)
         if who == "receives":
-            line = f"end = Correspondent(*{taker!r}, **{words!r})"
-            other = stage.other(line, Correspondent=Correspondent)
-            return Correspondent("sender", "taker", **words), other
-        receiver = Correspondent(*taker, **words)
-        return Correspondent("sender", "taker", **words), receiver
+            line = f"end = correspondent(Endpoint)(*{taker!r}, **{words!r})"
+            other = stage.other(line, correspondent=correspondent)
+            return here("sender", "taker", **words), other
+        receiver = here(*taker, **words)
+        return here("sender", "taker", **words), receiver
 
     return connect
 
 
-def _end_endpoint(name):
+def _end_endpoint(stage, name):
     try:
-        liaison.Endpoint(name).destroy()
+        stage.carrier.names["Endpoint"](name).destroy()
     except liaison.LiaisonError:
         return
 
 
 def _pipe(stage, options, who):
-    reader, writer = liaison.pipe(**options)
+    reader, writer = stage.carrier.names["pipe"](**options)
     if who == "here":
         return writer, reader
     kept, given = (reader, writer) if who == "sends" else (writer, reader)
@@ -269,18 +270,18 @@ def _named_pipe(created_here):
     def connect(stage, options, who):
         stage.address = stage._address(None)
         given = {"pickle": pickle, "there": stage.address, "options": options}
-        end = liaison.NamedPipe(stage.address, **options) if created_here else None
+        make = stage.carrier.names["NamedPipe"]
+        end = make(stage.address, **options) if created_here else None
         # A side is a process: the other one's end is another process's.
         other = stage.other("end = NamedPipe(there, **options)", **given)
         if end is None:
-            end = liaison.NamedPipe(stage.address, **options)
+            end = make(stage.address, **options)
         return (Far(other), end) if who == "here" else (end, other)
 
     return connect
 
 
 _LOCAL = ("shm", "memory")
-_SHM = ("shm",)
 _SOCKET_LACKS = {
     "lease": AttributeError,
     "loan": AttributeError,
@@ -392,7 +393,7 @@ KINDS = {
         Kind(
             "endpoint",
             "endpoint",
-            _SHM,
+            _LOCAL,
             "Endpoint",
             "Endpoint",
             lacks=_ENDPOINT_LACKS,
@@ -402,7 +403,7 @@ KINDS = {
         Kind(
             "endpoint, from one",
             "endpoint",
-            _SHM,
+            _LOCAL,
             "Endpoint",
             "Endpoint",
             lacks={**_ENDPOINT_LACKS, "many": None, "quiet": None},
@@ -412,7 +413,7 @@ KINDS = {
         Kind(
             "pipe",
             "pipe",
-            _SHM,
+            _LOCAL,
             "pipe",
             "pipe",
             lacks={
@@ -428,7 +429,7 @@ KINDS = {
         Kind(
             "named pipe",
             "named pipe",
-            _SHM,
+            _LOCAL,
             "NamedPipe",
             "NamedPipe",
             lacks=_NAMED_PIPE_LACKS,
@@ -437,7 +438,7 @@ KINDS = {
         Kind(
             "named pipe, its opener's",
             "named pipe",
-            _SHM,
+            _LOCAL,
             "NamedPipe",
             "NamedPipe",
             lacks=_NAMED_PIPE_LACKS,

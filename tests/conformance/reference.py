@@ -19,6 +19,7 @@ import uuid
 import weakref
 from collections import deque
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 from liaison import errors
 from liaison.carriers.contract import MailboxContract
@@ -29,16 +30,32 @@ from liaison.links.mailbox import Mailbox
 from liaison.links.port import Port
 from liaison.links.queue import MessageQueue
 
-__all__ = ["Killed", "Party", "World"]
+__all__ = [
+    "LARGEST",
+    "PARTS",
+    "Box",
+    "Delivery",
+    "End",
+    "Here",
+    "Killed",
+    "Party",
+    "Waiter",
+    "World",
+    "worlds",
+]
 
 OFFERS = 64  # messages that can be offered at a rendezvous at once
 LARGEST = 1 << 30
-DEFAULTS = {"mailbox": (1024, 0), "queue": (10, 8192), "port": (1024, 0)}  # capacity, max_message
+DEFAULTS = {"queue": (10, 8192)}  # capacity, max_message
 ORDER = ["queued", "received", "acknowledged", "dead-lettered"]
 
 
 class Killed(BaseException):
     """The party was killed: what it did ends here, and nothing of it runs any more."""
+
+
+# What gives a party its classes: each takes the party and returns them by name.
+PARTS = []
 
 
 class Party:
@@ -48,12 +65,15 @@ class Party:
         self.world = world
         self.pid = pid
         self.alive = True
-        self.peer = Peer(None, pid, platform.node(), time.time(), " ".join(sys.argv)[:127])
-        body = {"_party": self, "__slots__": ()}
-        self.names = {
-            kind.__name__: type(kind.__name__, (_Bare, kind, End), body)
-            for kind in (Mailbox, MessageQueue, Port)
-        }
+        self.called = None  # its endpoint's name: the one said last
+        self.facts = Peer(None, pid, platform.node(), time.time(), " ".join(sys.argv)[:127])
+        self.names = {}
+        for part in PARTS:
+            self.names |= part(self)
+
+    @property
+    def peer(self):
+        return replace(self.facts, name=self.called)
 
     def kill(self):
         """Die at once: what it held goes back, what it waited for is given up."""
@@ -69,13 +89,13 @@ class World:
 
     def __init__(self):
         self.changed = threading.Condition(threading.RLock())
-        self.links = {}  # address: Box, of those that can be opened
+        self.links = {}  # address: Box, or what holds several, of those that can be opened
         self.boxes = weakref.WeakSet()  # those that were destroyed as well
         self.pids = os.getpid()
         self.process = os.getpid()
         self.parties = []
         self.here = self.party()
-        _worlds[id(self)] = self
+        worlds[id(self)] = self
 
     def party(self):
         """One more process; the first is the one that asks."""
@@ -85,7 +105,7 @@ class World:
         return party
 
 
-_worlds = weakref.WeakValueDictionary()
+worlds = weakref.WeakValueDictionary()
 
 
 class _Bare:
@@ -107,7 +127,7 @@ class _Bare:
 
 def _reopen(world, party, kind, address, arguments):
     type, codec = arguments
-    return _worlds[world].parties[party].names[kind].open(address, type=type, codec=codec)
+    return worlds[world].parties[party].names[kind].open(address, type=type, codec=codec)
 
 
 class Item:
@@ -133,7 +153,7 @@ class Box:
         self.address = str(where)
         self.id = uuid.uuid4().hex
         self.kind = policy["kind"] or "mailbox"
-        capacity, max_message = DEFAULTS[self.kind]
+        capacity, max_message = DEFAULTS.get(self.kind, (1024, 0))
         self.capacity = capacity if policy["capacity"] < 0 else policy["capacity"]
         self.max_message = policy["max_message"] or max_message
         self.memory = policy.get("memory") or 0
@@ -179,6 +199,10 @@ class Box:
             value is not None and value != getattr(self, name) for name, value in said.items()
         )
 
+    def peer_of(self, item):
+        """Who sent it, as its receiver is told."""
+        return item.sender.peer
+
     @property
     def parties(self):
         return {end._party for end in self.ends}
@@ -214,20 +238,23 @@ class Box:
             if self.access == "exclusive":
                 if self.turn is not None and not self.keeps_turn(self.turn):
                     self.turn = None
-                if self.turn is None and self.waiting:
-                    self.turn = self.waiting[0].end._party
-            waiter = next((one for one in self.waiting if self.may_receive(one.end)), None)
+                if self.turn is None and self.waiters():
+                    self.turn = self.waiters()[0].end._party
+            waiter = next((one for one in self.waiters() if self.may_receive(one.end)), None)
             if waiter is None or not (self.returned or self.queue):
                 break
-            self.waiting.remove(waiter)
             waiter.item = self.take(waiter.end)
         for end in self.ends:
             end._ring()
         self.world.changed.notify_all()
 
+    def waiters(self):
+        """Those that have nothing yet, the oldest first."""
+        return [waiter for waiter in self.waiting if waiter.item is None]
+
     def keeps_turn(self, party):
         return any(item.holder._party is party for item in self.leased) or any(
-            waiter.end._party is party for waiter in self.waiting
+            waiter.end._party is party for waiter in self.waiters()
         )
 
     def may_receive(self, end):
@@ -329,12 +356,60 @@ class Waiter:
         self.item = None
 
 
-class End(MailboxContract):
-    """A party's end of a link."""
+class Here:
+    """What a party holds, and waits with."""
 
     _party: Party
     _closed = True
     _bell = -1
+
+    def _here(self):
+        if os.getpid() != self._party.world.process:
+            raise RuntimeError("the reference carrier is in the memory of one process")
+        if not self._party.alive:
+            raise Killed
+
+    @contextmanager
+    def _locked(self):
+        with self._party.world.changed:
+            yield self._box
+
+    def _until(self, condition, deadline):
+        """Wait, with the lock held, until `condition()`; whether it came in time."""
+        while not condition():
+            left = deadline.remaining()
+            if left == 0:
+                return False
+            self._party.world.changed.wait(left)
+            self._here()
+        return True
+
+    def _descriptor(self):
+        if self._bell < 0:
+            self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+            self._rung = False
+            weakref.finalize(self, os.close, self._bell)
+        self._ring()
+        return self._bell
+
+    def _ring(self):
+        """Make the descriptor readable exactly while a receive would not have to wait."""
+        if self._bell < 0:
+            return
+        ready = self._closed or self._has_something()
+        if ready and not self._rung:
+            os.eventfd_write(self._bell, 1)
+        elif self._rung and not ready:
+            os.eventfd_read(self._bell)
+        self._rung = ready
+
+    @property
+    def closed(self):
+        return self._closed
+
+
+class End(Here, MailboxContract):
+    """A party's end of a link."""
 
     def _start(self, where, how, policy, type, codec, undertaker, mourner):
         world = self._party.world
@@ -381,12 +456,6 @@ class End(MailboxContract):
 
     # ---- what every operation begins with
 
-    def _here(self):
-        if os.getpid() != self._party.world.process:
-            raise RuntimeError("the reference carrier is in the memory of one process")
-        if not self._party.alive:
-            raise Killed
-
     def _check(self):
         """What can be done with a link that is there."""
         self._here()
@@ -395,10 +464,19 @@ class End(MailboxContract):
         if self._box.destroyed:
             raise errors.Destroyed(f"{self._where} was destroyed")
 
+    def _may_learn(self):
+        """What can be done with a message that was sent."""
+        self._check()
+
     def _take_part(self):
         if not self._closed and self._observing:
             raise errors.AccessDenied(f"{self._where} was opened to observe it")
         self._check()
+
+    def _may_send(self):
+        self._take_part()
+        if self._box.ending:
+            raise errors.Destroyed(f"{self._where} takes no more")
 
     def _may_receive(self):
         self._take_part()
@@ -406,21 +484,6 @@ class End(MailboxContract):
             raise errors.AccessDenied(f"{self._where} has one receiver")
         if self._box.ending and not (self._box.queue or self._box.returned):
             raise errors.Destroyed(f"the last sender of {self._where} has gone")
-
-    @contextmanager
-    def _locked(self):
-        with self._party.world.changed:
-            yield self._box
-
-    def _until(self, condition, deadline):
-        """Wait, with the lock held, until `condition()`; whether it came in time."""
-        while not condition():
-            left = deadline.remaining()
-            if left == 0:
-                return False
-            self._party.world.changed.wait(left)
-            self._here()
-        return True
 
     @property
     def address(self):
@@ -437,12 +500,11 @@ class End(MailboxContract):
         box = self._box
         if size > box.largest:
             raise errors.TooLarge(f"the message has {size} bytes and can never fit")
+        self._may_send()
         box.tell(self._party, "sends")
 
         def room():
-            self._take_part()
-            if box.ending:
-                raise errors.Destroyed(f"{self._where} takes no more")
+            self._may_send()
             if box.free < 1 or not box.has_memory_for(size):
                 return False
             return not receipt or len(box.receipts) < box.places
@@ -664,7 +726,7 @@ class End(MailboxContract):
                 leased=len(box.leased),
                 loaned=len(box.loaned),
                 free=box.free,
-                receivers_waiting=len(box.waiting),
+                receivers_waiting=len(box.waiters()),
                 senders_waiting=box.senders_waiting,
                 memory_used=0,
                 memory_reserved=0,
@@ -704,30 +766,13 @@ class End(MailboxContract):
     def fileno(self):
         with self._locked():
             self._take_part()
-            if self._bell < 0:
-                self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-                self._rung = False
-                weakref.finalize(self, os.close, self._bell)
-            self._ring()
-            return self._bell
+            return self._descriptor()
 
-    def _ring(self):
-        """Make the descriptor readable exactly while a receive would not have to wait."""
-        if self._bell < 0:
-            return
+    def _has_something(self):
         box = self._box
-        ready = bool(box.queue or box.returned or box.destroyed or box.ending or self._closed)
-        if ready and not self._rung:
-            os.eventfd_write(self._bell, 1)
-        elif self._rung and not ready:
-            os.eventfd_read(self._bell)
-        self._rung = ready
+        return bool(box.queue or box.returned or box.destroyed or box.ending)
 
     # ---- ending
-
-    @property
-    def closed(self):
-        return self._closed
 
     def close(self):
         if self._closed:
@@ -766,7 +811,7 @@ class Delivery:
         self._item = item
         self._settled = False
         self.attempt = item.attempt
-        self.sender = item.sender.peer
+        self.sender = end._box.peer_of(item)
         self._decoded = None
         self._window = None
 
@@ -925,7 +970,7 @@ class Receipt:
         def reached():
             if ORDER.index(self._item.state) >= ORDER.index(state):
                 return True
-            self._end._check()
+            self._end._may_learn()
             return False
 
         with self._end._locked():
@@ -943,3 +988,12 @@ class Receipt:
         with self._end._locked() as box:
             box.receipts.discard(self)
             box.world.changed.notify_all()
+
+
+def _mailboxes(party):
+    body = {"_party": party, "__slots__": ()}
+    kinds = (Mailbox, MessageQueue, Port)
+    return {kind.__name__: type(kind.__name__, (_Bare, kind, End), body) for kind in kinds}
+
+
+PARTS.append(_mailboxes)

@@ -6,7 +6,6 @@ import select
 
 import pytest
 
-import liaison
 from liaison import Empty, TooLarge
 from tests.conformance import carriers, kinds
 from tests.conformance.beside import Beside
@@ -74,7 +73,7 @@ def _name(stage):
 
 def _open(stage):
     sender, _ = stage.ends()
-    end = type(sender) if isinstance(sender, liaison.PipeWriter) else None
+    end = type(sender) if stage.kind.established == "inherited" else None
     (end or stage.carrier.names[stage.kind.maker]).open(stage.address)
 
 

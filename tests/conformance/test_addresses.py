@@ -6,7 +6,6 @@ from liaison import InvalidAddress, Mismatch, NameTaken, NotFound
 from tests.conformance.kinds import on
 
 BAD = ["", ".", "..", ".a", "a.", "a..b", "a/b", "a b", "ä", "a" * 101, "a\0", "\n", "a:b", "*"]
-NOT_IN_MEMORY = ("Endpoint", "NamedPipe")
 GOOD = ["a", "A-Z_0.9", "a" * 100, "0", "-", "_", "a.b-c_d"]
 
 
@@ -135,7 +134,7 @@ def test_another_kind_is_a_mismatch(stage):
     else:
         stage.ends()
     for name in ("Mailbox", "MessageQueue", "Port", "Endpoint", "NamedPipe"):
-        if name == stage.kind.maker or (stage.carrier.name == "memory" and name in NOT_IN_MEMORY):
+        if name == stage.kind.maker:
             continue
         other = stage.carrier.names[name]
         for use in (other, other.open, other.observe) if hasattr(other, "open") else (other,):

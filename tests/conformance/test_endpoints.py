@@ -2,8 +2,7 @@
 
 import pytest
 
-import liaison
-from liaison import Closed, Endpoint, NoReceiver, NotFound
+from liaison import Closed, NoReceiver, NotFound
 from tests.conformance.kinds import on
 
 on_endpoints = on(kinds=["endpoint"])
@@ -47,7 +46,7 @@ def test_who_comes_back_finds_what_was_sent_meanwhile(stage, how):
     sender.send("before")
     eval(f"there.{how}", {"there": there})
     sender.send("meanwhile")
-    with Endpoint("taker") as again:
+    with stage.carrier.names["Endpoint"]("taker") as again:
         assert [again.receive(timeout=60) for _ in range(2)] == ["before", "meanwhile"]
 
 
@@ -82,8 +81,8 @@ def test_receive_takes_from_one_or_from_anyone(stage):
     another = stage.another_sends()
     there.do("end.send('from the one')")
     another.do("end.send('from the other')")
-    assert Endpoint.receive(receiver, "another", timeout=60) == "from the other"
-    assert Endpoint.receive(receiver, timeout=60) == "from the one"
+    assert receiver.receive("another", timeout=60) == "from the other"
+    assert receiver.receive(timeout=60) == "from the one"
 
 
 @on_endpoints
@@ -91,11 +90,11 @@ def test_the_textbooks_primitives(stage):
     """`liaison.send(target, message)` and `liaison.receive(source)` name endpoints."""
     sender, receiver = stage.ends()
     sender.send("by the endpoint")  # the newest of this process, here `sender`
-    liaison.send("taker", "by the function")
+    stage.carrier.names["send"]("taker", "by the function")
     received = [receiver.receive(timeout=60) for _ in range(2)]
     assert received == ["by the endpoint", "by the function"]
     receiver.send("sender", "back")
-    assert liaison.receive("taker", timeout=60) == "back"
+    assert stage.carrier.names["receive"]("taker", timeout=60) == "back"
 
 
 @on_endpoints
