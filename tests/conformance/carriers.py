@@ -13,9 +13,8 @@ from typing import ClassVar
 
 import liaison
 from liaison.testing import PATIENCE, ProcessDied, Watchdog
-from tests.conformance import reference_endpoint  # noqa: F401 - adds to what a party has
-from tests.conformance.reference import Killed, World
-from tests.conformance.reference_pipe import PipeEnd
+from tests.conformance import reference_endpoint, reference_pipe  # noqa: F401 - parts of parties
+from tests.conformance.reference import World
 from tests.links.actor import Actor
 
 __all__ = ["CARRIERS", "FEATURES", "Memory", "SharedMemory", "Stream"]
@@ -75,8 +74,8 @@ class Memory:
         "unrelated": liaison.NotFound,
     }
 
-    def __init__(self, tmp_path):
-        self.world = World()
+    def __init__(self, tmp_path, world=World):
+        self.world = world()
         self.names = {**EXPORTED, **self.world.here.names}
 
     def at(self, name):
@@ -101,7 +100,7 @@ class PartyActor:
         self._party = world.party()
         self.pid = self._party.pid
         given = {
-            name: what.inherited_by(self._party) if isinstance(what, PipeEnd) else what
+            name: what.inherited_by(self._party) if hasattr(what, "inherited_by") else what
             for name, what in names.items()
         }
         self._names = {**EXPORTED, **self._party.names, "liaison": liaison, **given}
@@ -120,9 +119,9 @@ class PartyActor:
                 except SyntaxError:
                     code = compile(line, "<party>", "exec")
                 outcome = (False, eval(code, self._names))
-            except Killed:
-                return
             except BaseException as error:
+                if not self._party.alive:  # killed: nothing of it is heard any more
+                    return
                 error.__traceback__ = None
                 outcome = (True, error)
             self._answers.put(outcome)

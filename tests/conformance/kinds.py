@@ -131,7 +131,7 @@ class Stage:
         """A sending and a receiving end, both here."""
         if self.kind.connect is not None:
             sender, receiver = self.kind.connect(self, options, "here")
-            return self._keep(sender), self._keep(receiver)
+            return self.keep(sender), self.keep(receiver)
         receiver = self.make(**options)
         return self.open(type=options.get("type"), codec=options.get("codec")), receiver
 
@@ -146,7 +146,7 @@ class Stage:
         source = self._source(maker, options)
         if type is not None or codec is not None:
             source = f"{source[:-1]}, type=type_, codec=codec_)"
-        return self._keep(eval(source, names))
+        return self.keep(eval(source, names))
 
     def _source(self, maker, options):
         if options is None:
@@ -159,7 +159,8 @@ class Stage:
         self._made.append(address)
         return address
 
-    def _keep(self, end):
+    def keep(self, end):
+        """Close this end when the test is over."""
         self._stack.callback(end.close)
         return end
 
@@ -177,7 +178,7 @@ class Stage:
         """A receiving end here, and a process whose `end` sends to it."""
         if self.kind.connect is not None:
             receiver, other = self.kind.connect(self, options, "sends")
-            return self._keep(receiver), other
+            return self.keep(receiver), other
         receiver = self.make(**options)
         return receiver, self.other(f"end = {self._source(self.kind.opener, None)}")
 
@@ -193,7 +194,7 @@ class Stage:
         """A sending end here, and a process whose `end` receives from it."""
         if self.kind.connect is not None:
             sender, other = self.kind.connect(self, options, "receives")
-            return self._keep(sender), other
+            return self.keep(sender), other
         self.address = self._address(None)
         other = self.other(f"end = {self._source(self.kind.maker, options)}")
         return self.open(), other

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from liaison import Busy, NotFound
+from liaison import Busy, DecodeError, Empty, NotFound
 from tests.conformance.kinds import on
 
 on_pipes = on(kinds=["pipe"])
@@ -88,3 +88,100 @@ def test_a_named_pipe_is_two_way_between_processes(stage):
     assert there.do("end.receive(timeout=60)") == "from here"
     assert mine.receive(timeout=60) == f"from there, not {os.getpid()}"
     assert mine.try_receive() is None
+
+
+@on_pipes
+def test_each_copy_of_an_end_is_an_end(stage):
+    """As users know pipes: the end of file comes when the last process has closed its copy."""
+    sender, there = stage.other_receives()
+    another = stage.other(end=sender)
+    sender.send("from here")
+    sender.close()
+    assert there.do("end.receive(timeout=60)") == "from here"
+    with pytest.raises(Empty):
+        there.do("end.receive(timeout=0)")
+    another.do("end.send('from another')")
+    another.kill()
+    assert there.do("end.receive(timeout=60)") == "from another"
+    assert there.do("list(end)") == []  # an EOFError would end that process
+
+
+@on_pipes
+def test_the_end_of_file_waits_for_what_may_come_back(stage):
+    """What another process has leased is not received yet: when that is killed, it comes here."""
+    receiver, there = stage.other_sends()
+    another = stage.other(end=receiver)
+    there.do("end.send('held')")
+    another.do("delivery = end.lease(timeout=60)")
+    there.do("end.close()")
+    with pytest.raises(Empty):
+        receiver.receive(timeout=0)
+    another.kill()
+    with receiver.lease(timeout=60) as delivery:
+        assert (delivery.message, delivery.attempt) == ("held", 2)
+    with pytest.raises(EOFError):
+        receiver.receive(timeout=60)
+
+
+@on_all_pipes
+def test_what_was_read_in_part_is_the_next_message(stage):
+    """Bytes that a `read` has left are what the next `receive` gives; `read` takes only bytes."""
+    receiver, there = stage.other_sends()
+    there.do("end.write(b'the first line\\nthe rest')")
+    assert receiver.readline() == b"the first line\n"
+    assert receiver.receive(timeout=0) == b"the rest"
+    there.do("end.send(['no', 'bytes'])")
+    with pytest.raises(DecodeError) as raised:
+        receiver.read(1)
+    assert raised.value.payload == b"\x92\xa2no\xa5bytes"
+
+
+@on_named_pipes
+def test_what_is_sent_before_the_other_side_comes_waits(stage):
+    """A named pipe holds what is sent before the other side comes; who receives waits, too."""
+    end = stage.keep(stage.carrier.names["NamedPipe"]("early", capacity=2))
+    assert end.send_many(range(3), timeout=0) == 2
+    with pytest.raises(Empty):
+        end.receive(timeout=0)
+    there = stage.other("end = NamedPipe('early')")
+    assert there.do("end.receive_many(5, timeout=60)") == [0, 1]
+    there.do("end.send('and back')")
+    assert end.receive(timeout=60) == "and back"
+
+
+@pytest.mark.parametrize("how", ["kill()", "do('end.close()')"])
+@on_named_pipes
+def test_a_pipe_that_is_over_is_not_met_again(stage, how):
+    """Who opens the name of a named pipe that is over begins a new one, with nothing in it."""
+    mine, there = stage.other_sends()
+    mine.send("never received")
+    there.do("end.send('last words')")
+    eval(f"there.{how}", {"there": there})
+    with stage.carrier.names["NamedPipe"](stage.address) as anew:
+        other = stage.other(f"end = NamedPipe({stage.address!r})")
+        assert other.do("end.try_receive()") is None
+        other.do("end.send('hello')")
+        assert anew.receive(timeout=60) == "hello"
+        assert mine.receive(timeout=60) == "last words"
+        with pytest.raises(EOFError):
+            mine.receive(timeout=60)
+        with pytest.raises(BrokenPipeError):
+            mine.send(1)
+
+
+@on_named_pipes
+def test_what_one_process_opens_is_one_side(stage):
+    """All ends of a process are one side, which lasts until the last of them is closed."""
+    mine, there = stage.other_sends()
+    second = stage.keep(stage.carrier.names["NamedPipe"](stage.address))
+    mine.send("from the one")
+    second.send("from the other")
+    mine.close()
+    assert there.do("[end.receive(timeout=60) for _ in range(2)]") == [
+        "from the one",
+        "from the other",
+    ]
+    there.do("end.send('hello')")
+    assert second.receive(timeout=60) == "hello"
+    second.close()
+    assert there.do("list(end)") == []  # an EOFError would end that process
