@@ -56,7 +56,7 @@ def _rows():
             (name, test)
             for name, test in vars(module).items()
             if name.startswith("Test")  # a state machine's, which hypothesis made
-            or (name.startswith("test") and test.__module__ == module.__name__)
+            or (name.startswith("test") and getattr(test, "__module__", "") == module.__name__)
         ]
         yield path.name, inspect.getdoc(module).splitlines()[0], tests
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from liaison import Busy, DecodeError, Empty, NotFound
+from liaison import AccessDenied, Busy, DecodeError, Empty, NotFound
 from tests.conformance.kinds import on
 
 on_pipes = on(kinds=["pipe"])
@@ -30,6 +30,23 @@ def test_it_is_for_a_process_and_those_it_starts(stage):
     there.do("end.send(end.link.established)")
     assert receiver.receive(timeout=60) == "inherited"
     assert receiver.link.direction == "one-way"
+
+
+@on_pipes
+def test_each_end_does_one_thing(stage):
+    """A pipe is one way: its reader cannot send, nor its writer receive, which is AccessDenied."""
+    sender, receiver = stage.ends()
+    for use in (
+        lambda: receiver.send(1, timeout=0),
+        lambda: receiver.try_send(1),
+        lambda: receiver.loan(1),
+        lambda: sender.receive(timeout=0),
+        sender.try_receive,
+        sender.fileno,
+    ):
+        with pytest.raises(AccessDenied):
+            use()
+    assert receiver.try_receive() is None
 
 
 @on_all_pipes
@@ -64,9 +81,10 @@ def test_bytes_are_read_and_written_as_with_a_file(stage):
     sender.writelines([b"o\n", b"rest"])
     sender.close()
     assert receiver.readline() == b"one\n"
-    assert receiver.read(2) == b"tw"
+    assert receiver.readline() == b"two\n"
+    assert receiver.read(2) == b"re"
     with io.BufferedReader(receiver) as file:
-        assert file.read() == b"o\nrest"
+        assert file.read() == b"st"
 
 
 @on_named_pipes
@@ -124,6 +142,17 @@ def test_the_end_of_file_waits_for_what_may_come_back(stage):
 
 
 @on_all_pipes
+def test_reading_waits_for_no_more_than_is_asked_for(stage, beside):
+    """`read(n)` returns when it has n bytes, and waits for them, though more may come."""
+    receiver, there = stage.other_sends()
+    there.do("end.write(b'one')")
+    reading = beside(receiver.read, 5)
+    there.do("end.write(b'two')")
+    assert reading.result() == b"onetw"
+    assert beside(receiver.read, 1).result() == b"o"
+
+
+@on_all_pipes
 def test_what_was_read_in_part_is_the_next_message(stage):
     """Bytes that a `read` has left are what the next `receive` gives; `read` takes only bytes."""
     receiver, there = stage.other_sends()
@@ -177,6 +206,8 @@ def test_what_one_process_opens_is_one_side(stage):
     mine.send("from the one")
     second.send("from the other")
     mine.close()
+    with pytest.raises(Busy):
+        stage.other(f"NamedPipe({stage.address!r})")
     assert there.do("[end.receive(timeout=60) for _ in range(2)]") == [
         "from the one",
         "from the other",

@@ -1,0 +1,696 @@
+"""The tests themselves: a reference with a fault in it is found out.
+
+Each fault is a change of a few words of the reference's source, and is given with one test that has
+to fail for it. The others of the suite may as well, but this is the one that was meant.
+"""
+
+import inspect
+import select
+import sys
+import types
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from liaison.deadline import Deadline
+from liaison.testing import until
+from tests.conformance import (
+    beside,
+    carriers,
+    test_access,
+    test_capacity,
+    test_ending,
+    test_endpoints,
+    test_leases,
+    test_messages,
+    test_order,
+    test_pipes,
+    test_processes,
+    test_receipts,
+    test_seeing,
+    test_sending_and_receiving,
+    test_timeouts,
+    test_waiting,
+)
+from tests.conformance.beside import Beside
+from tests.conformance.carriers import Memory
+from tests.conformance.kinds import KINDS, Stage
+
+HERE = Path(__file__).parent
+PARTS = ("reference", "reference_endpoint", "reference_pipe")
+PATIENCE = 0.2  # seconds that a wait lasts here, whatever the test says: some faults are to hang
+
+
+@dataclass
+class Fault:
+    """What is wrong, by which change of the source, and the test that finds it on which kind."""
+
+    wrong: str
+    old: str
+    new: str
+    found_by: object
+    kind: str
+    given: dict = field(default_factory=dict)
+
+
+FAULTS = [
+    # ---- messages
+    Fault(
+        "the newest message is received first",
+        "self.queue.popleft()",
+        "self.queue.pop()",
+        test_order.test_messages_of_one_sender_arrive_in_their_order,
+        "endpoint",
+    ),
+    Fault(
+        "a message is delivered twice",
+        "self.queue.append(item)",
+        "self.queue += [item, item]",
+        test_sending_and_receiving.test_what_is_sent_is_received,
+        "endpoint",
+    ),
+    Fault(
+        "a message through a pipe is delivered twice",
+        "self.queue.append(item)",
+        "self.queue += [item, item]",
+        test_sending_and_receiving.test_what_is_sent_is_received,
+        "pipe",
+    ),
+    Fault(
+        "one message more than the capacity is accepted",
+        "if box.free < 1 or not",
+        "if box.free < 0 or not",
+        test_capacity.test_so_many_are_accepted_and_no_more,
+        "endpoint",
+    ),
+    Fault(
+        "one message less than the capacity is accepted",
+        "if box.free < 1 or not",
+        "if box.free < 2 or not",
+        test_capacity.test_so_many_are_accepted_and_no_more,
+        "pipe",
+    ),
+    Fault(
+        "what is leased takes no room",
+        "used = len(self.queue) + len(self.returned) + len(self.leased)",
+        "used = len(self.queue) + len(self.returned)",
+        test_capacity.test_a_leased_message_counts,
+        "named pipe, its opener's",
+    ),
+    Fault(
+        "what comes back comes last",
+        "item = self.returned.pop(0)\n",
+        "item = self.returned.pop(0)\n            if self.queue:\n"
+        "                self.returned.append(item)\n                item = self.queue.popleft()\n",
+        test_leases.test_a_released_message_comes_ahead_of_the_rest,
+        "pipe",
+    ),
+    Fault(
+        "what comes back is not flagged",
+        "item.attempt += 1",
+        "item.attempt = 1",
+        test_endpoints.test_a_killed_processs_lease_comes_to_its_successor,
+        "endpoint",
+    ),
+    Fault(
+        "a message that nobody came for at a rendezvous stays",
+        "            self._box.queue.remove(item)\n",
+        "            pass\n",
+        test_capacity.test_a_message_that_met_nobody_was_not_sent,
+        "rendezvous",
+    ),
+    Fault(
+        "a receipt names who sent",
+        'item.state, item.receiver = "received", end._party',
+        'item.state, item.receiver = "received", item.sender',
+        test_receipts.test_the_sender_learns_who_received,
+        "endpoint",
+    ),
+    Fault(
+        "a receipt says acknowledged when the message was taken",
+        'item.state, item.receiver = "received", end._party',
+        'item.state, item.receiver = "acknowledged", end._party',
+        test_receipts.test_the_states_of_a_receipt,
+        "pipe",
+    ),
+    Fault(
+        "who receives is not told who sent",
+        "return item.sender.peer",
+        "return item.receiver.peer",
+        test_leases.test_a_delivery_tells_message_sender_and_attempt,
+        "named pipe",
+    ),
+    Fault(
+        "a link with exclusive access is anybody's",
+        'return self.access != "exclusive" or self.turn in (None, end._party)',
+        "return True",
+        test_access.test_exclusive_while_one_has_a_lease,
+        "mailbox",
+    ),
+    Fault(
+        "a third process is on a pair",
+        "len(box.parties | {self._party}) > 2",
+        "len(box.parties | {self._party}) > 3",
+        test_access.test_a_pair_has_two_processes,
+        "mailbox",
+    ),
+    Fault(
+        "a lease outlives its process",
+        "for item in [item for item in self.leased if gone(item.holder)]:",
+        "for item in []:",
+        test_processes.test_a_killed_receivers_message_comes_back,
+        "mailbox",
+    ),
+    Fault(
+        "`peek` takes",
+        "for item in [*box.returned, *box.queue][:max]:",
+        "for item in [box.queue.popleft() for _ in list(box.queue)[:max]]:",
+        test_seeing.test_peek_takes_nothing,
+        "endpoint",
+    ),
+    Fault(
+        "closing wakes nobody",
+        "if waiter.item is None:\n                self._may_receive()",
+        "if waiter.item is None and not self._closed:\n                self._may_receive()",
+        test_ending.test_closing_wakes_who_waits_in_the_end,
+        "pipe",
+    ),
+    # ---- endpoints
+    Fault(
+        "receive(source) gives another's message",
+        "return self.source is None or links.get(str(self.source)) is sender",
+        "return True",
+        test_endpoints.test_receive_takes_from_one_or_from_anyone,
+        "endpoint",
+    ),
+    Fault(
+        "receive() gives what one alone has sent",
+        "return self.source is None or links.get",
+        "return self.source is not None and links.get",
+        test_endpoints.test_receive_takes_from_one_or_from_anyone,
+        "endpoint",
+    ),
+    Fault(
+        "who has just been served is served again",
+        "self.desk.letters.append(self)",
+        "self.desk.letters.insert(0, self)",
+        test_endpoints.test_everyone_has_a_turn,
+        "endpoint",
+    ),
+    Fault(
+        "renaming loses what waits",
+        "            desk.where = where\n",
+        "            desk.where = where\n            desk.letters.clear()\n",
+        test_endpoints.test_a_renamed_endpoint_is_still_reached,
+        "endpoint",
+    ),
+    Fault(
+        "the old name reaches nobody after rename",
+        "            desk.where = where\n",
+        "            del desk.world.links[str(desk.where)]\n            desk.where = where\n",
+        test_endpoints.test_a_renamed_endpoint_is_still_reached,
+        "endpoint",
+    ),
+    Fault(
+        "the new name reaches nobody",
+        "if desk.world.links.setdefault(str(where), desk) is not desk:",
+        "if desk.world.links.get(str(where), desk) is not desk:",
+        test_endpoints.test_a_renamed_endpoint_is_still_reached,
+        "endpoint",
+    ),
+    Fault(
+        "an alias is not shown",
+        "return sorted(names - {self.name})",
+        "return []",
+        test_endpoints.test_a_renamed_endpoint_is_still_reached,
+        "endpoint",
+    ),
+    Fault(
+        "its present name is shown as an alias",
+        "return sorted(names - {self.name})",
+        "return sorted(names)",
+        test_endpoints.test_a_renamed_endpoint_is_still_reached,
+        "endpoint",
+    ),
+    Fault(
+        "an endpoint may have another's name",
+        "if desk.world.links.setdefault(str(where), desk) is not desk:",
+        "if desk.world.links.update({str(where): desk}):",
+        test_endpoints.test_a_name_that_is_taken_cannot_be_had,
+        "endpoint",
+    ),
+    Fault(
+        "a retired name goes on working",
+        "            desk.names.remove(address)\n            del desk.world.links[address]\n",
+        "            desk.names.remove(address)\n",
+        test_endpoints.test_a_retired_name_reaches_nobody,
+        "endpoint",
+    ),
+    Fault(
+        "a retired name is still shown",
+        "            desk.names.remove(address)\n            del desk.world.links[address]\n",
+        "            del desk.world.links[address]\n",
+        test_endpoints.test_a_retired_name_reaches_nobody,
+        "endpoint",
+    ),
+    Fault(
+        "who knew a retired name does not find who has it now",
+        "            if desk not in self._sending:\n",
+        "            desk = self.__dict__.setdefault('known', {}).setdefault(to, desk)\n"
+        "            if desk not in self._sending:\n",
+        test_endpoints.test_a_retired_name_is_free,
+        "endpoint",
+    ),
+    Fault(
+        "what it is called can be retired",
+        "if old == self.name:",
+        "if False:",
+        test_endpoints.test_its_own_name_cannot_be_retired,
+        "endpoint",
+    ),
+    Fault(
+        "another's name can be retired",
+        "            if address not in desk.names:\n"
+        '                raise errors.NotFound(f"{old} is none of its names")\n'
+        "            desk.names.remove(address)\n",
+        "            desk.names.discard(address)\n",
+        test_endpoints.test_its_own_name_cannot_be_retired,
+        "endpoint",
+    ),
+    Fault(
+        "two have one name",
+        "if desk.holder is not None:",
+        "if False:",
+        test_endpoints.test_one_process_at_a_time_has_a_name,
+        "endpoint",
+    ),
+    Fault(
+        "one process has its name twice",
+        "if desk.holder is not None:",
+        "if desk.holder is not None and desk.holder._party is not party:",
+        test_endpoints.test_one_process_at_a_time_has_a_name,
+        "endpoint",
+    ),
+    Fault(
+        "a dead process keeps its name",
+        "if self.holder and gone(self.holder):",
+        "if self.holder and gone(self.holder) and self.holder._party.alive:",
+        test_endpoints.test_who_comes_back_finds_what_was_sent_meanwhile,
+        "endpoint",
+        {"how": "kill()"},
+    ),
+    Fault(
+        "what was sent to a process that was killed is lost",
+        "            self.waiting.clear()\n",
+        "            self.waiting.clear()\n            self.letters.clear()\n",
+        test_endpoints.test_who_comes_back_finds_what_was_sent_meanwhile,
+        "endpoint",
+        {"how": "kill()"},
+    ),
+    Fault(
+        "what was sent to an endpoint that was closed is lost",
+        "            self.waiting.clear()\n",
+        "            self.waiting.clear()\n            self.letters.clear()\n",
+        test_endpoints.test_who_comes_back_finds_what_was_sent_meanwhile,
+        "endpoint",
+        {"how": "do('end.close()')"},
+    ),
+    Fault(
+        "nobody is sent to who has no process",
+        '            if desk is None:\n                raise errors.NotFound(f"there',
+        "            if desk is None or desk.holder is None:\n"
+        '                raise errors.NotFound(f"there',
+        test_endpoints.test_who_comes_back_finds_what_was_sent_meanwhile,
+        "endpoint",
+        {"how": "kill()"},
+    ),
+    Fault(
+        "a death takes the other names",
+        "            self.waiting.clear()\n",
+        "            self.waiting.clear()\n            self.names = {str(self.where)}\n",
+        test_endpoints.test_names_are_kept_when_the_process_ends,
+        "endpoint",
+    ),
+    Fault(
+        "a pair's capacity is the larger of the two",
+        '"capacity": min(sender.capacity, desk.capacity)',
+        '"capacity": max(sender.capacity, desk.capacity)',
+        test_endpoints.test_a_pairs_capacity_is_the_smaller_of_the_two,
+        "endpoint",
+    ),
+    Fault(
+        "no pair meets in rendezvous",
+        '"capacity": min(sender.capacity, desk.capacity)',
+        '"capacity": min(sender.capacity, desk.capacity) or 1',
+        test_endpoints.test_a_pair_meets_in_rendezvous,
+        "endpoint, from one",
+    ),
+    Fault(
+        "the links are there before they are used",
+        "            for letters in desk.letters:\n"
+        "                pairs.setdefault(letters.sender, []).append(letters)\n",
+        "            for other in desk.world.boxes:\n"
+        "                if isinstance(other, Desk) and other is not desk:\n"
+        "                    pairs[other] = [Letters(other, desk, desk.creator)]\n",
+        test_endpoints.test_a_link_is_set_up_at_first_use_and_one_for_each_pair,
+        "endpoint",
+    ),
+    Fault(
+        "each direction is a link of its own",
+        "pairs.setdefault(other, []).append(end._box)",
+        "pairs.setdefault(end, []).append(end._box)\n                end.where = other.where",
+        test_endpoints.test_a_link_is_set_up_at_first_use_and_one_for_each_pair,
+        "endpoint",
+    ),
+    Fault(
+        "a sender has the name that it had",
+        "return replace(item.sender.peer, name=self.sender.where.name)",
+        "return replace(item.sender.peer, name=min(self.sender.names).rpartition('/')[2][::-1])",
+        test_endpoints.test_a_reply_goes_to_the_sender_whatever_it_is_called_now,
+        "endpoint",
+    ),
+    Fault(
+        "a mailbox is sent to as an endpoint",
+        'if found is not None and found.kind != "endpoint":',
+        "if False:",
+        test_endpoints.test_what_is_no_endpoint_is_not_found,
+        "endpoint",
+    ),
+    Fault(
+        "a sender that waits is not told that the endpoint was destroyed",
+        "            letters.destroy()\n",
+        "            pass\n",
+        test_endpoints.test_nobody_waits_for_a_destroyed_endpoint,
+        "endpoint",
+    ),
+    Fault(
+        "a destroyed endpoint keeps its first name",
+        "        for address in self.names:\n",
+        "        for address in [str(self.where)]:\n",
+        test_endpoints.test_nothing_of_a_destroyed_endpoint_comes_back,
+        "endpoint",
+    ),
+    Fault(
+        "a destroyed endpoint's messages are left to who is called so next",
+        "            desk.destroy()\n            self.close()\n",
+        "            self.close()\n",
+        test_endpoints.test_nothing_of_a_destroyed_endpoint_comes_back,
+        "endpoint",
+    ),
+    Fault(
+        "what a destroyed endpoint has sent goes with it",
+        "        for letters in self.letters:\n            letters.destroy()\n",
+        "        for letters in list(self.world.boxes):\n"
+        "            if isinstance(letters, Letters) and self in (letters.sender, letters.desk):\n"
+        "                letters.destroy()\n                letters.queue.clear()\n",
+        test_endpoints.test_what_a_destroyed_endpoint_has_sent_arrives,
+        "endpoint",
+    ),
+    Fault(
+        "the functions use the first endpoint that was made",
+        "for one in reversed(party.endpoints)",
+        "for one in party.endpoints",
+        test_endpoints.test_the_textbooks_primitives,
+        "endpoint",
+    ),
+    Fault(
+        "a descriptor is not told of a message",
+        "            self.desk.holder._ring()\n",
+        "            pass\n",
+        test_waiting.test_fileno_is_readable_when_there_is_a_message,
+        "endpoint",
+    ),
+    Fault(
+        "a full endpoint says that it has sent",
+        "        except errors.Full:\n            return False\n",
+        "        except errors.Full:\n            return True\n",
+        test_sending_and_receiving.test_try_send_returns_false_where_there_is_no_room,
+        "endpoint",
+    ),
+    # ---- pipes
+    Fault(
+        "the end of file comes before what was sent",
+        "if self.has(False) or self.queue or self.returned or",
+        "if self.has(False) or",
+        test_ending.test_the_other_ends_end_is_end_of_file,
+        "pipe",
+    ),
+    Fault(
+        "the end of file of a named pipe comes before what was sent",
+        "if self.has(False) or self.queue or self.returned or",
+        "if self.has(False) or",
+        test_pipes.test_the_end_of_file_comes_when_the_other_process_has_ended,
+        "named pipe",
+    ),
+    Fault(
+        "there is no end of file",
+        "        return not any(item.holder._party is not party for item in self.leased)\n",
+        "        return False\n",
+        test_ending.test_the_other_ends_end_is_end_of_file,
+        "pipe",
+    ),
+    Fault(
+        "the end of file comes with the first copy that is closed",
+        "return any(end._reads is reads for end in self.ends)",
+        "return sum(end._reads is reads for end in self.ends) > 1",
+        test_pipes.test_each_copy_of_an_end_is_an_end,
+        "pipe",
+    ),
+    Fault(
+        "the end of file does not wait for what another has leased",
+        "        return not any(item.holder._party is not party for item in self.leased)\n",
+        "        return True\n",
+        test_pipes.test_the_end_of_file_waits_for_what_may_come_back,
+        "pipe",
+    ),
+    Fault(
+        "a killed process has not ended",
+        "self.ends = [end for end in self.ends if not gone(end)]",
+        "self.ends = [end for end in self.ends if not (gone(end) and end._closed)]",
+        test_pipes.test_the_end_of_file_comes_when_the_other_process_has_ended,
+        "pipe",
+    ),
+    Fault(
+        "a descriptor does not tell the end of file",
+        "super()._has_something() or box.is_over(self._party)",
+        "super()._has_something()",
+        test_waiting.test_an_ended_connection_is_ready,
+        "pipe",
+    ),
+    Fault(
+        "a pipe that nobody reads takes messages",
+        "        if self._box.is_broken():\n            sent",
+        "        if False:\n            sent",
+        test_ending.test_nobody_can_send_to_who_has_closed,
+        "pipe",
+    ),
+    Fault(
+        "a broken pipe is told to the next who sends, and not to who waits",
+        "            self._may_send()\n            if box.free",
+        "            self._take_part()\n            if box.free",
+        test_pipes.test_a_pipe_is_broken_when_the_other_process_has_ended,
+        "pipe",
+    ),
+    Fault(
+        "a pipe is broken before the other side has come",
+        "return not self.has(True) and not (self.pair and self.pair.waits)",
+        "return not self.has(True)",
+        test_pipes.test_what_is_sent_before_the_other_side_comes_waits,
+        "named pipe",
+    ),
+    Fault(
+        "a pipe has ended before the other side has come",
+        "self.returned or (self.pair and self.pair.waits):",
+        "self.returned:",
+        test_pipes.test_what_is_sent_before_the_other_side_comes_waits,
+        "named pipe",
+    ),
+    Fault(
+        "a third process is a side",
+        "            if not self.waits:\n",
+        "            if len(self.sides) > 2:\n",
+        test_pipes.test_a_named_pipe_has_two_sides,
+        "named pipe",
+    ),
+    Fault(
+        "a side receives what it has sent",
+        "self._out._join(pair.ways[1 - side], False, type, codec)",
+        "self._out._join(pair.ways[side], False, type, codec)",
+        test_pipes.test_a_named_pipe_is_two_way_between_processes,
+        "named pipe",
+    ),
+    Fault(
+        "each end of a process is a side",
+        "        if party not in self.sides:\n",
+        "        if True:\n",
+        test_pipes.test_what_one_process_opens_is_one_side,
+        "named pipe",
+    ),
+    Fault(
+        "a side has ended when one of its ends has",
+        "if any(side not in here for side in self.sides):",
+        "if True:",
+        test_pipes.test_what_one_process_opens_is_one_side,
+        "named pipe",
+    ),
+    Fault(
+        "a pipe that is over is met again",
+        "        if self.pair:\n            self.pair.look()\n",
+        "",
+        test_pipes.test_a_pipe_that_is_over_is_not_met_again,
+        "named pipe",
+        {"how": "kill()"},
+    ),
+    Fault(
+        "what is left goes with who has sent it",
+        "        if self.pair:\n            self.pair.look()\n",
+        "        if not self.has(False):\n            self.queue.clear()\n",
+        test_processes.test_what_a_killed_sender_sent_arrives,
+        "named pipe",
+    ),
+    Fault(
+        "who receives can send",
+        "        self._only(reads=False)\n        if self._box.is_broken",
+        "        self._take_part()\n        if self._box.is_broken",
+        test_pipes.test_each_end_does_one_thing,
+        "pipe",
+    ),
+    Fault(
+        "what was left of a line is lost",
+        "self._rest = have[wanted:] + self._rest",
+        "pass",
+        test_pipes.test_bytes_are_read_and_written_as_with_a_file,
+        "pipe",
+    ),
+    Fault(
+        "a line ends where a message does",
+        'line = have.find(b"\\n") + 1 or None',
+        'line = have.find(b"\\n") + 1 or len(have) or None',
+        test_pipes.test_bytes_are_read_and_written_as_with_a_file,
+        "named pipe",
+    ),
+    Fault(
+        "reading waits for more than was asked for",
+        "return self._read_until(lambda have: most if 0 <= most <= len(have) else None)",
+        "return self._read_until(lambda have: most if 0 <= most < len(have) else None)",
+        test_pipes.test_reading_waits_for_no_more_than_is_asked_for,
+        "pipe",
+    ),
+    Fault(
+        "what was read in part is not received",
+        "return self._take_rest() or super().receive(timeout=timeout)",
+        "return super().receive(timeout=timeout)",
+        test_pipes.test_what_was_read_in_part_is_the_next_message,
+        "pipe",
+    ),
+    Fault(
+        "what is not bytes is read as bytes",
+        "                if item.format != 0:\n",
+        "                if False:\n",
+        test_pipes.test_what_was_read_in_part_is_the_next_message,
+        "named pipe",
+    ),
+    Fault(
+        "a pipe takes no type",
+        "        self._coder = Coder(type, codec)\n        box.ends",
+        "        self._coder = Coder(None, codec)\n        box.ends",
+        test_messages.test_another_type_is_a_decode_error,
+        "pipe",
+        {"message": "no number"},
+    ),
+    Fault(
+        "a closed end is closed to who sends alone",
+        "            self._out.close()\n            self._in.close()\n",
+        "            self._out.close()\n",
+        test_ending.test_nobody_can_send_to_who_has_closed,
+        "named pipe",
+    ),
+    Fault(
+        "a pipe of which one way is destroyed goes on the other way",
+        "            self._in.destroy(force=True)\n",
+        "",
+        test_ending.test_a_destroyed_link_is_destroyed_for_all,
+        "named pipe",
+    ),
+    Fault(
+        "a timeout is too short",
+        "if left == 0:",
+        "if left is not None:",
+        test_timeouts.test_a_timeout_is_in_seconds,
+        "endpoint",
+        {"how": "receive"},
+    ),
+]
+
+
+@cache
+def source_of(part):
+    return (HERE / f"{part}.py").read_text()
+
+
+def world_of(patch, old="", new=""):
+    """The reference's `World`, with these words of its source changed."""
+    for part in PARTS:
+        module = types.ModuleType(f"tests.conformance.{part}")
+        patch.setitem(sys.modules, module.__name__, module)
+        exec(compiled(part, *((old, new) if old in source_of(part) else ("", ""))), vars(module))
+        if old:
+            module.Deadline = Impatient
+    return sys.modules["tests.conformance.reference"].World
+
+
+@cache
+def compiled(part, old, new):
+    source = source_of(part)
+    return compile(source.replace(old, new) if old else source, f"{part} with a fault", "exec")
+
+
+class Impatient(Deadline):
+    """One that has passed soon: what is to be found out may be that a wait never ends."""
+
+    def __init__(self, timeout):
+        super().__init__(timeout)  # raises where it has to
+        if timeout is None or timeout > PATIENCE:
+            super().__init__(PATIENCE)
+
+
+def be_impatient(patch):
+    """No wait of a test lasts long."""
+    patch.setattr(beside, "PATIENCE", 2 * PATIENCE)
+    patch.setattr(carriers, "PATIENCE", 2 * PATIENCE)
+    patch.setitem(until.__kwdefaults__, "patience", 2 * PATIENCE)
+    select_ = select.select
+    patch.setattr(select, "select", lambda *of: select_(*of[:3], min(of[3], PATIENCE)))
+
+
+def run(fault, world, tmp_path, **fixtures):
+    """Run the test that is to find the fault, in that world."""
+    stage = Stage(KINDS[fault.kind], Memory(tmp_path, world))
+    try:
+        words = {"stage": stage, "beside": Beside, **fixtures, **fault.given}
+        fault.found_by(
+            **{name: words[name] for name in inspect.signature(fault.found_by).parameters}
+        )
+    finally:
+        stage.close()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.wrong)
+def test_each_fault_is_found(fault, carry, space, tmp_path, monkeypatch):
+    """A test of the suite fails for each of these faults, and passes without it."""
+    assert sum(source_of(part).count(fault.old) for part in PARTS) == 1
+    assert any(
+        mark.name == "parametrize"
+        and mark.args[0] in ("stage", ("stage", "feature"))
+        and any(one.values[0] == (KINDS[fault.kind], Memory) for one in mark.args[1])
+        for mark in fault.found_by.pytestmark
+    )
+    with monkeypatch.context() as patch:
+        run(fault, world_of(patch), tmp_path, carry=carry, space=space)
+    with monkeypatch.context() as patch:
+        world = world_of(patch, fault.old, fault.new)
+        be_impatient(patch)
+        with pytest.raises((Exception, pytest.fail.Exception)):
+            run(fault, world, tmp_path, carry=carry, space=space)
