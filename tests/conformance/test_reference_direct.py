@@ -57,7 +57,7 @@ NAMES = ["a", "b", "c"]
 PIPES = ["p", "q"]
 names = st.sampled_from(NAMES)
 pipes = st.sampled_from(PIPES)
-capacities = st.sampled_from(["", "", "capacity=1", "capacity=3"])
+capacities = st.sampled_from(["", "capacity=1", "capacity=2"])
 messages = st.sampled_from(["b'one'", "b'two\\n'", "b'three\\nfour'", "7", "[1, 'two']"])
 
 
