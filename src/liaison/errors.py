@@ -316,8 +316,9 @@ class Ended(LiaisonError, EOFError):
     """The other end of a pipe or connection is gone, and everything that came was received.
 
     ``clean`` is True when the other end was closed, and False when its process died or the way
-    there was cut, so that more may have been meant to come. ``received`` counts the messages that
-    this end received. Fault: nobody's, or the other side's. Retry: no; connect anew.
+    there was cut, so that more may have been meant to come. A `pipe`, which several processes may
+    hold, does not tell: there it is True. ``received`` counts the messages that this end received.
+    Fault: nobody's, or the other side's. Retry: no; connect anew.
 
     >>> error = Ended("the other end was closed", clean=True, received=7)
     >>> error.clean, error.received, isinstance(error, EOFError)
