@@ -108,8 +108,12 @@ class PartyActor:
         self._answers = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._play, daemon=True)
         self._thread.start()
-        for line in lines:
-            self.do(line)
+        try:
+            for line in lines:
+                self.do(line)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
 
     def _play(self):
         while (line := self._lines.get()) is not None:

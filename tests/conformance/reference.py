@@ -2,7 +2,8 @@
 
 It is there to be read and believed, and to be compared with: no process can reach another one's
 memory here, so that "processes" are parties, played by threads of one process. One condition of one
-lock is told of every change, and who waits looks again. Slow, and nothing to hide.
+lock is told of every change, and who waits looks again. Slow, and nothing to hide. Here is what has
+one place for messages; endpoints and pipes are made of such places, in files of their own.
 
 It lives among the tests because nobody should use it: what it carries is gone with its process, and
 a program that is tested with it would not be tested with what it will use (`shm` needs no set-up).

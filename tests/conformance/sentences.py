@@ -85,7 +85,8 @@ def page():
         "What every carrier and every kind of link keeps, and the test that holds each to it.",
         "Written by `python -m tests.conformance.sentences`; a test fails while it is old.",
         "In brackets are the carriers. `memory` is the reference, a plain model under one lock:",
-        "`tests/conformance/test_reference.py` compares shared memory with it, step by step.",
+        "`test_reference.py` and `test_reference_direct.py` compare shared memory with it, step by",
+        "step; `test_mutants.py` has faults in it found out by the tests below.",
     ]
     for name, title, tests in _rows():
         lines += ["", f"## {title.rstrip('.')}", "", f"`tests/conformance/{name}`", ""]
