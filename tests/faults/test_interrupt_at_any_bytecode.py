@@ -35,6 +35,8 @@ class Interruptions:
     def run(self, function, *arguments):
         """Whether it was interrupted; False when it ran fewer bytecodes than that."""
         before = sys.gettrace()
+        # Python 3.12 tells of bytecodes only if somebody wanted it when tracing began.
+        sys._getframe().f_trace_opcodes = True
         sys.settrace(self)
         try:
             function(*arguments)
