@@ -197,7 +197,7 @@ class Both(RuleBasedStateMachine):
         self.do(number, f"{end}.{how}")
 
     @precondition(lambda self: self.has("NamedPipe"))
-    @rule(data=st.data(), how=st.sampled_from(["read(2)", "readline()"]))
+    @rule(data=st.data(), how=st.sampled_from(["read(2)", "readline(3)"]))
     def read(self, data, how):
         number, end = self.some_end(data, "NamedPipe")
         self.do(number, f"{end}.{how} if len({end}) else None")
