@@ -199,7 +199,7 @@ FAULTS = [
     ("sweep_does_not_look_at_the_identity", SSR_DYING, "lease_of_the_living_lost"),
     ("slot_given_up_first", SSR_DYING, "cell_leaked"),
     ("the_living_are_swept", SSR_DYING, "lease_of_the_living_lost"),
-    # mailbox.c
+    # sending.c
     ("role_told_late", SSR_DYING, "cell_leaked"),
     # port.c
     ("ring_left_open", PORT, "accepted_after_the_end"),

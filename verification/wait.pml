@@ -1,4 +1,4 @@
-/* wait.pml — sleeping and waking: native/src/wait.c, and who calls it in mailbox.c.
+/* wait.pml — sleeping and waking: native/src/wait.c, and who calls it in sending.c and receiving.c.
  *
  * Receivers that find nothing fall asleep; senders and releasing holders bring messages. As in
  * mailbox.pml an inline is named after its C function and a STEP is one access. What the ring
@@ -142,7 +142,7 @@ proctype releaser()
 killed: atomic { forget; brought++ }
 }
 
-/* As mailbox.c's take(): what came back first. */
+/* As receiving.c's take(): what came back first. */
 inline attempt()
 {
     STEP(if :: back > 0 -> back--; ok = 1 :: else fi);

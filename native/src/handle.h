@@ -3,17 +3,9 @@
 #define LIAISON_HANDLE_H
 
 #include "arena.h"
-#include "doorbell.h"
+#include "bell.h"
 #include "segment.h"
 #include "spin.h"
-
-/* A descriptor that somebody asked for; `epoch` 0: nobody did. */
-struct bell {
-    word64 epoch;
-    struct doorbell door;
-    uint32_t entry;
-    word64 slice; /* ns until its owner looks by itself; 0: not armed yet */
-};
 
 struct liaison_mailbox {
     struct segment *segment;
@@ -38,6 +30,14 @@ void mailbox_let_go(liaison_mailbox *mailbox);
 /* Whether a receive would not have to wait. LIAISON_EMPTY: it would. What is neither is what it
  * would say. Cheap, and no more than that: looks after nobody, and arms nothing. */
 int mailbox_receivable(liaison_mailbox *mailbox);
+
+/* What that begins with. A port's one receiver may take what is left when its senders have ended.
+ */
+int mailbox_may_take(const liaison_mailbox *mailbox, uint64_t epoch);
+/* Whether there is something to receive: a message, or a refusal. */
+bool mailbox_has_message(liaison_mailbox *mailbox);
+/* Whether a receive that finds nothing would say that nothing will come. */
+bool mailbox_over(struct segment *s);
 
 /* A handle for the segment, which stays the caller's where this gives NULL. */
 struct liaison_mailbox *handle_create(struct segment *s);

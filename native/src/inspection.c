@@ -1,0 +1,212 @@
+/* inspection.c — a link as others see it, who need not take part in it. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arena.h"
+#include "cell.h"
+#include "handle.h"
+#include "member.h"
+#include "naming.h"
+#include "ring.h"
+#include "wait.h"
+
+int liaison_mailbox_peer(liaison_mailbox *m, uint64_t identity, int32_t pid,
+                         struct liaison_peer *peer)
+{
+    member_peer(m->segment->space, identity, pid, peer);
+    return LIAISON_OK;
+}
+
+int liaison_mailbox_waiting(liaison_mailbox *m, uint32_t *count)
+{
+    struct segment *s = m->segment;
+    int r = segment_look(s);
+    if (r == LIAISON_OK)
+        *count = ring_count(s) + cell_count_returned(s);
+    return s->broken ? LIAISON_CORRUPT : r;
+}
+
+int liaison_mailbox_info(liaison_mailbox *m, struct liaison_info *info)
+{
+    const struct segment *s = m->segment;
+    const struct geometry *g = &s->geometry;
+    memset(info, 0, sizeof *info);
+    info->policy.kind = g->kind;
+    info->policy.access = g->access;
+    info->policy.capacity = g->rendezvous ? 0 : (int64_t)g->cells;
+    info->policy.max_message = g->max_message;
+    info->policy.memory = g->memory;
+    info->policy.max_deliveries = g->max_deliveries;
+    info->policy.lifetime = g->lifetime;
+    memcpy(info->policy.dead_letters, g->dead_letters, sizeof info->policy.dead_letters);
+    segment_id(g, info->id);
+    info->policy.pair_capacity = g->kind == LIAISON_KIND_ENDPOINT ? (int64_t)g->pair_capacity : -1;
+    naming_label(m->segment, info->name);
+    info->max_processes = g->attachments;
+    uint64_t arena = arena_largest(s);
+    info->largest = arena > s->inline_max ? arena : s->inline_max;
+    member_peer(s->space, g->creator, 0, &info->creator);
+    int directory = space_directory(s->space);
+    struct stat st;
+    if (g->kind == LIAISON_KIND_PIPE && fstat(s->file, &st) == 0)
+        info->bytes = (uint64_t)st.st_blocks * 512;
+    if (directory >= 0) {
+        char path[64];
+        snprintf(path, sizeof path, "links/%s", info->id);
+        if (fstatat(directory, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            info->bytes = (uint64_t)st.st_blocks * 512;
+        close(directory);
+    }
+    return LIAISON_OK;
+}
+
+int liaison_mailbox_attached(liaison_mailbox *m, struct liaison_attached *list, size_t max,
+                             size_t *count)
+{
+    struct segment *s = m->segment;
+    uint32_t top = observe32(&s->header->attachments_top);
+    *count = 0;
+    for (uint32_t i = 0; i < top && i < s->geometry.attachments && *count < max; i++) {
+        uint64_t identity = observe(&s->attachments[i].identity);
+        if (identity == 0)
+            continue;
+        struct liaison_attached *a = &list[*count];
+        member_peer(s->space, identity, 0, &a->peer);
+        if (!a->peer.alive)
+            continue;
+        uint32_t roles = glance32(&s->attachments[i].roles);
+        a->sends = roles & ROLE_SENDS;
+        a->receives = roles & ROLE_RECEIVES;
+        a->held = glance32(&s->attachments[i].held);
+        ++*count;
+    }
+    return LIAISON_OK;
+}
+
+int liaison_mailbox_statistics(liaison_mailbox *m, struct liaison_statistics *out)
+{
+    struct segment *s = m->segment;
+    int r = segment_look(s);
+    if (r != LIAISON_OK)
+        return r;
+    memset(out, 0, sizeof *out);
+    out->taken = glance(&s->header->head);
+    out->accepted = glance(&s->header->tail);
+    out->returned = cell_count_returned(s);
+    out->waiting = ring_count(s) + out->returned;
+    for (uint32_t x = 0; x < s->geometry.cells; x++)
+        switch (cell_state(glance(&segment_cell(s, x)->header))) {
+        case CELL_FREE:
+            out->free++;
+            break;
+        case CELL_LOANED:
+            out->loaned++;
+            break;
+        case CELL_LEASED:
+            out->leased++;
+            break;
+        }
+    out->receivers_waiting = wait_count(s, RECEIVERS);
+    out->senders_waiting = wait_count(s, SENDERS);
+    out->arena_size = observe(&s->header->arena_size);
+    out->arena_limit = s->geometry.arena_limit;
+    out->arena_used = arena_used(s);
+    return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
+}
+
+/* ThreadSanitizer looks into memcpy() itself, whoever calls it. */
+#if defined(__SANITIZE_THREAD__)
+__attribute__((no_sanitize("thread"))) static void copy_bytes(uint8_t *to, const uint8_t *from,
+                                                              uint64_t n)
+{
+    for (uint64_t i = 0; i < n; i++)
+        ((volatile uint8_t *)to)[i] = from[i];
+}
+#else
+#define copy_bytes memcpy
+#endif
+
+/* Copies a message that others may take meanwhile. The copy is good if `word` still says
+ * `value` afterwards: while it does, the cell does not change. */
+__attribute__((no_sanitize("thread"))) static bool copy_message(struct segment *s, uint32_t x,
+                                                                const word64 *word, uint64_t value,
+                                                                struct liaison_delivery *d)
+{
+    struct cell *c = segment_cell(s, x);
+    const uint8_t *data;
+    uint64_t size;
+    memset(d, 0, sizeof *d);
+    if (cell_payload(s, x, &data, &size) != LIAISON_OK)
+        return false;
+    uint8_t *copy = malloc(size ? size : 1);
+    if (!copy)
+        return false;
+    copy_bytes(copy, data, size);
+    d->data = copy;
+    d->size = size;
+    d->format = glance32(&c->format);
+    d->attempt = cell_deliveries(observe(&c->header));
+    d->cell = x;
+    d->sender_pid = (int32_t)glance32(&c->sender_pid);
+    d->sender = glance(&c->sender);
+    d->position = glance(&c->position);
+    if (look(word) == value && !s->broken)
+        return true;
+    free(copy);
+    return false;
+}
+
+int liaison_mailbox_peek(liaison_mailbox *m, size_t max, liaison_visit visit, void *context)
+{
+    struct segment *s = m->segment;
+    int r = segment_look(s);
+    if (r != LIAISON_OK)
+        return r;
+    struct liaison_delivery d;
+    bool more = true;
+    uint64_t after = 0;
+    bool any = false;
+    /* The returned ones first, in order: each time the oldest that is younger than the last. */
+    for (uint32_t n = cell_count_returned(s); n > 0 && max > 0 && more; n--) {
+        uint32_t best = UINT32_MAX;
+        uint64_t best_header = 0, best_position = 0;
+        for (uint32_t x = 0; x < s->geometry.cells; x++) {
+            uint64_t h = observe(&segment_cell(s, x)->header);
+            uint64_t p = glance(&segment_cell(s, x)->position);
+            if (cell_state(h) != CELL_RETURNED || (any && (int64_t)(p - after) <= 0) ||
+                (best != UINT32_MAX && (int64_t)(p - best_position) >= 0))
+                continue;
+            best = x;
+            best_header = h;
+            best_position = p;
+        }
+        if (best == UINT32_MAX)
+            break;
+        any = true;
+        after = best_position;
+        if (copy_message(s, best, &segment_cell(s, best)->header, best_header, &d)) {
+            more = visit(context, &d);
+            free((void *)d.data);
+            max--;
+        }
+    }
+    uint64_t p = glance(&s->header->head);
+    for (uint32_t i = 0; i < 2 * s->geometry.ring_size && max > 0 && more; i++, p++) {
+        uint64_t w = observe(ring_at(s, p));
+        if (ring_cycle(w) != cycle_of(s, p) || ring_state(w) == RING_TAKEN)
+            continue;
+        if (ring_state(w) == RING_EMPTY)
+            break;
+        if (ring_cell(w) >= s->geometry.cells)
+            return LIAISON_CORRUPT;
+        if (copy_message(s, ring_cell(w), ring_at(s, p), w, &d)) {
+            more = visit(context, &d);
+            free((void *)d.data);
+            max--;
+        }
+    }
+    return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
+}

@@ -1,0 +1,268 @@
+/* sending.c — a message from a sender's memory into the ring. */
+#include "arena.h"
+#include "cell.h"
+#include "handle.h"
+#include "pipe.h"
+#include "port.h"
+#include "process.h"
+#include "receipt.h"
+#include "recover.h"
+#include "ring.h"
+#include "wait.h"
+
+int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
+                             struct liaison_loan *loan)
+{
+    struct segment *s = m->segment;
+    uint64_t epoch = process_epoch();
+    if (__builtin_expect(segment_has_sides(s), 0)) {
+        if (segment_is_pipe(s) && !pipe_admits(m, SENDERS))
+            return LIAISON_DENIED;
+        port_look(s, false);
+    }
+    int r = segment_check(s, epoch);
+    if (r != LIAISON_OK)
+        return r;
+    if (__builtin_expect(segment_vanished(s), 0))
+        return LIAISON_DESTROYED; /* nobody who comes now would find what is sent */
+    bool large = size > s->inline_max;
+    if (large && size > arena_largest(s))
+        return LIAISON_TOO_LARGE;
+    segment_tell_role(s, ROLE_SENDS);
+    uint32_t x;
+    uint64_t header;
+    loan->receipt = loan->receipt_generation = 0;
+    /* The receipt last. One that is given back for want of room calls a sender, and who is the
+     * oldest that waits is called by its own attempt: it would never sleep, nor be interrupted. */
+    bool follows = __builtin_expect(receipt || s->geometry.rendezvous, 0);
+    if (follows && !receipt_vacant(s))
+        return LIAISON_FULL;
+    if (!cell_claim(s, &m->cursor, &x, &header))
+        return LIAISON_FULL;
+    struct cell *c = segment_cell(s, x);
+    void *data = c->payload;
+    if (large) {
+        uint64_t offset;
+        r = arena_claim(s, &m->arena, x, cell_generation(header), size, &offset);
+        if (r != LIAISON_OK) {
+            cell_free(s, x, header);
+            return r;
+        }
+        note(&c->block, offset);
+        data = s->arena + offset;
+    }
+    note(&c->length, size);
+    loan->data = data;
+    loan->size = size;
+    loan->cell = x;
+    loan->header = header;
+    loan->epoch = epoch;
+    if (follows && receipt_claim(s, &loan->receipt, &loan->receipt_generation) != LIAISON_OK) {
+        liaison_mailbox_discard(m, loan); /* somebody took the last place meanwhile */
+        return LIAISON_FULL;
+    }
+    return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
+}
+
+struct loaning {
+    liaison_mailbox *mailbox;
+    size_t size;
+    bool receipt;
+    struct liaison_loan *loan;
+};
+static int attempt_loan(void *context)
+{
+    struct loaning *l = context;
+    return liaison_mailbox_try_loan(l->mailbox, l->size, l->receipt, l->loan);
+}
+
+int liaison_mailbox_loan(liaison_mailbox *m, size_t size, bool receipt,
+                         const struct liaison_wait *wait, struct liaison_loan *loan)
+{
+    struct segment *s = m->segment;
+    int r = liaison_mailbox_try_loan(m, size, receipt, loan);
+    if (r == LIAISON_FULL && recover_now_and_then(s, true))
+        r = liaison_mailbox_try_loan(m, size, receipt, loan);
+    if (r == LIAISON_FULL && wait->timeout == 0 && segment_is_pipe(s)) {
+        port_look(s, true); /* likewise the last reader */
+        r = liaison_mailbox_try_loan(m, size, receipt, loan);
+    }
+    if (r != LIAISON_FULL || wait->timeout == 0)
+        return r;
+    struct loaning l = {m, size, receipt, loan};
+    r = wait_until(&(struct waiting){.segment = s,
+                                     .role = SENDERS,
+                                     .wait = wait,
+                                     .spin = &m->spin,
+                                     .closed = &m->closed,
+                                     .pending = LIAISON_FULL,
+                                     .attempt = attempt_loan,
+                                     .context = &l});
+    /* Perhaps there is room for the next one too. */
+    if (r == LIAISON_OK && wait_any(s, SENDERS))
+        wait_wake(s, SENDERS);
+    return r;
+}
+
+/* Long enough for a receiver that was seen waiting to come and take a message that was
+ * offered without waiting. It may be stopped: then it has not come. */
+#define PRESENT_RECEIVER (50 * INT64_C(1000000))
+
+int liaison_mailbox_withdraw(liaison_mailbox *m, const struct liaison_receipt *receipt)
+{
+    struct segment *s = m->segment;
+    if (!s->geometry.rendezvous || receipt->cell >= s->geometry.cells ||
+        receipt->epoch != process_epoch() || receipt->epoch != observe(&s->epoch))
+        return LIAISON_INVALID;
+    struct cell *c = segment_cell(s, receipt->cell);
+    if (!ring_withdraw(s, receipt->position, receipt->cell))
+        return LIAISON_LEASE_LOST; /* taken in the last moment */
+    uint64_t h = observe(&c->header);
+    if (cell_state(h) == CELL_LEASED && cell_owner(h) == segment_owner(s) &&
+        cell_generation(h) == receipt->cell_generation) {
+        struct wakeup before = wait_before(s, SENDERS);
+        cell_free(s, receipt->cell, h);
+        wait_after(s, SENDERS, before);
+    }
+    return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
+}
+
+/* The message lies in the ring; nobody may have it if nobody comes for it in time. */
+static int meet(liaison_mailbox *m, const struct liaison_wait *wait,
+                const struct liaison_receipt *receipt)
+{
+    struct liaison_wait present = *wait;
+    if (wait->timeout == 0)
+        present.timeout = PRESENT_RECEIVER;
+    int r = receipt_await(m->segment, receipt, LIAISON_RECEIVED, &present, &m->spin, &m->closed);
+    if (r == LIAISON_OK)
+        return r;
+    if (liaison_mailbox_withdraw(m, receipt) == LIAISON_LEASE_LOST)
+        return r == LIAISON_EMPTY ? LIAISON_OK : r;
+    return r == LIAISON_EMPTY ? LIAISON_NO_RECEIVER : r;
+}
+
+struct pushing {
+    struct segment *segment;
+    uint32_t cell;
+    uint64_t position;
+};
+static int attempt_push(void *context)
+{
+    struct pushing *p = context;
+    int r = segment_look(p->segment);
+    return r == LIAISON_OK ? ring_push(p->segment, p->cell, &p->position) : r;
+}
+
+/* Whether the loan can still be sent. One that cannot, because the link is gone, is discarded. */
+static int still_loaned(liaison_mailbox *m, struct liaison_loan *loan)
+{
+    struct segment *s = m->segment;
+    if (loan->epoch != process_epoch())
+        return LIAISON_LEASE_LOST; /* our parent's */
+    uint64_t h = observe(&segment_cell(s, loan->cell)->header);
+    if (s->broken)
+        return LIAISON_CORRUPT;
+    if (h != loan->header)
+        return LIAISON_LEASE_LOST;
+    if (observe32(&s->header->state) == LINK_LIVE)
+        return LIAISON_OK;
+    liaison_mailbox_discard(m, loan);
+    return LIAISON_DESTROYED;
+}
+
+/* Puts the loan in the ring. LIAISON_FULL, or another: it is not there. */
+static int push(liaison_mailbox *m, struct liaison_loan *loan, uint32_t format,
+                const struct liaison_wait *wait, struct liaison_receipt *own)
+{
+    struct segment *s = m->segment;
+    struct cell *c = segment_cell(s, loan->cell);
+    *own = (struct liaison_receipt){.index = loan->receipt,
+                                    .generation = loan->receipt_generation,
+                                    .cell = loan->cell,
+                                    .cell_generation = cell_generation(loan->header),
+                                    .epoch = loan->epoch};
+    note(&c->sender, glance(&s->identity));
+    note32(&c->sender_pid, glance32(&s->pid));
+    note32(&c->format, format);
+    note32(&c->receipt, own->index);
+    note32(&c->receipt_generation, own->generation);
+    publish(&c->header, cell_word(cell_generation(loan->header), 0, segment_owner(s), CELL_QUEUED));
+    struct wakeup before = wait_before(s, RECEIVERS);
+    struct pushing push = {s, loan->cell, 0};
+    int r = ring_push(s, loan->cell, &push.position);
+    if (r == LIAISON_FULL && wait->timeout != 0)
+        r = wait_until(&(struct waiting){.segment = s,
+                                         .role = SENDERS,
+                                         .wait = wait,
+                                         .spin = &m->spin,
+                                         .closed = &m->closed,
+                                         .pending = LIAISON_FULL,
+                                         .attempt = attempt_push,
+                                         .context = &push});
+    wait_after(s, RECEIVERS, before);
+    own->position = push.position;
+    return r;
+}
+
+int liaison_mailbox_send_loan(liaison_mailbox *m, struct liaison_loan *loan, uint32_t format,
+                              const struct liaison_wait *wait, struct liaison_receipt *receipt)
+{
+    struct segment *s = m->segment;
+    int r = still_loaned(m, loan);
+    if (r != LIAISON_OK)
+        return r;
+    bool rendezvous = s->geometry.rendezvous;
+    if (rendezvous && wait->timeout == 0 && wait_count(s, RECEIVERS) == 0) {
+        liaison_mailbox_discard(m, loan);
+        return LIAISON_NO_RECEIVER;
+    }
+    struct liaison_receipt own;
+    r = push(m, loan, format, wait, &own);
+    if (r == LIAISON_OK && rendezvous) {
+        r = meet(m, wait, &own);
+    } else if (r != LIAISON_OK) {
+        uint64_t h = observe(&segment_cell(s, loan->cell)->header);
+        if (cell_state(h) == CELL_QUEUED && cell_generation(h) == cell_generation(loan->header))
+            cell_free(s, loan->cell, h);
+        if (r == LIAISON_FULL)
+            r = LIAISON_NO_RECEIVER;
+    }
+    if (receipt && r == LIAISON_OK)
+        *receipt = own;
+    else if (own.index)
+        receipt_free(s, own.index, own.generation);
+    return s->broken ? LIAISON_CORRUPT : r;
+}
+
+int liaison_mailbox_offer(liaison_mailbox *m, struct liaison_loan *loan, uint32_t format,
+                          struct liaison_receipt *receipt)
+{
+    struct segment *s = m->segment;
+    static const struct liaison_wait not_at_all = {0};
+    if (!s->geometry.rendezvous)
+        return LIAISON_INVALID;
+    int r = still_loaned(m, loan);
+    if (r != LIAISON_OK)
+        return r;
+    r = push(m, loan, format, &not_at_all, receipt);
+    if (r == LIAISON_OK)
+        return s->broken ? LIAISON_CORRUPT : r;
+    /* It was never in the ring: nobody but us has touched the cell, and it is a loan again. */
+    uint64_t queued = cell_word(cell_generation(loan->header), 0, segment_owner(s), CELL_QUEUED);
+    exchange(&segment_cell(s, loan->cell)->header, queued, loan->header);
+    return s->broken ? LIAISON_CORRUPT : r;
+}
+
+void liaison_mailbox_discard(liaison_mailbox *m, struct liaison_loan *loan)
+{
+    struct segment *s = m->segment;
+    if (loan->epoch != process_epoch())
+        return;
+    struct wakeup before = wait_before(s, SENDERS);
+    if (cell_free(s, loan->cell, loan->header)) {
+        wait_after(s, SENDERS, before);
+        if (loan->receipt)
+            receipt_free(s, loan->receipt, loan->receipt_generation);
+    }
+}
