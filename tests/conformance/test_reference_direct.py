@@ -259,7 +259,7 @@ TestBoth.__doc__ = (
     "Endpoints and named pipes do what the reference's do, whatever processes suffer."
 )
 TestBoth.settings = settings(
-    max_examples=int(os.environ.get("LIAISON_EXAMPLES", "20")),
+    max_examples=int(os.environ.get("LIAISON_EXAMPLES", "12")),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
