@@ -45,6 +45,9 @@ __all__ = [
     "worlds",
 ]
 
+# Seconds: a signal that comes right before CPython's lock sleeps is handled when that wakes, so none
+# sleeps for ever.
+SLICE = 1.0
 OFFERS = 64  # messages that can be offered at a rendezvous at once
 LARGEST = 1 << 30
 DEFAULTS = {"queue": (10, 8192)}  # capacity, max_message
@@ -381,7 +384,7 @@ class Here:
             left = deadline.remaining()
             if left == 0:
                 return False
-            self._party.world.changed.wait(left)
+            self._party.world.changed.wait(SLICE if left is None else min(left, SLICE))
             self._here()
         return True
 
