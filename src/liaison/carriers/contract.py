@@ -311,7 +311,8 @@ class EndpointContract:
 
         From one endpoint, messages come in the order in which it sent them. From anyone, the
         senders that have sent something have their turns. A source that does not exist yet is
-        waited for. Who sent a message, `lease` tells.
+        waited for. When a name is retired and becomes another's, who waits for it already goes on
+        waiting for the one that had it. Who sent a message, `lease` tells.
 
         Raises `Empty` when none came within `timeout` seconds, `DecodeError`, `Destroyed`,
         `Closed`, and `AccessDenied` in a forked child.
