@@ -208,6 +208,7 @@ cdef class Frames:
     cdef object watch
     cdef int bell
     cdef bint ringing
+    cdef bint for_room  # whether the descriptor tells of room, too
 
     def __cinit__(self):
         self.fd = self.bell = -1
@@ -279,11 +280,15 @@ cdef class Frames:
     cdef int leave_turn(self, Turn *turn) except -1:
         turn.owner = 0
         PyThread_release_lock(turn.lock)
-        self.users -= 1
-        if self.watch is not None and turn == &self.receiving:
-            self.ring()
-        if self.is_closed:
-            self.leave()
+        try:  # still as a user: the bell must not be another's file by the time it is rung
+            if self.watch is not None:
+                if turn == &self.receiving:
+                    self.ring()
+                self.look_for_room()
+        finally:
+            self.users -= 1
+            if self.is_closed:
+                self.leave()
         return 0
 
     cdef int check(self) except -1:
@@ -976,7 +981,8 @@ cdef class Frames:
         except OSError as error:
             if isinstance(error, Closed):
                 raise
-            self.wire = self.plain = None  # what came before the end can still be received
+            if self.failure is not None:
+                self.wire = self.plain = None  # what came before the end can still be received
         finally:
             self.leave_turn(&self.sending)
         return True
@@ -986,8 +992,8 @@ cdef class Frames:
     def fileno(self):
         """Return a descriptor that is readable when there may be a message.
 
-        So it is at the end, too. For selectors and event loops; the first call costs three
-        descriptors.
+        So it is at the end, and when more of what is `pending` can be sent, which whoever then
+        receives does. For selectors and event loops; the first call costs three descriptors.
         """
         self.check()
         if self.watch is None:
@@ -996,9 +1002,10 @@ cdef class Frames:
             self.bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
             watch.register(self.fd, select.EPOLLIN)
             watch.register(self.bell, select.EPOLLIN)
-            self.ringing = False
+            self.ringing = self.for_room = False
             self.watch = watch
             self.ring()
+            self.look_for_room()
         return self.watch.fileno()
 
     cdef int ring(self) except -1:
@@ -1016,6 +1023,18 @@ cdef class Frames:
                     os.eventfd_read(self.bell)
                 except BlockingIOError:  # another thread was faster
                     pass
+        return 0
+
+    cdef int look_for_room(self) except -1:
+        """Has who waits for the descriptor send on: the other end may want the rest to answer it.
+
+        A thread that sends sees to its rest itself.
+        """
+        cdef bint on = (not self.sending.owner and self.failure is None
+                        and (self.wire is not None or self.plain is not None))
+        if on != self.for_room and self.fd >= 0:
+            self.for_room = on
+            self.watch.modify(self.fd, select.EPOLLIN | (select.EPOLLOUT if on else 0))
         return 0
 
     cdef bint waiting(self) noexcept:
