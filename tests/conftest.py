@@ -115,3 +115,17 @@ def mailbox(space):
                 box.destroy(force=True)
         except (Destroyed, LiaisonError):
             continue
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """Paths: of the certificate to trust, of one that it vouches for, and of its key."""
+    trustme = pytest.importorskip("trustme")
+    place = tmp_path_factory.mktemp("tls")
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost", "127.0.0.1")
+    names = [str(place / name) for name in ("trusted.pem", "certificate.pem", "key.pem")]
+    authority.cert_pem.write_to_path(names[0])
+    issued.cert_chain_pems[0].write_to_path(names[1])
+    issued.private_key_pem.write_to_path(names[2])
+    return names

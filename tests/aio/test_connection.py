@@ -3,6 +3,8 @@
 import os
 import selectors
 import socket
+import ssl
+import struct
 import threading
 
 import anyio
@@ -10,7 +12,8 @@ import anyio.lowlevel
 import pytest
 
 import liaison
-from liaison import aio
+from liaison import AccessDenied, CallTimeout, NotFound, aio
+from liaison.carriers.stream import place as places
 
 LARGE = 5_000_000  # bytes: more than a socket takes at once
 
@@ -125,3 +128,128 @@ def test_a_socket_that_is_out_of_order_for_a_moment_costs_nothing(place):
     thread.join()
     client.close()
     server.close()
+
+
+# ---- connecting
+
+
+def test_a_server_that_is_gone_at_once_is_told_of_in_our_words(run, monkeypatch):
+    """A peer that resets a TCP connection as soon as it is there is AccessDenied, or Ended."""
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def reset(connection):
+        peer, _ = listening.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+
+    async def main():
+        monkeypatch.setattr(places, "tune", reset)
+        with pytest.raises(AccessDenied, match="closed the connection during the introduction"):
+            await aio.connect(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
+
+    with listening:
+        run(main)
+
+
+def is_not_trusted(listening, context):
+    """Begin with TLS as a server, and leave."""
+    peer, _ = listening.accept()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = context.wrap_bio(incoming, outgoing, server_side=True)
+    incoming.write(peer.recv(1 << 16))
+    with pytest.raises(ssl.SSLWantReadError):
+        session.do_handshake()
+    peer.sendall(outgoing.read())
+    peer.close()
+
+
+async def connect_without_tasks(*arguments, **options):
+    return liaison.connect(*arguments, **options)
+
+
+@pytest.mark.parametrize("connect", [aio.connect, connect_without_tasks])
+def test_an_alert_that_nobody_reads_hides_no_error(run, connect, certificate, tmp_path):
+    """What is wrong with the other end's TLS is told although that end is gone already."""
+    _, *own = certificate
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(*own)
+    client = ssl.create_default_context()  # which does not trust it
+    client.check_hostname = False
+    path = f"{tmp_path}/listens"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        thread = threading.Thread(target=is_not_trusted, args=(listening, server))
+        thread.start()
+
+        async def main():
+            with pytest.raises(AccessDenied, match="CERTIFICATE_VERIFY_FAILED"):
+                await connect(f"unix://{path}", tls=client)
+
+        run(main)
+        thread.join()
+
+
+def test_a_timeout_is_checked_before_anything_is_done(run):
+    """A timeout that is none is refused as everywhere, and nothing was connected or sent."""
+
+    async def main():
+        for wrong in (-1, float("nan")):
+            with pytest.raises(ValueError, match="a timeout is 0 or more seconds"):
+                await aio.connect("tcp://127.0.0.1:1", timeout=wrong)
+        with pytest.raises(TypeError, match="a timeout is a number of seconds"):
+            await aio.connect("tcp://127.0.0.1:1", timeout="1")
+
+    run(main)
+
+
+def test_connecting_to_a_number_needs_no_thread(run, place):
+    """Where no name is to be resolved, connecting starts no thread, nor waits for one."""
+
+    async def main():
+        threads = threading.active_count()
+        async with aio.listen(place) as listener, await aio.connect(listener.address):
+            assert threading.active_count() == threads
+
+    run(main)
+
+
+def test_a_name_is_resolved_beside_the_event_loop(run):
+    """A host may be given by its name; one that is not known is NotFound."""
+
+    async def main():
+        async with aio.listen("tcp://127.0.0.1:0") as listener:
+            address = listener.address.replace("127.0.0.1", "localhost")
+            async with await aio.connect(address) as client, await listener.accept() as server:
+                await client.send("hello")
+                assert await server.receive() == "hello"
+        with pytest.raises(NotFound, match="is not known"):
+            await aio.connect("tcp://there-is-no.invalid:1", timeout=30)
+
+    run(main)
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+def test_a_queue_of_newcomers_that_is_full_is_a_timeout(run, kind, tmp_path):
+    """Who listens and takes nobody is not waited for beyond the time."""
+
+    async def main():
+        listening = socket.socket(socket.AF_UNIX if kind == "unix" else socket.AF_INET)
+        listening.bind(f"{tmp_path}/listens" if kind == "unix" else ("127.0.0.1", 0))
+        listening.listen(0)
+        where = listening.getsockname()
+        address = f"unix://{where}" if kind == "unix" else f"tcp://127.0.0.1:{where[1]}"
+        waiting = []
+
+        async def connect():
+            while True:
+                waiting.append(await aio.connect(address, timeout=0.2))
+
+        with pytest.raises(CallTimeout):
+            await connect()
+        assert waiting
+        for connection in waiting:
+            connection.close()
+        listening.close()
+
+    run(main)

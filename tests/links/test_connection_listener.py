@@ -356,19 +356,6 @@ def test_another_users_listener_needs_a_token(tmp_path):
 # ---- TLS
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    trustme = pytest.importorskip("trustme")
-    place = tmp_path_factory.mktemp("tls")
-    authority = trustme.CA()
-    issued = authority.issue_cert("localhost", "127.0.0.1")
-    names = [str(place / name) for name in ("trusted.pem", "certificate.pem", "key.pem")]
-    authority.cert_pem.write_to_path(names[0])
-    issued.cert_chain_pems[0].write_to_path(names[1])
-    issued.private_key_pem.write_to_path(names[2])
-    return names
-
-
 @pytest.mark.parametrize("token", [None, TOKEN])
 def test_tls_carries_messages(certificate, token):
     """Over TLS messages of all sizes arrive both ways, then the end."""

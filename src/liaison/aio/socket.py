@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -322,6 +323,7 @@ async def connect(
     links._check_pickle(where, codec, key, insecure)
     largest, coder = links._size(max_message), Coder(type, codec)
     open_to_all = insecure or (context is not None and key is not None)
+    nanoseconds(timeout)  # says what is wrong with it
     await checkpoint()
     connection = None
     try:
@@ -340,7 +342,7 @@ async def connect(
                     connection.close()
             if where.scheme != "unix":
                 place.tune(connection)
-                answered = place.peer_url(where.scheme, connection.getpeername())
+                answered = place.peer_url(where.scheme, target)  # who may be gone again
             else:
                 answered = str(where)
                 if key is None:
@@ -390,9 +392,13 @@ def _context(where: Address, tls: object, *, safe: bool) -> ssl.SSLContext | Non
 async def _resolved(where: Address, open_to_all: bool) -> list[tuple[int, Any]]:
     if where.scheme == "unix":
         return [(socket.AF_UNIX, where.path)]
+    host, port = where.hosts[0]
+    with suppress(ValueError):
+        ip_address(host.partition("%")[0])  # which nobody has to be asked for
+        return place._resolved(host, port, open_to_all=open_to_all)
     # The system's resolver knows no other way; it waits for a name, never for a peer.
     return await anyio.to_thread.run_sync(
-        lambda: place._resolved(*where.hosts[0], open_to_all=open_to_all), abandon_on_cancel=True
+        lambda: place._resolved(host, port, open_to_all=open_to_all), abandon_on_cancel=True
     )
 
 
@@ -437,7 +443,8 @@ async def _introduce(
                 greeting.receive(data)
             except errors.LiaisonError:
                 if outgoing := greeting.take():  # an alert says why, so that it can be read there
-                    connection.send(outgoing, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
+                    with suppress(OSError):  # or nobody is there to read it
+                        connection.send(outgoing, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
                 raise
     except errors.LiaisonError as error:
         raise error.__class__(f"{where}: {error}") from error

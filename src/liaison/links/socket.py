@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from liaison.address import Address
@@ -155,7 +156,8 @@ def _introduce(
                 greeting.receive(data)
             except LiaisonError:
                 if outgoing := greeting.take():  # an alert says why, so that it can be read there
-                    connection.send(outgoing, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
+                    with suppress(OSError):  # or nobody is there to read it
+                        connection.send(outgoing, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
                 raise
         connection.settimeout(None)
     except TimeoutError:
