@@ -1,18 +1,20 @@
 """Connections for tasks where something comes between: full sockets, timeouts, ends, closing."""
 
+import asyncio
 import os
 import selectors
 import socket
 import ssl
 import struct
 import threading
+from contextlib import suppress
 
 import anyio
 import anyio.lowlevel
 import pytest
 
 import liaison
-from liaison import AccessDenied, CallTimeout, NotFound, aio
+from liaison import AccessDenied, CallTimeout, Closed, Disconnected, Full, NotFound, aio
 from liaison.carriers.stream import place as places
 
 LARGE = 5_000_000  # bytes: more than a socket takes at once
@@ -128,6 +130,161 @@ def test_a_socket_that_is_out_of_order_for_a_moment_costs_nothing(place):
     thread.join()
     client.close()
     server.close()
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_a_sender_is_told_of_the_end_although_another_noticed(run, place, arrives):
+    """When a large message is cut off, its sender gets Disconnected, whoever sees that first.
+
+    When it has left as a whole, what comes afterwards is nothing to its sender.
+    """
+
+    async def main():
+        client, server = await pair(place)
+        outcome = []
+
+        async def send():
+            try:
+                await client.send(bytes(LARGE))
+            except Disconnected as error:
+                outcome.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(send)
+            await until(lambda: client.pending)
+            for _ in range(5):
+                await anyio.lowlevel.checkpoint()
+            # All of this before the sender has come to look.
+            while arrives and server._end.try_receive() is None:
+                client._end.try_receive()
+            server.close()
+            with pytest.raises(liaison.Ended):
+                client._end.receive(timeout=50)
+        assert len(outcome) == (not arrives)
+        assert client.sent == arrives
+        client.close()
+
+    run(main)
+
+
+def test_flush_without_waiting_sends_what_there_is_room_for(run, place):
+    """flush(timeout=0) returns when nothing is left, and Full tells that something is."""
+
+    async def main():
+        client, server = await pair(place)
+        await client.flush(timeout=0)
+        assert client.try_send(bytes(LARGE))
+        with pytest.raises(Full):
+            await client.flush(timeout=0)
+        thread = threading.Thread(target=server._end.receive)
+        thread.start()
+        await client.flush()
+        assert client.pending == 0
+        thread.join()
+        await client.flush(timeout=0)
+        client.close()
+        with pytest.raises(Closed):
+            await client.flush()
+        server.close()
+
+    run(main)
+
+
+def test_a_timeout_that_has_passed_still_sends_what_there_is_room_for(run, place):
+    """However short its timeout, send tries; and one that has begun counts as sent."""
+
+    async def main():
+        client, server = await pair(place)
+        for message in (b"small", bytes(LARGE)):
+            await client.send(message, timeout=1e-9)
+        assert client.pending
+        with pytest.raises(Full):
+            await client.send(b"no room", timeout=1e-9)
+        assert server.try_receive() == b"small"
+        client.close()
+        server.close()
+
+    run(main)
+
+
+def test_what_was_sent_and_confirmed_is_told(run, place):
+    """`sent` and `confirmed` count for tasks as they do for threads."""
+
+    async def main():
+        client, server = await pair(place)
+        assert await client.send_many([1, 2]) == 2
+        assert (client.sent, client.confirmed) == (2, 0)
+        assert [await server.receive(), await server.receive()] == [1, 2]
+        await server.send("answer")
+        assert await client.receive() == "answer"
+        assert (client.sent, client.confirmed) == (2, 2)
+        client.close()
+        server.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+@pytest.mark.parametrize("large", [False, True])
+def test_leaving_the_block_of_a_connection_lets_what_was_sent_arrive(run, place, large, cancelled):
+    """async with ends a connection that is full without holding up the task that reads it."""
+
+    async def main():
+        client, server = await pair(place)
+        sent, got = 0, []
+
+        async def read():
+            got.extend([len(message) async for message in server])
+
+        async with anyio.create_task_group() as tasks:
+            with anyio.CancelScope() as scope:
+                async with client:
+                    while client.try_send(bytes(LARGE if large else 1000)):
+                        sent += 1
+                    tasks.start_soon(read)
+                    if cancelled:
+                        scope.cancel()
+        assert got == [LARGE if large else 1000] * sent
+        assert client.closed
+        server.close()
+
+    run(main)
+
+
+def test_closing_wakes_a_sender_and_nobody_else(place):
+    """Who waits for room is told Closed; who waits by a new descriptor of its number goes on."""
+
+    async def main():
+        client, server = await pair(place)
+        number = client._end._socket.fileno()
+        sender = asyncio.ensure_future(client.send(bytes(LARGE)))
+        await until(lambda: client._waits)
+        # Without an await in between: the other's first step comes before the sender's next one.
+        one, other = socket.socketpair()
+        with one, other:
+            one.setblocking(False)
+            with suppress(BlockingIOError):
+                while one.send(bytes(1 << 16)):
+                    pass
+            another = asyncio.ensure_future(anyio.wait_writable(number))
+            client.close()
+            os.dup2(one.fileno(), number)
+            with pytest.raises(Closed):
+                await sender
+            assert not another.done()
+            other.setblocking(False)
+            with suppress(BlockingIOError):
+                while other.recv(1 << 16):
+                    pass
+            await another
+            os.close(number)
+        server.close()
+
+    async def watched():
+        with anyio.fail_after(60):
+            await main()
+
+    anyio.run(watched)
 
 
 # ---- connecting

@@ -8,7 +8,9 @@ connection sends and receives is done by the same object that threads use.
 from __future__ import annotations
 
 import os
+import select
 import socket
+import sys
 from contextlib import suppress
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,15 @@ import anyio.to_thread
 
 from liaison import errors
 from liaison.aio.end import patiently
-from liaison.aio.line import PENDING, checkpoint, closing, line_of, readable, writable
+from liaison.aio.line import (
+    PENDING,
+    _running_loop,
+    checkpoint,
+    closing,
+    line_of,
+    readable,
+    writable,
+)
 from liaison.carriers.stream import place
 from liaison.carriers.stream.greeting import Greeting
 from liaison.codec import Coder
@@ -26,6 +36,7 @@ from liaison.deadline import Deadline, nanoseconds
 from liaison.links import socket as links
 
 if TYPE_CHECKING:
+    import asyncio
     import ssl
     from collections.abc import Callable, Iterable
     from typing import Self
@@ -37,7 +48,13 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "Listener", "connect", "listen"]
 
 _LARGEST = 1 << 26
+_LINGER = 1.0  # seconds, as in Frames
 _INTRODUCTION = 5.0  # seconds; as long may one who connects take to say who it is
+
+
+def _tell(room: asyncio.Future[None]) -> None:
+    if not room.done():
+        room.set_result(None)
 
 
 class _Half:
@@ -105,9 +122,10 @@ class Connection(_Half):
     {'item': 'tea'}
     """
 
-    __slots__ = ("_sending",)
+    __slots__ = ("_sending", "_waits")
 
     _sending: anyio.Lock  # the turn to send
+    _waits: tuple[asyncio.AbstractEventLoop, int, asyncio.Future[None]] | None  # who has it does
 
     def __init__(self) -> None:
         """Refuse: a connection has two ends."""
@@ -118,14 +136,35 @@ class Connection(_Half):
         made = cls.__new__(cls)
         made._end = end
         made._sending = anyio.Lock()
+        made._waits = None
         return made
 
     def close(self) -> None:
         """Close this end; idempotent. Tasks that wait on it get `Closed`."""
         if not self.closed:
+            self._stop_waiting()
             with suppress(RuntimeError, anyio.NoEventLoopError):  # no loop: nobody waits
                 anyio.notify_closing(self._end._socket)
         super().close()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it; before, let what is to be sent leave, for a second at most.
+
+        `close` itself would have the event loop wait, and with it who reads in another task.
+        """
+        try:
+            if not self.closed and (self.pending or not self._has_room()):
+                with anyio.move_on_after(_LINGER, shield=True), suppress(errors.LiaisonError):
+                    async with self._sending:
+                        await self._finish()
+                        await self._room()  # to say goodbye
+        finally:
+            self.close()
+
+    def _has_room(self) -> bool:
+        poll = select.poll()
+        poll.register(self._end._socket, select.POLLOUT)
+        return bool(poll.poll(0))
 
     # ---- sending
 
@@ -137,44 +176,95 @@ class Connection(_Half):
         was. Raises `Full` when nothing could be sent within `timeout` seconds, `TooLarge`,
         `EncodeError`, `Disconnected`, `Closed`.
         """
-        end = self._end
+        end, turn = self._end, self._sending
         now = nanoseconds(timeout) == 0
         await checkpoint()
-        if now and not self._sending.locked():
-            end.send(message, timeout=0)
+        begun = self.try_send(message)
+        if begun and (now or not end.pending):
             return
-        sent = False
+        if now:
+            raise self._full()
         with anyio.move_on_after(timeout):
-            async with self._sending:
-                while not sent:
-                    try:
-                        end.send(message, timeout=0)
-                        sent = True
-                    except errors.Full:
-                        await writable(end._socket)
+            if begun:
+                turn.acquire_nowait()  # it is free, or nothing could have been sent
+            else:
+                await turn.acquire()
+            try:
+                while not begun:
+                    await self._room()
+                    await self._finish()  # of another message, that is
+                    begun = end.try_send(message)
                 await self._finish()
                 return
-        if not sent:
-            raise errors.Full(f"nothing could be sent over {self!r} in time")
+            finally:
+                turn.release()
+        if not begun:
+            raise self._full()
+
+    def _full(self) -> errors.Full:
+        return errors.Full(
+            f"nothing could be sent over {self!r} in time: its other end reads slowly, or another "
+            "task was sending; wait longer with timeout="
+        )
 
     async def flush(self, *, timeout: float | None = None) -> None:
         """Send what is `pending`. Raises `Full` when that took longer, `Disconnected`, `Closed`."""
+        now = nanoseconds(timeout) == 0
         await checkpoint()
-        with anyio.move_on_after(timeout):
-            async with self._sending:
-                await self._finish()
+        if not self._sending.locked():
+            with suppress(errors.Full):
+                self._end.flush(timeout=0)
                 return
+        if not now:
+            with anyio.move_on_after(timeout):
+                async with self._sending:
+                    await self._finish()
+                    return
         raise errors.Full(f"{self.pending} bytes are left to be sent over {self!r}")
 
     async def _finish(self) -> None:
         """What is left of a message, with the turn to send."""
         end = self._end
+        if not end.pending:
+            return
+        whole = end.sent + 1
         while end.pending:
-            await writable(end._socket)
-            try:
-                end.flush(timeout=0)
-            except errors.Full:
-                continue
+            await self._room()
+            if end.pending:
+                with suppress(errors.Full):
+                    end.flush(timeout=0)
+        if end.sent < whole:  # who receives sends on, too, and gives it up when nobody is there
+            end.flush(timeout=0)  # says so
+
+    async def _room(self) -> None:
+        """Wait until the socket takes something, or is just being closed; with the turn to send."""
+        if self.closed:
+            return
+        connection = self._end._socket
+        loop = _running_loop()
+        if loop is None:
+            await writable(connection)
+            return
+        # anyio's own would know who waits by the descriptor's number. When that is closed here, it
+        # may be another connection's before who waited here has left, and takes that one's along.
+        descriptor, room = connection.fileno(), loop.create_future()
+        loop.add_writer(descriptor, _tell, room)
+        self._waits = loop, descriptor, room
+        try:
+            await room
+        finally:
+            self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        """Have who waits for room look again; on the event loop that it waits in."""
+        if self._waits is None:
+            return
+        loop, descriptor, room = self._waits
+        with suppress(RuntimeError):
+            if sys.modules["asyncio"].get_running_loop() is loop:
+                self._waits = None
+                loop.remove_writer(descriptor)
+                _tell(room)
 
     def try_send(self, message: Any) -> bool:
         """Send one message if that needs no waiting; return whether it was sent."""
@@ -202,6 +292,16 @@ class Connection(_Half):
     def pending(self) -> int:
         """Bytes of a message that `send` took, and that wait for the other end to read."""
         return self._end.pending
+
+    @property
+    def sent(self) -> int:
+        """How many messages were handed over to the system as a whole."""
+        return self._end.sent
+
+    @property
+    def confirmed(self) -> int:
+        """How many of them the other program is known to have received."""
+        return self._end.confirmed
 
     # ---- receiving
 
