@@ -1,6 +1,7 @@
 """Operations that are cancelled at one await after the other."""
 
 import asyncio
+import inspect
 
 import anyio
 
@@ -45,9 +46,13 @@ def awaited(awaitable):
 
 
 async def cancelled_at(n, operation, nudge, struck, native):
-    """Run it, cancelled at its n-th await: what it gave or NOTHING, and whether it came so far."""
+    """Run it, cancelled at its n-th await: what it gave or NOTHING, and whether it came so far.
+
+    It is cancelled by its scope; if `native`, by asyncio's `task.cancel()`, or, if that is
+    "deadline", by a scope's time that passes when what was struck at the same moment is noticed.
+    """
     result = NOTHING
-    if native:
+    if native is True:
         task = asyncio.ensure_future(
             awaited(Struck(operation, n, nudge, lambda: struck(task.cancel)))
         )
@@ -56,23 +61,35 @@ async def cancelled_at(n, operation, nudge, struck, native):
             return NOTHING, True
         return task.result(), False
     with anyio.CancelScope() as scope:
-        result = await Struck(operation, n, nudge, lambda: struck(scope.cancel))
+
+        def passes():
+            scope.deadline = anyio.current_time() + 1e-6
+
+        cancel = passes if native == "deadline" else scope.cancel
+        result = await Struck(operation, n, nudge, lambda: struck(cancel))
     return result, scope.cancel_called
 
 
-async def struck_at_every_await(operation, how, prepare, event, nudge, check, native):
+async def struck_at_every_await(
+    operation, how, prepare, event, nudge, check, native, awaits=AWAITS
+):
     """Run an operation afresh for each of its awaits, and have `check` judge what became of it.
 
-    `event` is what it waits for, `nudge` wakes it in vain.
+    `event` is what it waits for, `nudge` wakes it in vain, or takes what it waits for a step on.
     """
     struck = 0
-    for n in range(1, AWAITS + 1):
-        prepare()
-        if how == "event long before":
+    for n in range(1, awaits + 1):
+        prepared = prepare()
+        if inspect.isawaitable(prepared):
+            await prepared
+        happened = how == "event long before"
+        if happened:
             event()
-        happened = how != "nothing"
+        reached = False
 
         def strike(cancel):
+            nonlocal reached, happened
+            reached, happened = True, how != "nothing"
             if how == "event, then cancelled":
                 event()
             cancel()
@@ -85,4 +102,6 @@ async def struck_at_every_await(operation, how, prepare, event, nudge, check, na
         del result  # a receipt has one of the few places for receipts
         await check(came, happened)
         struck += cancelled
+        if not reached:  # there are no more awaits
+            break
     return struck
