@@ -20,7 +20,7 @@ from liaison import CallTimeout, Empty, Ended, aio
 from liaison.aio.line import line_of
 from liaison.carriers.stream import place as place_of_names
 from liaison.carriers.stream.greeting import Greeting
-from tests.aio.striking import EVENTS, struck_at_every_await
+from tests.aio.striking import EVENTS, NOTHING, cancelled_at, struck_at_every_await
 
 WITHIN = EVENTS[:3]  # in the midst of it; what is to make room must not come long before
 TOKEN = "not a good one"
@@ -800,5 +800,78 @@ def test_a_cancelled_wait_takes_nothing(loop, space, places, ready, how):
                 link.close()
             box.destroy()
             queue.destroy()
+
+    loop(main)
+
+
+# ---- an operation's own time --------------------------------------------------------------
+
+
+TIMED = {
+    "receive": lambda server, listener: server.receive(timeout=0.05),
+    "receive_many": lambda server, listener: server.receive_many(3, timeout=0.05),
+    "accept": lambda server, listener: listener.accept(timeout=0.05),
+    "wait": lambda server, listener: aio.wait([server, listener], timeout=0.05),
+}
+
+
+@pytest.mark.parametrize("how", ["event, then time", "time, then event", "time alone"])
+@pytest.mark.parametrize("name", TIMED)
+def test_what_comes_as_the_time_passes_is_got_or_left(loop, places, name, how):
+    """When both are noticed at the same moment, what came is there for this or for the next.
+
+    Who is cancelled at that moment, too, is not told that the time has passed.
+    """
+
+    async def main(native):
+        place = places("unix")
+        client, server = await place.pair()
+        async with place.listen() as listener:
+            comer = Comer(place, listener.address)
+            took = []
+
+            def event():
+                if name == "accept":
+                    comer.step()
+                else:
+                    assert client.try_send(b"x")
+
+            def strike(cancel):
+                began = anyio.current_time()
+                if how == "event, then time":
+                    event()
+                while anyio.current_time() < began + 0.1:
+                    pass  # nobody is let run until the time has passed
+                if native is True:
+                    cancel()
+                if how == "time, then event":
+                    event()
+
+            async def operation():
+                with suppress(Empty):
+                    took.append(await TIMED[name](server, listener))
+                took.append(None)
+
+            result, cancelled = await cancelled_at(
+                *(2, operation(), lambda: None, strike, native),
+            )
+            assert cancelled == (result is NOTHING) == (native is True)
+            got = took[0] if took else None
+            if how == "time alone":
+                assert not got
+                event()
+            if name == "accept":
+                connection = got or await listener.accept()
+                await comer.comes()
+                assert connection.try_send(b"you")
+                assert comer.hears(b"you")
+                connection.close()
+            else:
+                left = None if got and name != "wait" else await server.receive()
+                assert left == b"x" or got in (b"x", [b"x"])
+                assert server.try_receive() is None
+            comer.leave()
+        client.close()
+        server.close()
 
     loop(main)
