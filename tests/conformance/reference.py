@@ -45,8 +45,8 @@ __all__ = [
     "worlds",
 ]
 
-# Seconds: a signal that comes right before CPython's lock sleeps is handled when that wakes, so none
-# sleeps for ever.
+# Seconds: a signal that comes right before CPython's lock sleeps is handled when that wakes, so
+# none sleeps for ever.
 SLICE = 1.0
 OFFERS = 64  # messages that can be offered at a rendezvous at once
 LARGEST = 1 << 30
