@@ -396,7 +396,12 @@ int wait_until(const struct waiting *w)
     for (;;) {
         if (slice == SLICE_FIRST)
             note(&e->detail, here_and_now());
-        announce32(&e->signal, SIGNAL_WAITING); /* announce, then look */
+        /* Announce, then look. A call that came while we looked around is heard, too: its caller
+         * may be dead before there is what it called for. */
+        if (swap32(&e->signal, SIGNAL_WAITING) == SIGNAL_WOKEN) {
+            woken = true;
+            slice = SLICE_FIRST;
+        }
         r = observe32(w->closed) ? LIAISON_CLOSED : w->attempt(w->context);
         if (r != w->pending)
             break;
