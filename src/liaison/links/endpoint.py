@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import secrets
 import threading
 import weakref
 from contextlib import suppress
@@ -172,7 +171,7 @@ def _mine() -> Endpoint | None:
 
 def _unnamed(space: Address) -> Address:
     """Where an endpoint is that has no name of its own."""
-    return replace(space, name=f"process-{os.getpid()}-{secrets.token_hex(3)}")
+    return replace(space, name=f"process-{os.getpid()}-{os.urandom(3).hex()}")
 
 
 def _close(made: weakref.ref[Endpoint]) -> None:
