@@ -28,6 +28,12 @@ def _directory():
     return tempfile.mkdtemp(prefix="liaison-test-", dir="/dev/shm")
 
 
+def pytest_collection_finish():
+    """Ten thousand tests are no garbage: each collection would look at them all for 0.3 s."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible():
     """A shell has what runs in its background ignore Ctrl-C, and children inherit that."""
