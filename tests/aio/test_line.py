@@ -2,7 +2,9 @@
 
 import asyncio
 import contextvars
-from contextlib import contextmanager
+import gc
+import weakref
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -79,6 +81,27 @@ def test_a_task_that_cancels_itself_does_not_wait(space):
 
     with waiting() as (box, _):
         assert asyncio.run(receive()) == "in time"
+
+
+def test_a_cancelled_task_leaves_nothing_to_the_collector(space):
+    """What was waited for goes with its last user, also when the waiting was cancelled."""
+
+    async def main(box):
+        task = asyncio.create_task(box.receive())
+        await asleep(task)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    gc.disable()
+    try:
+        with waiting() as (box, _):
+            asyncio.run(main(box))
+            gone = weakref.ref(box)
+        del box
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_who_is_woken_may_close_the_link_under_those_who_wait_with_it(space):

@@ -112,7 +112,7 @@ class _LoopPlace(_Place):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._go_on: tuple[Callable[[Any], object], Context] | None = None  # while the task waits
-        self._cancelled: asyncio.CancelledError | None = None
+        self._cancelled: tuple[Any, ...] | None = None  # what the error is made of
         self._asyncio_future_blocking = False  # whether it was awaited, for the task
 
     def called(self) -> Awaitable[object]:
@@ -145,15 +145,15 @@ class _LoopPlace(_Place):
     def cancel(self, msg: Any = None) -> bool:
         if self._go_on is None:
             return False
-        error = sys.modules["asyncio"].CancelledError
-        self._cancelled = error() if msg is None else error(msg)
+        self._cancelled = () if msg is None else (msg,)
         self.call()
         return True
 
     def result(self) -> None:
         if self._cancelled is not None:
-            error, self._cancelled = self._cancelled, None
-            raise error
+            told, self._cancelled = self._cancelled, None
+            # Kept nowhere: an error that a frame of its own traceback knows is left to the collector.
+            raise sys.modules["asyncio"].CancelledError(*told)
 
 
 class Line:
