@@ -174,26 +174,24 @@ static int map_members(struct liaison_space *space, int fd)
 static int claim(int fd, uint32_t *out)
 {
     for (uint32_t number = 0; number < MEMBERS; number++) {
-        short type = F_WRLCK;
-        int e = lock_byte(fd, F_OFD_GETLK, number, &type);
-        if (e == 0 && type != F_UNLCK)
+        short held = F_WRLCK, mine = F_WRLCK, still = F_WRLCK, none = F_UNLCK;
+        int e = lock_byte(fd, F_OFD_GETLK, number, &held);
+        if (e == 0 && held != F_UNLCK)
             continue;
-        if (e == 0) {
-            type = F_WRLCK;
-            e = lock_byte(fd, F_OFD_SETLK, CLAIM(number), &type);
-        }
-        if (e == 0) { /* who had the claim since we looked has the number now, or is dead */
-            type = F_WRLCK;
-            e = lock_byte(fd, F_OFD_GETLK, number, &type);
-            if (e == 0 && type == F_UNLCK) {
-                *out = number;
-                return LIAISON_OK;
-            }
-            short none = F_UNLCK;
-            lock_byte(fd, F_OFD_SETLK, CLAIM(number), &none);
-        }
-        if (e != 0 && e != -EAGAIN && e != -EACCES)
+        if (e == 0)
+            e = lock_byte(fd, F_OFD_SETLK, CLAIM(number), &mine);
+        if (e == -EAGAIN || e == -EACCES)
+            continue;
+        /* Once more: who had the claim since we looked has the number now, or is dead. */
+        if (e == 0)
+            e = lock_byte(fd, F_OFD_GETLK, number, &still);
+        if (e != 0)
             return space_result(e);
+        if (still == F_UNLCK) {
+            *out = number;
+            return LIAISON_OK;
+        }
+        lock_byte(fd, F_OFD_SETLK, CLAIM(number), &none);
     }
     return LIAISON_EXHAUSTED;
 }
