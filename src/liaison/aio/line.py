@@ -39,6 +39,7 @@ __all__ = [
     "closing",
     "line_of",
     "readable",
+    "running_loop",
     "writable",
 ]
 
@@ -46,7 +47,7 @@ PENDING: Final = object()
 """What an attempt gives that found nothing yet."""
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
+def running_loop() -> asyncio.AbstractEventLoop | None:
     """The asyncio loop whose task this is; None for a task of another kind, or outside of any."""
     asyncio = sys.modules.get("asyncio")
     try:
@@ -64,7 +65,7 @@ def _others() -> Generator[None, Any, None]:
 
 async def checkpoint() -> None:
     """Let other tasks run; the caller may be cancelled here."""
-    if _running_loop() is not None:
+    if running_loop() is not None:
         await _others()
     else:
         await anyio.lowlevel.checkpoint()
@@ -362,7 +363,7 @@ def _lines_of(loop: asyncio.AbstractEventLoop | None) -> _Lines:
 
 def line_of(link: Any, method: str, *, silenced_by: str = "reading") -> Line:
     """The line of those tasks of this event loop that wait for what `method` of the link gives."""
-    loop = _running_loop()
+    loop = running_loop()
     known = _lines_of(loop)
     lines = known.get(link)
     if lines is None:
@@ -391,6 +392,6 @@ def calling(link: Any) -> None:
 
 def _lines_here(link: Any) -> list[Line]:
     try:
-        return list(_lines_of(_running_loop()).get(link, {}).values())
+        return list(_lines_of(running_loop()).get(link, {}).values())
     except (RuntimeError, anyio.NoEventLoopError):  # no loop: nobody waits
         return []

@@ -22,11 +22,11 @@ from liaison import errors
 from liaison.aio.end import patiently
 from liaison.aio.line import (
     PENDING,
-    _running_loop,
     checkpoint,
     closing,
     line_of,
     readable,
+    running_loop,
     writable,
 )
 from liaison.carriers.stream import place
@@ -241,7 +241,7 @@ class Connection(_Half):
         if self.closed:
             return
         connection = self._end._socket
-        loop = _running_loop()
+        loop = running_loop()
         if loop is None:
             await writable(connection)
             return
