@@ -81,10 +81,10 @@ void doorbell_close(struct doorbell *bell)
 
 /* Bells that were rung lately: opening one takes longer than all the rest of a message. Whoever
  * closes all descriptors closes these too, and their numbers may then be other files'. So each
- * bears a mark: the signal that it would send if it had an owner and were asked to, which no other
- * file of anybody's has. To look at it takes half the time of fstat, which took as long as sending
- * the message.
- * `holder`: the epoch of the process of which a thread uses it. */
+ * bears a mark: the signal that it would send if it had an owner and were asked to. Another file
+ * has this one only where somebody chose the same, for the same number, in this process. To look at
+ * it takes half the time of fstat, which took as long as sending the message. `holder`: the epoch
+ * of the process of which a thread uses it. */
 #define KEPT 16u
 #define MARK_LAST 64 /* signals there are */
 static struct kept {

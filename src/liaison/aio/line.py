@@ -153,7 +153,7 @@ class _LoopPlace(_Place):
     def result(self) -> None:
         if self._cancelled is not None:
             told, self._cancelled = self._cancelled, None
-            # Kept nowhere: an error that a frame of its own traceback knows is left to the collector.
+            # Kept nowhere: what a frame of its own traceback knows is left to the collector.
             raise sys.modules["asyncio"].CancelledError(*told)
 
 
