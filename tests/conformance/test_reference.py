@@ -1,22 +1,17 @@
 """Shared memory against the reference: the same operations, the same results and errors."""
 
 import os
-import shutil
-import tempfile
 from functools import reduce
-from itertools import count
 from operator import or_
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import precondition, rule
 
-from liaison.carriers import shm
 from liaison.testing import PATIENCE, Watchdog, until
-from tests.conformance.carriers import Memory, SharedMemory
+from tests.conformance.comparison import Comparison, who
 
-PROCESSES = 3
 WORDS = """
 import dataclasses, liaison
 ends, held = {}, {}
@@ -69,7 +64,6 @@ def _port(*options):
     return "Port", reduce(or_, options)
 
 
-who = st.integers(0, PROCESSES - 1)
 links = st.sampled_from(["a", "a", "b"])
 messages = st.sampled_from(  # as source: what a report shows stays short
     ["b''", "b'one'", "b'two'", "b'x' * 50", "bytes(100)", "bytes(20_000)", "7", "'text'", "[{}]"]
@@ -96,79 +90,10 @@ made = st.one_of(
 )
 
 
-class Side:
-    """One carrier, with its processes."""
+class Both(Comparison):
+    """With a few links that have one place for messages."""
 
-    def __init__(self, carrier):
-        self.carrier = carrier
-        self.actors = [None] * PROCESSES
-        for number in range(PROCESSES):
-            self.begin(number)
-
-    def begin(self, number):
-        self.actors[number] = self.carrier.other(WORDS)
-
-    def kill(self, number):
-        self.actors[number].kill()
-        self.actors[number].__exit__(None, None, None)
-        self.begin(number)
-
-    def do(self, number, line):
-        """What the line gives, comparable with what it gives on the other side."""
-        try:
-            value = self.actors[number].do(line)
-        except Exception as error:
-            return "raises", type(error)
-        return "returns", self.plain(value)
-
-    def plain(self, value):
-        if isinstance(value, dict):
-            # Little is known of a process that has ended.
-            if "creator" in value and self.plain(value["creator"]) == 0:
-                value["creator"] = 1 << 30
-            return {key: self.plain(one) for key, one in value.items()}
-        if isinstance(value, list | tuple):
-            return [self.plain(one) for one in value]
-        for number, actor in enumerate(self.actors):
-            if type(value) is int and value == actor.pid:
-                return f"process {number}"
-        return "a dead process" if type(value) is int and value > 1000 else value
-
-    def close(self):
-        for actor in self.actors:
-            actor.__exit__(None, None, None)
-
-
-class Both(RuleBasedStateMachine):
-    """Processes that do one thing at a time with a few links, in shared memory and in the model."""
-
-    def __init__(self):
-        super().__init__()
-        self.root = tempfile.mkdtemp(prefix="liaison-test-", dir="/dev/shm")
-        self.patch = pytest.MonkeyPatch()
-        self.patch.setenv("LIAISON_ROOT", self.root)
-        self.patch.delenv("LIAISON_SPACE", raising=False)
-        self.keys = count()
-        self.ends = {}  # key: process
-        self.held = {}  # key: process, what
-
-    @initialize()
-    def begin(self):
-        self.sides = [Side(SharedMemory(None)), Side(Memory(None))]
-
-    def teardown(self):
-        try:
-            for side in getattr(self, "sides", ()):
-                side.close()
-            shm._spaces.clear()
-        finally:
-            self.patch.undo()
-            shutil.rmtree(self.root)
-
-    def do(self, number, line):
-        shared, reference = (side.do(number, line) for side in self.sides)
-        assert shared == reference, line
-        return shared
+    words = WORDS
 
     def some_end(self, data):
         key = data.draw(st.sampled_from(sorted(self.ends)))

@@ -1,19 +1,14 @@
 """Endpoints and named pipes against the reference: the same operations, results and errors."""
 
 import os
-import shutil
-import tempfile
-from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import precondition, rule
 
-from liaison.carriers import shm
 from liaison.testing import PATIENCE, until
-from tests.conformance.carriers import Memory, SharedMemory
-from tests.conformance.test_reference import Side, who
+from tests.conformance.comparison import Comparison, Side, who
 
 WORDS = """
 import liaison
@@ -62,10 +57,7 @@ messages = st.sampled_from(["b'one'", "b'two\\n'", "b'three\\nfour'", "7", "[1, 
 
 
 class Direct(Side):
-    """One carrier, with its processes."""
-
-    def begin(self, number):
-        self.actors[number] = self.carrier.other(WORDS)
+    """A process in which every line was tried, and says itself what came of it."""
 
     def do(self, number, line):
         return self.plain(self.actors[number].do(f"tried(lambda: {line})"))
@@ -74,36 +66,11 @@ class Direct(Side):
         return value if isinstance(value, type) else super().plain(value)
 
 
-class Both(RuleBasedStateMachine):
-    """Processes that do one thing at a time, in shared memory and in the model."""
+class Both(Comparison):
+    """With endpoints and named pipes; `ends` tells the kind as well."""
 
-    def __init__(self):
-        super().__init__()
-        self.root = tempfile.mkdtemp(prefix="liaison-test-", dir="/dev/shm")
-        self.patch = pytest.MonkeyPatch()
-        self.patch.setenv("LIAISON_ROOT", self.root)
-        self.patch.delenv("LIAISON_SPACE", raising=False)
-        self.keys = count()
-        self.ends = {}  # key: process, kind
-        self.held = {}  # key: process
-
-    @initialize()
-    def begin(self):
-        self.sides = [Direct(SharedMemory(None)), Direct(Memory(None))]
-
-    def teardown(self):
-        try:
-            for side in getattr(self, "sides", ()):
-                side.close()
-            shm._spaces.clear()
-        finally:
-            self.patch.undo()
-            shutil.rmtree(self.root)
-
-    def do(self, number, line):
-        shared, reference = (side.do(number, line) for side in self.sides)
-        assert shared == reference, line
-        return shared
+    words = WORDS
+    side = Direct
 
     def some_end(self, data, kind=None):
         keys = [key for key, (_, one) in self.ends.items() if kind in (None, one)]
