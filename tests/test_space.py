@@ -105,14 +105,22 @@ def test_cleaning_leaves_what_the_living_use(mailbox):
 
 
 def test_a_space_for_a_group_is_open_to_it(space):
-    """Space.create(name, group) has mode 2770 and files 0660, owned by that group."""
-    shared = Space.create("lab", group=12345 if os.geteuid() == 0 else os.getegid())
+    """Space.create(name, group) is the group's, files 0660, and its directories are sticky.
+
+    All but those of the links, which others may remove when their creator is dead.
+    """
+    group = 12345 if os.geteuid() == 0 else os.getegid()
+    shared = Space.create("lab", group=group)
     assert shared.name.endswith("@lab")
     with Mailbox(shared.address("box")) as box:
         box.fileno()
-        for path in (space.root / f"{os.geteuid()}.shared" / "lab").rglob("*"):
-            mode = path.lstat().st_mode
-            assert stat.S_IMODE(mode) == (0o2770 if stat.S_ISDIR(mode) else 0o660), path
+        top = space.root / f"{os.geteuid()}.shared" / "lab"
+        for path in (top, *top.rglob("*")):
+            found = path.lstat()
+            sticky = 0o3770 if path.name in ("lab", "bells") else 0o2770
+            wanted = sticky if stat.S_ISDIR(found.st_mode) else 0o660
+            assert stat.S_IMODE(found.st_mode) == wanted, path
+            assert found.st_gid == group
         box.destroy()
 
 

@@ -67,12 +67,18 @@ typedef struct liaison_space liaison_space;
 LIAISON_API int liaison_root(uint32_t uid, bool shared, char *path, size_t size);
 
 /* Opens the space `root`/`name` of user `owner`, making both directories where they are
- * missing and `create` says so. `gid` >= 0 makes it a space of that group (2770, files
+ * missing and `create` says so. `gid` >= 0 makes it a space of that group (3770, files
  * 0660). The caller owns the handle and gives it up with liaison_space_close. */
 LIAISON_API int liaison_space_open(const char *root, uint32_t owner, const char *name, bool create,
                                    int64_t gid, liaison_space **space);
 LIAISON_API void liaison_space_close(liaison_space *space);
 LIAISON_API const char *liaison_space_path(const liaison_space *space);
+
+enum liaison_space_part { LIAISON_SPACE_LINKS = 1, LIAISON_SPACE_NAMES, LIAISON_SPACE_BELLS };
+/* Opens one of the space's directories, seen to be still the same one: in a shared space its path
+ * may lead elsewhere by now. The descriptor is the caller's to close. */
+LIAISON_API int liaison_space_directory(liaison_space *space, enum liaison_space_part part,
+                                        int *fd);
 
 /* A process as the space knows it. `known` is false when the process has left and its
  * record was reused: then only what was noted elsewhere (the pid) is filled in. */

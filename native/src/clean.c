@@ -45,15 +45,14 @@ static bool condemn(struct liaison_space *space, int fd, const struct geometry *
     return condemned && !broken;
 }
 
-static void clean_link(struct liaison_space *space, int directory, const char *name, bool links,
-                       struct liaison_cleaned *out)
+/* `links` and `names`: descriptors of these directories. */
+static void clean_link(struct liaison_space *space, int links, int names, const char *name,
+                       bool unused_too, struct liaison_cleaned *out)
 {
-    char path[300];
-    snprintf(path, sizeof path, "links/%s", name);
     int fd;
     struct stat st;
     struct header h;
-    if (space_file(space, directory, path, O_RDWR, &fd, &st) != LIAISON_OK)
+    if (space_file(space, links, name, O_RDWR, &fd, &st) != LIAISON_OK)
         return;
     bool aside = name[0] == '.';
     if (pread(fd, &h, sizeof h, 0) != (ssize_t)sizeof h || h.geometry.magic != LAYOUT_MAGIC ||
@@ -69,15 +68,12 @@ static void clean_link(struct liaison_space *space, int directory, const char *n
         const char *dash = strncmp(name, ASIDE, sizeof ASIDE - 1) == 0
                                ? strchr(name + sizeof ASIDE - 1, '-')
                                : NULL;
-        char back[LIAISON_NAME_MAX + 16];
         /* A named pipe that is over needs no name, though it is not destroyed for its sides. */
         bool over = destroyed ||
                     (h.geometry.kind == LIAISON_KIND_NAMED_PIPE && glance32(&h.state) != LINK_LIVE);
-        if (!over && dash && name_of_link_valid(dash + 1)) {
-            snprintf(back, sizeof back, "names/%.*s", LIAISON_NAME_MAX, dash + 1);
-            (void)linkat(directory, path, directory, back, 0);
-        }
-        unlinkat(directory, path, 0);
+        if (!over && dash && name_of_link_valid(dash + 1))
+            (void)linkat(links, name, names, dash + 1, 0);
+        unlinkat(links, name, 0);
         close(fd);
         return;
     }
@@ -85,7 +81,7 @@ static void clean_link(struct liaison_space *space, int directory, const char *n
     bool unused = !used && !member_alive(space, h.geometry.creator);
     /* What waits in a named pipe when the last process lets go of it is gone, as with any pipe. */
     bool let_go = unused && h.geometry.kind == LIAISON_KIND_NAMED_PIPE;
-    bool unwanted = destroyed || (nameless && !used) || let_go || (links && unused);
+    bool unwanted = destroyed || (nameless && !used) || let_go || (unused_too && unused);
     bool condemned = unwanted && condemn(space, fd, &h.geometry);
     close(fd);
     if (!condemned)
@@ -101,24 +97,20 @@ static void clean_link(struct liaison_space *space, int directory, const char *n
 int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned *out)
 {
     memset(out, 0, sizeof *out);
-    int directory = space_directory(space);
-    if (directory < 0)
-        return space_result(directory);
-    int fd = openat(directory, "links", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
-    if (!listing) {
-        int r = space_result(-errno);
-        if (fd >= 0)
-            close(fd);
-        close(directory);
+    int fd, names, r = space_links_and_names(space, &fd, &names);
+    if (r != LIAISON_OK)
         return r;
+    DIR *listing = fdopendir(fd);
+    if (!listing) {
+        r = space_result(-errno);
+        close(fd);
     }
-    struct dirent *e;
-    while ((e = readdir(listing)) != NULL)
+    for (struct dirent *e; listing && (e = readdir(listing)) != NULL;)
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-            clean_link(space, directory, e->d_name, links, out);
-    closedir(listing);
-    close(directory);
+            clean_link(space, fd, names, e->d_name, links, out);
+    if (listing)
+        closedir(listing);
+    close(names);
     out->doorbells = doorbell_clean(space);
-    return LIAISON_OK;
+    return r;
 }

@@ -16,46 +16,77 @@
 
 #define PIPE_SIZE_MAX (1 << 20) /* unless root allowed more */
 #define READS 256
+#define ANYBODY ((uid_t) - 1)
 
-static void path_of(uint64_t number, char path[40])
+static void name_of(uint64_t number, char name[24])
 {
-    snprintf(path, 40, "bells/%016llx", (unsigned long long)number);
+    snprintf(name, 24, "%016llx", (unsigned long long)number);
+}
+
+/* Opens a FIFO that is `owner`'s; -1 when there is none, or what is there is no such thing. */
+static int open_fifo(int bells, const char *name, uid_t owner)
+{
+    struct stat st;
+    /* For reading and writing: then it never reads as ended, and if its owner dies now, writing
+     * does not raise SIGPIPE. */
+    int fd = openat(bells, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -1;
+    if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && st.st_nlink == 1 &&
+        (owner == ANYBODY || st.st_uid == owner))
+        return fd;
+    close(fd);
+    errno = ENXIO;
+    return -1;
+}
+
+/* Under another name until it is open: nobody rings what nobody hears. */
+static int create_fifo(struct liaison_space *space, int bells, const char *name, int *fifo)
+{
+    char fresh[32];
+    snprintf(fresh, sizeof fresh, ".new-%s", name);
+    if (mkfifoat(bells, fresh, 0600) != 0)
+        return -errno;
+    int fd = open_fifo(bells, fresh, geteuid());
+    int r = fd < 0 ? -errno : 0;
+    /* Its rights by its descriptor: by now the name may be another file's. */
+    if (r == 0 && (fchmod(fd, space->file_mode) != 0 || renameat(bells, fresh, bells, name) != 0))
+        r = -errno;
+    if (r == 0) {
+        *fifo = fd;
+        return 0;
+    }
+    unlinkat(bells, fresh, 0);
+    if (fd >= 0)
+        close(fd);
+    return r;
 }
 
 static int create(struct liaison_space *space, struct doorbell *bell)
 {
     *bell = (struct doorbell){0, -1, -1, -1};
-    int directory = space_directory(space);
-    if (directory < 0)
-        return space_result(directory);
-    char path[40], fresh[48];
-    int r = LIAISON_OK;
-    mode_t mode = space->file_mode;
+    int bells = space_part(space, SPACE_BELLS);
+    if (bells < 0)
+        return space_result(bells);
+    char name[24];
+    int r = getrandom(&bell->number, sizeof bell->number, 0) == sizeof bell->number ? 0 : -EIO;
     struct epoll_event readable = {.events = EPOLLIN};
-    if (getrandom(&bell->number, sizeof bell->number, 0) != sizeof bell->number) {
-        close(directory);
-        return -EIO;
+    name_of(bell->number, name);
+    if (r == 0 &&
+        ((bell->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) < 0 ||
+         (bell->fd = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
+         epoll_ctl(bell->fd, EPOLL_CTL_ADD, bell->timer, &readable) != 0))
+        r = -errno;
+    if (r == 0)
+        r = create_fifo(space, bells, name, &bell->fifo);
+    if (r == 0 && epoll_ctl(bell->fd, EPOLL_CTL_ADD, bell->fifo, &readable) != 0) {
+        r = -errno;
+        unlinkat(bells, name, 0);
     }
-    path_of(bell->number, path);
-    snprintf(fresh, sizeof fresh, "bells/.new-%016llx", (unsigned long long)bell->number);
-    /* Under another name until it is open: nobody rings what nobody hears. */
-    if (mkfifoat(directory, fresh, mode) != 0)
-        r = space_result(-errno);
-    else if (fchmodat(directory, fresh, mode, 0) != 0 ||
-             /* For writing too, so that it never reads as ended. */
-             (bell->fifo = openat(directory, fresh, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)) <
-                 0 ||
-             (bell->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) < 0 ||
-             (bell->fd = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
-             epoll_ctl(bell->fd, EPOLL_CTL_ADD, bell->fifo, &readable) != 0 ||
-             epoll_ctl(bell->fd, EPOLL_CTL_ADD, bell->timer, &readable) != 0 ||
-             renameat(directory, fresh, directory, path) != 0) {
-        r = space_result(-errno);
-        unlinkat(directory, fresh, 0);
+    if (r != 0)
         doorbell_close(bell);
-    }
-    close(directory);
-    return r;
+    close(bells);
+    return space_result(r);
 }
 
 int doorbell_create(struct liaison_space *space, struct doorbell *bell)
@@ -120,24 +151,17 @@ static bool strike(int fd)
 /* Gives the bell's descriptor; -1 with whether there is nobody to hear it. */
 static int open_bell(struct liaison_space *space, uint64_t number, bool *nobody)
 {
-    int directory = space_directory(space);
-    if (directory < 0) {
-        *nobody = directory == -ENOENT;
+    int bells = space_part(space, SPACE_BELLS);
+    if (bells < 0) {
+        *nobody = bells == -ENOENT;
         return -1;
     }
-    char path[40];
-    struct stat st;
-    path_of(number, path);
-    /* For reading too: if its owner dies now, writing must not raise SIGPIPE. */
-    int fd = openat(directory, path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-    *nobody = fd < 0 && errno == ENOENT;
-    close(directory);
-    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISFIFO(st.st_mode) ||
-                    (space->file_mode == 0600 && st.st_uid != space->owner))) {
-        *nobody = true; /* what is no doorbell has nobody to hear it */
-        close(fd);
-        fd = -1;
-    }
+    char name[24];
+    name_of(number, name);
+    int fd = open_fifo(bells, name, space->file_mode == 0600 ? space->owner : ANYBODY);
+    /* What is no doorbell has nobody to hear it either. */
+    *nobody = fd < 0 && (errno == ENOENT || errno == ENXIO);
+    close(bells);
     return fd;
 }
 
@@ -212,23 +236,19 @@ void doorbell_forget(void)
 void doorbell_remove(struct liaison_space *space, uint64_t number)
 {
     forget(&kept[number % KEPT], &number);
-    int directory = space_directory(space);
-    if (directory < 0)
+    int bells = space_part(space, SPACE_BELLS);
+    if (bells < 0)
         return;
-    char path[40];
-    path_of(number, path);
-    unlinkat(directory, path, 0);
-    close(directory);
+    char name[24];
+    name_of(number, name);
+    unlinkat(bells, name, 0);
+    close(bells);
 }
 
 uint32_t doorbell_clean(struct liaison_space *space)
 {
     uint32_t n = 0;
-    int directory = space_directory(space);
-    if (directory < 0)
-        return 0;
-    int bells = openat(directory, "bells", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    close(directory);
+    int bells = space_part(space, SPACE_BELLS);
     DIR *listing = bells < 0 ? NULL : fdopendir(bells);
     if (!listing) {
         if (bells >= 0)

@@ -49,16 +49,14 @@ int liaison_mailbox_info(liaison_mailbox *m, struct liaison_info *info)
     uint64_t arena = arena_largest(s);
     info->largest = arena > s->inline_max ? arena : s->inline_max;
     member_peer(s->space, g->creator, 0, &info->creator);
-    int directory = space_directory(s->space);
+    int links = space_part(s->space, SPACE_LINKS);
     struct stat st;
     if (g->kind == LIAISON_KIND_PIPE && fstat(s->file, &st) == 0)
         info->bytes = (uint64_t)st.st_blocks * 512;
-    if (directory >= 0) {
-        char path[64];
-        snprintf(path, sizeof path, "links/%s", info->id);
-        if (fstatat(directory, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
+    if (links >= 0) {
+        if (fstatat(links, info->id, &st, AT_SYMLINK_NOFOLLOW) == 0)
             info->bytes = (uint64_t)st.st_blocks * 512;
-        close(directory);
+        close(links);
     }
     return LIAISON_OK;
 }

@@ -87,13 +87,32 @@ static void process_command(char *text, size_t size)
 
 int32_t member_pid(void) { return (int32_t)getpid(); }
 
-static int open_members(struct liaison_space *space, int flags, int *fd)
+int members_create(int directory, mode_t mode)
 {
-    int directory = space_directory(space);
+    int fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return -errno;
+    int r = -posix_fallocate(fd, 0, PAGE);
+    if (r == 0 && (fchmod(fd, mode) != 0 || ftruncate(fd, FILE_SIZE) != 0))
+        r = -errno;
+    if (r == 0)
+        r = space_name_file(fd, directory, MEMBERS_NAME);
+    close(fd);
+    return r;
+}
+
+static int open_members(struct liaison_space *space, bool make, int *fd)
+{
+    int directory = space_part(space, SPACE_TOP);
     if (directory < 0)
         return space_result(directory);
     struct stat st;
-    int r = space_file(space, directory, "members", O_RDWR | flags, fd, &st);
+    int r = space_file(space, directory, MEMBERS_NAME, O_RDWR, fd, &st);
+    if (r == LIAISON_NOT_FOUND && make) { /* somebody removed it */
+        int e = members_create(directory, space->file_mode);
+        r = e == 0 || e == -EEXIST ? space_file(space, directory, MEMBERS_NAME, O_RDWR, fd, &st)
+                                   : space_result(e);
+    }
     close(directory);
     if (r != LIAISON_OK)
         return r;
@@ -101,7 +120,7 @@ static int open_members(struct liaison_space *space, int flags, int *fd)
         close(*fd);
         return LIAISON_DENIED;
     }
-    if ((flags & O_CREAT) && st.st_size < FILE_SIZE) {
+    if (make && st.st_size < FILE_SIZE) {
         int e = posix_fallocate(*fd, 0, PAGE);
         if (e == 0 && ftruncate(*fd, FILE_SIZE) != 0)
             e = errno;
@@ -200,7 +219,7 @@ static int claim(int fd, uint32_t *out)
 static int enrol(struct liaison_space *space, uint64_t *identity)
 {
     int fd;
-    int r = open_members(space, O_CREAT, &fd);
+    int r = open_members(space, true, &fd);
     if (r != LIAISON_OK)
         return r;
     uint32_t number = 0;
@@ -265,7 +284,7 @@ int member_introduce(struct liaison_space *space, const char *name)
 {
     char text[LIAISON_NAME_MAX + 4] = {0};
     int fd;
-    int r = open_members(space, 0, &fd);
+    int r = open_members(space, false, &fd);
     if (r != LIAISON_OK)
         return r;
     memcpy(text, name, strnlen(name, LIAISON_NAME_MAX));
@@ -310,7 +329,7 @@ static int probe_descriptor(struct liaison_space *space)
         return fd;
     }
     int fresh;
-    int r = open_members(space, 0, &fresh);
+    int r = open_members(space, false, &fresh);
     if (r != LIAISON_OK)
         return r < 0 ? r : -ENOENT;
     int expected = fd;

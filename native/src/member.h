@@ -17,12 +17,17 @@
 #include "space.h"
 
 #define MEMBERS 4096u
+#define MEMBERS_NAME "members"
 
 static inline uint32_t identity_number(uint64_t identity)
 {
     return (uint32_t)(identity & 0xffff) - 1;
 }
 static inline uint64_t identity_generation(uint64_t identity) { return identity >> 16; }
+
+/* Makes the file, whole or not at all, in a space's directory; its group is the directory's.
+ * -EEXIST when there is one; another negative errno. */
+int members_create(int directory, mode_t mode);
 
 /* This process's identity in the space, registering it at first use, and again in a
  * forked child. LIAISON_EXHAUSTED when all numbers are living processes'. */

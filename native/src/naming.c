@@ -10,11 +10,11 @@
 
 #define TRIES 8
 
-/* Whether `name` leads to the link. */
-static int leads_here(struct segment *s, int directory, const char *path)
+/* Whether `name`, in a directory, leads to the link. */
+static int leads_here(struct segment *s, int directory, const char *name)
 {
     struct stat st;
-    if (fstatat(directory, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return space_result(-errno);
     return st.st_ino == s->inode && st.st_dev == s->device ? LIAISON_OK : LIAISON_NAME_TAKEN;
 }
@@ -23,21 +23,20 @@ int naming_add(struct segment *s, const char *name)
 {
     if (!name_of_link_valid(name))
         return LIAISON_INVALID;
-    int directory = space_directory(s->space);
-    if (directory < 0)
-        return space_result(directory);
-    char id[40], link[64], path[LIAISON_NAME_MAX + 16];
+    int links, names, r = space_links_and_names(s->space, &links, &names);
+    if (r != LIAISON_OK)
+        return r;
+    char id[40];
     segment_id(&s->geometry, id);
-    snprintf(link, sizeof link, "links/%s", id);
-    snprintf(path, sizeof path, "names/%s", name);
-    int r = leads_here(s, directory, link);
-    if (r == LIAISON_OK && linkat(directory, link, directory, path, 0) != 0)
-        r = errno == EEXIST ? leads_here(s, directory, path) : space_result(-errno);
+    r = leads_here(s, links, id);
+    if (r == LIAISON_OK && linkat(links, id, names, name, 0) != 0)
+        r = errno == EEXIST ? leads_here(s, names, name) : space_result(-errno);
     else if (r == LIAISON_NOT_FOUND || r == LIAISON_NAME_TAKEN)
         r = LIAISON_DESTROYED; /* its permanent name is gone, or another file's */
     if (r == LIAISON_NOT_FOUND)
         r = LIAISON_NAME_TAKEN; /* another link's a moment ago: the caller may try again */
-    close(directory);
+    close(names);
+    close(links);
     return r;
 }
 
@@ -45,17 +44,16 @@ int naming_remove(struct segment *s, const char *name)
 {
     if (!name_of_link_valid(name))
         return LIAISON_INVALID;
-    int directory = space_directory(s->space);
-    if (directory < 0)
-        return space_result(directory);
-    char path[LIAISON_NAME_MAX + 16];
-    snprintf(path, sizeof path, "names/%s", name);
-    int r = leads_here(s, directory, path);
+    int links, names, r = space_links_and_names(s->space, &links, &names);
+    if (r != LIAISON_OK)
+        return r;
+    r = leads_here(s, names, name);
     if (r == LIAISON_OK)
-        r = segment_take_away(directory, name, s->device, s->inode);
+        r = segment_take_away(links, names, name, s->device, s->inode);
     else if (r == LIAISON_NAME_TAKEN)
         r = LIAISON_NOT_FOUND;
-    close(directory);
+    close(names);
+    close(links);
     /* Afterwards: who looks again because of this must not find the name any more. Who dies in
      * between leaves senders that know the name and may still use it; nobody new finds it. */
     if (r == LIAISON_OK || r == LIAISON_NOT_FOUND)

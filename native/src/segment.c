@@ -339,18 +339,6 @@ static void enlist(struct segment *s)
     process_unlock();
 }
 
-static int name_file(int fd, int directory, const char *name)
-{
-    char self[64];
-    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    if (linkat(AT_FDCWD, self, directory, name, AT_SYMLINK_FOLLOW) == 0)
-        return 0;
-    if (errno != ENOENT)
-        return -errno;
-    /* No /proc here; this needs a capability, or Linux 6.10. */
-    return linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0 ? 0 : -errno;
-}
-
 int segment_create(struct liaison_space *space, const char *name,
                    const struct liaison_policy *policy, struct segment **out)
 {
@@ -361,20 +349,19 @@ int segment_create(struct liaison_space *space, const char *name,
         return r;
     h.checksum = checksum(g);
 
-    int directory = space_directory(space);
-    if (directory < 0)
-        return space_result(directory);
+    int links, names;
+    r = space_links_and_names(space, &links, &names);
+    if (r != LIAISON_OK)
+        return r;
     int fd = -1;
     struct segment *s = NULL;
     /* Told at once when the name is taken, rather than after reserving all that memory. */
     struct stat st;
-    char path[LIAISON_NAME_MAX + 16];
-    snprintf(path, sizeof path, "names/%s", name);
-    if (fstatat(directory, path, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (fstatat(names, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         r = S_ISREG(st.st_mode) ? -EEXIST : -EACCES;
         goto out;
     }
-    fd = openat(directory, "links", O_TMPFILE | O_RDWR | O_CLOEXEC, space->file_mode);
+    fd = openat(links, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, space->file_mode);
     if (fd < 0) {
         r = -errno;
         goto out;
@@ -388,14 +375,13 @@ int segment_create(struct liaison_space *space, const char *name,
         r = segment_attach(s); /* before it has a name: nobody can be in our way */
     if (r == 0) {
         enlist(s); /* before another thread can find the name */
-        r = name_file(fd, directory, path);
+        r = space_name_file(fd, names, name);
     }
     if (r == 0) {
         /* The name is what counts; an opener that finds no permanent one adds it. */
-        char id[40], link[64];
+        char id[40];
         segment_id(g, id);
-        snprintf(link, sizeof link, "links/%s", id);
-        (void)name_file(fd, directory, link);
+        (void)space_name_file(fd, links, id);
         *out = s;
     } else if (s) {
         segment_close(s);
@@ -403,7 +389,8 @@ int segment_create(struct liaison_space *space, const char *name,
 out:
     if (fd >= 0)
         close(fd);
-    close(directory);
+    close(names);
+    close(links);
     return space_result(r);
 }
 
@@ -448,15 +435,14 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
 {
     if (!name_of_link_valid(name))
         return LIAISON_INVALID;
-    int directory = space_directory(space);
-    if (directory < 0)
-        return space_result(directory);
-    char path[LIAISON_NAME_MAX + 16], id[40], link[64];
-    snprintf(path, sizeof path, "names/%s", name);
+    int names = space_part(space, SPACE_NAMES);
+    if (names < 0)
+        return space_result(names);
+    char id[40];
     int fd = -1;
     struct stat st;
     struct segment *s = NULL;
-    int r = space_file(space, directory, path, O_RDWR, &fd, &st);
+    int r = space_file(space, names, name, O_RDWR, &fd, &st);
     if (r != LIAISON_OK)
         goto out;
     s = find_mapped(&st);
@@ -477,8 +463,11 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
         if (r != LIAISON_OK)
             goto out;
         if (st.st_nlink < 2) { /* its creator died before it gave the permanent name */
-            snprintf(link, sizeof link, "links/%s", id);
-            (void)name_file(fd, directory, link);
+            int links = space_part(space, SPACE_LINKS);
+            if (links >= 0) {
+                (void)space_name_file(fd, links, id);
+                close(links);
+            }
         }
         s = enlist_or_find(s);
     }
@@ -502,7 +491,7 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
 out:
     if (fd >= 0)
         close(fd);
-    close(directory);
+    close(names);
     return r;
 }
 
@@ -528,7 +517,7 @@ int segment_create_nameless(struct liaison_space *space, const struct liaison_po
     if (r != LIAISON_OK)
         return r;
     g->home[0] = space->device;
-    g->home[1] = space->inode;
+    g->home[1] = space->inodes[SPACE_TOP];
     g->token = token;
     h.checksum = checksum(g);
     int fd = memory_file();
@@ -578,7 +567,7 @@ int segment_adopt(struct liaison_space *space, int file, struct segment **out)
     }
     /* Of another space, who lives there would seem dead here. */
     if (s->geometry.kind != LIAISON_KIND_PIPE || s->geometry.home[0] != space->device ||
-        s->geometry.home[1] != space->inode)
+        s->geometry.home[1] != space->inodes[SPACE_TOP])
         r = LIAISON_MISMATCH;
     if (r == LIAISON_OK)
         r = segment_attach(s);
@@ -598,16 +587,14 @@ int segment_open_back(struct segment *first, struct segment **out)
     process_unlock();
     int r = LIAISON_OK;
     if (!s) {
-        int directory = space_directory(first->space);
-        if (directory < 0)
-            return space_result(directory);
-        char path[LIAISON_NAME_MAX + 16];
+        int names = space_part(first->space, SPACE_NAMES);
+        if (names < 0)
+            return space_result(names);
         struct stat st;
         struct header h;
         int fd;
-        snprintf(path, sizeof path, "names/%s", g->name);
-        r = space_file(first->space, directory, path, O_RDWR, &fd, &st);
-        close(directory);
+        r = space_file(first->space, names, g->name, O_RDWR, &fd, &st);
+        close(names);
         if (r != LIAISON_OK)
             return r;
         if (st.st_ino != first->inode || st.st_dev != first->device)
@@ -732,47 +719,45 @@ bool segment_vanished(struct segment *s)
     return !linked(s);
 }
 
-int segment_take_away(int directory, const char *name, dev_t device, ino_t inode)
+int segment_take_away(int links, int names, const char *name, dev_t device, ino_t inode)
 {
     /* There is no "unlink if it is this file". Between seeing the name and removing it
      * another process may have removed it and a creator taken it for a new link. So take the
      * name away whole, see what it was, and put back what was not ours. What a death in
      * between leaves is put back by who cleans: so it keeps its name. */
-    char aside[LIAISON_NAME_MAX + 48], path[LIAISON_NAME_MAX + 16];
+    char aside[LIAISON_NAME_MAX + 48];
     uint64_t random;
     struct stat st;
     if (getrandom(&random, sizeof random, 0) != sizeof random)
         return -EIO;
-    snprintf(path, sizeof path, "names/%.*s", LIAISON_NAME_MAX, name);
-    snprintf(aside, sizeof aside, "links/" ASIDE "%016llx-%.*s", (unsigned long long)random,
+    snprintf(aside, sizeof aside, ASIDE "%016llx-%.*s", (unsigned long long)random,
              LIAISON_NAME_MAX, name);
-    if (renameat(directory, path, directory, aside) != 0)
+    if (renameat(names, name, links, aside) != 0)
         return errno == ENOENT ? LIAISON_NOT_FOUND : -errno;
-    bool ours = fstatat(directory, aside, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == inode &&
+    bool ours = fstatat(links, aside, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == inode &&
                 st.st_dev == device;
     if (!ours)
-        (void)linkat(directory, aside, directory, path, 0);
-    unlinkat(directory, aside, 0);
+        (void)linkat(links, aside, names, name, 0);
+    unlinkat(links, aside, 0);
     return ours ? LIAISON_OK : LIAISON_NOT_FOUND;
 }
 
 void segment_unlink(struct liaison_space *space, dev_t device, ino_t inode, const char *id)
 {
-    int directory = space_directory(space);
-    if (directory < 0)
+    int links, names;
+    if (space_links_and_names(space, &links, &names) != LIAISON_OK)
         return;
-    int names = openat(directory, "names", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *listing = names < 0 ? NULL : fdopendir(names);
-    if (names >= 0 && !listing)
-        close(names);
+    int fd = fcntl(names, F_DUPFD_CLOEXEC, 0);
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+    if (fd >= 0 && !listing)
+        close(fd);
     struct dirent *entry;
     while (listing && (entry = readdir(listing)) != NULL)
         if (entry->d_ino == inode && name_of_link_valid(entry->d_name))
-            (void)segment_take_away(directory, entry->d_name, device, inode);
+            (void)segment_take_away(links, names, entry->d_name, device, inode);
     if (listing)
         closedir(listing);
-    char link[64];
-    snprintf(link, sizeof link, "links/%s", id);
-    unlinkat(directory, link, 0);
-    close(directory);
+    unlinkat(links, id, 0);
+    close(names);
+    close(links);
 }

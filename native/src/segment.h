@@ -98,7 +98,7 @@ bool segment_vanished(struct segment *s);
  */
 #define ASIDE ".aside-"
 /* Takes the name away, if it is this file's. LIAISON_NOT_FOUND: it is not. */
-int segment_take_away(int directory, const char *name, dev_t device, ino_t inode);
+int segment_take_away(int links, int names, const char *name, dev_t device, ino_t inode);
 
 /* Removes every name of a destroyed link. */
 void segment_unlink(struct liaison_space *space, dev_t device, ino_t inode, const char *id);

@@ -12,12 +12,21 @@
 struct members_page;
 struct board;
 
+/* The directories that a space consists of. */
+enum space_part {
+    SPACE_TOP,
+    SPACE_LINKS = LIAISON_SPACE_LINKS,
+    SPACE_NAMES = LIAISON_SPACE_NAMES,
+    SPACE_BELLS = LIAISON_SPACE_BELLS,
+    SPACE_PARTS
+};
+
 struct liaison_space {
     struct liaison_space *next; /* process table; guarded by process_lock */
     int references;             /* likewise */
     char path[PATH_MAX];
     dev_t device;
-    ino_t inode;
+    ino_t inodes[SPACE_PARTS];
     uid_t owner;
     gid_t group;
     mode_t file_mode; /* 0600, or 0660 in a group's space */
@@ -38,16 +47,24 @@ bool name_valid(const char *name);
  * are part of another one have such names. */
 bool name_of_link_valid(const char *name);
 
-/* Opens the space's directory anew and checks that it is still the same one. No
- * descriptor is kept: a process that daemonises closes all, and their numbers then mean
- * other files. Result: a descriptor, -ENOENT when the directory is gone or another, or
- * another negative errno. */
-int space_directory(const struct liaison_space *space);
+/* Opens one of the space's directories anew and checks that it is still the same one: in a space
+ * that is shared, whoever may rename a directory could put another in its place, or a symbolic link
+ * to somewhere else. So what lies in a directory is named by one component below a descriptor from
+ * here, and never by a path. No descriptor is kept: a process that daemonises closes all, and their
+ * numbers then mean other files. Result: a descriptor, -ENOENT when the directory is gone or
+ * another, or another negative errno. */
+int space_part(const struct liaison_space *space, enum space_part part);
 
-/* Opens a file below the space's directory, following nothing. LIAISON_DENIED when it is
- * not a plain file with the owner and mode that the space's files have. */
-int space_file(const struct liaison_space *space, int directory, const char *path, int flags,
+/* The two that have the names of links. */
+int space_links_and_names(const struct liaison_space *space, int *links, int *names);
+
+/* Opens a file in one of the space's directories, following nothing. LIAISON_DENIED when it is not
+ * a plain file with the owner and mode that the space's files have. */
+int space_file(const struct liaison_space *space, int directory, const char *name, int flags,
                int *fd, struct stat *status);
+
+/* Gives a file that has no name yet its first. Result: 0 or a negative errno. */
+int space_name_file(int fd, int directory, const char *name);
 
 /* Another hold on the same space. */
 struct liaison_space *space_hold(struct liaison_space *space);

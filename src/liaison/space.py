@@ -56,8 +56,9 @@ class Space:
     def create(cls, name: str, group: str | int | None = None) -> Space:
         """Make a space; with `group` (a name or number) one that the group's members share.
 
-        They reach it as ``OWNER@NAME``: its directory has mode 2770, its files 0660. A space
-        without a group is its user's alone, as any space that is simply used.
+        They reach it as ``OWNER@NAME``: its directory has mode 3770, its files 0660. Each of them
+        can read every message in it, forge some, and destroy all; nothing outside the space. A
+        space without a group is its user's alone, as any space that is simply used.
 
         Raises `NotFound` for an unknown group, `AccessDenied` when you are not a member of it or
         the space exists with other rights.

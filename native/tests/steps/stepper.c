@@ -115,15 +115,39 @@ static bool changes_files(uint64_t number)
     return false;
 }
 
-bool stepper_system_call(pid_t pid, const struct shared *shared)
+/* Whether a system call goes by a file's name, or reads names. */
+static bool goes_by_name(uint64_t number)
+{
+    static const long calls[] = {
+        SYS_newfstatat, SYS_statx, SYS_getdents64, SYS_fchownat,
+#ifdef SYS_stat
+        SYS_stat,       SYS_lstat,
+#endif
+    };
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
+        if ((uint64_t)calls[i] == number)
+            return true;
+    return changes_files(number);
+}
+
+static bool to_call(pid_t pid, const struct shared *shared, bool (*wanted)(uint64_t))
 {
     struct __ptrace_syscall_info info;
     while (go(PTRACE_SYSCALL, pid, shared)) {
         CHECK(ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof info, &info) > 0);
-        if (info.op == PTRACE_SYSCALL_INFO_ENTRY && changes_files(info.entry.nr))
+        if (info.op == PTRACE_SYSCALL_INFO_ENTRY && wanted(info.entry.nr))
             return true;
     }
     return false;
+}
+
+bool stepper_system_call(pid_t pid, const struct shared *shared)
+{
+    return to_call(pid, shared, changes_files);
+}
+bool stepper_name(pid_t pid, const struct shared *shared)
+{
+    return to_call(pid, shared, goes_by_name);
 }
 
 void stepper_kill(pid_t pid)

@@ -15,6 +15,7 @@ assert len(_RESULTS) == LIAISON_ORPHANED + 1
 assert _RESULTS[LIAISON_TOO_LARGE] == "TOO_LARGE"
 
 cdef size_t MEMBERS = 4096
+cdef tuple PARTS = ("", "links", "names", "bells")
 cdef object HOST = None
 
 
@@ -55,6 +56,15 @@ cdef class SpaceHandle:
     def path(self):
         """The space's directory."""
         return (<bytes>liaison_space_path(self.space)).decode("utf-8", "surrogateescape")
+
+    def directory(self, str part):
+        """A descriptor, the caller's to close, of the directory ``"links"``, ``"names"`` or
+        ``"bells"``: in a shared space its path may lead elsewhere by now."""
+        cdef int fd = -1
+        cdef int r = liaison_space_directory(self.space, PARTS.index(part), &fd)
+        if r != LIAISON_OK:
+            raise failure(r, f"the space at {self.path}")
+        return fd
 
     def members(self):
         """The living processes of the space."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from liaison import errors
@@ -16,7 +17,7 @@ from liaison.carriers.contract import MailboxContract
 from liaison.link import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from liaison.codec import Codec, Coder
 
@@ -27,7 +28,9 @@ __all__ = [
     "MailboxEnd",
     "PipeEnd",
     "Several",
+    "all_names",
     "closing",
+    "directory",
     "link_names",
     "named_pipe",
     "open_space",
@@ -100,19 +103,38 @@ def space_names() -> list[str]:
     for shared in (False, True):
         try:
             entries = sorted(os.listdir(root_of(uid, shared)))
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
             continue
+        entries = [name for name in entries if not name.startswith(".")]  # being made
         found += [f"{pwd.getpwuid(uid).pw_name}@{name}" if shared else name for name in entries]
     return found
 
 
+@contextmanager
+def directory(space: SpaceHandle, part: str) -> Generator[int]:
+    """A descriptor of one of the space's directories, ``"links"`` or ``"names"``.
+
+    In a shared space a path may lead elsewhere by the time it is used.
+    """
+    descriptor = space.directory(part)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def all_names(space: SpaceHandle) -> list[str]:
+    """The names of the space's links, those that are part of another link too."""
+    try:
+        with directory(space, "names") as names:
+            return os.listdir(names)
+    except errors.NotFound:
+        return []
+
+
 def link_names(space: SpaceHandle) -> list[str]:
     """The names of the space's links, but for those that are part of another link."""
-    try:
-        found = os.listdir(os.path.join(space.path, "names"))
-    except FileNotFoundError:
-        return []
-    return sorted(name for name in found if not name.startswith("~"))
+    return sorted(name for name in all_names(space) if not name.startswith("~"))
 
 
 def _coder(type: Any, codec: Codec | str | None) -> Coder:

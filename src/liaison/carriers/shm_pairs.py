@@ -119,32 +119,26 @@ def _nothing_to_mourn(*_: object) -> bool:
     return False
 
 
-def _names(space: SpaceHandle) -> list[str]:
-    try:
-        return os.listdir(os.path.join(space.path, "names"))
-    except FileNotFoundError:
-        return []
+def _number(space: SpaceHandle, part: str, name: str) -> int | None:
+    """Which file it is; None: there is none."""
+    with suppress(FileNotFoundError), shm.directory(space, part) as names:
+        return os.stat(name, dir_fd=names, follow_symlinks=False).st_ino
+    return None
 
 
 def names_of(space: SpaceHandle, id: str) -> list[str]:
     """What leads to the link with this id, hidden names apart."""
-    try:
-        number = os.stat(os.path.join(space.path, "links", id), follow_symlinks=False).st_ino
-        with os.scandir(os.path.join(space.path, "names")) as entries:
-            found = [e.name for e in entries if e.inode() == number and e.name[0] != "~"]
-    except FileNotFoundError:
+    number = _number(space, "links", id)
+    if number is None:
         return []
-    return sorted(found)
+    with shm.directory(space, "names") as names, os.scandir(names) as entries:
+        return sorted(e.name for e in entries if e.inode() == number and e.name[0] != "~")
 
 
 def leads(space: SpaceHandle, name: str, id: str) -> bool:
     """Whether the link with this id is called so."""
-    try:
-        one = os.stat(os.path.join(space.path, "names", name), follow_symlinks=False)
-        other = os.stat(os.path.join(space.path, "links", id), follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return (one.st_ino, one.st_dev) == (other.st_ino, other.st_dev)
+    number = _number(space, "links", id)
+    return number is not None and number == _number(space, "names", name)
 
 
 def observed(space: SpaceHandle, near: Address, id: str) -> Own | None:
@@ -184,7 +178,7 @@ def clean_pairs(where: Address) -> int:
     """
     space = shm.open_space(where)
     removed = 0
-    for name in _names(space):
+    for name in shm.all_names(space):
         way = _WAY.match(name)
         with suppress(errors.LiaisonError):
             if way is None:
@@ -192,7 +186,7 @@ def clean_pairs(where: Address) -> int:
                     removed += is_over(replace(where, name=name), end)
                 continue
             with closing(Way.begin(where, way[1], way[2], "observe")) as end:
-                orphan = not os.path.lexists(os.path.join(space.path, "links", way[1]))
+                orphan = _number(space, "links", way[1]) is None
                 if orphan or (is_empty(end) and not has_sender(end, space)):
                     end.destroy(force=True)
                     removed += 1
@@ -201,14 +195,14 @@ def clean_pairs(where: Address) -> int:
 
 def senders_to(space: SpaceHandle, id: str) -> set[str]:
     """The ids of the endpoints from which there are links to this one."""
-    matches = map(_WAY.match, _names(space))
+    matches = map(_WAY.match, shm.all_names(space))
     return {match[2] for match in matches if match and match[1] == id}
 
 
 def ways_to(where: Address, id: str) -> list[Way]:
     """Observed ends of all that leads to the endpoint, for who is to close them."""
     found: list[Way] = []
-    for name in _names(shm.open_space(where)):
+    for name in shm.all_names(shm.open_space(where)):
         match = _WAY.match(name)
         if match and match[1] == id:
             with suppress(errors.LiaisonError):
@@ -222,7 +216,7 @@ def remove_pairs(where: Address, id: str) -> None:
     What it sent to others is theirs, but for what is empty: they may be waiting for more.
     """
     space = shm.open_space(where)
-    for name in _names(space):
+    for name in shm.all_names(space):
         match = _WAY.match(name)
         if match is None or id not in match.groups():
             continue

@@ -8,11 +8,11 @@ import click
 
 from liaison import Corrupt, VersionMismatch
 from liaison.address import Address
+from liaison.carriers import shm
 from liaison.cli import output
 from liaison.cli.command import command
 from liaison.cli.failure import Failure
 from liaison.cli.parameters import LINK
-from liaison.cli.sight import space_of
 from liaison.links.end import Observed
 
 
@@ -56,12 +56,12 @@ def _destroy(name: str, *, force: bool) -> str:
 def _unlink(name: str) -> str:
     """Remove a segment that the engine will not open; whoever still has it notices at once."""
     address = Address.parse(name)
-    path = space_of(name).path
-    named = os.path.join(path, "names", address.name)
-    segment = os.stat(named, follow_symlinks=False).st_ino
-    with os.scandir(os.path.join(path, "links")) as links:
-        for link in links:
-            if link.inode() == segment:
-                os.unlink(link.path)
-    os.unlink(named)
+    space = shm.open_space(address, create=False)
+    with shm.directory(space, "names") as names, shm.directory(space, "links") as links:
+        segment = os.stat(address.name, dir_fd=names, follow_symlinks=False).st_ino
+        with os.scandir(links) as entries:
+            ids = [entry.name for entry in entries if entry.inode() == segment]
+        for id in ids:
+            os.unlink(id, dir_fd=links)
+        os.unlink(address.name, dir_fd=names)
     return str(address)

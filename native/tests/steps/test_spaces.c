@@ -1,0 +1,162 @@
+/* A space is there whole or not at all, whoever makes it is killed before any of its system calls,
+ * and whoever else makes it at the same time; what a dead maker left is removed by the next. */
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "steps/stepper.h"
+
+#define RACERS 4
+#define ROUNDS 100
+
+static char root[250];
+static bool shared_space;
+static int failures;
+
+static int make(liaison_space **space)
+{
+    int64_t group = shared_space ? (int64_t)getegid() : -1;
+    return liaison_space_open(root, geteuid(), "lab", true, group, space);
+}
+
+static void operate(void *context)
+{
+    liaison_space *space;
+    (void)context;
+    make(&space);
+}
+
+static int entries(const char *path)
+{
+    int n = 0;
+    DIR *listing = opendir(path);
+    for (struct dirent *e; listing && (e = readdir(listing));)
+        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    if (listing)
+        closedir(listing);
+    return n;
+}
+
+/* Whether the space, if it is there, has all that it consists of, and the rights it should have. */
+static bool whole(void)
+{
+    static const char *const parts[] = {"links", "names", "bells", "members"};
+    char path[300];
+    struct stat st;
+    mode_t top = shared_space ? 03770 : 0700;
+    snprintf(path, sizeof path, "%s/lab", root);
+    if (stat(root, &st) != 0 || stat(path, &st) != 0)
+        return true;
+    bool good = (st.st_mode & 07777) == top && entries(path) == 4;
+    for (size_t i = 0; i < 4; i++) {
+        mode_t mode = i < 2 ? top & ~(mode_t)S_ISVTX : i == 2 ? top : shared_space ? 0660 : 0600;
+        snprintf(path, sizeof path, "%s/lab/%s", root, parts[i]);
+        good = good && stat(path, &st) == 0 && (st.st_mode & 07777) == mode;
+    }
+    return good;
+}
+
+static int use(void *context)
+{
+    liaison_space *space;
+    liaison_mailbox *m;
+    char text[4];
+    (void)context;
+    alarm(60);
+    CHECK_OK(make(&space));
+    m = test_mailbox(space, "box", 2);
+    CHECK_OK(test_send(m, "m", 1, 0));
+    CHECK(test_receive(m, text, sizeof text, 0) == 1);
+    CHECK_OK(liaison_mailbox_destroy(m, true));
+    return whole() ? 0 : 1;
+}
+
+static void next_root(const char *above)
+{
+    static int number;
+    snprintf(root, sizeof root, "%s/%d%s", above, number++, shared_space ? ".shared" : "");
+}
+
+static void violation(const char *what, int k)
+{
+    printf("VIOLATION: %s, %d, %s\n", shared_space ? "shared" : "private", k, what);
+    fflush(stdout);
+    failures++;
+}
+
+/* Each time in a directory of its own, in which nothing may be left beside the space's root. */
+static int kill_at_every_call(const char *top)
+{
+    int k = 0;
+    for (bool within = true; within; k++) {
+        char above[150];
+        snprintf(above, sizeof above, "%s/%d%c", top, k, shared_space ? 's' : 'p');
+        CHECK(mkdir(above, 0700) == 0);
+        next_root(above);
+        struct shared *shared = stepper_shared();
+        struct body body = {NULL, operate, NULL, shared};
+        pid_t pid = stepper_start(&body);
+        for (int i = 0; i <= k && within; i++)
+            within = stepper_system_call(pid, shared);
+        stepper_kill(pid);
+        if (!whole())
+            violation("half of a space is seen after a kill", k);
+        CHECK(test_wait(test_child(use, NULL)) == 0);
+        if (entries(root) != 1 || entries(above) != 1)
+            violation("what the dead maker left is still there", k);
+        shared_memory_free(shared, sizeof *shared);
+    }
+    return k;
+}
+
+struct start {
+    int gate[2];
+};
+static int race(void *context)
+{
+    const struct start *start = context;
+    liaison_space *space;
+    char c;
+    close(start->gate[1]);
+    CHECK(read(start->gate[0], &c, 1) == 0);
+    return make(&space);
+}
+
+static void race_all(const char *top)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        struct start start;
+        pid_t racers[RACERS];
+        next_root(top);
+        CHECK(pipe(start.gate) == 0);
+        for (int j = 0; j < RACERS; j++)
+            racers[j] = test_child(race, &start);
+        close(start.gate[0]);
+        close(start.gate[1]);
+        for (int j = 0; j < RACERS; j++)
+            if (test_wait(racers[j]) != 0)
+                violation("a racing maker was refused", i);
+        if (!whole() || entries(root) != 1)
+            violation("what racing makers made is not one space", i);
+    }
+}
+
+int main(void)
+{
+    char top[100];
+    stepper_required();
+    liaison_space_close(test_space());
+    snprintf(top, sizeof top, "%s", getenv("LIAISON_ROOT"));
+    umask(022); /* as most have: it takes the group's right to write away */
+    for (int i = 0; i < 2; i++) {
+        shared_space = i == 1;
+        int k = kill_at_every_call(top);
+        race_all(top);
+        printf("%s: %d kills, %d races\n", shared_space ? "shared" : "private", k, ROUNDS);
+    }
+    printf("%d violations\n", failures);
+    return failures != 0;
+}
