@@ -9,10 +9,11 @@ are other users.
 import ctypes
 import os
 import pwd
+import struct
 
 import pytest
 
-from liaison import Endpoint, LiaisonError, Mailbox, Space
+from liaison import Endpoint, InvalidAddress, LiaisonError, Mailbox, Port, Space
 from liaison.testing import Process, point
 from tests.faults.often import FULL
 from tests.faults.test_another_user import needs_root
@@ -185,3 +186,68 @@ def test_a_member_of_the_group_renames_no_directory(lab):
         box.fileno()
         with Process(rename_all, lab, fork=True) as member:
             assert member.result() == []
+
+
+def leave_a_port():
+    """As the owner: die as the receiver of a port in which a message waits."""
+    become(pwd.getpwnam(OWNER).pw_uid)
+    address = f"shm://{OWNER}@lab/port"
+    port = Port(address, dead_letters=f"shm://{OWNER}@lab/letters")
+    with Process(send_to, address, fork=True) as sender:
+        sender.result()
+    point("ready", port.link.capacity, wait=True)
+
+
+def send_to(address):
+    with Port.open(address) as port:
+        port.send("an order that daemon never gave")
+
+
+def forge_dead_letters(lab, address):
+    """As a member of the group: say where the port's letters go, with a checksum that fits."""
+    become(MEMBER)
+    with open(f"{lab}/names/port", "r+b") as file:
+        header = bytearray(file.read(4096))
+        at = header.index(f"shm://{OWNER}@lab/letters".encode())
+        end = at + 240  # where the geometry ends, and its checksum is
+        header[at:end] = address.encode().ljust(240, b"\0")
+        sum = 0xCBF29CE484222325
+        for byte in header[:end]:
+            sum = (sum ^ byte) * 0x100000001B3 % (1 << 64)
+        header[end : end + 8] = struct.pack("<Q", sum)
+        file.seek(0)
+        file.write(header)
+
+
+def receive_what_was_left():
+    """As the victim: meet the port, clean, and look into one's own space."""
+    become(VICTIM)
+    met = []
+    for operation in (
+        lambda: Port.open(f"shm://{OWNER}@lab/port"),
+        lambda: Space(f"{OWNER}@lab").clean(links=True),
+    ):
+        try:
+            operation()
+        except LiaisonError as error:
+            met.append(type(error).__name__)
+    return met, Space("default").names()
+
+
+def test_forged_dead_letters_stay_in_their_space(lab, space):
+    """Whoever moves a dead receiver's messages puts nothing into a space that is their own."""
+    with Process(leave_a_port, fork=True) as port:
+        port.reach("ready")
+        port.kill()
+    with Process(forge_dead_letters, lab, "shm://default/orders", fork=True) as forger:
+        forger.result()
+    with Process(receive_what_was_left, fork=True) as victim:
+        met, names = victim.result()
+    assert met == ["NotFound"]
+    assert names == []
+
+
+def test_dead_letters_of_a_shared_link_are_in_its_space(lab):
+    """A link in a shared space cannot be created with dead letters elsewhere."""
+    with pytest.raises(InvalidAddress, match="stay in that space"):
+        Mailbox.create(f"shm://{OWNER}@lab/new", dead_letters="shm://default/letters")

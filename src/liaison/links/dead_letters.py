@@ -32,6 +32,13 @@ def beside(where: Address, address: str) -> Address:
         raise InvalidAddress(
             f"{meant}: dead letters go where the link is; use a bare name or {where.scheme}://"
         )
+    if where.owner is not None and replace(meant, name=where.name) != where:
+        # Whoever moves them there has other rights than whoever said so: what a member of the group
+        # writes would land in a space that is another member's alone.
+        raise InvalidAddress(
+            f"{meant}: the dead letters of a link in a shared space stay in that space; use a bare "
+            "name"
+        )
     return meant
 
 
@@ -44,7 +51,7 @@ def bury(end: Any, format: int, payload: memoryview, attempt: int) -> None:
     """Send a message that was delivered too often to its link's dead letters."""
     from liaison.links.mailbox import Mailbox
 
-    with Mailbox(end.dead_letters) as dead:
+    with Mailbox(beside(Address.parse(end.address), end.dead_letters)) as dead:
         try:
             dead._forward(format, payload)  # type: ignore[attr-defined]
         except Full:
@@ -79,7 +86,9 @@ def mourn(space: SpaceHandle, address: str) -> bool:
         def forward(format: int, payload: memoryview) -> None:
             nonlocal dead
             if dead is None:  # made when it is needed, not before
-                dead = opened.enter_context(Mailbox(burial.dead_letters))
+                dead = opened.enter_context(
+                    Mailbox(beside(Address.parse(address), burial.dead_letters))
+                )
             dead._forward(format, payload)
 
         try:
