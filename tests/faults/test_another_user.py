@@ -1,6 +1,7 @@
 """Another user: every operation, and everything that one can put in our way."""
 
 import os
+import pwd
 
 import pytest
 
@@ -264,8 +265,10 @@ def test_nobody_can_take_a_users_place_in_advance(space, monkeypatch, tmp_path, 
     as_user(f"__import__('os') and {make[squat]}", uid=65534, gid=65534)
     before = _tree(public)
     for use in (Mailbox, Mailbox.create, lambda name: Space(), lambda name: Space("other")):
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDenied) as raised:
             use("box")
+        for word in (str(place), pwd.getpwuid(65534).pw_name, "LIAISON_ROOT"):
+            assert word in str(raised.value)
     assert _tree(public) == before
 
 

@@ -8,7 +8,7 @@ from liaison._native.engine cimport *
 
 import os
 
-from liaison._native.failure import RESULTS as _RESULTS, failure
+from liaison._native.failure import RESULTS as _RESULTS, denial, failure
 from liaison.link import Peer
 
 assert len(_RESULTS) == LIAISON_ORPHANED + 1
@@ -46,6 +46,8 @@ cdef class SpaceHandle:
         cdef bytes what = name.encode()
         self.name = name
         cdef int r = liaison_space_open(where, owner, what, create, gid, &self.space)
+        if r == LIAISON_DENIED:
+            raise denial(root, owner, name)
         if r != LIAISON_OK:
             raise failure(r, f"space {name!r}")
 
