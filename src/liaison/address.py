@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 
 from liaison.errors import InvalidAddress
 
-__all__ = ["Address", "check_name"]
+__all__ = ["Address", "check_name", "is_name"]
 
 # What an address of each scheme consists of; every other field stays empty.
 _PARTS = {
@@ -66,6 +66,15 @@ def check_name(name: str) -> str:
     liaison.errors.InvalidAddress: bad name 'orders/eu': it holds '/'; use only A-Z a-z 0-9 _ - ...
     """
     return _check_word(name, "name")
+
+
+def is_name(text: str) -> bool:
+    r"""Tell whether `check_name` would return `text`.
+
+    >>> is_name("orders"), is_name("\\x1b[2J")
+    (True, False)
+    """
+    return len(text) <= _MAX_NAME and _NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +275,7 @@ def _check_text(text: object, what: str) -> None:
 
 def _check_word(word: str, what: str) -> str:
     _check_text(word, f"a {what}")
-    if len(word) <= _MAX_NAME and _NAME.fullmatch(word):
+    if is_name(word):
         return word
     if not word:
         wrong = "it is empty"

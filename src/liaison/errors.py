@@ -48,6 +48,8 @@ from __future__ import annotations
 import errno as _errno
 import queue as _queue
 
+from liaison.printable import printable as _printable
+
 __all__ = [
     "AccessDenied",
     "Busy",
@@ -87,6 +89,13 @@ class LiaisonError(Exception):
     ...     print(error)
     no message within 2 s
     """
+
+    def __str__(self) -> str:
+        r"""Return the text on one line, what is not printable in it as escapes such as ``\\x1b``.
+
+        It can quote what others wrote: a name, an address, a part of a message.
+        """
+        return _printable(super().__str__())
 
 
 # `errno` stands in each class body instead of being handed to OSError's constructor, because
@@ -407,7 +416,7 @@ class RemoteError(LiaisonError):
 
     def __str__(self) -> str:
         """Return the text, after the name of the class."""
-        return f"{self.type}: {self.message}" if self.type else self.message
+        return _printable(f"{self.type}: {self.message}" if self.type else self.message)
 
 
 class Corrupt(LiaisonError, OSError):

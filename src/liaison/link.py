@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from liaison.printable import printable
+
 __all__ = ["Link", "Peer", "Statistics"]
 
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A process at the other end.
+    r"""A process at the other end.
 
     What is known of a process that has ended can be little: then only ``pid`` is set.
 
@@ -18,6 +20,9 @@ class Peer:
     - ``host``: the machine's name.
     - ``started``: when it started, in seconds since the epoch; 0.0 when not known.
     - ``command``: its command line, shortened to 127 bytes.
+
+    The process says the two texts itself, so they hold nothing that steers a terminal: what is not
+    printable stands in them as an escape, such as ``\\x1b``.
 
     >>> Peer(name=None, pid=4711, host="here", started=0.0, command="python worker.py").pid
     4711
@@ -28,6 +33,12 @@ class Peer:
     host: str
     started: float
     command: str
+
+    def __post_init__(self) -> None:
+        """Make the texts harmless here, so that nobody who shows them has to."""
+        if self.name is not None:
+            object.__setattr__(self, "name", printable(self.name))
+        object.__setattr__(self, "command", printable(self.command))
 
     def __str__(self) -> str:
         """Say who it is as briefly as can be."""

@@ -16,16 +16,20 @@ assert _RESULTS[LIAISON_TOO_LARGE] == "TOO_LARGE"
 
 cdef size_t MEMBERS = 4096
 cdef tuple PARTS = ("", "links", "names", "bells")
+cdef double LATEST = 1e11  # seconds since the epoch: beyond any clock, and few enough to count
 cdef object HOST = None
 
 
+# The record that all this comes from is the process's own, and not to be believed: `Peer` makes the
+# texts harmless, and a moment that is none (NaN, say) is one that is not known.
 cdef object peer_of(const liaison_peer *peer):
     global HOST
     if HOST is None:
         HOST = os.uname().nodename
     cdef bytes name = peer.name
     cdef bytes command = peer.command
-    return Peer(name.decode("utf-8", "replace") or None, peer.pid, HOST, peer.started,
+    cdef double started = peer.started if 0 <= peer.started < LATEST else 0
+    return Peer(name.decode("utf-8", "replace") or None, peer.pid, HOST, started,
                 command.decode("utf-8", "replace"))
 
 

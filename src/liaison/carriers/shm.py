@@ -12,7 +12,7 @@ from liaison._native import mailbox as native
 from liaison._native.mailbox import Burial, closing
 from liaison._native.several import Several
 from liaison._native.space import SpaceHandle, root_of
-from liaison.address import Address
+from liaison.address import Address, is_name
 from liaison.carriers.contract import MailboxContract
 from liaison.link import Link
 
@@ -133,8 +133,12 @@ def all_names(space: SpaceHandle) -> list[str]:
 
 
 def link_names(space: SpaceHandle) -> list[str]:
-    """The names of the space's links, but for those that are part of another link."""
-    return sorted(name for name in all_names(space) if not name.startswith("~"))
+    """The names of the space's links.
+
+    Not of those that are part of another link, whose names begin with ``~``; and no link has a name
+    that `check_name` refuses, whatever a member of the space calls its own files.
+    """
+    return sorted(filter(is_name, all_names(space)))
 
 
 def _coder(type: Any, codec: Codec | str | None) -> Coder:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from liaison import errors
 from liaison._native import endpoint as native
-from liaison.address import Address
+from liaison.address import Address, is_name
 from liaison.carriers import shm
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def names_of(space: SpaceHandle, id: str) -> list[str]:
     if number is None:
         return []
     with shm.directory(space, "names") as names, os.scandir(names) as entries:
-        return sorted(e.name for e in entries if e.inode() == number and e.name[0] != "~")
+        return sorted(e.name for e in entries if e.inode() == number and is_name(e.name))
 
 
 def leads(space: SpaceHandle, name: str, id: str) -> bool:

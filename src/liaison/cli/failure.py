@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from liaison import errors
+from liaison.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -139,7 +140,8 @@ def _tell(error: click.ClickException, code: int, arguments: list[str]) -> None:
     if "--traceback" in options or os.environ.get("LIAISON_DEBUG"):
         import traceback
 
-        traceback.print_exception(error.__cause__ or error)
+        trace = traceback.format_exception(error.__cause__ or error)
+        click.echo(printable("".join(trace), keep="\t\n"), err=True, nl=False)
     message = error.format_message()
     for one in (error, error.__cause__):
         for note in getattr(one, "__notes__", ()):
@@ -157,6 +159,8 @@ def _tell(error: click.ClickException, code: int, arguments: list[str]) -> None:
         told = {"error": message, "type": kind, "hint": hint, "exit_code": code}
         click.echo(json.dumps(told), err=True)
         return
+    # click's own are several lines now and then; what they quote is the caller's.
+    message = printable(message, keep="" if isinstance(error, Failure) else "\t\n")
     click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
     if hint:
         click.echo(click.style(hint, dim=True), err=True)

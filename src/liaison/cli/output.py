@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+
+from liaison.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,8 +25,8 @@ __all__ = [
     "console",
     "described",
     "json_line",
-    "printable",
     "rate",
+    "who",
     "write_json",
 ]
 
@@ -36,8 +39,14 @@ def _plain(value: Any) -> Any:
 
 
 def json_line(value: Any) -> bytes:
-    """The value as JSON, on one line; bytes in base64."""
-    return msgspec.json.encode(value, enc_hook=_plain)
+    """The value as JSON, on one line; bytes in base64.
+
+    What is not printable is escaped: the value is the same, and a terminal shows it.
+    """
+    text = msgspec.json.encode(value, enc_hook=_plain).decode()
+    if text.isprintable():
+        return text.encode()
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text).encode()
 
 
 def write_json(value: Any) -> None:
@@ -47,12 +56,18 @@ def write_json(value: Any) -> None:
 
 
 def as_line(message: Any) -> bytes:
-    """A message as ``receive`` and ``peek`` write it: text and bytes as they are, else JSON."""
-    if isinstance(message, str):
-        return message.encode("utf-8", "surrogatepass")
-    if isinstance(message, bytes):
-        return message
-    return json_line(_listed(message))
+    """A message as ``receive`` and ``peek`` write it: text and bytes as they are, else JSON.
+
+    A program gets them byte for byte. On a terminal they would be obeyed rather than read, so there
+    all that is not printable is written as an escape, but for tabs and the ends of lines.
+    """
+    if not isinstance(message, str | bytes):
+        return json_line(_listed(message))
+    if sys.stdout.isatty():
+        text = message if isinstance(message, str) else message.decode("utf-8", "backslashreplace")
+        # What the terminal's encoding lacks is better an escape than an error.
+        return printable(text, keep="\t\n").encode(sys.stdout.encoding, "backslashreplace")
+    return message.encode("utf-8", "surrogatepass") if isinstance(message, str) else message
 
 
 def _listed(message: Any) -> Any:
@@ -128,12 +143,7 @@ def age(started: float) -> str:
     return f"{seconds // _DAY} d {seconds % _DAY // _HOUR} h"
 
 
-def printable(text: str) -> str:
-    """Text of somebody else's, harmless on a terminal."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
 def who(peer: Peer) -> str:
     """A process, in few words."""
-    command = f" ({printable(peer.command)})" if peer.command else ""
+    command = f" ({peer.command})" if peer.command else ""
     return f"{peer}{command}"

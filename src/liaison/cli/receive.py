@@ -54,13 +54,14 @@ def receive(
     existing: bool,
     as_json: bool,
 ) -> None:
-    """Receive messages from a mailbox.
+    r"""Receive messages from a mailbox.
 
     Or from a message queue, or as an endpoint, where the name is one's and no living process's.
 
     One message, --count of them, or, with --follow, all that come. Text and bytes are written as
-    they are, other values as JSON, each with a newline after it. With --json each message is an
-    object that also tells the sender and the attempt.
+    they are, other values as JSON, each with a newline after it; on a terminal, what would steer it
+    is shown as an escape such as \x1b. With --json each message is an object that also tells the
+    sender and the attempt.
 
     A message is acknowledged after it was written; if that fails, or this process dies, the next
     receiver gets it. With --follow into a pipe it is acknowledged when the process at the other

@@ -152,7 +152,7 @@ def _peers(sight: Sight) -> Table:
             *([peer.name or ""] if named else []),
             ", ".join(role),
             output.age(peer.started),
-            Text(output.printable(peer.command)),
+            Text(peer.command),
         )
     if not roles:
         table = _pairs([("processes", "none is on it now")])

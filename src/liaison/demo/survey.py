@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from liaison.printable import printable
+
 __all__ = ["LARGEST", "Skipped", "Source", "Survey", "load", "survey"]
 
 LARGEST = 64 << 20  # bytes of a file
@@ -131,6 +133,5 @@ def _files(root: bytes, without: set[str], skipped: list[Skipped]) -> Iterator[b
 
 
 def _text(path: bytes) -> str:
-    """A path for people: one that is not text, or would move a terminal's cursor, is changed."""
-    text = path.decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """A path for people: what is no text in it, or would move a terminal's cursor, is escaped."""
+    return printable(path.decode("utf-8", "backslashreplace"))
