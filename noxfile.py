@@ -1,6 +1,7 @@
 """The checks, each a session: `nox -l` lists them, `nox -s lint` runs one."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -58,7 +59,9 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     install(session, ".[dev]")
-    session.run("pyright")
+    # It brings its own version along: it is not to look for, or take, another.
+    env = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1", "PYRIGHT_PYTHON_FORCE_VERSION": None}
+    session.run("pyright", env=env)
     modules = [f"liaison._native.{path.stem}" for path in Path("src/liaison/_native").glob("*.pyx")]
     session.run("python", "-m", "mypy.stubtest", *modules)
 
@@ -95,7 +98,20 @@ def steps(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Opens damaged files; -- -max_total_time=3600, or other options of libFuzzer, for long."""
+    """Everything that reads what others wrote; -- -max_total_time=3600 for long, for each fuzzer.
+
+    Of files that libFuzzer damages, by the engine; of the rest, by Python's. Other options are
+    libFuzzer's.
+    """
+    install(session, ".[test]")
+    given = [option.partition("=")[2] for option in session.posargs if "max_total_time=" in option]
+    seconds = given[-1] if given else os.environ.get("LIAISON_FUZZ_SECONDS", "60")
+    limit = float(seconds) + 120  # a watchdog, as in pyproject.toml
+    session.run(
+        *("pytest", "tests", "-m", "fuzz", f"--timeout={limit}"),
+        *("-o", f"faulthandler_timeout={limit + 480}"),
+        env={"LIAISON_FUZZ_SECONDS": seconds},
+    )
     clang = os.environ.get("CLANG", "clang")
     if obstacle := cannot_sanitize("address,undefined,fuzzer-no-link", clang):
         session.skip(f"NOT CHECKED, {obstacle}")
@@ -138,3 +154,21 @@ def soak(session: nox.Session) -> None:
     session.run(*storm, env=env)
     # The same while the wall clock jumps by years.
     session.run("python", "-m", "tests.faults.clock", *storm, env=few)
+
+
+@nox.session
+def constraints(session: nox.Session) -> None:
+    """Writes .ci/constraints.txt anew: the newest of all that CI installs, with hashes."""
+    session.install("uv>=0.13,<0.14")
+    compiler = re.findall(r'"(ziglang.*?)"', Path("build_backend/liaison_build.py").read_text())
+    requirements = Path(session.create_tmp(), "requirements")  # those that are no extra's
+    build = nox.project.load_toml("pyproject.toml")["build-system"]["requires"]
+    requirements.write_text("\n".join([*build, *compiler]))
+    session.run(
+        *("uv", "pip", "compile", "--no-config", "--default-index", "https://pypi.org/simple"),
+        *("--universal", "--python-version", "3.11", "--only-binary", ":all:", "--upgrade"),
+        *("--generate-hashes", "--no-annotate", "--no-emit-index-url", "--quiet"),
+        *("--custom-compile-command", "nox -s constraints"),
+        *("--extra", "dev", "--output-file", ".ci/constraints.txt"),
+        *("pyproject.toml", str(requirements)),
+    )

@@ -41,7 +41,8 @@ def build_editable(directory: str, settings: Any = None, metadata: str | None = 
 
 
 def _compiler_requirement() -> list[str]:
-    return [] if _has_compiler() else ["ziglang>=0.13"]
+    # Zig has no stable version yet: each next one may build nothing of ours.
+    return [] if _has_compiler() else ["ziglang>=0.13,<0.18"]
 
 
 def _has_compiler() -> bool:

@@ -1,13 +1,20 @@
-"""The build backend brings a compiler exactly where there is none."""
+"""The build brings a compiler exactly where there is none; CI takes what is pinned, and no more."""
 
+import hashlib
 import importlib.util
 import os
+import re
 import subprocess
+import sys
+import tomllib
 import venv
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 
@@ -123,3 +130,107 @@ def test_installs_where_there_is_only_python(tmp_path):
     log = run("pip", "install", "--verbose", str(ROOT))
     assert "ziglang" in log
     assert run("python", "-c", "import liaison; print(liaison.__file__)").startswith(str(tmp_path))
+
+
+# ---- what CI installs
+
+CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
+
+
+def pinned() -> dict[str, list[Requirement]]:
+    """What stands in the file, by name: a package can have a version for each Python."""
+    found: dict[str, list[Requirement]] = {}
+    for line in CONSTRAINTS.read_text().splitlines():
+        if not line.startswith((" ", "#")):
+            requirement = Requirement(line.removesuffix("\\"))
+            found.setdefault(canonicalize_name(requirement.name), []).append(requirement)
+    return found
+
+
+def test_every_line_pins_a_version_with_hashes():
+    """One version, with SHA-256 of its files; nothing of the machine that wrote it."""
+    text = CONSTRAINTS.read_text()
+    lines = [line for line in text.replace("\\\n", "").splitlines() if not line.startswith("#")]
+    assert lines
+    for line in lines:
+        assert re.fullmatch(
+            r"[a-z0-9-]+==[\w.]+( ; [^#]*?)?\s+(--hash=sha256:[0-9a-f]{64}\s*)+", line
+        )
+
+
+def test_every_requirement_is_pinned_as_it_is_asked_for(backend, programs):
+    """Of the build, of a machine without a compiler, of the package and its development."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
+    asked = [
+        *project["build-system"]["requires"],
+        *backend.get_requires_for_build_wheel(),
+        *backend.get_requires_for_build_editable(),
+        *project["project"]["dependencies"],
+        *(one for extra in ("numpy", "arrow", "test", "dev") for one in extras[extra]),
+    ]
+    pins = pinned()
+    for text in asked:
+        requirement = Requirement(text)
+        if requirement.name == "liaison-ipc":
+            continue  # another extra of it
+        assert requirement.name in pins, text
+        for pin in pins[canonicalize_name(requirement.name)]:
+            (version,) = pin.specifier
+            assert requirement.specifier.contains(version.version), (text, str(pin))
+
+
+def test_the_compiler_has_an_upper_bound(backend, programs):
+    """What is fetched without anybody looking is of a version that was tried."""
+    asked = map(Requirement, backend.get_requires_for_build_wheel())
+    (compiler,) = [one for one in asked if one.name == "ziglang"]
+    assert not compiler.specifier.contains("999")
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch):
+    """A directory with a wheel of `tea`, where pip looks instead of on PyPI; and its hash."""
+    place = tmp_path / "shop"
+    place.mkdir()
+    wheel = place / "tea-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr(
+            "tea-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tea\nVersion: 1.0\n"
+        )
+        file.writestr("tea-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        file.writestr("tea-1.0.dist-info/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(place))
+    return hashlib.sha256(wheel.read_bytes()).hexdigest()
+
+
+def fetch(tmp_path: Path, *lines: str) -> tuple[list[str], str]:
+    """The files that are had by those constraints, and what was said about it."""
+    (tmp_path / "constraints").write_text("\n".join(lines))
+    command = ["bash", ROOT / ".ci" / "fetch", tmp_path / "constraints", tmp_path / "got"]
+    done = subprocess.run([*command, sys.executable], capture_output=True, text=True, check=False)
+    got = sorted(os.listdir(tmp_path / "got")) if (tmp_path / "got").exists() else []
+    assert bool(got) == (done.returncode == 0)
+    return got, done.stderr
+
+
+def test_ci_fetches_what_has_its_hash(shop, tmp_path):
+    """The file of that version, and nothing else."""
+    got, _ = fetch(tmp_path, f"tea==1.0 --hash=sha256:{shop}")
+    assert got == ["tea-1.0-py3-none-any.whl"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("tea==1.0 --hash=sha256:" + "0" * 64, "DO NOT MATCH THE HASHES"),
+        ("tea==1.0", "Hashes are required"),
+        ("tea>=1.0 --hash=sha256:{hash}", "pinned with =="),
+        ("tea==2.0 --hash=sha256:{hash}", "No matching distribution"),
+    ],
+)
+def test_ci_fetches_nothing_else(shop, tmp_path, line, said):
+    """A wrong hash, none, no version, or one that is not there: each ends it."""
+    got, complaint = fetch(tmp_path, line.format(hash=shop))
+    assert got == []
+    assert said in complaint

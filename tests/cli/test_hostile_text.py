@@ -4,12 +4,15 @@ The attacker writes what the engine would not: into the record that a member of 
 file, into a link's segment, into the directory of names, into its own command line.
 """
 
+import itertools
 import math
 import os
 import pty
+import random
 import struct
 import subprocess
 import sys
+from time import monotonic
 
 import pytest
 
@@ -184,6 +187,27 @@ def test_who_received_is_told_harmlessly(lab, space, program):
         forge(space, name=TEXTS["clear screen"], command=TEXTS["C1, as UTF-8"])
         told = sender.end(0)
     assert is_harmless(told.bytes)
+
+
+@pytest.mark.fuzz
+def test_whatever_a_record_holds_is_shown_harmlessly(cli, mailbox, space):
+    """Every command can tell of a process whose record is made of any bytes."""
+    chance = random.Random(1)
+    end = monotonic() + float(os.environ.get("LIAISON_FUZZ_SECONDS", "0"))
+
+    def text():
+        parts = [*TEXTS.values(), chance.randbytes(chance.randrange(40)), b"\0"]
+        return b" ".join(chance.choices(parts, k=chance.randrange(6)))
+
+    with mailbox() as box:
+        box.send("x")
+        for tried in itertools.count():
+            (started,) = struct.unpack("d", chance.randbytes(8))
+            forge(space, name=text(), command=text(), started=started)
+            for command in (("show", "box"), ("show", "box", "--json"), ("ls", "--json")):
+                assert is_harmless(cli(*command).bytes)
+            if tried >= 50 and monotonic() > end:
+                break
 
 
 # ---- what a message says
