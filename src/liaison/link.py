@@ -36,9 +36,9 @@ class Peer:
 
     def __post_init__(self) -> None:
         """Make the texts harmless here, so that nobody who shows them has to."""
-        if self.name is not None:
-            object.__setattr__(self, "name", printable(self.name))
-        object.__setattr__(self, "command", printable(self.command))
+        if not f"{self.name}{self.command}".isprintable():  # seldom: each sender is told of so
+            object.__setattr__(self, "name", self.name and printable(self.name))
+            object.__setattr__(self, "command", printable(self.command))
 
     def __str__(self) -> str:
         """Say who it is as briefly as can be."""

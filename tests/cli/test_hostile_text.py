@@ -21,6 +21,7 @@ from liaison import Corrupt, DecodeError, Mailbox, Space, errors
 from liaison.cli import main
 from liaison.printable import printable
 from liaison.testing import until
+from tests.links.actor import Actor
 
 TEXTS = {
     "title and bell": b"\x1b]0;owned\x07",
@@ -392,6 +393,19 @@ def test_a_forged_label_is_not_believed(cli, lab, space, text):
             os.pwrite(file.fileno(), label, at)
         assert is_harmless(cli("show", "clerk").bytes + cli("ls").bytes)
         assert clerk.name.isprintable()
+        clerk.destroy()
+
+
+def test_a_sender_whose_address_is_none_has_no_name(lab):
+    """That is not needed to read what it sent, nor to know its process."""
+    with liaison.Endpoint("clerk") as clerk, Actor("boss = Endpoint('boss')") as other:
+        other.do("boss.send('clerk', 'tea')")
+        (way,) = (lab.path / "names").glob("~*")
+        rewrite(way, b"shm://default/boss", b"[red]:://no/addres")
+        with clerk.lease(timeout=60) as delivery:
+            assert delivery.message == "tea"
+            assert (delivery.sender.pid, delivery.sender.name) == (other.pid, None)
+        other.do("boss.destroy()")
         clerk.destroy()
 
 

@@ -249,7 +249,10 @@ class Caller:
         way = self._way()
         if way is None:
             return None
-        origin = Address.parse(way.origin)
+        try:
+            origin = Address.parse(way.origin)
+        except errors.InvalidAddress:
+            return None  # whoever can write the link's file can write that
         try:
             if self._end is None:
                 space = space_of(way.origin, self._space)
