@@ -19,6 +19,8 @@ from liaison.errors import AccessDenied, CallTimeout, InvalidAddress, NameTaken,
 from liaison.link import Peer
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from liaison.address import Address
 
 __all__ = [
@@ -45,20 +47,31 @@ _ASKED_AFTER = ((socket.TCP_KEEPIDLE, 45), (socket.TCP_KEEPINTVL, 15), (socket.T
 
 
 class Path:
-    """The file of a Unix socket that this process listens on."""
+    """The file of a Unix socket that this process listens on.
 
-    __slots__ = ("_identity", "_path", "_pid")
+    It is named below a descriptor of its directory: what a path leads to may be another file by the
+    time it is removed, where somebody else can rename a directory on the way.
+    """
 
-    def __init__(self, path: str) -> None:
-        """Note which file it is."""
-        self._path = path
+    __slots__ = ("_directory", "_file", "_name", "_pid", "_where")
+
+    def __init__(self, path: str, directory: int, file: os.stat_result) -> None:
+        """Note which file it is, and in which directory."""
+        self._where, self._name = os.path.split(path)
+        self._directory = os.fstat(directory)
+        self._file = file
         self._pid = os.getpid()
-        self._identity = _identity(path)
 
     def remove(self) -> None:
         """Remove the file, unless it is another's by now; a forked child leaves it alone."""
-        if os.getpid() == self._pid and self._identity == _identity(self._path) is not None:
-            os.unlink(self._path)
+        if os.getpid() != self._pid:
+            return
+        with contextlib.suppress(OSError), _directory(self._where) as directory:
+            found = os.stat(self._name, dir_fd=directory, follow_symlinks=False)
+            if os.path.samestat(os.fstat(directory), self._directory) and os.path.samestat(
+                found, self._file
+            ):
+                os.unlink(self._name, dir_fd=directory)
 
 
 def seat(address: Address, *, open_to_all: bool) -> tuple[socket.socket, str, Path | None]:
@@ -68,7 +81,8 @@ def seat(address: Address, *, open_to_all: bool) -> tuple[socket.socket, str, Pa
     from elsewhere, unless `open_to_all`.
     """
     if address.scheme == "unix":
-        return _bound(address.path), str(address), Path(address.path)
+        listening, file = _bound(address.path)
+        return listening, str(address), file
     host, port = address.hosts[0]
     family, where = _resolved(host, port, open_to_all=open_to_all)[0]
     listening = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -82,24 +96,37 @@ def seat(address: Address, *, open_to_all: bool) -> tuple[socket.socket, str, Pa
     return listening, _url(address.scheme, listening.getsockname()), None
 
 
-def _bound(path: str) -> socket.socket:
+@contextlib.contextmanager
+def _directory(path: str) -> Generator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _below(directory: int, name: str) -> str:
+    """A file in a directory, for the calls that take nothing but a path of 107 bytes."""
+    return f"/proc/self/fd/{directory}/{name}"
+
+
+def _bound(path: str) -> tuple[socket.socket, Path]:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    where, name = os.path.split(path)
     # It gets its name when it listens already and has its rights: nobody meets it half made.
-    fresh = f"{os.path.dirname(path)}/.{secrets.token_hex(8)}"
+    fresh = f".{secrets.token_hex(8)}"
     try:
         os.fchmod(listening.fileno(), 0o600)  # what bind gives to the file
         try:
-            # By the directory's descriptor: the passing name may be longer than the lasting one.
-            directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                listening.bind(f"/proc/self/fd/{directory}/{os.path.basename(fresh)}")
+            with _directory(where) as directory:
+                listening.bind(_below(directory, fresh))
                 try:
                     listening.listen(_BACKLOG)
-                    _name(fresh, path, directory)
+                    made = os.stat(fresh, dir_fd=directory, follow_symlinks=False)
+                    _name(fresh, name, path, directory)
+                    return listening, Path(path, directory, made)
                 finally:
-                    os.unlink(fresh)
-            finally:
-                os.close(directory)
+                    os.unlink(fresh, dir_fd=directory)
         except OSError as error:
             if isinstance(error, NameTaken | AccessDenied):
                 raise
@@ -107,16 +134,15 @@ def _bound(path: str) -> socket.socket:
     except BaseException:
         listening.close()
         raise
-    return listening
 
 
-def _name(fresh: str, path: str, directory: int) -> None:
+def _name(fresh: str, name: str, path: str, directory: int) -> None:
     """Give a socket its lasting name, in the place of a dead one's if need be."""
     try:
-        os.link(fresh, path)
+        os.link(fresh, name, src_dir_fd=directory, dst_dir_fd=directory)
         return
     except FileExistsError:
-        _check_dead(path)
+        _check_dead(name, path, directory)
     # Who replaces a dead one holds the directory's lock, so that it is not replaced twice.
     deadline = Deadline(_PATIENCE)
     while True:
@@ -130,19 +156,19 @@ def _name(fresh: str, path: str, directory: int) -> None:
                     "locked (flock), so it cannot be replaced"
                 ) from None
             sleep(0.01)
-    _check_dead(path)
+    _check_dead(name, path, directory)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+        os.unlink(name, dir_fd=directory)
     try:
-        os.link(fresh, path)
+        os.link(fresh, name, src_dir_fd=directory, dst_dir_fd=directory)
     except FileExistsError:
         raise NameTaken(f"unix://{path}: another process listens there") from None
 
 
-def _check_dead(path: str) -> None:
+def _check_dead(name: str, path: str, directory: int) -> None:
     """Return if the file is a socket of this user's on which nobody listens any more."""
     try:
-        found = os.lstat(path)
+        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(found.st_mode):
@@ -152,7 +178,7 @@ def _check_dead(path: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as probe:
         probe.setblocking(False)
         try:
-            probe.connect(path)
+            probe.connect(_below(directory, name))
         except ConnectionRefusedError:
             return
         except FileNotFoundError:
@@ -163,14 +189,6 @@ def _check_dead(path: str) -> None:
             if error.errno != errno.EAGAIN:  # that is a living one's full queue
                 raise
     raise NameTaken(f"unix://{path}: another process listens there; connect to it")
-
-
-def _identity(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 # ---- where one connects to
