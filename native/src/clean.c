@@ -112,5 +112,6 @@ int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned
         closedir(listing);
     close(names);
     out->doorbells = doorbell_clean(space);
+    space_sweep(space);
     return r;
 }

@@ -12,53 +12,71 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "directory.h"
 #include "process.h"
 
 #define PIPE_SIZE_MAX (1 << 20) /* unless root allowed more */
 #define READS 256
-#define ANYBODY ((uid_t) - 1)
+#define FRESH ".new-" /* and the bell's name: a directory in which it is made */
 
 static void name_of(uint64_t number, char name[24])
 {
     snprintf(name, 24, "%016llx", (unsigned long long)number);
 }
 
-/* Opens a FIFO that is `owner`'s; -1 when there is none, or what is there is no such thing. */
-static int open_fifo(int bells, const char *name, uid_t owner)
+/* Whether it is one of this space's: a member could have put any other FIFO in its place. */
+static bool is_bell(const struct liaison_space *space, const struct stat *st)
+{
+    return S_ISFIFO(st->st_mode) && st->st_nlink == 1 &&
+           (st->st_mode & 07777) == space->file_mode &&
+           (space->file_mode == 0600 ? st->st_uid == space->owner : st->st_gid == space->group);
+}
+
+/* Opens a bell; -1, with ENXIO when what is there is none. */
+static int open_fifo(const struct liaison_space *space, int bells, const char *name)
 {
     struct stat st;
+    /* Before it is opened too: opening lets a process go on that waits for the FIFO's other end. */
+    if (fstatat(bells, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return -1;
+    int fd = -1;
     /* For reading and writing: then it never reads as ended, and if its owner dies now, writing
      * does not raise SIGPIPE. */
-    int fd = openat(bells, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
+    if (is_bell(space, &st) &&
+        (fd = openat(bells, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)) < 0)
         return -1;
-    if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && st.st_nlink == 1 &&
-        (owner == ANYBODY || st.st_uid == owner))
+    if (fd >= 0 && fstat(fd, &st) == 0 && is_bell(space, &st))
         return fd;
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     errno = ENXIO;
     return -1;
 }
 
-/* Under another name until it is open: nobody rings what nobody hears. */
-static int create_fifo(struct liaison_space *space, int bells, const char *name, int *fifo)
+/* In a directory that nobody else can enter, where its name cannot be another file's, until it has
+ * its rights and is open: then nobody rings what nobody hears. */
+static int create_fifo(const struct liaison_space *space, int bells, const char *name, int *fifo)
 {
     char fresh[32];
-    snprintf(fresh, sizeof fresh, ".new-%s", name);
-    if (mkfifoat(bells, fresh, 0600) != 0)
+    struct shape ours = {geteuid(), 0700, (gid_t)-1};
+    snprintf(fresh, sizeof fresh, FRESH "%s", name);
+    /* In a shared space the directory's group is handed down. */
+    if (mkdirat(bells, fresh, 0700) != 0)
         return -errno;
-    int fd = open_fifo(bells, fresh, geteuid());
-    int r = fd < 0 ? -errno : 0;
-    /* Its rights by its descriptor: by now the name may be another file's. */
-    if (r == 0 && (fchmod(fd, space->file_mode) != 0 || renameat(bells, fresh, bells, name) != 0))
+    if (space->file_mode != 0600)
+        ours.mode |= S_ISGID;
+    else
+        (void)fchmodat(bells, fresh, 0700, 0); /* a umask can take the owner's rights as well */
+    int fd = directory_open(bells, fresh, &ours), r = fd < 0 ? fd : 0;
+    if (r == 0 &&
+        (mkfifoat(fd, name, 0600) != 0 || fchmodat(fd, name, space->file_mode, 0) != 0 ||
+         (*fifo = open_fifo(space, fd, name)) < 0 || renameat(fd, name, bells, name) != 0))
         r = -errno;
-    if (r == 0) {
-        *fifo = fd;
-        return 0;
-    }
-    unlinkat(bells, fresh, 0);
-    if (fd >= 0)
+    if (fd >= 0) {
+        unlinkat(fd, name, 0);
         close(fd);
+    }
+    unlinkat(bells, fresh, AT_REMOVEDIR);
     return r;
 }
 
@@ -148,19 +166,19 @@ static bool strike(int fd)
     return write(fd, "", 1) == 1 || errno == EAGAIN; /* a full pipe is readable enough */
 }
 
-/* Gives the bell's descriptor; -1 with whether there is nobody to hear it. */
-static int open_bell(struct liaison_space *space, uint64_t number, bool *nobody)
+/* Gives the bell's descriptor; -1 with whether it is certain that there is nobody to hear it. */
+static int open_bell(struct liaison_space *space, uint64_t number, bool *settled)
 {
     int bells = space_part(space, SPACE_BELLS);
     if (bells < 0) {
-        *nobody = bells == -ENOENT;
+        *settled = bells == -ENOENT;
         return -1;
     }
     char name[24];
     name_of(number, name);
-    int fd = open_fifo(bells, name, space->file_mode == 0600 ? space->owner : ANYBODY);
+    int fd = open_fifo(space, bells, name);
     /* What is no doorbell has nobody to hear it either. */
-    *nobody = fd < 0 && (errno == ENOENT || errno == ENXIO);
+    *settled = fd < 0 && (errno == ENOENT || errno == ENXIO);
     close(bells);
     return fd;
 }
@@ -168,20 +186,21 @@ static int open_bell(struct liaison_space *space, uint64_t number, bool *nobody)
 bool doorbell_ring(struct liaison_space *space, uint64_t number)
 {
     struct kept *k = &kept[number % KEPT];
-    bool held = hold(k), heard = true;
+    /* Whether it is certain that the owner hears it, or that there is none. */
+    bool held = hold(k), settled = true;
     if (held && still_kept(k)) {
         if (k->number == number) {
-            heard = strike(k->fd - 1);
+            settled = strike(k->fd - 1);
             publish(&k->holder, 0);
-            return heard;
+            return settled;
         }
         close(k->fd - 1);
     }
     if (held)
         k->fd = 0;
-    int fd = open_bell(space, number, &heard);
+    int fd = open_bell(space, number, &settled);
     if (fd >= 0) {
-        heard = strike(fd);
+        settled = strike(fd);
         if (held && fcntl(fd, F_SETSIG, mark_of(k)) == 0) {
             k->number = number;
             k->fd = fd + 1;
@@ -191,7 +210,7 @@ bool doorbell_ring(struct liaison_space *space, uint64_t number)
     }
     if (held)
         publish(&k->holder, 0);
-    return heard;
+    return settled;
 }
 
 bool doorbell_quiet(const struct doorbell *bell)
@@ -245,6 +264,20 @@ void doorbell_remove(struct liaison_space *space, uint64_t number)
     close(bells);
 }
 
+/* Removes what a maker left that died. A living one, whose directory goes, makes another. */
+static bool clean_fresh(int bells, const char *fresh, const struct stat *st)
+{
+    struct shape ours = {geteuid(), st->st_mode & 07777, (gid_t)-1};
+    if (strncmp(fresh, FRESH, sizeof FRESH - 1) != 0)
+        return false;
+    int fd = directory_open(bells, fresh, &ours);
+    if (fd < 0)
+        return false;
+    unlinkat(fd, fresh + sizeof FRESH - 1, 0);
+    close(fd);
+    return unlinkat(bells, fresh, AT_REMOVEDIR) == 0;
+}
+
 uint32_t doorbell_clean(struct liaison_space *space)
 {
     uint32_t n = 0;
@@ -257,13 +290,21 @@ uint32_t doorbell_clean(struct liaison_space *space)
     }
     struct dirent *e;
     while ((e = readdir(listing)) != NULL) {
-        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+        struct stat st;
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+            fstatat(bells, e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
-        int fd = openat(bells, e->d_name, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+        if (S_ISDIR(st.st_mode)) {
+            n += clean_fresh(bells, e->d_name, &st);
+            continue;
+        }
+        int fd = is_bell(space, &st)
+                     ? openat(bells, e->d_name, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)
+                     : -1;
         if (fd >= 0)
             close(fd);
-        else if (errno == ENXIO && unlinkat(bells, e->d_name, 0) == 0) /* no reader */
-            n++;
+        else if (is_bell(space, &st) && errno == ENXIO && unlinkat(bells, e->d_name, 0) == 0)
+            n++; /* it has no reader */
     }
     closedir(listing);
     return n;

@@ -1,15 +1,13 @@
 #include "space.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/random.h>
 #include <unistd.h>
 
+#include "directory.h"
 #include "doorbell.h"
 #include "member.h"
 #include "process.h"
@@ -66,42 +64,29 @@ int liaison_root(uint32_t uid, bool shared, char *path, size_t size)
 {
     /* The same place for a login session, a cron job and `sudo -u`: XDG_RUNTIME_DIR is set in the
      * first only. */
-    const char *given = getenv("LIAISON_ROOT");
+    const char *given = secure_getenv("LIAISON_ROOT"); /* not what a setuid program was told */
     const char *end = shared ? ".shared" : "";
-    int n = given && given[0] == '/' ? snprintf(path, size, "%s/%u%s", given, uid, end)
-                                     : snprintf(path, size, "/dev/shm/liaison-%u%s", uid, end);
+    bool said = given && given[0];
+    if (said && given[0] != '/')
+        return LIAISON_INVALID;
+    int n = said ? snprintf(path, size, "%s/%u%s", given, uid, end)
+                 : snprintf(path, size, "/dev/shm/liaison-%u%s", uid, end);
     return n < 0 || (size_t)n >= size ? LIAISON_INVALID : LIAISON_OK;
 }
 
-/* ---- making directories ---------------------------------------------------------------- */
-
-/* What a directory of a space has to be. */
-struct shape {
-    uid_t owner;
-    mode_t mode;
-    gid_t group; /* -1: whichever */
-};
-
-static bool has_shape(const struct stat *st, const struct shape *shape)
-{
-    return S_ISDIR(st->st_mode) && st->st_uid == shape->owner &&
-           (st->st_mode & 07777) == shape->mode &&
-           (shape->group == (gid_t)-1 || st->st_gid == shape->group);
-}
+/* ---- what a space consists of ------------------------------------------------------------ */
 
 static const char *const part_names[SPACE_PARTS] = {"", "links", "names", "bells"};
-#define FRESH ".liaison-new-" /* and a number: a directory that is being made */
-#define TRIES 100
 
-/* Links may be removed by others than who made them, once that is dead; so their directories are
+/* Any member of the group may remove a link whose maker is dead, so the directories of links are
  * not sticky. A doorbell is its owner's alone. */
 static mode_t part_mode(int part, mode_t mode)
 {
-    return part == SPACE_BELLS ? mode : mode & ~(mode_t)S_ISVTX;
+    return part == SPACE_LINKS || part == SPACE_NAMES ? mode & ~(mode_t)S_ISVTX : mode;
 }
 static mode_t file_mode(mode_t mode) { return mode & 070 ? 0660 : 0600; }
 
-/* In a directory that is being made and that nobody else can enter, names are what they seem. */
+/* By name: nobody else can enter the directory while it is being made. */
 static int make_parts(int fd, const struct shape *shape)
 {
     int r = 0;
@@ -111,153 +96,96 @@ static int make_parts(int fd, const struct shape *shape)
             r = -errno;
     return r == 0 ? members_create(fd, file_mode(shape->mode)) : r;
 }
-
-static void unmake(int parent, const char *fresh, int fd)
+static void remove_parts(int fd)
 {
     for (int i = SPACE_TOP + 1; i < SPACE_PARTS; i++)
         unlinkat(fd, part_names[i], AT_REMOVEDIR);
     unlinkat(fd, MEMBERS_NAME, 0);
-    unlinkat(parent, fresh, AT_REMOVEDIR);
 }
-
-/* Opens what is being made, as the one process that makes or removes it: the lock goes with its
- * holder. Result: a descriptor, -EBUSY when it is another's, -ENOENT when it has its name by now.
- */
-static int seize(int parent, const char *fresh)
-{
-    struct stat named, opened;
-    int fd = openat(parent, fresh, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int r = -EBUSY;
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-        r = fstat(fd, &opened) == 0 && opened.st_uid == geteuid() &&
-                    fstatat(parent, fresh, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-                    named.st_ino == opened.st_ino && named.st_dev == opened.st_dev
-                ? 0
-                : -ENOENT;
-    if (r == 0)
-        return fd;
-    close(fd);
-    return r;
-}
-
-/* Removes what makers have left that died. */
-static void sweep(int parent)
-{
-    int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
-    if (!listing && fd >= 0)
-        close(fd);
-    for (struct dirent *e; listing && (e = readdir(listing)) != NULL;) {
-        int left = strncmp(e->d_name, FRESH, sizeof FRESH - 1) == 0 ? seize(parent, e->d_name) : -1;
-        if (left >= 0) {
-            unmake(parent, e->d_name, left);
-            close(left);
-        }
-    }
-    if (listing)
-        closedir(listing);
-}
-
-static int make_once(int parent, const char *name, const struct shape *shape, bool with_parts)
-{
-    char fresh[40];
-    uint64_t random;
-    if (getrandom(&random, sizeof random, 0) != sizeof random)
-        return -EIO;
-    snprintf(fresh, sizeof fresh, FRESH "%016llx", (unsigned long long)random);
-    if (mkdirat(parent, fresh, 0700) != 0)
-        return -errno;
-    int fd = seize(parent, fresh), r = fd < 0 ? fd : 0;
-    if (r < 0)
-        return r == -ENOENT ? -EBUSY : r; /* taken for a dead maker's, and removed */
-    /* The group and its bit first: what is made within has them then too. */
-    if ((shape->group != (gid_t)-1 && fchown(fd, (uid_t)-1, shape->group) != 0) ||
-        fchmod(fd, (shape->mode & S_ISGID) | 0700) != 0)
-        r = -errno;
-    if (r == 0 && with_parts)
-        r = make_parts(fd, shape);
-    if (r == 0 && (fchmod(fd, shape->mode) != 0 ||
-                   renameat2(parent, fresh, parent, name, RENAME_NOREPLACE) != 0))
-        r = -errno;
-    if (r != 0)
-        unmake(parent, fresh, fd);
-    close(fd);
-    return r;
-}
-
-/* Makes a directory whole or not at all: it gets its name when it is complete, so that neither
- * racing makers nor dying ones show half of one. -EEXIST when there is one of that name. */
-static int make_directory(int parent, const char *name, const struct shape *shape, bool with_parts)
-{
-    int r = make_once(parent, name, shape, with_parts);
-    for (int tries = 0; r == -EBUSY && tries < TRIES; tries++)
-        r = make_once(parent, name, shape, with_parts);
-    sweep(parent);
-    return r;
-}
-
-/* Opens directory `name` under `parent` without following anything. */
-static int open_directory(int parent, const char *name, const struct shape *shape)
-{
-    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    /* Another user's root of shared spaces may be passed through, not read. */
-    if (fd < 0 && errno == EACCES)
-        fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    struct stat st;
-    int r = fstat(fd, &st) != 0 ? -errno : has_shape(&st, shape) ? fd : -EACCES;
-    if (r < 0)
-        close(fd);
-    return r;
-}
+static const struct content whole_space = {make_parts, remove_parts};
 
 static int open_or_make(int parent, const char *name, const struct shape *shape, bool create,
-                        bool with_parts)
+                        const struct content *content)
 {
-    int fd = open_directory(parent, name, shape);
+    int fd = directory_open(parent, name, shape);
     if (fd != -ENOENT || !create)
         return fd;
-    int r = make_directory(parent, name, shape, with_parts);
-    return r == 0 || r == -EEXIST ? open_directory(parent, name, shape) : r;
+    int r = directory_make(parent, name, shape, content);
+    return r == 0 || r == -EEXIST ? directory_open(parent, name, shape) : r;
 }
 
-/* Opens the directory in which the root is. */
-static int open_above(const char *root, bool create)
+/* Opens the directory in which the root is: the user's own choice, which symbolic links may lead
+ * to, but no place where anybody could rename the root. */
+static int open_above(const char *root, uid_t owner, bool create)
 {
     char above[PATH_MAX];
-    snprintf(above, sizeof above, "%s", root);
-    *strrchr(above, '/') = 0;
-    if (above[0] == 0)
-        above[0] = '/', above[1] = 0;
-    /* What stands above is the user's own choice, symbolic links included. */
+    struct stat st;
+    if ((size_t)snprintf(above, sizeof above, "%s", root) >= sizeof above)
+        return -ENAMETOOLONG;
+    char *slash = strrchr(above, '/');
+    slash[slash == above] = 0;
     int fd = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && create && mkdir(above, 0700) == 0)
+    if (fd < 0 && errno == ENOENT && create && (mkdir(above, 0700) == 0 || errno == EEXIST))
         fd = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    if (fd < 0)
+        return -errno;
+    int r = fstat(fd, &st) != 0 ? -errno : directory_trusted(&st, owner) ? fd : -EACCES;
+    if (r < 0)
+        close(fd);
+    return r;
+}
+
+static bool is_shared(const char *root)
+{
+    size_t n = strlen(root);
+    return n > 7 && strcmp(root + n - 7, ".shared") == 0; /* as liaison_root ends it */
+}
+
+/* Opens the directory in which a user's spaces are. */
+static int open_root(const char *root, uid_t owner, bool create)
+{
+    struct shape shape = {owner, is_shared(root) ? 0711 : 0700, (gid_t)-1};
+    int above = open_above(root, owner, create);
+    if (above < 0)
+        return above;
+    int fd = open_or_make(above, strrchr(root, '/') + 1, &shape, create, &directory_empty);
+    close(above);
+    return fd;
+}
+
+void space_sweep(const struct liaison_space *space)
+{
+    char root[PATH_MAX];
+    if (space->owner != geteuid())
+        return;
+    snprintf(root, sizeof root, "%s", space->path);
+    *strrchr(root, '/') = 0;
+    int above = open_above(root, space->owner, false);
+    int fd = above < 0 ? above : open_root(root, space->owner, false);
+    if (above >= 0) {
+        directory_sweep(above, &whole_space);
+        close(above);
+    }
+    if (fd >= 0) {
+        directory_sweep(fd, &whole_space);
+        close(fd);
+    }
 }
 
 /* Opens the space, looks at each of its directories, and notes which they are. */
 static int open_space(const char *root, uid_t owner, const char *name, bool create, int64_t gid,
                       struct stat st[SPACE_PARTS])
 {
-    bool shared = strlen(root) > 7 && strcmp(root + strlen(root) - 7, ".shared") == 0;
+    bool shared = is_shared(root);
     if (create && owner != geteuid())
         create = false; /* nobody makes a space for somebody else */
-    struct shape top = {owner, shared ? 0711 : 0700, (gid_t)-1};
     /* Sticky, so that no member of the group puts another directory in the place of one of ours. */
     struct shape whole = {owner, shared ? 03770 : 0700, gid < 0 ? (gid_t)-1 : (gid_t)gid};
-    int above = open_above(root, create);
-    if (above < 0)
-        return above;
-    int parent = open_or_make(above, strrchr(root, '/') + 1, &top, create, false);
-    close(above);
+    int parent = open_root(root, owner, create);
     if (parent < 0)
         return parent;
-    /* A space of a group is made by who names the group. */
-    int fd = open_or_make(parent, name, &whole, create && (!shared || gid >= 0), true);
+    /* Only a caller that names the group makes a group's space. */
+    int fd = open_or_make(parent, name, &whole, create && (!shared || gid >= 0), &whole_space);
     close(parent);
     if (fd < 0)
         return fd;
@@ -267,13 +195,13 @@ static int open_space(const char *root, uid_t owner, const char *name, bool crea
         struct shape part = {owner, part_mode(i, whole.mode), group};
         bool missing = fstatat(fd, part_names[i], &st[i], AT_SYMLINK_NOFOLLOW) != 0;
         if (missing && errno == ENOENT && create) {
-            r = make_directory(fd, part_names[i], &part, false);
+            r = directory_make(fd, part_names[i], &part, &directory_empty);
             r = r == -EEXIST ? 0 : r;
             missing = fstatat(fd, part_names[i], &st[i], AT_SYMLINK_NOFOLLOW) != 0;
         }
         if (r == 0 && missing)
             r = -errno;
-        else if (r == 0 && !(has_shape(&st[i], &part) && st[i].st_dev == st[SPACE_TOP].st_dev))
+        else if (r == 0 && !(directory_fits(&st[i], &part) && st[i].st_dev == st[SPACE_TOP].st_dev))
             r = -EACCES;
     }
     close(fd);
@@ -317,7 +245,8 @@ int liaison_space_open(const char *root, uint32_t owner, const char *name, bool 
             s->inodes[i] = st[i].st_ino;
         s->owner = st[SPACE_TOP].st_uid;
         s->group = st[SPACE_TOP].st_gid;
-        s->file_mode = file_mode(st[SPACE_TOP].st_mode);
+        s->mode = st[SPACE_TOP].st_mode & 07777;
+        s->file_mode = file_mode(s->mode);
         s->probe = -1;
         s->next = spaces;
         spaces = s;
@@ -363,9 +292,13 @@ int space_part(const struct liaison_space *space, enum space_part part)
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -errno;
+    /* Not by its number alone: that of a directory that was removed comes again. */
+    struct shape shape = {space->owner, part_mode(part, space->mode),
+                          space->file_mode == 0600 ? (gid_t)-1 : space->group};
     struct stat st;
     int r = fstat(fd, &st) == 0 ? -ENOENT : -errno; /* another directory: ours was removed */
-    if (r == -ENOENT && st.st_dev == space->device && st.st_ino == space->inodes[part])
+    if (r == -ENOENT && st.st_dev == space->device && st.st_ino == space->inodes[part] &&
+        directory_fits(&st, &shape))
         return fd;
     close(fd);
     return r;
@@ -393,8 +326,8 @@ int space_file(const struct liaison_space *space, int directory, const char *nam
 {
     /* O_NONBLOCK: a FIFO that somebody put here must not hold us up. */
     int fd = openat(directory, name, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return space_result(-errno);
+    if (fd < 0) /* EAGAIN: its owner holds a lease on it (F_SETLEASE) */
+        return errno == EAGAIN ? LIAISON_BUSY : space_result(-errno);
     int r = LIAISON_OK;
     if (fstat(fd, st) != 0)
         r = -errno;

@@ -29,6 +29,7 @@ struct liaison_space {
     ino_t inodes[SPACE_PARTS];
     uid_t owner;
     gid_t group;
+    mode_t mode;      /* of the directory */
     mode_t file_mode; /* 0600, or 0660 in a group's space */
     /* This process as a member: valid while `epoch` is the process's own. */
     word64 epoch;
@@ -68,6 +69,9 @@ int space_name_file(int fd, int directory, const char *name);
 
 /* Another hold on the same space. */
 struct liaison_space *space_hold(struct liaison_space *space);
+
+/* Removes what makers of this user's spaces left when they died. */
+void space_sweep(const struct liaison_space *space);
 
 /* A negative errno as a result: what users can meet becomes a condition. */
 int space_result(int negative_errno);

@@ -69,14 +69,11 @@ class Space:
         """
         if group is None:
             return cls(name)
-        import os
-        import pwd
-
         try:
             gid = group if isinstance(group, int) else grp.getgrnam(group).gr_gid
         except KeyError:
             raise NotFound(f"there is no group {group!r}") from None
-        owner = pwd.getpwuid(os.geteuid()).pw_name
+        owner = shm.own_name()
         space = cls.__new__(cls)
         space._address = Address.parse_space(f"{owner}@{name}")
         space._handle = shm.open_space(space._address, group=gid)

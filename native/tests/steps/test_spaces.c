@@ -1,5 +1,6 @@
 /* A space is there whole or not at all, whoever makes it is killed before any of its system calls,
- * and whoever else makes it at the same time; what a dead maker left is removed by the next. */
+ * and whoever else makes it at the same time; what a dead maker left is removed by the next. A
+ * directory is never taken for another that has its number. */
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "space.h"
 #include "steps/stepper.h"
 
 #define RACERS 4
@@ -144,6 +146,34 @@ static void race_all(const char *top)
     }
 }
 
+/* The number of a directory that was removed comes again, for one that is another's perhaps. */
+static void numbers_come_again(const char *top)
+{
+    liaison_space *space;
+    char links[300], other[300], aside[300];
+    struct stat st;
+    int fd;
+    next_root(top);
+    CHECK_OK(make(&space));
+    snprintf(links, sizeof links, "%s/lab/links", root);
+    snprintf(aside, sizeof aside, "%s/aside", top);
+    snprintf(other, sizeof other, "%s/other", top);
+    CHECK(rename(links, aside) == 0);
+    CHECK(mkdir(other, 0750) == 0 && stat(other, &st) == 0 && symlink(other, links) == 0);
+    space->inodes[SPACE_LINKS] = st.st_ino;
+    for (int i = 0; i < 3; i++) {
+        if (liaison_space_directory(space, LIAISON_SPACE_LINKS, &fd) == LIAISON_OK)
+            violation("another directory of the same number is taken for the space's", i);
+        if (i == 0) /* now without a link on the way */
+            CHECK(unlink(links) == 0 && rename(other, links) == 0);
+        else if (geteuid() == 0) /* now with the rights of the space's, and another's */
+            CHECK(chmod(links, shared_space ? 02770 : 0700) == 0 && chown(links, 12346, 0) == 0);
+    }
+    CHECK(unlink(links) == 0 || rmdir(links) == 0);
+    CHECK(rename(aside, links) == 0);
+    liaison_space_close(space);
+}
+
 int main(void)
 {
     char top[100];
@@ -155,6 +185,7 @@ int main(void)
         shared_space = i == 1;
         int k = kill_at_every_call(top);
         race_all(top);
+        numbers_come_again(top);
         printf("%s: %d kills, %d races\n", shared_space ? "shared" : "private", k, ROUNDS);
     }
     printf("%d violations\n", failures);

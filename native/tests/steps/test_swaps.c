@@ -4,12 +4,14 @@
  * In a space that a group shares, a member may rename what is in it, and its owner all of it. So
  * before each system call of an operation somebody puts a symbolic link to a directory full of
  * precious files in the place of one of the space's own, or links to such files in the place of
- * each of its files; and takes them away again some calls later, or never. */
+ * each of its files, or FIFOs of the user's own in the place of each doorbell; and takes them away
+ * again some calls later, or never. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,13 +19,14 @@
 #include "steps/stepper.h"
 #include "steps/trees.h"
 
-enum swap { TOP, LINKS, NAMES, BELLS, FILES, SWAPS };
-static const char *const swap_names[SWAPS] = {"the space", "links", "names", "bells", "each file"};
+enum swap { TOP, LINKS, NAMES, BELLS, FILES, FIFOS, SWAPS };
+static const char *const swap_names[SWAPS] = {"the space", "links",     "names",
+                                              "bells",     "each file", "each FIFO"};
 static const char *const parts[] = {"", "/links", "/names", "/bells"};
 static const char *const decoy_names[] = {"/space", "/links", "/names", "/bells"};
 #define PARTS (sizeof parts / sizeof *parts)
 
-#define STRIDE 3 /* of the calls before which a swap is tried, unless all are */
+#define STRIDE 4 /* of the calls before which a swap is tried, unless all are */
 #define LONG 800
 static void join(char path[LONG], const char *a, const char *b, const char *c)
 {
@@ -77,8 +80,11 @@ static void make_precious(void)
     char path[LONG];
     each(precious, remove_one);
     for (size_t i = 1; i < PARTS; i++) {
+        struct stat st; /* of the same rights: what tells them apart is which directory it is */
+        join(path, space_path, parts[i], "");
+        CHECK(lstat(path, &st) == 0);
         join(path, precious, parts[i], "");
-        CHECK(mkdir(path, 0750) == 0 && chmod(path, 0750) == 0);
+        CHECK(mkdir(path, 0700) == 0 && chmod(path, st.st_mode & 07777) == 0);
     }
     for (size_t i = 0; i < PARTS; i++) {
         join(path, space_path, parts[i], "");
@@ -143,14 +149,45 @@ static void swap_file(const char *path, const char *name)
     CHECK(rename(from, to) == 0 && symlink(target, from) == 0);
 }
 
-/* Puts the decoy in, or takes it out again; the files' stay. */
+/* FIFOs that the user keeps to itself, which somebody else could move but not open. They are looked
+ * at through descriptors: where they lie now, they may be removed. */
+static int fifos[16];
+static size_t fifos_count;
+static void swap_fifo(const char *path, const char *name)
+{
+    char from[LONG], to[LONG], number[16];
+    struct stat st;
+    join(from, path, "/", name);
+    if (lstat(from, &st) != 0 || !S_ISFIFO(st.st_mode))
+        return;
+    snprintf(number, sizeof number, "/%u", aside++);
+    join(to, decoys, number, "");
+    CHECK(mkfifo(to, 0600) == 0 && fifos_count < sizeof fifos / sizeof *fifos);
+    CHECK((fifos[fifos_count++] = open(to, O_RDWR | O_NONBLOCK)) >= 0);
+    CHECK(renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0);
+}
+static bool a_fifo_was_changed(void)
+{
+    bool changed = false;
+    while (fifos_count > 0) {
+        int fd = fifos[--fifos_count], waiting = 0;
+        struct stat st;
+        CHECK(fstat(fd, &st) == 0 && ioctl(fd, FIONREAD, &waiting) == 0);
+        changed = changed || (st.st_mode & 07777) != 0600 || waiting != 0;
+        close(fd);
+    }
+    return changed;
+}
+
+/* Puts the decoy in, or takes it out again; those of files stay. */
+static bool stays(enum swap which) { return which == FILES || which == FIFOS; }
 static void swap(enum swap which)
 {
     char here[LONG], decoy[LONG];
-    if (which == FILES) {
+    if (stays(which)) {
         for (size_t i = 0; i < PARTS; i++) {
             join(here, space_path, parts[i], "");
-            each(here, swap_file);
+            each(here, which == FILES ? swap_file : swap_fifo);
         }
         return;
     }
@@ -191,7 +228,7 @@ static bool try_one(const struct tree_case *c, enum swap which, int k, int back)
     make_precious();
     uint64_t before = signature();
     swap(which);
-    if (back >= 0 && which != FILES) {
+    if (back >= 0 && !stays(which)) {
         bool going = within;
         for (int i = 0; i < back && going; i++)
             going = stepper_name(pid, run.shared);
@@ -199,15 +236,15 @@ static bool try_one(const struct tree_case *c, enum swap which, int k, int back)
         swapped = false;
     }
     bool ended = stepper_finish(pid, run.shared);
-    uint64_t after = signature();
-    if (!ended || before != after) {
+    bool changed = a_fifo_was_changed() || signature() != before;
+    if (!ended || changed) {
         printf("VIOLATION in '%s', %s swapped at system call %d, back %d calls later: %s\n",
                c->name, swap_names[which], k, back,
                ended ? "a file outside the space was changed" : "it did not end as it should");
         fflush(stdout);
         failures++;
     }
-    if (swapped && which != FILES)
+    if (swapped && !stays(which))
         swap(which);
     shared_memory_free(run.shared, sizeof *run.shared);
     trials++;
@@ -274,7 +311,7 @@ static void try_all(const struct tree_case *c, bool all, const char *filter)
         return;
     int calls = 0;
     for (int which = 0; which < SWAPS; which++)
-        for (int back = -1; back < (all ? 8 : 2); back += 2) {
+        for (int back = -1; back < (stays((enum swap)which) ? 0 : all ? 8 : 2); back += 2) {
             int k = all ? 0 : which % STRIDE;
             while (try_one(c, (enum swap)which, k, back))
                 k += all ? 1 : STRIDE;
@@ -287,7 +324,7 @@ static void try_all(const struct tree_case *c, bool all, const char *filter)
 int main(int argc, char **argv)
 {
     stepper_required();
-    tree_begin();
+    tree_begin(true);
     bool all = argc > 1 && strcmp(argv[1], "--all") == 0;
     const char *filter = argc > 1 ? argv[1] : NULL, *root = getenv("LIAISON_ROOT");
     join(precious, root, "/precious", "");

@@ -124,7 +124,7 @@ int main(int argc, char **argv)
 {
     stepper_required();
     bool all = argc > 1 && strcmp(argv[1], "--all") == 0;
-    tree_begin();
+    tree_begin(false);
     for (size_t i = 0; i < tree_cases_count; i++) {
         if (argc > 1 && !all && !strstr(tree_cases[i].name, argv[1]))
             continue;

@@ -11,16 +11,20 @@
 
 char tree_directory[200];
 
-void tree_begin(void)
+static int64_t group = -1;
+
+void tree_begin(bool shared)
 {
     liaison_space_close(test_space());
-    snprintf(tree_directory, sizeof tree_directory, "%s/here", getenv("LIAISON_ROOT"));
+    group = shared ? (int64_t)getegid() : -1;
+    snprintf(tree_directory, sizeof tree_directory, "%s/here%s", getenv("LIAISON_ROOT"),
+             shared ? ".shared" : "");
 }
 
 liaison_space *tree_open_space(void)
 {
     liaison_space *space;
-    CHECK_OK(liaison_space_open(tree_directory, geteuid(), "trees", true, -1, &space));
+    CHECK_OK(liaison_space_open(tree_directory, geteuid(), "trees", true, group, &space));
     return space;
 }
 

@@ -22,9 +22,9 @@ void tree_nothing(liaison_space *space);
 void tree_clean(liaison_space *space);
 void tree_bury(liaison_space *space);
 
-/* All of them happen in a space below this directory. */
+/* All of them happen in a space below this directory, which a group may share. */
 extern char tree_directory[200];
-void tree_begin(void);
+void tree_begin(bool shared);
 liaison_space *tree_open_space(void);
 /* Removes every file of the space, but not its directories. */
 void tree_empty(void);

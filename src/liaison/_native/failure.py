@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import pwd
-import stat
 
 from liaison import errors
 
-__all__ = ["MAKERS", "RESULTS", "denial", "failure"]
+__all__ = ["MAKERS", "RESULTS", "failure"]
 
 # What makes and opens a link of each kind, in words for users.
 MAKERS = {
@@ -162,50 +160,3 @@ def failure(result: int, link: object, size: int = 0, kind: str | None = None) -
             size_argument="message_size" if queue else "max_message= or memory",
         )
     )
-
-
-def denial(root: str, owner: int, name: str) -> errors.AccessDenied:
-    """Why the space `name` of the user `owner` below `root` may not be used, and the way out."""
-    shared = root.endswith(".shared")
-    path = os.path.join(root, name)
-    modes = {root: 0o711 if shared else 0o700, path: 0o3770 if shared else 0o700}
-    parts = [os.path.join(path, part) for part in ("links", "names", "bells", "members")]
-    wrong, where = f"{path} has other rights than those of a space", path
-    for place in (root, path, *parts):
-        try:
-            found = _wrong(os.lstat(place), owner, modes.get(place))
-        except FileNotFoundError:
-            found = "cannot be made here"
-        except PermissionError:
-            found = f"cannot be looked at by {_user(os.geteuid())}"
-        if found:
-            wrong, where = f"{place} {found}", place
-            break
-    ours = owner == os.geteuid()
-    way_out = "have it removed" if ours else f"ask {_user(owner)}"
-    if ours and where == root:
-        way_out += (
-            ", or name another directory in the environment variable LIAISON_ROOT: one of your "
-            f"own, on a memory file system, such as /dev/shm/{_user(owner)}"
-        )
-    return errors.AccessDenied(f"space {name!r} may not be used: {wrong}; {way_out}")
-
-
-def _wrong(found: os.stat_result, owner: int, mode: int | None) -> str:
-    """What is wrong with a file of a space that is `owner`'s; nothing, if nothing is."""
-    kind = "is a symbolic link" if stat.S_ISLNK(found.st_mode) else ""
-    if not kind and mode is not None and not stat.S_ISDIR(found.st_mode):
-        kind = "is not a directory"
-    if kind or found.st_uid != owner:
-        belongs = f"belongs to {_user(found.st_uid)}, not to {_user(owner)}"
-        return " and ".join(filter(None, (kind, belongs if found.st_uid != owner else "")))
-    if mode is not None and stat.S_IMODE(found.st_mode) != mode:
-        return f"has mode {stat.S_IMODE(found.st_mode):04o}, not {mode:04o}"
-    return ""
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user {uid}"

@@ -8,7 +8,9 @@ from liaison._native.engine cimport *
 
 import os
 
-from liaison._native.failure import RESULTS as _RESULTS, denial, failure
+from liaison._native.denial import absence, denial
+from liaison._native.failure import RESULTS as _RESULTS, failure
+from liaison.errors import InvalidAddress
 from liaison.link import Peer
 
 assert len(_RESULTS) == LIAISON_ORPHANED + 1
@@ -37,6 +39,10 @@ def root_of(uint32_t uid, bint shared):
     """The directory under which the spaces of user `uid` lie."""
     cdef char path[4096]
     cdef int r = liaison_root(uid, shared, path, sizeof(path))
+    if r == LIAISON_INVALID:
+        raise InvalidAddress(
+            f"the environment variable LIAISON_ROOT is {os.environ.get('LIAISON_ROOT')!r}: "
+            "name a directory by its whole path, of less than 4,000 bytes")
     if r != LIAISON_OK:
         raise failure(r, f"the spaces of user {uid}")
     return (<bytes>path).decode("utf-8", "surrogateescape")
@@ -51,7 +57,9 @@ cdef class SpaceHandle:
         self.name = name
         cdef int r = liaison_space_open(where, owner, what, create, gid, &self.space)
         if r == LIAISON_DENIED:
-            raise denial(root, owner, name)
+            raise denial(root, owner, name, gid)
+        if r == LIAISON_NOT_FOUND:
+            raise absence(root, owner, name)
         if r != LIAISON_OK:
             raise failure(r, f"space {name!r}")
 

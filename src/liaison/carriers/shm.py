@@ -34,6 +34,7 @@ __all__ = [
     "link_names",
     "named_pipe",
     "open_space",
+    "own_name",
     "owner_of",
     "pipe",
     "space_names",
@@ -101,13 +102,31 @@ def space_names() -> list[str]:
     uid = os.geteuid()
     found: list[str] = []
     for shared in (False, True):
-        try:
-            entries = sorted(os.listdir(root_of(uid, shared)))
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            continue
-        entries = [name for name in entries if not name.startswith(".")]  # being made
-        found += [f"{pwd.getpwuid(uid).pw_name}@{name}" if shared else name for name in entries]
+        names = list(filter(is_name, _entries(root_of(uid, shared), uid)))
+        found += [f"{own_name()}@{name}" for name in names] if shared and names else names
     return found
+
+
+def own_name() -> str:
+    """The caller's name, by which others reach the spaces that it shares. Raises `NotFound`."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        raise errors.NotFound(
+            f"user {os.geteuid()} has no name, by which others could reach its spaces"
+        ) from None
+
+
+def _entries(root: str, owner: int) -> list[str]:
+    """What is in a directory that is the owner's; nothing in another that stands in its place."""
+    try:
+        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return []
+    try:
+        return sorted(os.listdir(descriptor)) if os.fstat(descriptor).st_uid == owner else []
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -1,0 +1,148 @@
+#include "directory.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define FRESH ".liaison-new-" /* and a number: a directory that is being made */
+#define TRIES 100
+
+bool directory_fits(const struct stat *st, const struct shape *shape)
+{
+    return S_ISDIR(st->st_mode) && st->st_uid == shape->owner &&
+           (st->st_mode & 07777) == shape->mode &&
+           (shape->group == (gid_t)-1 || st->st_gid == shape->group);
+}
+
+bool directory_trusted(const struct stat *st, uid_t owner)
+{
+    return (st->st_uid == 0 || st->st_uid == geteuid() || st->st_uid == owner) &&
+           ((st->st_mode & 022) == 0 || (st->st_mode & S_ISVTX) != 0);
+}
+
+static int fill_nothing(int fd, const struct shape *shape)
+{
+    (void)fd;
+    (void)shape;
+    return 0;
+}
+static void clear_nothing(int fd) { (void)fd; }
+const struct content directory_empty = {fill_nothing, clear_nothing};
+
+/* Locks one that is being made, so that one process alone makes or removes it. The kernel releases
+ * the lock when that process ends, unless a child that was forked meanwhile lives on. Result: a
+ * descriptor; -EBUSY when another process has the lock, -ENOENT when it was renamed or removed
+ * meanwhile, or another negative errno. */
+static int seize(int parent, const char *fresh)
+{
+    struct stat named, opened;
+    /* Nothing of another user's is opened, let alone locked. */
+    if (fstatat(parent, fresh, &named, AT_SYMLINK_NOFOLLOW) != 0)
+        return -errno;
+    if (named.st_uid != geteuid())
+        return -EACCES;
+    int fd = openat(parent, fresh, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int r = 0;
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+    else if (fstat(fd, &opened) != 0 || fstatat(parent, fresh, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
+             named.st_ino != opened.st_ino || named.st_dev != opened.st_dev)
+        r = -ENOENT;
+    if (r == 0)
+        return fd;
+    close(fd);
+    return r;
+}
+
+static void unmake(int parent, const char *fresh, int fd, const struct content *content)
+{
+    content->clear(fd);
+    unlinkat(parent, fresh, AT_REMOVEDIR);
+}
+
+void directory_sweep(int parent, const struct content *content)
+{
+    int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+    if (!listing && fd >= 0)
+        close(fd);
+    for (struct dirent *e; listing && (e = readdir(listing)) != NULL;) {
+        if (strncmp(e->d_name, FRESH, sizeof FRESH - 1) != 0)
+            continue;
+        int left = seize(parent, e->d_name);
+        if (left < 0)
+            continue;
+        unmake(parent, e->d_name, left, content);
+        close(left);
+    }
+    if (listing)
+        closedir(listing);
+}
+
+static int make_once(int parent, const char *name, const struct shape *shape,
+                     const struct content *content)
+{
+    char fresh[40];
+    uint64_t random;
+    if (getrandom(&random, sizeof random, 0) != sizeof random)
+        return -EIO;
+    snprintf(fresh, sizeof fresh, FRESH "%016llx", (unsigned long long)random);
+    /* The mode once more, by name: a umask can take the owner's rights as well, and nobody else can
+     * rename it here. */
+    if (mkdirat(parent, fresh, 0700) != 0 || fchmodat(parent, fresh, 0700, 0) != 0)
+        return errno == ENOENT ? -EBUSY : -errno;
+    int fd = seize(parent, fresh);
+    if (fd == -ENOENT || fd == -EBUSY)
+        return -EBUSY; /* a sweeper took it for a dead maker's, and removes it */
+    if (fd < 0) {
+        unlinkat(parent, fresh, AT_REMOVEDIR);
+        return fd;
+    }
+    int r = 0;
+    /* The group and its bit first: what is made within has them then too. */
+    if ((shape->group != (gid_t)-1 && fchown(fd, (uid_t)-1, shape->group) != 0) ||
+        fchmod(fd, (shape->mode & S_ISGID) | 0700) != 0)
+        r = -errno;
+    if (r == 0)
+        r = content->fill(fd, shape);
+    if (r == 0 && (fchmod(fd, shape->mode) != 0 ||
+                   renameat2(parent, fresh, parent, name, RENAME_NOREPLACE) != 0))
+        r = -errno;
+    if (r != 0)
+        unmake(parent, fresh, fd, content);
+    close(fd);
+    return r;
+}
+
+int directory_make(int parent, const char *name, const struct shape *shape,
+                   const struct content *content)
+{
+    int r = make_once(parent, name, shape, content);
+    for (int tries = 0; r == -EBUSY && tries < TRIES; tries++)
+        r = make_once(parent, name, shape, content);
+    directory_sweep(parent, content);
+    return r;
+}
+
+int directory_open(int parent, const char *name, const struct shape *shape)
+{
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    /* Another user's root of shared spaces may be passed through, not read. */
+    if (fd < 0 && errno == EACCES)
+        fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    struct stat st;
+    int r = fstat(fd, &st) != 0 ? -errno : directory_fits(&st, shape) ? fd : -EACCES;
+    if (r < 0)
+        close(fd);
+    return r;
+}

@@ -1,0 +1,235 @@
+"""The directories in which spaces lie: what is refused there, and what the refusal says."""
+
+import fcntl
+import os
+import signal
+
+import pytest
+
+import liaison
+from liaison import AccessDenied, Busy, InvalidAddress, Mailbox, NotFound, Space
+from liaison.testing import Process, point
+from tests.faults.test_another_user import needs_root
+
+NOBODY, GROUP, MEMBER = 65534, 12345, 12346
+FRESH = ".liaison-new-0123456789abcdef"
+
+
+@pytest.fixture
+def above(space, monkeypatch):
+    """A directory that LIAISON_ROOT names."""
+    path = space.root / "above"
+    path.mkdir(mode=0o755)
+    monkeypatch.setenv("LIAISON_ROOT", str(path))
+    return path
+
+
+def refused(how=Space):
+    with pytest.raises(AccessDenied) as raised:
+        how()
+    return str(raised.value)
+
+
+# ---- above the root
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775, 0o757])
+def test_no_space_is_made_where_others_can_rename_it(above, mode):
+    """A directory that others may write is refused, unless it is sticky as /dev/shm is."""
+    above.chmod(mode)
+    text = refused()
+    assert "others may rename" in text
+    assert f"{mode:04o}" in text
+    assert "LIAISON_ROOT" in text
+    assert list(above.iterdir()) == []
+    above.chmod(mode | 0o1000)
+    assert Space().path.startswith(str(above))
+
+
+@needs_root
+def test_no_space_is_made_in_a_directory_of_another_user(above):
+    """Its owner could rename what is in it, sticky or not."""
+    os.chown(above, NOBODY, NOBODY)
+    above.chmod(0o1777)
+    assert "nobody" in refused()
+    assert list(above.iterdir()) == []
+
+
+def test_what_is_no_half_made_space_is_left_alone(above, space):
+    """Who sweeps removes empty parts and a members file, and no other file or directory."""
+    left = above / FRESH
+    (left / "links").mkdir(parents=True)
+    (left / "links" / "thesis").write_text("years of work")
+    (left / "thesis").write_text("years of work")
+    Space()
+    space.leaves(links=1)
+    assert (left / "thesis").read_text() == (left / "links" / "thesis").read_text()
+
+
+@needs_root
+def test_another_users_leftovers_are_not_even_opened(above):
+    """A directory of another user with such a name is no concern of who sweeps."""
+    above.chmod(0o1777)
+    left = above / FRESH
+    left.mkdir(mode=0o755)
+    os.chown(left, NOBODY, NOBODY)
+    descriptor = os.open(left, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)  # a lock for writing would fail beside it
+    Space()
+    os.close(descriptor)
+    assert left.exists()
+    left.rmdir()
+
+
+def test_cleaning_removes_what_dead_makers_left(above):
+    """Also above the root, where nobody makes anything any more."""
+    space = Space()
+    for place in (above, above / str(os.geteuid())):
+        (place / FRESH / "links").mkdir(parents=True)
+    space.clean()
+    assert [path for path in above.rglob("*") if path.name.startswith(".")] == []
+
+
+def test_a_umask_that_takes_all_rights_is_no_obstacle(above):
+    """A space can be made and used, and nothing is left."""
+    with Process(use_with_umask, 0o777) as process:
+        assert process.result() == "x"
+    assert [path for path in above.rglob("*") if path.name.startswith(".")] == []
+
+
+def use_with_umask(umask):
+    if os.geteuid() == 0:  # whom no mode keeps out
+        os.chown(os.environ["LIAISON_ROOT"], NOBODY, NOBODY)
+        os.chmod(os.path.dirname(os.environ["LIAISON_ROOT"]), 0o755)
+        os.setuid(NOBODY)
+    os.umask(umask)
+    with Mailbox("box") as box:
+        box.fileno()
+        box.send("x")
+        message = box.receive()
+        box.destroy()
+    return message
+
+
+# ---- what is said
+
+
+@pytest.mark.parametrize(
+    ("root", "error", "words"),
+    [
+        ("relative", InvalidAddress, ["LIAISON_ROOT", "whole path"]),
+        ("/etc/passwd", AccessDenied, ["Not a directory", "LIAISON_ROOT"]),
+        ("{above}/loop", AccessDenied, ["symbolic links", "LIAISON_ROOT"]),
+        ("{above}/a/b", NotFound, ["{above}/a/b", "LIAISON_ROOT"]),
+    ],
+)
+def test_a_root_that_cannot_be_is_named(above, monkeypatch, root, error, words):
+    """What is wrong with LIAISON_ROOT is said, and that it is that."""
+    (above / "loop").symlink_to("loop")
+    monkeypatch.setenv("LIAISON_ROOT", root.format(above=above))
+    with pytest.raises(error) as raised:
+        Space()
+    for word in words:
+        assert word.format(above=above) in str(raised.value)
+
+
+@pytest.mark.parametrize("part", ["", "default", "default/links", "default/bells"])
+def test_a_mode_that_is_wrong_is_named_with_its_mend(above, part):
+    """The directory, both modes, and the command that mends it; which then does."""
+    Space()
+    place = above / str(os.geteuid()) / part
+    place.chmod(0o755)
+    text = refused()
+    assert f"{str(place).rstrip('/')} has mode 0755, not 0700" in text
+    assert f"`chmod 0700 {str(place).rstrip('/')}`" in text
+    place.chmod(0o700)
+    Space()
+
+
+def test_a_space_that_nobody_shares_says_who_could(space):
+    """The owner, and the call that makes one."""
+    owner = liaison.Space.create("lab", group=os.getegid()).name.partition("@")[0]
+    with pytest.raises(NotFound, match=rf"{owner} shares no space 'other'.*Space\.create"):
+        Mailbox(f"shm://{owner}@other/box")
+
+
+def as_member(line, groups=()):
+    import liaison.codec
+
+    os.setgroups(list(groups))
+    os.setgid(MEMBER)
+    os.setuid(MEMBER)
+    try:
+        return eval(line, {"liaison": liaison, "os": os})
+    except liaison.LiaisonError as error:
+        return type(error).__name__, str(error)
+
+
+@needs_root
+def test_a_guest_who_is_not_of_the_group_is_told(space):
+    """The group is named."""
+    space.root.chmod(0o755)
+    Space.create("lab", group=GROUP)
+    with Process(as_member, "liaison.Space('root@lab')", fork=True) as guest:
+        name, text = guest.result()
+    assert name == "AccessDenied"
+    assert f"user {MEMBER} is not a member of group {GROUP}" in text
+
+
+@needs_root
+def test_a_group_that_one_is_not_in_is_told(space, above):
+    """Space.create for a group of others says that one is not of it, and leaves nothing."""
+    space.root.chmod(0o755)
+    above.chmod(0o1777)
+    line = "liaison.Space.create('lab', group=4)"
+    with Process(as_daemon, line, fork=True) as daemon:
+        name, text = daemon.result()
+    assert name == "AccessDenied"
+    assert "not a member of group" in text
+    assert [path.name for path in above.rglob("*")] == ["1.shared"]
+
+
+def as_daemon(line):
+    os.setgroups([])
+    os.setgid(1)
+    os.setuid(1)
+    try:
+        return eval(line, {"liaison": liaison})
+    except liaison.LiaisonError as error:
+        return type(error).__name__, str(error)
+
+
+# ---- what breaks nothing
+
+
+@pytest.mark.parametrize("place", ["", ".shared"])
+@pytest.mark.parametrize("what", ["loop", "file", "elsewhere"])
+def test_the_list_of_spaces_is_no_squatters(space, place, what):
+    """Where a user's spaces should be there is a link or a file: they have none there."""
+    root = space.root / f"{os.geteuid()}{place}"
+    (space.root / "elsewhere" / "not-mine").mkdir(parents=True)
+    if what == "file":
+        root.write_text("")
+    else:
+        root.symlink_to(root.name if what == "loop" else "elsewhere")
+    assert liaison.spaces() == []
+    root.unlink()
+
+
+def hold_a_lease(path):
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    descriptor = os.open(path, os.O_RDWR)
+    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    point("held", wait=True)
+
+
+def test_a_lease_on_a_links_file_hides_that_link_alone(mailbox, space):
+    """Opening it is Busy; the others are listed, and cleaning goes on."""
+    mailbox("kept").send("x")
+    mailbox("leased").close()
+    with Process(hold_a_lease, str(space.path / "names" / "leased"), fork=True) as holder:
+        holder.reach("held")
+        with pytest.raises(Busy):
+            Mailbox.observe("leased")
+        assert "kept" in [link.name for link in Space().links()]
+        Space().clean()
