@@ -1,0 +1,146 @@
+"""Which values of a type are looked up by a hash that their sender can choose."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, time, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, Union
+from uuid import UUID
+
+import msgspec
+from msgspec import inspect
+
+from liaison._native.msgpack import crowded, first, keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Python hashes these with a key of its own process, or the receiver's type says all there are.
+_UNKNOWN = (
+    inspect.StrType,
+    inspect.BytesType,
+    inspect.DateType,
+    inspect.BoolType,
+    inspect.NoneType,
+    inspect.EnumType,
+    inspect.LiteralType,
+)
+_SIMPLE: dict[type[inspect.Type], Any] = {
+    inspect.IntType: int,
+    inspect.FloatType: float,
+    inspect.StrType: str,
+    inspect.BytesType: bytes,
+    inspect.BoolType: bool,
+    inspect.NoneType: None,
+    inspect.DecimalType: Decimal,
+    inspect.UUIDType: UUID,
+    inspect.DateTimeType: datetime,
+    inspect.TimeType: time,
+    inspect.TimeDeltaType: timedelta,
+}
+_PLACE = re.compile(r"at `\$\[([0-9]+)\]")
+
+
+class Keys:
+    """The keys of dicts and the items of sets that messages of a type have, where they can crowd.
+
+    A number's hash is the number, and a tuple's or a UUID's follows from numbers, so a sender can
+    choose values that all look for their slot at the same places, one after the other, and what
+    takes a receiver a second takes it a day. What the values are in the end is known to msgspec
+    alone; so it first makes a list of them, which needs no slots.
+    """
+
+    def __init__(self, expected: Any) -> None:
+        """Look through a type."""
+        # Without a type, the keys of any dict are what MessagePack says that they are.
+        self._of_dicts: list[tuple[Any, bool]] = [(Any, False)]
+        self._of_sets: list[tuple[Any, bool]] = []
+        self._costly = False
+        for info in _parts(inspect.type_info(expected), set()):
+            if isinstance(info, inspect.DictType):
+                self._note(self._of_dicts, info.key_type)
+            elif isinstance(info, inspect.SetType | inspect.FrozenSetType):
+                self._note(self._of_sets, info.item_type)
+                self._costly = True
+            elif isinstance(info, inspect.MemoryViewType):
+                self._costly = True
+
+    @property
+    def typed(self) -> bool:
+        """Whether a text may become a key whose hash its sender knows."""
+        return len(self._of_dicts) > 1
+
+    @property
+    def sets(self) -> bool:
+        """Whether lists may become sets of such values."""
+        return bool(self._of_sets)
+
+    @property
+    def costly(self) -> bool:
+        """Whether a byte may become a set or a memoryview."""
+        return self._costly
+
+    def check(self, payload: bytes) -> None:
+        """Raise `ValueError` where a dict or a set would take far longer than its size says."""
+        for of_dict, listed in keys(payload, self.sets):
+            for key, loose in self._of_dicts if of_dict else self._of_sets:
+                values = _made(listed, key)
+                if loose:
+                    values = [_frozen(value) for value in values]
+                if crowded(values, not of_dict):
+                    raise ValueError("its keys were chosen to collide, and would take for ever")
+
+    @staticmethod
+    def _note(those: list[tuple[Any, bool]], info: inspect.Type) -> None:
+        if not isinstance(info, _UNKNOWN):
+            loose = any(isinstance(part, inspect.AnyType) for part in _parts(info, set()))
+            those.append((_bare(info), loose))
+
+
+def _parts(info: inspect.Type, met: set[int]) -> Iterator[inspect.Type]:
+    """Yield a type and all types within, each once: a class may have fields of its own class."""
+    if id(info) in met:
+        return
+    met.add(id(info))
+    yield info
+    for name in info.__struct_fields__:
+        value = getattr(info, name)
+        for one in value if isinstance(value, tuple) else (value,):
+            inner = one.type if isinstance(one, inspect.Field) else one
+            if isinstance(inner, inspect.Type):
+                yield from _parts(inner, met)
+
+
+def _bare(info: inspect.Type) -> Any:
+    """Give a key's type back as Python writes it, without what constrains its values."""
+    match info:
+        case inspect.Metadata():
+            return _bare(info.type)
+        case inspect.UnionType():
+            return Union[tuple(map(_bare, info.types))]
+        case inspect.TupleType():
+            return tuple[tuple(map(_bare, info.item_types))]
+        case inspect.VarTupleType():
+            return tuple[_bare(info.item_type), ...]
+        case inspect.FrozenSetType():
+            return frozenset[_bare(info.item_type)]
+        case inspect.LiteralType():
+            return Literal[info.values]
+        case _:
+            return _SIMPLE.get(type(info)) if type(info) in _SIMPLE else getattr(info, "cls", Any)
+
+
+def _made(listed: bytes | memoryview, key: Any) -> list[Any]:
+    """Make the values up to the first that is none of `key`: there, the real decoder ends too."""
+    decode = msgspec.msgpack.Decoder(list[key]).decode
+    try:
+        return decode(listed)
+    except msgspec.ValidationError as error:
+        place = _PLACE.search(str(error))
+        return decode(first(listed, int(place[1]))) if place else []
+
+
+def _frozen(value: Any) -> Any:
+    """Make tuples of lists, as msgspec does with keys whose type does not say what they are."""
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value

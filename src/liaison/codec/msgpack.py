@@ -1,0 +1,84 @@
+"""MSGPACK: plain data."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from liaison._native.msgpack import ENTRIES, HEAVY, ITEMS, KEYS, check
+from liaison.codec.expected import name_of
+from liaison.codec.format import MSGPACK
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from liaison.codec.format import Encoded
+    from liaison.codec.keys import Keys
+
+# Items of one message, in all its lists and dicts together. An empty list is a byte on the way and
+# 72 in memory.
+MAX_ITEMS = 1 << 22
+
+
+def simplify(value: Any) -> Any:
+    """Turn a NumPy scalar inside plain data into the Python number that it equals."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        if isinstance(value, numpy.str_):
+            return str(value)
+        if isinstance(value, numpy.bool_ | numpy.integer | numpy.float64 | numpy.float32):
+            # Not longdouble, whose digits a float cannot hold, nor datetime64 and timedelta64.
+            return value.item()
+        if isinstance(value, numpy.ndarray):
+            raise TypeError(
+                "an array inside other data is not supported: send it alone, or tolist()"
+            )
+    raise TypeError(f"objects of type {name_of(type(value))} are not supported")
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=simplify).encode
+
+
+def write_msgpack(message: Any) -> Encoded:
+    """Write plain data."""
+    payload = _encode(message)
+    check(payload, MAX_ITEMS)  # what no receiver takes is its sender's mistake
+    return MSGPACK, b"", payload
+
+
+def write_numpy_str(message: Any) -> Encoded:
+    """Write text that NumPy made."""
+    return write_msgpack(str(message))
+
+
+class Reader:
+    """Reads plain data as a type, once it is known that it takes no more than its bytes deserve."""
+
+    __slots__ = ("_decode", "_expected", "_keys")
+
+    def __init__(self, expected: Any) -> None:
+        """Raise `TypeError` for a type that cannot be expected of a message."""
+        self._decode = msgspec.msgpack.Decoder(expected).decode
+        self._expected = expected
+        self._keys: Keys | None = None
+
+    def read(self, payload: Buffer) -> Any:
+        """Read a message."""
+        copy = bytes(payload)
+        found = check(copy, MAX_ITEMS)
+        if found:
+            self._look_closer(copy, found)
+        return self._decode(copy)
+
+    def _look_closer(self, payload: bytes, found: int) -> None:
+        if self._keys is None:
+            from liaison.codec.keys import Keys
+
+            self._keys = Keys(self._expected)
+        keys = self._keys
+        if found & HEAVY and keys.costly:
+            raise ValueError("its empty lists would become sets of 128 times its size")
+        if found & KEYS or (found & ENTRIES and keys.typed) or (found & ITEMS and keys.sets):
+            keys.check(payload)

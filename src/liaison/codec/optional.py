@@ -1,0 +1,14 @@
+"""Packages that are used where they are installed."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+def module(name: str) -> Any:
+    """Import a module, or give None where it is not installed."""
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
