@@ -259,10 +259,14 @@ def _dtype(numpy: Any, described: str | _Record) -> Any:
     """Make a dtype of a description that was checked."""
     if isinstance(described, str):
         return numpy.dtype(described)
+    formats = [_dtype(numpy, one.dtype) for one in described.fields]
+    for i, one in enumerate(described.fields):
+        if one.shape:  # NumPy takes (S0, ()) for an error, and S0 for text of no bytes
+            formats[i] = (formats[i], one.shape)
     return numpy.dtype(
         {
             "names": [one.name for one in described.fields],
-            "formats": [(_dtype(numpy, one.dtype), one.shape) for one in described.fields],
+            "formats": formats,
             "offsets": [one.offset for one in described.fields],
             "titles": [one.title for one in described.fields],
             "itemsize": described.itemsize,

@@ -249,9 +249,7 @@ class Coder:
 def _legible(error: Exception) -> str:
     """Give an error's text as far as a person reads it: it may be the sender's own words."""
     text = str(error)
-    shown = text if len(text) <= _MAX_ERROR else f"{text[:_MAX_ERROR]}…"
-    if shown.isprintable():
-        return shown
-    return "".join(
-        character if character.isprintable() else repr(character)[1:-1] for character in shown
-    )
+    shown = text[: _MAX_ERROR + 1]
+    if not shown.isprintable():
+        shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in shown)
+    return shown if len(shown) <= _MAX_ERROR else f"{shown[:_MAX_ERROR]}…"
