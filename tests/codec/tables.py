@@ -23,7 +23,7 @@ def columns():
         "nulls": pyarrow.nulls(10),
         "booleans": array([True, None, False] * 9),
         "numbers": array([1, None, 3], pyarrow.int16()),
-        "times": array([1, None], pyarrow.timestamp("ns", "Europe/Paris")),
+        "times": array([1, None], pyarrow.timestamp("us", "Europe/Paris")),
         "intervals": pyarrow.nulls(3, pyarrow.month_day_nano_interval()),
         "decimals": array([decimal.Decimal("1.25"), None], pyarrow.decimal256(50, 3)),
         "texts": array(["a", "é" * 40, None]),
