@@ -1,4 +1,7 @@
+from collections.abc import Callable
 from typing import Any, Final
+
+from typing_extensions import Buffer
 
 DEEPEST: Final = 64
 KEYS: Final = 1
@@ -7,6 +10,13 @@ ITEMS: Final = 4
 HEAVY: Final = 8
 
 def check(payload: bytes, most: int) -> int: ...
+
+class Reader:
+    def __init__(
+        self, decode: Callable[[bytes], Any], look: Callable[[bytes, int], None], most: int
+    ) -> None: ...
+    def read(self, payload: Buffer) -> Any: ...
+
 def keys(payload: bytes, items: bool) -> list[tuple[bool, bytes | memoryview]]: ...
 def first(payload: bytes | memoryview, count: int) -> bytes: ...
 def crowded(values: list[Any], a_set: bool) -> bool: ...

@@ -32,6 +32,7 @@ cdef enum:
     LEVELS = 64
     FEW = 32  # keys whose slots are found soon enough, whatever they are
     HEAVIEST = 128  # bytes of memory for a byte of a message
+    HEAVIEST_ITEM = 328  # bytes of memory for the first byte of one: a memoryview
     LIGHT = 4 << 20  # bytes of memory that are no harm
 
 cdef enum Verdict:
@@ -107,7 +108,7 @@ cdef inline uint64_t weight(const Item *item, uint8_t byte) noexcept nogil:
     if item.slots == 2:
         return 72 + (120 + 50 * item.size if item.size else 0)
     if 0xc4 <= byte <= 0xc6:
-        return 328
+        return HEAVIEST_ITEM
     return 72 + item.size if item.size else 8
 
 
@@ -119,7 +120,7 @@ cdef Verdict walk(
     cdef uint64_t memory = 0, size = end - at
     cdef int depth = 0
     cdef uint8_t byte
-    cdef bint key
+    cdef bint key, weighed = size > LIGHT // HEAVIEST_ITEM
     cdef Item item
     cdef Verdict verdict
     left[0] = 1
@@ -137,7 +138,8 @@ cdef Verdict walk(
         verdict = read(&at, end, &item)
         if verdict != FINE:
             return verdict
-        memory += weight(&item, byte)
+        if weighed:
+            memory += weight(&item, byte)
         if key:
             if item.slots:
                 return KEY
@@ -161,11 +163,7 @@ cdef Verdict walk(
         known[depth] = 0
 
 
-def check(bytes payload not None, uint64_t most):
-    """Raise `ValueError` for what is nested more than 64 deep, has more than `most` items in all
-    its containers together, has a container as a key, or is cut short.
-
-    Return what else is to be looked at: KEYS, ENTRIES, ITEMS and HEAVY, together."""
+cdef int _check(bytes payload, uint64_t most) except -1:
     cdef const uint8_t *at = <const uint8_t *>PyBytes_AS_STRING(payload)
     cdef int found = 0
     cdef Verdict verdict = walk(at, at + PyBytes_GET_SIZE(payload), most, &found)
@@ -180,6 +178,37 @@ def check(bytes payload not None, uint64_t most):
     if verdict == KEY:
         raise ValueError("a key of it is a list or a dict: keys are numbers, texts or other scalars")
     raise ValueError("it has a byte that MessagePack does not know")
+
+
+def check(bytes payload not None, uint64_t most):
+    """Raise `ValueError` for what is nested more than 64 deep, has more than `most` items in all
+    its containers together, has a container as a key, or is cut short.
+
+    Return what else is to be looked at: KEYS, ENTRIES, ITEMS and HEAVY, together."""
+    return _check(payload, most)
+
+
+cdef class Reader:
+    """Decodes what passes `check`, and, where there is more to be looked at, `look` too.
+
+    Here and not in Python for the sake of small messages."""
+
+    cdef object decode
+    cdef object look
+    cdef uint64_t most
+
+    def __init__(self, decode not None, look not None, uint64_t most):
+        self.decode = decode
+        self.look = look
+        self.most = most
+
+    def read(self, payload):
+        """Decode a copy of the payload; `look` is called with it and with what `check` found."""
+        cdef bytes copy = bytes(payload)
+        cdef int found = _check(copy, self.most)
+        if found:
+            self.look(copy, found)
+        return self.decode(copy)
 
 
 cdef bytes _listed(uint64_t count, bytearray items):

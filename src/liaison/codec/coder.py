@@ -12,7 +12,7 @@ from liaison.codec.array import as_array, as_view, read_layout, write_array, wri
 from liaison.codec.arrow import read_arrow, write_arrow
 from liaison.codec.expected import classes_of, item_class_of, name_of, unaliased
 from liaison.codec.format import ARRAY, ARROW, CUSTOM, MSGPACK, PICKLE, RAW, Format
-from liaison.codec.msgpack import Reader, write_msgpack, write_numpy_str
+from liaison.codec.msgpack import reader, write_msgpack, write_numpy_str
 from liaison.codec.optional import module
 from liaison.codec.plain import flat, write_bytes, write_pickle, write_view
 from liaison.codec.protocol import check_codec
@@ -59,7 +59,6 @@ class Coder:
     __slots__ = (
         "_classes",
         "_codec",
-        "_msgpack",
         "_item_class",
         "_pickle",
         "_readers",
@@ -77,14 +76,14 @@ class Coder:
         self._pickle = codec == "pickle"
         self._codec = None if codec is None or isinstance(codec, str) else codec
         try:
-            self._msgpack = Reader(Any if self._type is None else expected)
+            read_msgpack = reader(Any if self._type is None else expected)
         except TypeError as error:
             raise TypeError(f"type={type!r} cannot be expected of a message: {error}") from None
         # By the exact class of a message; _learn() adds those that it meets.
         self._writers: dict[Any, Callable[[Any], Encoded]] = {}
         self._readers: dict[int, Callable[[Any], Any]] = {
             RAW: self._read_raw,
-            MSGPACK: self._msgpack.read,
+            MSGPACK: read_msgpack,
             ARRAY: self._read_array,
             ARROW: self._read_arrow,
             PICKLE: self._read_pickle,

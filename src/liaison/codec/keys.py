@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from msgspec import inspect
 
-from liaison._native.msgpack import crowded, first, keys
+from liaison._native.msgpack import ENTRIES, HEAVY, ITEMS, KEYS, crowded, first, keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,24 +66,18 @@ class Keys:
             elif isinstance(info, inspect.MemoryViewType):
                 self._costly = True
 
-    @property
-    def typed(self) -> bool:
-        """Whether a text may become a key whose hash its sender knows."""
-        return len(self._of_dicts) > 1
+    def check(self, payload: bytes, found: int) -> None:
+        """Raise `ValueError` where dicts or sets take far more time, or memory, than it seems.
 
-    @property
-    def sets(self) -> bool:
-        """Whether lists may become sets of such values."""
-        return bool(self._of_sets)
-
-    @property
-    def costly(self) -> bool:
-        """Whether a byte may become a set or a memoryview."""
-        return self._costly
-
-    def check(self, payload: bytes) -> None:
-        """Raise `ValueError` where a dict or a set would take far longer than its size says."""
-        for of_dict, listed in keys(payload, self.sets):
+        `found` is what `liaison._native.msgpack.check` found in the payload.
+        """
+        if found & HEAVY and self._costly:
+            raise ValueError("it would take more than 128 times its size, as sets or memoryviews")
+        # Of a type, a text may become a key whose hash its sender knows.
+        typed = len(self._of_dicts) > 1
+        if not (found & KEYS or (found & ENTRIES and typed) or (found & ITEMS and self._of_sets)):
+            return
+        for of_dict, listed in keys(payload, bool(self._of_sets)):
             for key, loose in self._of_dicts if of_dict else self._of_sets:
                 values = _made(listed, key)
                 if loose:

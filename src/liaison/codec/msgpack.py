@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from liaison._native.msgpack import ENTRIES, HEAVY, ITEMS, KEYS, check
+from liaison._native.msgpack import Reader, check
 from liaison.codec.expected import name_of
 from liaison.codec.format import MSGPACK
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Buffer
 
     from liaison.codec.format import Encoded
@@ -53,32 +55,18 @@ def write_numpy_str(message: Any) -> Encoded:
     return write_msgpack(str(message))
 
 
-class Reader:
-    """Reads plain data as a type, once it is known that it takes no more than its bytes deserve."""
+def reader(expected: Any) -> Callable[[Buffer], Any]:
+    """Give what reads plain data as a type, if it takes no more than its bytes deserve.
 
-    __slots__ = ("_decode", "_expected", "_keys")
+    Raises `TypeError` for a type that cannot be expected of a message.
+    """
+    keys: list[Keys] = []  # made for the first message that needs a closer look
 
-    def __init__(self, expected: Any) -> None:
-        """Raise `TypeError` for a type that cannot be expected of a message."""
-        self._decode = msgspec.msgpack.Decoder(expected).decode
-        self._expected = expected
-        self._keys: Keys | None = None
-
-    def read(self, payload: Buffer) -> Any:
-        """Read a message."""
-        copy = bytes(payload)
-        found = check(copy, MAX_ITEMS)
-        if found:
-            self._look_closer(copy, found)
-        return self._decode(copy)
-
-    def _look_closer(self, payload: bytes, found: int) -> None:
-        if self._keys is None:
+    def look(payload: bytes, found: int) -> None:
+        if not keys:
             from liaison.codec.keys import Keys
 
-            self._keys = Keys(self._expected)
-        keys = self._keys
-        if found & HEAVY and keys.costly:
-            raise ValueError("its empty lists would become sets of 128 times its size")
-        if found & KEYS or (found & ENTRIES and keys.typed) or (found & ITEMS and keys.sets):
-            keys.check(payload)
+            keys.append(Keys(expected))
+        keys[0].check(payload, found)
+
+    return Reader(msgspec.msgpack.Decoder(expected).decode, look, MAX_ITEMS).read
