@@ -186,6 +186,33 @@ def test_an_index_lies_in_its_dictionary(index):
         refuse(bad, "(?i)ind")
 
 
+@pytest.mark.parametrize("number", [-1, 2**16, 2**32, 2**63 - 1])
+def test_dictionaries_are_numbered_from_zero(number):
+    """A dictionary of a number that no writer gives is refused: pyarrow's hash of it is no secret."""
+    table = pyarrow.table({"a": COLUMNS["dictionaries"], "b": COLUMNS["dictionaries"]})
+    payload = encoded(table)
+    schema = payload[: 8 + int.from_bytes(payload[4:8], "little")]
+    place = schema.index(struct.pack("<q", 1), 8)
+    while place % 8:
+        place = schema.index(struct.pack("<q", 1), place + 1)
+    bad = payload[:place] + struct.pack("<q", number) + payload[place + 8 :]
+    refuse(bad, "of number")
+
+
+def test_what_a_dictionary_holds_does_not_grow_where_it_has_dictionaries():
+    """A dictionary that grows and has dictionaries of its own is refused: they would be hashed."""
+    words = pyarrow.array(["x", "y"]).dictionary_encode()
+    payload = encoded(
+        pyarrow.DictionaryArray.from_arrays(
+            pyarrow.array([0]), pyarrow.StructArray.from_arrays([words], ["w"])
+        )
+    )
+    assert decode(payload).to_pylist() == [{"w": "x"}]
+    delta = COLUMNS["dictionaries of dictionaries"]
+    batch = pyarrow.record_batch([delta], names=["a"])
+    assert decode(stream(batch.schema, [batch])).num_rows == 3
+
+
 # ---- bytes and rows
 
 
@@ -289,6 +316,22 @@ def test_a_description_of_an_extension_is_not_nested_for_ever():
     }
     schema = pyarrow.schema([pyarrow.field("a", pyarrow.list_(pyarrow.int8(), 4), metadata=notes)])
     refuse(stream(schema, []), "nested too deep")
+
+
+def test_names_cannot_be_made_to_collide():
+    """A schema or a struct of more than 16,384 fields, by whose names pyarrow hashes, is refused."""
+    names = [f"{i}" for i in range(16_385)]
+    column = pyarrow.array([1], "int8")
+    struct_of = pyarrow.StructArray.from_arrays
+    assert decode(encoded(pyarrow.table([column] * 16_384, names=names[1:]))).num_columns == 16_384
+    for value in (
+        pyarrow.table([column] * 16_385, names=names),
+        struct_of([column] * 16_385, names),
+        struct_of([struct_of([column] * 16_385, names)], ["a"]),
+    ):
+        with pytest.raises(EncodeError, match="16,384 fields"):
+            ANY.encode(value)
+    refuse(structs(1, 16_385), "16,384 fields|again and again")
 
 
 class Writer:

@@ -176,7 +176,7 @@ cdef int _check(bytes payload, uint64_t most) except -1:
     if verdict == SHORT:
         raise ValueError("it is cut short")
     if verdict == KEY:
-        raise ValueError("a key of it is a list or a dict: keys are numbers, texts or other scalars")
+        raise ValueError("a key of it is a list, a tuple or a dict: keys are numbers, texts or other scalars")
     raise ValueError("it has a byte that MessagePack does not know")
 
 

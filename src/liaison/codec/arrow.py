@@ -10,7 +10,10 @@ they are):
 - rows that take no bytes (nulls, runs, structs without fields) are at most 8 for each byte of the
   stream and 65,536 more, in all columns together;
 - every array is validated in full before it is used, a dictionary once, when it comes;
-- what is copied when a dictionary grows is at most 16 times the stream.
+- what is copied when a dictionary grows is at most 16 times the stream;
+- a schema or a struct has at most 16,384 fields, and dictionaries are numbered below 65,536: pyarrow
+  looks names and numbers up by hashes that are no secret, so that each can be made to be compared
+  with every other.
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ _OLDEST = 15  # up to 14.0.0, reading a schema could run a pickle in it (CVE-202
 _MAX_DEPTH = 64  # types within types
 _MAX_ROWS = 8  # without bytes, for each byte of the stream
 _FREE_ROWS = 1 << 16  # and so many more
+_MAX_FIELDS = 1 << 14  # of a schema or a struct
+_MAX_DICTIONARIES = 1 << 16  # their numbers are below
 _MAX_GROWN = 16  # times the stream is copied for dictionaries that grow
 _MAX_BRACKETS = 1000  # in what describes an extension type: older parsers of JSON recurse
 _CONTINUATION = b"\xff\xff\xff\xff"
@@ -63,7 +68,8 @@ def write_arrow(message: Any) -> Encoded:
         for batch in reader:
             writer.write_batch(batch)
     payload = flat(memoryview(sink.getvalue()))
-    if any(_unusual(pyarrow, field.type) for field in reader.schema):
+    schema = reader.schema
+    if len(schema) > _MAX_FIELDS or any(_unusual(pyarrow, field.type) for field in schema):
         read_arrow(bytes(payload))  # what no receiver takes is its sender's mistake
     return ARROW, b"", payload
 
@@ -86,8 +92,10 @@ def _unusual(pyarrow: Any, type: Any) -> bool:
         return _unusual(pyarrow, type.storage_type)
     if pyarrow.types.is_dictionary(type):
         return bool(type.value_type.num_fields) or _unusual(pyarrow, type.value_type)
-    return _weightless(pyarrow.types, type) or any(
-        _unusual(pyarrow, type.field(i).type) for i in range(type.num_fields)
+    return (
+        type.num_fields > _MAX_FIELDS
+        or _weightless(pyarrow.types, type)
+        or any(_unusual(pyarrow, type.field(i).type) for i in range(type.num_fields))
     )
 
 
@@ -209,6 +217,10 @@ def _fields_of(schema: Table, number: int, depth: int = 0) -> list[_Field]:
             dictionary.table(1)
         _look_at_notes(field, 6)
         number_of = dictionary.number(0, I64) if dictionary else None
+        if number_of is not None and not 0 <= number_of < _MAX_DICTIONARIES:
+            raise ValueError(f"it has a dictionary of number {number_of}")
+        if len(fields) == _MAX_FIELDS:
+            raise ValueError(f"a schema or a struct of it has more than {_MAX_FIELDS:,} fields")
         fields.append(_Field(number_of, _fields_of(field, 5, depth + 1)))
     return fields
 
@@ -323,6 +335,8 @@ class _Stream:
         values = batch.array(column)
         batch.check_end()
         if header.number(2, U8):
+            if next(column.dictionaries(), None):  # pyarrow would make one of theirs, by hashes
+                raise ValueError("a dictionary of its dictionaries grows")
             values = self._grown(self.dictionary(number), values)
         self._dictionaries[number] = values
 

@@ -138,11 +138,13 @@ class Coder:
             return read(payload)
         except Exception as error:
             name = Format(format).name if format in self._readers else f"format {format!r}"
+            text = str(error)
+            shown = _legible(text)
             raise DecodeError(
-                f"cannot read this {name} message: {_legible(error)}",
+                f"cannot read this {name} message: {shown}",
                 payload=bytes(payload),
                 format=format,
-            ) from error
+            ) from (error if shown == text else None)  # a traceback shows the cause's text too
 
     # ---- encoding
 
@@ -245,9 +247,8 @@ class Coder:
         return value
 
 
-def _legible(error: Exception) -> str:
+def _legible(text: str) -> str:
     """Give an error's text as far as a person reads it: it may be the sender's own words."""
-    text = str(error)
     shown = text[: _MAX_ERROR + 1]
     if not shown.isprintable():
         shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in shown)
