@@ -188,7 +188,7 @@ def test_an_index_lies_in_its_dictionary(index):
 
 @pytest.mark.parametrize("number", [-1, 2**16, 2**32, 2**63 - 1])
 def test_dictionaries_are_numbered_from_zero(number):
-    """A dictionary of a number that no writer gives is refused: pyarrow's hash of it is no secret."""
+    """A dictionary of a number that no writer gives is refused: its hash is no secret."""
     table = pyarrow.table({"a": COLUMNS["dictionaries"], "b": COLUMNS["dictionaries"]})
     payload = encoded(table)
     schema = payload[: 8 + int.from_bytes(payload[4:8], "little")]
@@ -199,18 +199,32 @@ def test_dictionaries_are_numbered_from_zero(number):
     refuse(bad, "of number")
 
 
-def test_what_a_dictionary_holds_does_not_grow_where_it_has_dictionaries():
-    """A dictionary that grows and has dictionaries of its own is refused: they would be hashed."""
-    words = pyarrow.array(["x", "y"]).dictionary_encode()
-    payload = encoded(
-        pyarrow.DictionaryArray.from_arrays(
-            pyarrow.array([0]), pyarrow.StructArray.from_arrays([words], ["w"])
+def test_a_dictionary_of_dictionaries_changes_but_does_not_grow():
+    """A dictionary that has dictionaries may come again; one that says that it grows is refused."""
+    words = pyarrow.array(["x", "y", "z"]).dictionary_encode()
+    batches = [
+        pyarrow.record_batch(
+            [
+                pyarrow.DictionaryArray.from_arrays(
+                    pyarrow.array([count - 1]),
+                    pyarrow.StructArray.from_arrays([words.slice(0, count)], ["w"]),
+                )
+            ],
+            names=["a"],
         )
-    )
-    assert decode(payload).to_pylist() == [{"w": "x"}]
-    delta = COLUMNS["dictionaries of dictionaries"]
-    batch = pyarrow.record_batch([delta], names=["a"])
-    assert decode(stream(batch.schema, [batch])).num_rows == 3
+        for count in (1, 2, 3)
+    ]
+    payload = stream(batches[0].schema, batches, emit_dictionary_deltas=True)
+    assert [row["a"]["w"] for row in decode(payload).to_pylist()] == ["x", "y", "z"]
+    refused = []
+    for number in (0, 1):
+        writer = Writer()
+        header = writer.table((number,), writer.table(None, writer.vector()), (1,))
+        delta = writer.message(writer.table((4,), (2,), header))
+        with pytest.raises(DecodeError) as caught:
+            decode(payload[:-8] + delta)
+        refused.append("has dictionaries grows" in str(caught.value))
+    assert sorted(refused) == [False, True]  # the other is the one within
 
 
 # ---- bytes and rows
@@ -319,7 +333,7 @@ def test_a_description_of_an_extension_is_not_nested_for_ever():
 
 
 def test_names_cannot_be_made_to_collide():
-    """A schema or a struct of more than 16,384 fields, by whose names pyarrow hashes, is refused."""
+    """A schema or a struct of more than 16,384 fields, hashed by name, is refused."""
     names = [f"{i}" for i in range(16_385)]
     column = pyarrow.array([1], "int8")
     struct_of = pyarrow.StructArray.from_arrays

@@ -11,9 +11,9 @@ they are):
   stream and 65,536 more, in all columns together;
 - every array is validated in full before it is used, a dictionary once, when it comes;
 - what is copied when a dictionary grows is at most 16 times the stream;
-- a schema or a struct has at most 16,384 fields, and dictionaries are numbered below 65,536: pyarrow
-  looks names and numbers up by hashes that are no secret, so that each can be made to be compared
-  with every other.
+- a schema or a struct has at most 16,384 fields, and dictionaries are numbered below 65,536:
+  pyarrow looks names and numbers up by hashes that are no secret, so that each can be made to be
+  compared with every other.
 """
 
 from __future__ import annotations
@@ -331,12 +331,14 @@ class _Stream:
         column = self._values.get(number)
         if column is None or data is None:
             raise ValueError(f"it has a dictionary {number} that its schema does not name")
+        grows = header.number(2, U8)
+        if grows and next(column.dictionaries(), None):
+            # pyarrow would make one dictionary of theirs, by a hash that is no secret.
+            raise ValueError("a dictionary that has dictionaries grows")
         batch = _Batch(self, self._pyarrow, data, body)
         values = batch.array(column)
         batch.check_end()
-        if header.number(2, U8):
-            if next(column.dictionaries(), None):  # pyarrow would make one of theirs, by hashes
-                raise ValueError("a dictionary of its dictionaries grows")
+        if grows:
             values = self._grown(self.dictionary(number), values)
         self._dictionaries[number] = values
 

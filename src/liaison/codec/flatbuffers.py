@@ -1,8 +1,8 @@
 """Arrow's metadata, read where it says itself where its parts are.
 
 A flatbuffer is tables that point at each other. Every place is compared with the bytes that are
-there; and each time a part is looked at its bytes are counted, so that one that many parts point
-at, or that holds itself, comes to an end: honest writers write each part once.
+there; and each time a part is looked at its bytes are counted, so that parts that many others point
+at, which do so again, come to an end: honest writers write each part once.
 """
 
 from __future__ import annotations
