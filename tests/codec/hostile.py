@@ -206,7 +206,7 @@ def main(*arguments):
         for done in range(runs):
             if done % 64 == 0 and time.monotonic() > end:
                 break
-            form = rng.choice((0, 1, 1, 2, 2, 2, 3, 3, 3))
+            form = rng.choice((0, 1, 1, 2, 2, 3, 3, 3, 3, 3))
             which = rng.randrange(len(CODERS)) if rng.random() < (0.1 if form > 1 else 0.6) else 0
             owned = rng.random() < 0.5
             payload = FORMATS[form](rng)

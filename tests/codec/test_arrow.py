@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liaison.codec import Coder, Format
-from liaison.codec.flatbuffers import U32, Flatbuffer
+from liaison.codec.flatbuffers import I64, TWO_I64, U8, U32, Flatbuffer
 from liaison.errors import DecodeError, EncodeError
 
 pyarrow = pytest.importorskip("pyarrow")
@@ -305,6 +305,65 @@ def test_rows_agree_with_the_batch():
         bad = replaced(payload, node, struct.pack("<qq", length, nulls))
         with pytest.raises(DecodeError):
             decode(bad)
+
+
+def nodes(payload):
+    """Where the first batch of rows says how many rows and nulls each array has."""
+    place, kind = 0, None
+    while kind != 3:
+        start, size = place + 8, int.from_bytes(payload[place + 4 : place + 8], "little")
+        data = payload[start : start + size]
+        message = Flatbuffer(data).root()
+        kind, header, place = message.number(1, U8), message.table(2), start + size
+        place += message.number(3, I64)
+    told = header.vector(1, TWO_I64)
+    first = start + data.index(struct.pack(f"<{2 * len(told)}q", *sum(told, ())))
+    return range(first, first + 16 * len(told), 16)
+
+
+@pytest.mark.parametrize("name", [name for name in COLUMNS if "dictionar" not in name])
+def test_counts_of_nulls_that_lie_end_no_program(name):
+    """Whatever an array says of its rows and nulls, no check of pyarrow's aborts the program."""
+    payload = encoded(COLUMNS[name])
+    honest = COLUMNS[name].to_pylist()
+    for place in nodes(payload):
+        length = int.from_bytes(payload[place : place + 8], "little")
+        for rows, nulls in ((length, 1), (length, length), (length + 1, 0), (0, 0), (length, 0)):
+            bad = payload[:place] + struct.pack("<qq", rows, nulls) + payload[place + 16 :]
+            with contextlib.suppress(DecodeError):
+                assert len(decode(bad).to_pylist()) == len(honest)
+
+
+@pytest.mark.parametrize("strict", ["key", "entries"])
+def test_maps_have_no_nulls_for_keys(strict):
+    """A map whose keys or entries have nulls is refused: pyarrow would abort the program."""
+    entries = pyarrow.struct(
+        [pyarrow.field("key", "utf8", nullable=False), pyarrow.field("value", "int8")]
+    )
+    rows = [[None]] if strict == "entries" else [[{"key": None, "value": 1}]]
+    column = pyarrow.array(rows, pyarrow.list_(entries))
+    field = pyarrow.field("entries", entries, nullable=False)
+    column = pyarrow.Array.from_buffers(
+        pyarrow.list_(field), 1, column.buffers()[:2], children=[column.values]
+    )
+    payload = stream(pyarrow.schema([("a", column.type)]), [pyarrow.record_batch([column], ["a"])])
+    size = 8 + int.from_bytes(payload[4:8], "little")
+    said = ""
+    for place in (place for place in range(size) if payload[place] == 12):  # a list, or not
+        try:
+            decode(payload[:place] + bytes([17]) + payload[place + 1 :])  # a map
+        except DecodeError as error:
+            said += str(error)
+    assert "nulls for keys" in said
+
+
+@pytest.mark.parametrize("name", ["dense unions", "runs"])
+def test_unions_and_runs_have_no_nulls_of_their_own(name):
+    """A union or a run that counts nulls, of which it has no list, is refused."""
+    payload = encoded(COLUMNS[name])
+    place = nodes(payload)[0]
+    bad = payload[: place + 8] + struct.pack("<q", 1) + payload[place + 16 :]
+    refuse(bad, "nulls of its own")
 
 
 # ---- metadata

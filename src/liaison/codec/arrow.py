@@ -113,8 +113,8 @@ class _Column:
     """A type, and how its arrays are made of nodes and buffers."""
 
     __slots__ = (
-        "bare", "children", "dictionary", "index", "kept", "missing", "nodes", "storage", "type",
-        "values", "variadic", "weightless",
+        "bare", "children", "dictionary", "index", "kept", "missing", "nodes", "storage",
+        "strict", "type", "values", "variadic", "weightless",
     )  # fmt: skip
 
     def __init__(self, pyarrow: Any, type: Any, field: _Field) -> None:
@@ -124,6 +124,7 @@ class _Column:
         self.storage: _Column | None = None
         self.children: list[_Column] = []
         self.nodes = 1
+        self.strict = False  # pyarrow ends the program for a null in it
         self.weightless = _weightless(pyarrow.types, type)
         self.variadic = getattr(type, "has_variadic_buffers", False)
         # Of the buffers that pyarrow has places for, a stream may miss the first.
@@ -151,6 +152,11 @@ class _Column:
             for inner, described in zip(fields, field.children, strict=True):
                 self.children.append(_Column(pyarrow, inner.type, described))
             self.nodes += sum(child.nodes for child in self.children)
+            if kinds.is_map(type):
+                (entries,) = self.children
+                if not kinds.is_struct(entries.type) or len(entries.children) != 2:
+                    raise ValueError("its schema disagrees with itself")
+                entries.strict = entries.children[0].strict = True
             if any(child.bare != child.type for child in self.children):
                 bare = [
                     inner.with_type(child.bare)
@@ -396,6 +402,12 @@ class _Batch:
 
     def _take(self, column: _Column) -> tuple[Any, Any]:
         """Take an array without its dictionaries and extensions, and the same with them."""
+        bare, whole = self._take_any(column)
+        if column.strict and bare.null_count:
+            raise ValueError("a map of it has nulls for keys or entries")
+        return bare, whole
+
+    def _take_any(self, column: _Column) -> tuple[Any, Any]:
         if column.storage:
             bare, whole = self._take(column.storage)
             return bare, column.type.wrap_array(whole)
@@ -408,6 +420,8 @@ class _Batch:
         length, nulls = self._next(self._nodes)
         if not 0 <= nulls <= length:
             raise ValueError(f"it has {nulls} nulls in {length} rows")
+        if nulls and column.missing and not self._pyarrow.types.is_null(column.type):
+            raise ValueError("a column of unions or runs has nulls of its own")
         if column.weightless:
             self._stream.count_rows(length)
         buffers = self._take_buffers(column, nulls)
