@@ -138,7 +138,7 @@ def table(rng):
         width = rng.choice((1, 2, 4, 4, 8, 8))
         place = rng.randrange(0, len(payload) - width) // width * width
         near = int.from_bytes(payload[place : place + width], "little") + rng.choice((-8, -4, 1, 8))
-        other = rng.choice((*NUMBERS, near, near, -1, -(2**31))) % 256**width
+        other = rng.choice((*NUMBERS, near, near, rng.randrange(40), -1)) % 256**width
         payload[place : place + width] = other.to_bytes(width, "little")
     return damaged(rng, payload) if rng.random() < 0.05 else bytes(payload)
 

@@ -59,6 +59,9 @@ def columns():
         ),
         "lists of a size of dictionaries": pyarrow.FixedSizeListArray.from_arrays(words, 2),
         "maps of dictionaries": pyarrow.MapArray.from_arrays(halves, array(list("abcd")), words),
+        "maps of dictionaries as keys": pyarrow.MapArray.from_arrays(
+            halves, words.fill_null("y"), array(list("abcd"))
+        ),
         "structs of dictionaries": struct([words, uuids], ["a", "b"]),
         "unions of dictionaries": pyarrow.UnionArray.from_dense(
             array([0, 0, 1], pyarrow.int8()), array([0, 1, 0], pyarrow.int32()), [words, parts[0]]
