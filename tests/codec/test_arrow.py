@@ -90,7 +90,9 @@ def value_of(type):
     elif pyarrow.types.is_string(type):
         inner = st.text(max_size=3)
     else:
-        inner = st.booleans() if pyarrow.types.is_boolean(type) else st.integers(-(2**63), 2**63 - 1)
+        inner = (
+            st.booleans() if pyarrow.types.is_boolean(type) else st.integers(-(2**63), 2**63 - 1)
+        )
     return st.none() | inner
 
 
@@ -157,7 +159,9 @@ def test_dictionaries_do_not_grow_without_end():
     first = pyarrow.array(["x" * 100_000])
     grown = [pyarrow.array(["x" * 100_000] + ["y"] * i) for i in range(100)]
     made = [
-        pyarrow.record_batch([pyarrow.DictionaryArray.from_arrays(pyarrow.array([0]), values)], ["a"])
+        pyarrow.record_batch(
+            [pyarrow.DictionaryArray.from_arrays(pyarrow.array([0]), values)], ["a"]
+        )
         for values in [first, *grown[1:]]
     ]
     refuse(stream(made[0].schema, made, emit_dictionary_deltas=True), "grow too often")
@@ -165,7 +169,9 @@ def test_dictionaries_do_not_grow_without_end():
 
 def test_a_dictionary_of_many_arrays_is_not_used_for_ever():
     """pyarrow looks at each array of a dictionary at each use: their product is bounded."""
-    values = pyarrow.StructArray.from_arrays([pyarrow.array([1])] * 500, [f"{i}" for i in range(500)])
+    values = pyarrow.StructArray.from_arrays(
+        [pyarrow.array([1])] * 500, [f"{i}" for i in range(500)]
+    )
     column = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0]), values)
     batch = pyarrow.record_batch([column], names=["a"])
     assert decode(stream(batch.schema, [batch] * 10)).num_rows == 10
@@ -285,7 +291,9 @@ def test_rows_that_take_no_bytes_are_few(type):
     assert decode(encoded(few)).to_pylist() == few.to_pylist()
     with pytest.raises(EncodeError, match="more rows than"):
         ANY.encode(many)
-    refuse(stream(pyarrow.schema([("a", type)]), [pyarrow.record_batch([many], ["a"])]), "more rows")
+    refuse(
+        stream(pyarrow.schema([("a", type)]), [pyarrow.record_batch([many], ["a"])]), "more rows"
+    )
 
 
 def test_runs_are_not_endless():
@@ -298,7 +306,8 @@ def test_runs_are_not_endless():
 def test_rows_agree_with_the_batch():
     """Columns that are longer than their batch says, or have more nulls than rows, are refused."""
     payload = stream(
-        pyarrow.schema([("a", "int8")]), [pyarrow.record_batch([pyarrow.array([7] * 8, "int8")], ["a"])]
+        pyarrow.schema([("a", "int8")]),
+        [pyarrow.record_batch([pyarrow.array([7] * 8, "int8")], ["a"])],
     )
     node = struct.pack("<qq", 8, 0)
     for length, nulls in ((7, 0), (9, 0), (2**40, 0), (8, 9), (8, -1), (8, 2), (-1, 0)):
@@ -377,7 +386,7 @@ def test_types_are_nested_64_deep_at_most():
     assert decode(encoded(column)).type == column.type
     for _ in range(5):
         column = pyarrow.StructArray.from_arrays([column], ["f"])
-    with pytest.raises((EncodeError, DecodeError), match="(?i)deep|depth|recursion"):
+    with pytest.raises((EncodeError, DecodeError), match=r"(?i)deep|depth|recursion"):
         decode(encoded(column))
 
 
@@ -466,7 +475,7 @@ def structs(depth, width):
 
 
 def test_parts_that_many_point_at_do_not_multiply():
-    """Structs whose fields are one and the same, each again, are refused instead of 2**50 fields."""
+    """Structs whose fields are one and the same, each again, are refused."""
     assert decode(structs(3, 1)).schema.field(0).type.num_fields == 1
     assert decode(structs(2, 2)).schema.field(0).type.num_fields == 2
     for depth, width in ((50, 2), (12, 8), (1, 1000), (40, 100)):

@@ -1,5 +1,6 @@
 """Messages that lie, of every format, in a process of their own."""
 
+import os
 import subprocess
 import sys
 
@@ -9,12 +10,20 @@ pytest.importorskip("numpy")
 pytest.importorskip("pyarrow")
 
 
+SECONDS = os.environ.get("LIAISON_FUZZ_SECONDS")
+
+
+@pytest.mark.fuzz
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_what_lies_is_a_decode_error_or_a_value_that_can_be_used(seed, tmp_path):
-    """Thousands of hostile messages crash nothing, take no gigabytes, and raise DecodeError only."""
+    """Thousands of hostile messages crash nothing, take no gigabytes, raise DecodeError only."""
     case = tmp_path / "case"
+    # With time given, other messages each time; without, the same in every run.
+    often = ["-runs=8000", f"-seed={seed}"]
+    if SECONDS:
+        often = [f"-max_total_time={float(SECONDS) / 3}"]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.codec.hostile", f"-seed={seed}", "-runs=8000", f"-case={case}"],
+        [sys.executable, "-m", "tests.codec.hostile", *often, f"-case={case}"],
         capture_output=True,
         text=True,
         check=False,

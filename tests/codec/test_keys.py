@@ -61,7 +61,7 @@ def numbers_in_a_row(bits=11, beside=0):
 
 
 def pairs_of_one_hash(count):
-    """Tuples of two integers that all have the hash of one: it is xxHash of theirs, and no secret."""
+    """Tuples of two integers of one hash: it is xxHash of theirs, without any secret."""
     one, two, five = 11400714785074694791, 14029467366897019727, 2870177450012600261
     mask = 2**64 - 1
 
@@ -122,7 +122,7 @@ def test_keys_as_people_have_them_are_taken(keys):
 
 
 def test_numbers_can_be_made_to_collide_and_are_refused():
-    """Integers that look for their slot along half of the table are refused, as keys and in sets."""
+    """Integers that look for their slot along half of the table are refused as keys."""
     keys = numbers_in_a_row()
     refuse(keyed(keys))
     refuse(keyed(keys), dict[int, Any])

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from typing_extensions import Buffer
+from typing_extensions import Buffer, disjoint_base
 
 DEEPEST: Final = 64
 KEYS: Final = 1
@@ -11,6 +11,7 @@ HEAVY: Final = 8
 
 def check(payload: bytes, most: int) -> int: ...
 
+@disjoint_base
 class Reader:
     def __init__(
         self, decode: Callable[[bytes], Any], look: Callable[[bytes, int], None], most: int

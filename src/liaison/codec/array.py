@@ -42,8 +42,15 @@ _Size = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
 _Shape = Annotated[tuple[_Size, ...], msgspec.Meta(max_length=64)]
 
 # Byte order, kind and size, and the unit of a time: what has fixed-size items that hold no pointer.
-_DTYPE = re.compile(r"[<>|](?:([biufcSUV])([0-9]{1,10})|[mM]8(?:\[(?:[1-9][0-9]{0,8})?[a-zA-Z]{1,7}\])?)")
-_SIZES = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8, 12, 16)}
+_DTYPE = re.compile(
+    r"[<>|](?:([biufcSUV])([0-9]{1,10})|[mM]8(?:\[(?:[1-9][0-9]{0,8})?[a-zA-Z]{1,7}\])?)"
+)
+_SIZES: dict[str, tuple[int, ...]] = {
+    "b": (1,),
+    "i": (1, 2, 4, 8),
+    "u": (1, 2, 4, 8),
+    "f": (2, 4, 8, 12, 16),
+}
 _SIZES["c"] = tuple(2 * size for size in _SIZES["f"][1:])
 _LAST_CHARACTER = 0x10FFFF
 _FIELD_NAME = re.compile(":[^:]*:")

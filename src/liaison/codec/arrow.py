@@ -130,9 +130,7 @@ class _Column:
         # Of the buffers that pyarrow has places for, a stream may miss the first.
         self.kept = type.num_buffers
         kinds = pyarrow.types
-        self.missing = (
-            kinds.is_null(type) or kinds.is_union(type) or kinds.is_run_end_encoded(type)
-        )
+        self.missing = kinds.is_null(type) or kinds.is_union(type) or kinds.is_run_end_encoded(type)
         if isinstance(type, pyarrow.BaseExtensionType):
             self.storage = _Column(pyarrow, type.storage_type, field)
             self.bare = self.storage.bare
@@ -306,7 +304,9 @@ class _Stream:
         fields = _fields_of(header, 1)
         _look_at_notes(header, 2)
         header.vector(3, I64)
-        schema = self._pyarrow.ipc.read_schema(self._memory.slice(place.start, place.stop - place.start))
+        schema = self._pyarrow.ipc.read_schema(
+            self._memory.slice(place.start, place.stop - place.start)
+        )
         if len(schema) != len(fields):
             raise ValueError("its schema disagrees with itself")
         for field, described in zip(schema, fields, strict=True):
@@ -430,7 +430,9 @@ class _Batch:
         bare = make(column.bare, length, buffers, nulls, children=[one for one, _ in children])
         if column.bare is column.type:
             return bare, bare
-        return bare, make(column.type, length, buffers, nulls, children=[one for _, one in children])
+        return bare, make(
+            column.type, length, buffers, nulls, children=[one for _, one in children]
+        )
 
     def _take_buffers(self, column: _Column, nulls: int) -> list[Any]:
         others = column.kept - 1

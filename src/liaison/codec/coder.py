@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from liaison.codec.array import as_array, as_view, read_layout, write_array, write_buffer, write_dlpack
+from liaison.codec.array import (
+    as_array,
+    as_view,
+    read_layout,
+    write_array,
+    write_buffer,
+    write_dlpack,
+)
 from liaison.codec.arrow import read_arrow, write_arrow
 from liaison.codec.expected import classes_of, item_class_of, name_of, unaliased
 from liaison.codec.format import ARRAY, ARROW, CUSTOM, MSGPACK, PICKLE, RAW, Format
@@ -17,6 +24,7 @@ from liaison.codec.optional import module
 from liaison.codec.plain import flat, write_bytes, write_pickle, write_view
 from liaison.codec.protocol import check_codec
 from liaison.errors import DecodeError, EncodeError
+from liaison.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -249,7 +257,5 @@ class Coder:
 
 def _legible(text: str) -> str:
     """Give an error's text as far as a person reads it: it may be the sender's own words."""
-    shown = text[: _MAX_ERROR + 1]
-    if not shown.isprintable():
-        shown = "".join(one if one.isprintable() else repr(one)[1:-1] for one in shown)
+    shown = printable(text[: _MAX_ERROR + 1])
     return shown if len(shown) <= _MAX_ERROR else f"{shown[:_MAX_ERROR]}…"

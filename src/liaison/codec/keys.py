@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, time, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, Union
+from typing import TYPE_CHECKING, Any, Literal, Union, cast
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,9 @@ from msgspec import inspect
 from liaison._native.msgpack import ENTRIES, HEAVY, ITEMS, KEYS, crowded, first, keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from typing_extensions import Buffer
 
 # Python hashes these with a key of its own process, or the receiver's type says all there are.
 _UNKNOWN = (
@@ -99,9 +101,10 @@ def _parts(info: inspect.Type, met: set[int]) -> Iterator[inspect.Type]:
     met.add(id(info))
     yield info
     for name in info.__struct_fields__:
-        value = getattr(info, name)
-        for one in value if isinstance(value, tuple) else (value,):
-            inner = one.type if isinstance(one, inspect.Field) else one
+        value: Any = getattr(info, name)
+        several = cast("tuple[Any, ...]", value if isinstance(value, tuple) else (value,))
+        for one in several:
+            inner: Any = one.type if isinstance(one, inspect.Field) else one
             if isinstance(inner, inspect.Type):
                 yield from _parts(inner, met)
 
@@ -112,7 +115,8 @@ def _bare(info: inspect.Type) -> Any:
         case inspect.Metadata():
             return _bare(info.type)
         case inspect.UnionType():
-            return Union[tuple(map(_bare, info.types))]
+            # Not `|`, which wants two of them.
+            return Union[tuple(map(_bare, info.types))]  # noqa: UP007
         case inspect.TupleType():
             return tuple[tuple(map(_bare, info.item_types))]
         case inspect.VarTupleType():
@@ -127,7 +131,9 @@ def _bare(info: inspect.Type) -> Any:
 
 def _made(listed: bytes | memoryview, key: Any) -> list[Any]:
     """Make the values up to the first that is none of `key`: there, the real decoder ends too."""
-    decode = msgspec.msgpack.Decoder(list[key]).decode
+    decode: Callable[[Buffer], list[Any]] = msgspec.msgpack.Decoder(
+        list.__class_getitem__(key)
+    ).decode
     try:
         return decode(listed)
     except msgspec.ValidationError as error:
@@ -137,4 +143,6 @@ def _made(listed: bytes | memoryview, key: Any) -> list[Any]:
 
 def _frozen(value: Any) -> Any:
     """Make tuples of lists, as msgspec does with keys whose type does not say what they are."""
-    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
+    if not isinstance(value, list | tuple):
+        return value
+    return tuple(map(_frozen, cast("Iterable[Any]", value)))
