@@ -115,26 +115,43 @@ cdef inline uint64_t weight(const Item *item, uint8_t byte) noexcept nogil:
 cdef Verdict walk(
     const uint8_t *at, const uint8_t *end, uint64_t most, int *found
 ) noexcept nogil:
-    cdef uint64_t[LEVELS + 1] left, known  # keys of this dict whose hash its sender knows
-    cdef bint[LEVELS + 1] paired
-    cdef uint64_t memory = 0, size = end - at
+    # Of the container that is read, and of those around it: how many slots are left, and of a dict
+    # how many keys there were whose hash their sender knows.
+    cdef uint64_t left = 1, known = 0, memory = 0, size = end - at
+    cdef uint64_t[LEVELS] lefts, knowns
+    cdef bint paired = False, key, weighed = size > LIGHT // HEAVIEST_ITEM
+    cdef bint[LEVELS] paireds
     cdef int depth = 0
     cdef uint8_t byte
-    cdef bint key, weighed = size > LIGHT // HEAVIEST_ITEM
     cdef Item item
     cdef Verdict verdict
-    left[0] = 1
-    paired[0] = False
     while True:
-        while left[depth] == 0:
+        while left == 0:
             if depth == 0:
                 if memory > HEAVIEST * size + LIGHT:
                     found[0] |= 8
                 return FINE
             depth -= 1
-        key = paired[depth] and not left[depth] & 1
-        left[depth] -= 1
-        byte = at[0] if at < end else 0
+            left = lefts[depth]
+            known = knowns[depth]
+            paired = paireds[depth]
+        key = paired and not left & 1
+        left -= 1
+        if at == end:
+            return SHORT
+        byte = at[0]
+        if byte <= 0x7f and not weighed:  # most items are small numbers and short texts
+            at += 1
+            if key:
+                known += 1
+                if known > FEW:
+                    found[0] |= 1
+            continue
+        if 0xa0 <= byte <= 0xbf and not weighed:
+            at += 1 + (byte & 0x1f)
+            if at > end:
+                return SHORT
+            continue
         verdict = read(&at, end, &item)
         if verdict != FINE:
             return verdict
@@ -144,8 +161,8 @@ cdef Verdict walk(
             if item.slots:
                 return KEY
             if not item.keyed:
-                known[depth] += 1
-                if known[depth] > FEW:
+                known += 1
+                if known > FEW:
                     found[0] |= 1
         if not item.slots:
             at += item.size
@@ -157,10 +174,13 @@ cdef Verdict walk(
             return DEEP
         if item.size > FEW * <uint64_t>item.slots:
             found[0] |= 4 if item.slots == 1 else 2
+        lefts[depth] = left
+        knowns[depth] = known
+        paireds[depth] = paired
         depth += 1
-        left[depth] = item.size
-        paired[depth] = item.slots == 2
-        known[depth] = 0
+        left = item.size
+        paired = item.slots == 2
+        known = 0
 
 
 cdef int _check(bytes payload, uint64_t most) except -1:
