@@ -20,10 +20,11 @@ from liaison import CallTimeout, Empty, Ended, aio
 from liaison.aio.line import line_of
 from liaison.carriers.stream import place as place_of_names
 from liaison.carriers.stream.greeting import Greeting
+from liaison.codec import Coder
 from tests.aio.striking import EVENTS, NOTHING, cancelled_at, struck_at_every_await
 
 WITHIN = EVENTS[:3]  # in the midst of it; what is to make room must not come long before
-TOKEN = "not a good one"
+TOKEN = "the token that these tests share"
 LARGE = 1_000_000  # bytes: more than a socket takes at once
 HOWS = {
     "asyncio": False,
@@ -482,6 +483,7 @@ class Comer:
             hostname=context and self._host,
         )
         self._came = False
+        self._end = None
 
     def connect(self):
         self._came = True
@@ -502,23 +504,17 @@ class Comer:
             await anyio.lowlevel.checkpoint()
 
     def hears(self, message):
-        """Whether these bytes are what comes first, encrypted or not."""
-        data = self._greeting.rest
-        session = self._greeting.session
-        while len(data) < 16 + len(message):
-            if session is None:
-                data += self._socket.recv(1 << 16)
-                continue
-            piece = memoryview(bytearray(1 << 16))
-            count = session.decrypt(piece)
-            if count is None:
-                session.put(self._socket.recv(1 << 16))
-            else:
-                data += piece[:count]
-        return data[16:] == message
+        """Whether this is the message that comes first, however it is protected."""
+        self._end = liaison.Connection._of(
+            *(self._socket, self._greeting, Coder()),
+            address="",
+            peer_address=None,
+            ours=1 << 20,
+        )
+        return self._end.receive(timeout=60) == message
 
     def leave(self):
-        self._socket.close()
+        (self._end or self._socket).close()
 
 
 async def the_next(listener):

@@ -4,7 +4,7 @@ from typing import Any, Final, NoReturn, Self
 
 from typing_extensions import disjoint_base
 
-from liaison._native.cipher import Cipher
+from liaison._native.cipher import Seal
 from liaison.carriers.stream.handshake import Handshake
 from liaison.codec import Coder
 
@@ -21,7 +21,7 @@ class Frames:
         coder: Coder,
         bytes_only: bool,
         *,
-        cipher: Cipher | None = None,
+        seal: Seal | None = None,
         rest: bytes = b"",
         greeting: Handshake | None = None,
         hello: int = 0,

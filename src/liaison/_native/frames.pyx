@@ -10,7 +10,11 @@ A frame is a header of 16 bytes, little endian, and the payload::
 
 The count rides on what is sent anyhow, so that an end whose connection breaks can say how many of
 its messages certainly arrived. BYE is the last frame of an end that is closed: without it, the end
-of the bytes is a death or a cut, and TLS or not, nobody on the way can make it look like the end.
+of the bytes is a death or a cut. Under TLS or with a token the frames go through a `Seal`, and BYE
+with them, so that nobody on the way can make a cut look like the end.
+
+A header that announces a large message is believed only as far as bytes follow it: memory is taken
+for 1 MiB at first, and then for as much again as has come.
 
 This is compiled for two reasons. A message costs one system call at either end and little beside
 it. And a signal's handler (Ctrl-C) runs here only where it is called, by PyErr_CheckSignals, and
@@ -29,7 +33,9 @@ message counts as sent. `Full` always means that nothing of the message was sent
 from cpython.buffer cimport (
     PyBUF_CONTIG_RO, Py_buffer, PyBuffer_Release, PyObject_GetBuffer,
 )
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
+from cpython.bytearray cimport (
+    PyByteArray_AS_STRING, PyByteArray_FromStringAndSize, PyByteArray_Resize,
+)
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.errno cimport (
     EAGAIN, ECONNABORTED, ECONNRESET, EHOSTUNREACH, EINTR, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT,
@@ -38,8 +44,9 @@ from libc.errno cimport (
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
+from cpython.ref cimport PyObject, Py_DECREF, Py_INCREF
 
-from liaison._native.cipher cimport Cipher
+from liaison._native.cipher cimport Seal
 from liaison._native.thread cimport *
 
 import os
@@ -52,6 +59,9 @@ from liaison.errors import (
     AccessDenied, Closed, Corrupt, DecodeError, Disconnected, Empty, Ended, Full, LiaisonError,
     TooLarge,
 )
+
+cdef extern from "Python.h":
+    int _PyBytes_Resize(PyObject **, Py_ssize_t) except -1
 
 cdef extern from "<sys/socket.h>" nogil:
     struct iovec:
@@ -97,7 +107,8 @@ cdef enum:
     IN_PLACE = 1 << 14  # from here on a payload is received where it will stay
     JOINED = 1 << 14  # bytes up to which copying costs less than naming several buffers
     GLANCE = 1 << 12  # bytes received at once where a large message is expected
-    PIECE = 1 << 18  # bytes encrypted at once
+    PIECE = 1 << 18  # bytes sealed at once
+    UNSEEN = 1 << 20  # bytes that memory is taken for before they have come
     DRAINED = 64  # buffers of unread bytes that closing throws away
 
 cdef enum Found:
@@ -169,7 +180,7 @@ cdef class Frames:
     cdef readonly object _socket  # keeps the descriptor open
     cdef int fd
     cdef str name
-    cdef Cipher cipher
+    cdef Seal seal  # None where nothing protects the frames
     cdef object coder
     cdef object greeting  # a handshake that waits only for the other end's hello
     cdef Py_ssize_t hello  # its bytes
@@ -181,6 +192,7 @@ cdef class Frames:
     cdef bint finished  # the other end said that it is done
     cdef str failure  # why nothing can be sent any more
     cdef str lost  # why nothing can come any more
+    cdef object untold  # the error by which that was found, until a receive has raised it
     cdef unsigned long epoch
     cdef Py_ssize_t users
     cdef Turn sending, receiving
@@ -192,14 +204,14 @@ cdef class Frames:
     cdef bint expecting_large
     cdef object large  # its payload: bytes, or a bytearray for an array
     cdef char *large_at
-    cdef uint64_t large_size, large_here, large_count
+    cdef uint64_t large_size, large_room, large_here, large_count
     cdef int kind  # of the frame that `next` found
     cdef uint64_t size
     cdef list kept  # messages that an interrupted receive_many had taken, the first last
     cdef uint64_t seen  # the other end's count of what it has received
     cdef uint64_t received_
 
-    # What is being sent: bytes for the socket, then bytes still to be encrypted.
+    # What is being sent: bytes for the socket, then bytes still to be sealed.
     cdef char *scratch
     cdef bytes wire, plain
     cdef Py_ssize_t wire_done, plain_done
@@ -229,15 +241,16 @@ cdef class Frames:
         if self.receiving.lock != NULL:
             PyThread_free_lock(self.receiving.lock)
 
-    def _open(self, str name not None, connection, coder, bint bytes_only, *, cipher=None,
+    def _open(self, str name not None, connection, coder, bint bytes_only, *, seal=None,
               bytes rest=b"", greeting=None, Py_ssize_t hello=0, uint64_t ours, uint64_t theirs):
         """Begin, once; `rest` are bytes that came already, less than 64 KiB of them."""
+        cdef Py_ssize_t room
         if len(rest) > WINDOW:
             raise ValueError("too much came before")
         self.name = name
         self._socket = connection
         self.fd = connection.fileno()
-        self.cipher = cipher
+        self.seal = seal
         self.coder = coder
         self.bytes_only = bytes_only
         self.greeting = greeting
@@ -245,8 +258,12 @@ cdef class Frames:
         self.ours = ours
         self._largest = theirs
         self.epoch = forks
-        memcpy(self.window, PyBytes_AS_STRING(rest), len(rest))
-        self.end = len(rest)
+        if self.seal is None:
+            memcpy(self.window, PyBytes_AS_STRING(rest), len(rest))
+            self.end = len(rest)
+        elif rest:
+            memcpy(self.seal.room(&room), PyBytes_AS_STRING(rest), len(rest))
+            self.seal.came(len(rest))
         self.is_closed = False
         _all.add(self)
 
@@ -451,7 +468,7 @@ cdef class Frames:
         cdef Py_ssize_t total = HEAD + h + n
         cdef ssize_t count
         cdef char *joined = self.scratch
-        if self.cipher is not None:
+        if self.seal is not None:
             return self.send_sealed(word, head, h, body, n, end)
         if total <= JOINED:
             put_word(joined, word)
@@ -536,24 +553,25 @@ cdef class Frames:
 
     cdef bint send_sealed(self, uint64_t word, const char *head, Py_ssize_t h, const char *body,
                           Py_ssize_t n, int64_t end) except -1:
-        """The same over TLS. What is encrypted has begun."""
-        cdef bytes first = PyBytes_FromStringAndSize(NULL, HEAD + h + min(n, PIECE))
-        cdef char *to = PyBytes_AS_STRING(first)
-        cdef Py_ssize_t at = min(n, PIECE), more
-        put_word(to, word)
-        put_word(to + 8, self.received_)
+        """The same by the seal. What is sealed has begun."""
+        cdef char *first = self.scratch
+        cdef bytes longer
+        cdef Py_ssize_t at, more
+        if HEAD + h > JOINED:
+            longer = PyBytes_FromStringAndSize(NULL, HEAD + h)
+            first = PyBytes_AS_STRING(longer)
+        put_word(first, word)
+        put_word(first + 8, self.received_)
         if h:
-            memcpy(to + HEAD, head, h)
-        memcpy(to + HEAD + h, body, at)
-        self.wire = self.seal(to, PyBytes_GET_SIZE(first))
-        self.wire_done = 0
+            memcpy(first + HEAD, head, h)
+        at = min(n, max(0, PIECE - HEAD - h))
+        self.wrap(first, HEAD + h, body, at)
         try:
             while at < n:
                 if not self.push_wire(end):
                     break
                 more = min(n - at, PIECE)
-                self.wire = self.seal(body + at, more)
-                self.wire_done = 0
+                self.wrap(NULL, 0, body + at, more)
                 at += more
         finally:
             if at < n:
@@ -562,13 +580,16 @@ cdef class Frames:
         self.push(end)
         return True
 
-    cdef bytes seal(self, const char *data, Py_ssize_t size):
+    cdef int wrap(self, const char *head, Py_ssize_t h, const char *data, Py_ssize_t n) except -1:
+        """What goes to the socket next, sealed."""
         try:
-            return self.cipher.encrypt(data, size)
+            self.wire = self.seal.wrap(head, h, data, n)
         except ConnectionResetError as error:
             if self.failure is None:
                 self.failure = error.strerror
             raise self.disconnected() from error
+        self.wire_done = self.seal.skip
+        return 0
 
     cdef bint push(self, int64_t end) except -1:
         """Sends the frame that was begun; whether all of it has gone before `end`."""
@@ -580,8 +601,7 @@ cdef class Frames:
                 self.sent_ += 1
                 break
             more = min(PyBytes_GET_SIZE(self.plain) - self.plain_done, PIECE)
-            self.wire = self.seal(PyBytes_AS_STRING(self.plain) + self.plain_done, more)
-            self.wire_done = 0
+            self.wrap(NULL, 0, PyBytes_AS_STRING(self.plain) + self.plain_done, more)
             self.plain_done += more
             if self.plain_done == PyBytes_GET_SIZE(self.plain):
                 self.plain = None
@@ -672,7 +692,7 @@ cdef class Frames:
         if not self.take_turn(&self.receiving, end):
             raise self.empty()
         try:
-            if not self.find(end):
+            if not self.seek(end):
                 raise self.empty()
             return self.take()
         finally:
@@ -683,7 +703,7 @@ cdef class Frames:
         if not self.take_turn(&self.receiving, 0):
             return default
         try:
-            if not self.find(0):
+            if not self.seek(0):
                 return default
             return self.take()
         finally:
@@ -701,7 +721,7 @@ cdef class Frames:
         if not self.take_turn(&self.receiving, end):
             raise self.empty()
         try:
-            if not self.find(end):
+            if not self.seek(end):
                 raise self.empty()
             messages.append(self.take())
             try:
@@ -736,8 +756,16 @@ cdef class Frames:
     cdef object empty(self):
         return Empty(f"no message came over {self.name} in time, or another thread was receiving")
 
+    cdef bint seek(self, int64_t end) except -1:
+        """Whether there is a message to `take` before `end`; tells the caller why there is none."""
+        try:
+            return self.find(end)
+        except LiaisonError:
+            self.untold = None
+            raise
+
     cdef bint find(self, int64_t end) except -1:
-        """Whether there is a message to `take` before `end`. Raises when there is to be none."""
+        """The same where an error is not told to the caller: it is for the next one to raise."""
         cdef int found
         cdef bint again = False
         self.check()
@@ -745,6 +773,8 @@ cdef class Frames:
             return True
         if self.finished:
             raise self.ended()
+        if self.untold is not None:
+            raise self.untold
         while True:
             if self.greeting is None:
                 found = self.next()
@@ -826,11 +856,12 @@ cdef class Frames:
         if size <= <uint64_t>here:
             return MESSAGE
         if size >= IN_PLACE:
+            self.large_room = min(size, UNSEEN)
             if self.kind == ARRAY:
-                self.large = PyByteArray_FromStringAndSize(NULL, size)
+                self.large = PyByteArray_FromStringAndSize(NULL, self.large_room)
                 self.large_at = PyByteArray_AS_STRING(self.large)
             else:
-                self.large = PyBytes_FromStringAndSize(NULL, size)
+                self.large = PyBytes_FromStringAndSize(NULL, self.large_room)
                 self.large_at = PyBytes_AS_STRING(self.large)
             memcpy(self.large_at, at + HEAD, here)
             self.large_size = size
@@ -842,12 +873,17 @@ cdef class Frames:
     cdef int refuse(self, error) except -1:
         """Where the next message begins is not known: the other end is to notice, too."""
         self.start = self.end = 0
+        self.refused(error)
+        raise error
+
+    cdef int refused(self, error) except -1:
+        self.untold = error
         self.lose(f"what came over it is no message: {error}")
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
-        raise error
+        return 0
 
     cdef int greet(self) except -1:
         """Takes the hello of the other end, which was not waited for when connecting."""
@@ -855,6 +891,7 @@ cdef class Frames:
         try:
             self.greeting.receive_hello(said)
         except (LiaisonError, OSError) as error:
+            self.untold = error
             self.lose(f"its other end is not what was expected: {error}")
             raise
         self._largest = min(self._largest, <uint64_t>self.greeting.theirs)
@@ -870,24 +907,15 @@ cdef class Frames:
         if self.is_closed or self.finished or self.lost is not None:
             self.check()
             raise self.ended()
-        if self.large is not None:
-            target = self.large_at + self.large_here
-            room = self.large_size - self.large_here
-        else:
-            if self.start == self.end:
-                self.start = self.end = 0
-            elif self.start and WINDOW - self.start < HEAD + IN_PLACE:
-                memmove(self.window, self.window + self.start, self.end - self.start)
-                self.end -= self.start
-                self.start = 0
-            target = self.window + self.end
-            room = GLANCE if self.expecting_large else WINDOW - self.end
-            room = min(room, WINDOW - self.end)
+        target = self.place(&room)
         try:
-            if self.cipher is None:
+            if self.seal is None:
                 count = self.get(target, room, self.large is not None, end)
             else:
                 count = self.get_sealed(target, room, end)
+        except Corrupt as error:
+            self.refused(error)
+            raise
         except OSError as error:
             if isinstance(error, LiaisonError) or error.errno not in GONE:
                 raise
@@ -902,11 +930,56 @@ cdef class Frames:
                       if self.greeting is not None
                       else "its other end went away without closing it")
             raise self.ended()
+        self.arrived(count)
+        return True
+
+    cdef char *place(self, Py_ssize_t *room) except NULL:
+        """Where the next bytes belong."""
+        if self.large is not None:
+            if self.large_here == self.large_room:
+                self.grow()
+            room[0] = self.large_room - self.large_here
+            return self.large_at + self.large_here
+        if self.start == self.end:
+            self.start = self.end = 0
+        elif self.start and WINDOW - self.start < HEAD + IN_PLACE:
+            memmove(self.window, self.window + self.start, self.end - self.start)
+            self.end -= self.start
+            self.start = 0
+        room[0] = WINDOW - self.end
+        if self.expecting_large:
+            room[0] = min(room[0], GLANCE)
+        return self.window + self.end
+
+    cdef int arrived(self, Py_ssize_t count) except -1:
         if self.large is not None:
             self.large_here += count
         else:
             self.end += count
-        return True
+        return 0
+
+    cdef int grow(self) except -1:
+        """Takes memory for more of a large message, of which all that there is memory for came."""
+        cdef uint64_t room = min(self.large_size, 2 * self.large_room)
+        cdef PyObject *raw
+        if self.kind == ARRAY:
+            PyByteArray_Resize(self.large, room)
+            self.large_at = PyByteArray_AS_STRING(self.large)
+        else:
+            # In its place where the system can: it moves pages, not bytes. It has to be ours alone.
+            raw = <PyObject *>self.large
+            Py_INCREF(self.large)
+            self.large = None
+            try:
+                _PyBytes_Resize(&raw, room)
+            except MemoryError:  # it is gone
+                self.lose(f"there was no memory for a message of {self.large_size} bytes")
+                raise
+            self.large = <object>raw
+            Py_DECREF(self.large)
+            self.large_at = PyBytes_AS_STRING(self.large)
+        self.large_room = room
+        return 0
 
     cdef Py_ssize_t get(self, char *target, Py_ssize_t room, bint whole, int64_t end) except -2:
         """Bytes from the socket; 0 at the end, -1 when none came before `end`."""
@@ -938,22 +1011,19 @@ cdef class Frames:
             self.check()
 
     cdef Py_ssize_t get_sealed(self, char *target, Py_ssize_t room, int64_t end) except -2:
-        """The same over TLS."""
-        cdef Py_ssize_t count
-        cdef bytes raw
+        """The same by the seal."""
+        cdef Py_ssize_t count, size
+        cdef char *raw
         while True:
-            count = self.cipher.decrypt(target, room)
+            count = self.seal.unwrap(target, room)
             if count >= 0:
                 return count
-            raw = PyBytes_FromStringAndSize(NULL, WINDOW)
+            raw = self.seal.room(&size)
             # Not all of a record's worth, or of anything else's: more may never come.
-            count = self.get(PyBytes_AS_STRING(raw), WINDOW, False, end)
+            count = self.get(raw, size, False, end)
             if count < 0:
                 return -1
-            if count:
-                self.cipher.incoming.write(raw[:count])
-            else:
-                self.cipher.incoming.write_eof()
+            self.seal.came(count)
 
     cdef bint wait_to_receive(self, int64_t end) except -1:
         """Waits until there is something to receive, sending on meanwhile what is pending."""
@@ -1013,7 +1083,7 @@ cdef class Frames:
         if self.watch is None:
             return 0
         on = (self.kept is not None or self.finished or self.lost is not None or self.is_closed
-              or self.waiting())
+              or self.waiting() or (self.seal is not None and self.seal.more()))
         if on != self.ringing:
             self.ringing = on
             if on:
@@ -1200,9 +1270,11 @@ cdef class Frames:
         farewell = header[:HEAD]
         if not self.push(end):
             return False
-        self.wire = (farewell if self.cipher is None
-                     else self.seal(PyBytes_AS_STRING(farewell), HEAD))
-        self.wire_done = 0
+        if self.seal is None:
+            self.wire = farewell
+            self.wire_done = 0
+        else:
+            self.wrap(NULL, 0, PyBytes_AS_STRING(farewell), HEAD)
         if not self.push(end):
             return False
         self.sent_ -= 1  # it was no message
@@ -1216,7 +1288,7 @@ cdef class Frames:
     @property
     def encrypted(self):
         """Whether it is TLS."""
-        return self.cipher is not None
+        return self.seal is not None and self.seal.secret
 
     def __reduce__(self):
         raise TypeError("a connection is this process's: let the other process connect, or fork it")

@@ -76,7 +76,7 @@ class Connection(Closing, Frames):
             connection,
             coder,
             coder.bytes_only,
-            cipher=None if greeting.session is None else greeting.session.cipher(),
+            seal=None if unfinished else greeting.seal(),
             rest=greeting.rest,
             greeting=greeting.handshake if unfinished else None,
             hello=HELLO,

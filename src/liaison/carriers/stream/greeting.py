@@ -1,5 +1,7 @@
 """From a new connection to one that messages may flow over: TLS, then the handshake.
 
+What protects the messages then is the TLS session; or, where there is only a token, records.
+
 No input or output happens here: bytes of the socket go in, and bytes for the socket come out.
 """
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     import ssl
     from typing import Literal
 
+    from liaison._native.cipher import Seal
     from liaison.carriers.stream.tls import Session
 
 __all__ = ["Greeting"]
@@ -23,7 +26,7 @@ _MOST_WITH_CERTIFICATES = 16384  # where the other end has to send certificates
 
 
 class Greeting:
-    """One end of it. After `done` the `session`, if any, and the `rest` belong to the channel."""
+    """One end of it. After `done` the `seal`, if any, and the `rest` belong to the channel."""
 
     __slots__ = ("_binding", "_handshake", "_largest", "_left", "_role", "_token", "session")
 
@@ -77,6 +80,18 @@ class Greeting:
     def rest(self) -> bytes:
         """Bytes that came after it, where there is no session that keeps them."""
         return b"" if self._handshake is None else self._handshake.rest
+
+    def seal(self) -> Seal | None:
+        """Make, after it is done, what protects messages; None where nothing was asked for."""
+        if self.session is not None:
+            return self.session.cipher()
+        assert self._handshake is not None
+        keys = self._handshake.keys
+        if keys is None:
+            return None
+        from liaison._native.records import Records
+
+        return Records(*keys)
 
     def receive(self, data: bytes) -> None:
         """Take bytes of the socket; none is the end.

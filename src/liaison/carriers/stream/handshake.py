@@ -16,6 +16,10 @@ that was given a token takes nothing less (no downgrade), and a proof from one T
 nothing in another (nobody in between). The client proves first: who only connects learns nothing
 that could be used to guess tokens at leisure.
 
+Without TLS anybody in between could hand these proofs on, and then say what they like. So what
+follows is sent in records (`liaison._native.records`), whose keys, one for each direction, are made
+as the proofs are, of other words.
+
 Nothing but these fixed-size words is read before the other end has proven that it knows the token.
 """
 
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["HELLO", "PROOF", "Handshake"]
 
 _MAGIC = b"liaison"
-_VERSION = 1
+_VERSION = 2  # 1 sent frames without records where there is a token and no TLS
 _NONCE = 32
 _WITH_TOKEN = 1
 _hello = Struct(f"<7sBQQ{_NONCE}s")
@@ -48,13 +52,15 @@ class Handshake:
     """One end's part of it; bytes go in by `receive` and come out of `take`.
 
     - ``token``: the secret that both ends share, or None where none is asked for.
-    - ``binding``: what identifies the TLS session to both ends; empty without TLS.
+    - ``binding``: what identifies the TLS session to both ends; None without TLS. An empty one, by
+      which the proofs would be bound to nothing, is `AccessDenied`.
     - ``largest``: bytes of the largest message that this end takes; the other's is in ``theirs``.
 
     `receive` raises `AccessDenied`, `VersionMismatch` or `Corrupt`; then the connection is to be
     closed, after sending what `take` gives. What comes after the handshake is left in ``rest``.
 
-    >>> client, server = Handshake("client", b"secret"), Handshake("server", b"secret")
+    >>> token = secrets.token_bytes(32)
+    >>> client, server = Handshake("client", token), Handshake("server", token)
     >>> while not (client.done and server.done):
     ...     server.receive(client.take())
     ...     client.receive(server.take())
@@ -80,10 +86,15 @@ class Handshake:
         role: Literal["client", "server"],
         token: bytes | None = None,
         *,
-        binding: bytes = b"",
+        binding: bytes | None = None,
         largest: int = 0,
     ) -> None:
         """Begin; a client's hello is to be taken at once."""
+        if binding is not None and not binding:
+            raise AccessDenied(
+                "this Python's TLS does not tell what identifies the session (tls-unique), so that "
+                "the other end's token could be handed on from another session"
+            )
         self._role = role
         self._token = token
         self._binding = binding
@@ -170,7 +181,22 @@ class Handshake:
             self._outgoing += self._proof("server")
         self.done = True
 
+    @property
+    def keys(self) -> tuple[bytes, bytes] | None:
+        """The keys of what this end sends and of what it receives; None where records are not used.
+
+        That is without a token, and under TLS.
+        """
+        if self._token is None or self._binding is not None:
+            return None
+        client, server = self._keyed(b"records, client"), self._keyed(b"records, server")
+        return (client, server) if self._role == "client" else (server, client)
+
     def _proof(self, role: str) -> bytes:
+        return self._keyed(b"connection, " + role.encode())
+
+    def _keyed(self, label: bytes) -> bytes:
+        # No label begins another, and both hellos have one size: each text has one meaning.
         assert self._token is not None
-        said = b"liaison connection, " + role.encode() + self._hellos + self._binding
+        said = b"liaison " + label + self._hellos + (self._binding or b"")
         return hmac.digest(self._token, said, sha256)
