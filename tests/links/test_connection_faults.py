@@ -11,6 +11,7 @@ import pytest
 
 from liaison import Closed, DecodeError, Empty, Ended, NotFound, connect, listen
 from liaison.testing import Process, point, until
+from tests.links.test_connection_listener import TOKEN, looked, raw
 
 
 @pytest.fixture(params=["unix", "tcp"])
@@ -259,7 +260,7 @@ def test_an_address_of_the_network_is_not_tried_in_the_place_of_a_loopback_one(m
 
 def test_strangers_that_keep_coming_do_not_keep_accept_beyond_its_time(tmp_path):
     """However fast strangers connect, accept with a timeout comes back."""
-    with listen(f"unix://{tmp_path}/it", token="a token") as listener:
+    with listen(f"unix://{tmp_path}/it", token=TOKEN) as listener:
         over = threading.Event()
 
         def storm():
@@ -317,20 +318,14 @@ def test_accepting_without_descriptors_says_so(address, few_descriptors):
 
 def test_a_newcomer_that_was_lost_is_forgotten(address):
     """A newcomer whose socket is gone, however that happened, keeps nobody waiting."""
-    with listen(address) as listener, connect(listener.address) as client:
-        until(lambda: not listener._newcomers and _admitted(listener), "it is there")
-        (newcomer,) = listener._newcomers.values()
+    with listen(address, token=TOKEN) as listener, raw(listener.address) as stranger:
+        stranger.send(b"liaison")
+        (newcomer,) = until(lambda: looked(listener), "it is there")
         newcomer.socket.close()
-        newcomer.deadline = 0
+        newcomer.until = 0
         with pytest.raises(Empty):
             listener.accept(timeout=0.01)
         assert not listener._newcomers
-        client.close()
-
-
-def _admitted(listener):
-    listener._admit()
-    return listener._newcomers
 
 
 def test_a_peer_that_vanishes_without_a_word_is_asked_after():

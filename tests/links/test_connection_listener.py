@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import socket
 import ssl
 import stat
@@ -22,7 +23,8 @@ from liaison import (
     connect,
     listen,
 )
-from liaison.links import listener as links_listener
+from liaison.carriers.stream import newcomers
+from liaison.carriers.stream.handshake import Handshake
 from liaison.testing import Process, point, until
 from tests.links.test_connection import Interruption
 
@@ -84,10 +86,10 @@ def test_the_same_token_opens(address):
 
 
 def test_a_wrong_token_or_none_does_not(address):
-    """Who has another token is AccessDenied at once, who has none at the first receive."""
+    """Who has another token is AccessDenied, and who has none at the first receive."""
     with listen(address, token=TOKEN) as listener, Accepting(listener) as server:
         with pytest.raises(PermissionError):
-            connect(listener.address, token="another", timeout=60)
+            connect(listener.address, token="another token for the tests", timeout=60)
         with connect(listener.address, timeout=60) as client, pytest.raises(PermissionError):
             client.receive(timeout=60)
         connect(listener.address, token=TOKEN, timeout=60).close()
@@ -118,14 +120,22 @@ def test_the_silent_keep_nobody_out(address, count):
             one.close()
 
 
-def test_of_too_many_newcomers_the_oldest_is_dropped(address):
-    """The 65th that says nothing costs the first its place, and nobody else."""
+def looked(listener):
+    """Have a listener look once at who is there, when nobody is to be let in."""
+    with pytest.raises(Empty):
+        listener.accept(timeout=0)
+    return list(listener._newcomers)
+
+
+def test_of_too_many_newcomers_from_one_place_the_oldest_is_dropped(address):
+    """The 65th that says too little costs the first its place, and nobody else; that is counted."""
     with listen(address) as listener:
         strangers = []
-        for _ in range(65):
+        for number in range(65):
             strangers.append(raw(listener.address))
-            with pytest.raises(Empty):
-                listener.accept(timeout=0)
+            strangers[-1].send(b"l")  # over TCP the system keeps back who says nothing
+            until(lambda: len(looked(listener)) + listener.dropped > number, "it is there")  # noqa: B023
+        assert listener.dropped == 1
         strangers[0].settimeout(60)
         assert strangers[0].recv(1) == b""
         for stranger in strangers[1:]:
@@ -135,9 +145,90 @@ def test_of_too_many_newcomers_the_oldest_is_dropped(address):
             stranger.close()
 
 
+def test_who_has_said_nothing_goes_before_who_has(tmp_path):
+    """Of one user's connections, 64 that are silent do not cost one its place that has spoken."""
+    with listen(f"unix://{tmp_path}/it", token=TOKEN) as listener:
+        with raw(listener.address) as speaking:
+            speaking.send(b"l")
+            until(lambda: looked(listener), "it is there")
+            silent = [raw(listener.address) for _ in range(100)]
+            until(lambda: looked(listener) and listener.dropped == 37, "the others are dropped")
+            with pytest.raises(BlockingIOError):
+                speaking.recv(1, socket.MSG_DONTWAIT)
+            for stranger in silent:
+                stranger.close()
+
+
+def test_who_was_dropped_is_logged_once_a_second_at_most(tmp_path, caplog):
+    """A warning says how many lost their place, and from where; not one for each of them."""
+    with listen(f"unix://{tmp_path}/it", token=TOKEN) as listener:
+        strangers = [raw(listener.address) for _ in range(200)]
+        until(lambda: looked(listener) and listener.dropped == 136, "the others are dropped")
+        messages = [record.getMessage() for record in caplog.records]
+        assert 1 <= len(messages) <= 3
+        assert f"user {os.geteuid()}" in messages[0]
+        assert messages[0].isprintable()
+        for stranger in strangers:
+            stranger.close()
+
+
+def test_a_wrong_token_gets_no_answer_at_once(address, monkeypatch):
+    """Who proves another token is kept waiting, silent, and then dropped."""
+    monkeypatch.setattr(newcomers, "PAUSE", 1e6)
+    with listen(address, token=TOKEN) as listener, Accepting(listener) as server:
+        with raw(listener.address) as stranger:
+            guess(stranger)
+            until(lambda: [one for one in listener._newcomers if one.until > 1e5], "it was heard")
+            with pytest.raises(BlockingIOError):
+                stranger.recv(1, socket.MSG_DONTWAIT)
+            connect(listener.address, token=TOKEN, timeout=60).close()  # others are heard
+            for one in list(listener._newcomers):
+                one.until = 0.0
+            connect(listener.address, token=TOKEN, timeout=60).close()
+            stranger.settimeout(60)
+            assert stranger.recv(1) == b""
+            until(lambda: len(server.accepted) == 2, "both are accepted")
+
+
+def guess(stranger):
+    """Introduce oneself by another token, up to the proof."""
+    handshake = Handshake("client", secrets.token_bytes(32))
+    stranger.sendall(handshake.take())
+    stranger.settimeout(60)
+    while handshake.wanted and not handshake.greeted:
+        handshake.receive(stranger.recv(handshake.wanted))
+    stranger.sendall(handshake.take())
+    stranger.settimeout(None)
+
+
+def test_guesses_of_one_address_are_looked_at_four_times_a_second(address, monkeypatch):
+    """However many connections guess at once, 4 are looked at; the next when these are forgiven."""
+    monkeypatch.setattr(newcomers, "PAUSE", 1e6)
+    looked_at = []
+    check = Handshake._check_proof
+    monkeypatch.setattr(
+        Handshake, "_check_proof", lambda *given: looked_at.append(1) or check(*given)
+    )
+    with listen(address, token=TOKEN) as listener, Accepting(listener):
+        strangers = [raw(listener.address) for _ in range(20)]
+        for stranger in strangers:
+            guess(stranger)
+        until(lambda: len(listener._newcomers._held) == 16, "the others wait to be heard")
+        assert len(looked_at) == 4
+        for stranger in strangers[:10]:
+            stranger.close()  # giving up a place gives no further guess
+        more = [raw(listener.address) for _ in range(20)]
+        for stranger in more:
+            guess(stranger)
+        until(lambda: len(listener._newcomers._held) == 36, "they wait, too")
+        assert len(looked_at) == 4
+        for stranger in strangers + more:
+            stranger.close()
+
+
 def test_the_slow_are_dropped(address, monkeypatch):
     """Who has not said who they are in time is dropped while accept waits."""
-    monkeypatch.setattr(links_listener, "_INTRODUCTION", 0.05)
+    monkeypatch.setattr(newcomers, "PATIENCE", 0.05)
     with listen(address) as listener, Accepting(listener), raw(listener.address) as stranger:
         stranger.settimeout(60)
         assert stranger.recv(1) == b""
@@ -441,7 +532,9 @@ def test_tls_refuses_who_cannot_be_trusted(certificate, tmp_path):
             with pytest.raises(AccessDenied, match="certificate"):
                 connect(listener.address, tls=str(other), token=TOKEN, timeout=60)
             with pytest.raises(AccessDenied):
-                connect(listener.address, tls=trusted, token="another", timeout=60)
+                connect(
+                    listener.address, tls=trusted, token="another token for the tests", timeout=60
+                )
             assert not accepting.accepted
 
 

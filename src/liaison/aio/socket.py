@@ -49,7 +49,6 @@ __all__ = ["Connection", "Listener", "connect", "listen"]
 
 _LARGEST = 1 << 26
 _LINGER = 1.0  # seconds, as in Frames
-_INTRODUCTION = 5.0  # seconds; as long may one who connects take to say who it is
 
 
 def _tell(room: asyncio.Future[None]) -> None:
@@ -369,18 +368,12 @@ class Listener(_Half):
 
         Raises `Empty` when nobody did within `timeout` seconds, `Closed`.
         """
-        deadline = Deadline(timeout)
-        while True:
-            left = deadline.remaining()
-            try:
-                made = await self._until(
-                    lambda: self._end.accept(timeout=0),
-                    _INTRODUCTION if left is None else min(left, _INTRODUCTION),
-                )
-                return Connection._around(made)
-            except errors.Empty:  # who is slow was dismissed
-                if deadline.expired:
-                    raise
+        return Connection._around(await self._until(lambda: self._end.accept(timeout=0), timeout))
+
+    @property
+    def dropped(self) -> int:
+        """How many connections were dropped that had not introduced themselves."""
+        return self._end.dropped
 
     def __aiter__(self) -> Self:
         """Accept connections until the listener is closed."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
 import select
 import socket
 import weakref
-from collections import OrderedDict
 from threading import Lock, get_ident
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from liaison._native.timer import Timer
 from liaison.carriers.stream import place
 from liaison.carriers.stream.greeting import Greeting
+from liaison.carriers.stream.newcomers import Newcomer, Newcomers, neighbourhood_of
 from liaison.closing import Closing
 from liaison.deadline import Deadline
 from liaison.errors import AccessDenied, Closed, Empty, LiaisonError
@@ -28,10 +30,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Listener"]
 
-_NEWCOMERS = 64  # connections that have not said who they are
-_INTRODUCTION = 5.0  # seconds to say it
-_LOOKS = 4 * _NEWCOMERS  # when the time is up: each may let in one, or hear some of those here
+_BATCH = 64  # connections that come in before those who are here are heard again
+_LOOKS = 4  # when the time is up: each takes in a batch, and hears those who are here
+_FIRST = 4096  # bytes of somebody who has said nothing yet
 _WITHOUT_MEANS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+_log = logging.getLogger("liaison.listener")
+logging.getLogger("liaison").addHandler(logging.NullHandler())
 
 _listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
 
@@ -44,25 +49,27 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 
 
-class _Newcomer:
+class _Newcomer(Newcomer):
     """A connection that has not introduced itself yet."""
 
-    __slots__ = ("address", "deadline", "greeting", "number", "socket")
+    __slots__ = ("came_from", "greeting", "number", "socket", "watched")
 
-    def __init__(self, connection: socket.socket, greeting: Greeting, address: str | None) -> None:
-        self.address = address  # now, because the system forgets it when the other end is gone
+    def __init__(self, connection: socket.socket, came_from: Any, neighbourhood: str) -> None:
+        super().__init__(neighbourhood)
         self.socket = connection
         self.number = connection.fileno()
-        self.greeting = greeting
-        self.deadline = monotonic() + _INTRODUCTION
+        self.came_from = came_from  # the system forgets it when the other end is gone
+        self.greeting: Greeting | None = None  # once there is something to answer
+        self.watched = False
 
 
 class Listener(Closing):
     """Where others connect to; `listen` makes it.
 
     Nothing runs in the background: connections introduce themselves while `accept` waits. At most
-    64 may be doing so, for 5 seconds and with 4 KiB each; of more, the oldest is dropped. So
-    strangers who connect and say nothing keep nobody out.
+    64 may be doing so, for 5 seconds and with 4 KiB each; of more, one is dropped that comes from
+    where most come from. So strangers keep nobody out who comes from elsewhere. A wrong token is
+    answered after a second, and of one address 4 are looked at in a second.
 
     >>> import liaison
     >>> with liaison.listen("tcp://127.0.0.1:0") as listener:
@@ -86,12 +93,15 @@ class Listener(Closing):
         "_largest",
         "_lock",
         "_newcomers",
+        "_numbers",
         "_pid",
         "_poll",
         "_rope",
         "_scheme",
         "_socket",
+        "_timer",
         "_token",
+        "_wound",
     )
 
     def __init__(
@@ -113,7 +123,6 @@ class Listener(Closing):
         self._closed = True
         self._lock = Lock()
         self._accepting = 0  # the thread that does
-        self._newcomers: OrderedDict[int, _Newcomer] = OrderedDict()
         self._socket, self._address, self._file = place.seat(where, open_to_all=open_to_all)
         self._socket.setblocking(False)
         self._pid = os.getpid()
@@ -122,11 +131,15 @@ class Listener(Closing):
         _listeners.add(self)
 
     def _watch(self) -> None:
-        self._newcomers.clear()
+        self._newcomers: Newcomers[_Newcomer] = Newcomers()
+        self._numbers: dict[int, _Newcomer] = {}  # by their descriptors
+        self._timer = Timer()  # so that the descriptor tells of those whose time is up as well
+        self._wound: float | None = None
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._rope = [self._bell]  # who takes it closes
         self._poll = select.epoll()
         self._poll.register(self._bell, select.EPOLLIN)
+        self._poll.register(self._timer, select.EPOLLIN)
         self._poll.register(self._socket, select.EPOLLIN)
 
     @property
@@ -151,16 +164,12 @@ class Listener(Closing):
                 self._check_open()
                 # What is there is looked at once more after the time is up: 0 takes what is there.
                 late = deadline.expired
-                found = self._poll.poll(0 if late else self._patience(deadline))
+                self._wind()
+                found = self._poll.poll(0 if late else deadline.remaining())
                 self._check_open()
-                for number, _ in found:
-                    if number == self._socket.fileno():
-                        self._admit()
-                    elif (newcomer := self._newcomers.get(number)) is not None:
-                        made = self._hear(newcomer)
-                        if made is not None:
-                            return made
-                self._dismiss_the_slow()
+                made = self._look([number for number, _ in found])
+                if made is not None:
+                    return made
                 looks -= late
                 if late and not (found and looks):
                     raise Empty(f"nobody connected to {self._address} in time")
@@ -168,7 +177,17 @@ class Listener(Closing):
             self._accepting = 0
             if self._closed:
                 self._give_up()
+            else:
+                self._wind()
             self._lock.release()
+
+    @property
+    def dropped(self) -> int:
+        """How many connections were dropped that had not introduced themselves.
+
+        The logger ``liaison.listener`` says from where, once a second at most.
+        """
+        return self._newcomers.dropped
 
     def fileno(self) -> int:
         """Return a descriptor that is readable when `accept` has something to do."""
@@ -197,11 +216,12 @@ class Listener(Closing):
                 self._give_up()
 
     def _give_up(self) -> None:
-        for newcomer in self._newcomers.values():
+        for newcomer in self._numbers.values():
             newcomer.socket.close()
-        self._newcomers.clear()
+        self._numbers.clear()
         if not self._poll.closed:
             self._poll.close()
+            self._timer.close()
             os.close(self._bell)
         self._socket.close()
 
@@ -231,74 +251,142 @@ class Listener(Closing):
             self._accepting = 0
             self._lock = Lock()
         if not self._closed:
-            self._poll.close()  # both would be the parent's too
+            self._poll.close()  # all three would be the parent's too
+            self._timer.close()
             os.close(self._bell)
             self._watch()
             self._file = None
 
-    def _patience(self, deadline: Deadline) -> float | None:
-        """Seconds until there is something to do, whatever comes."""
-        left = deadline.remaining()
-        if self._newcomers:
-            oldest = next(iter(self._newcomers.values()))
-            first = max(0.0, oldest.deadline - monotonic()) + 0.001
-            left = first if left is None else min(left, first)
-        return left
+    def _wind(self) -> None:
+        """Have the timer wake who waits when there is something to do, whatever comes."""
+        due = self._newcomers.due()
+        if due != self._wound:
+            self._wound = due
+            self._timer.set(None if due is None else due - monotonic())
 
-    def _admit(self) -> None:
+    def _look(self, numbers: list[int]) -> Connection | None:
+        """Hear those who have said something, then those who come; a connection when it is made."""
+        now = monotonic()
         try:
-            connection, where = self._socket.accept()
-        except OSError as error:
-            if error.errno not in _WITHOUT_MEANS:
-                return  # gone again, or another process was faster
-            if not self._newcomers:
-                raise
-            self._dismiss(next(iter(self._newcomers.values())))
-            return
-        try:
-            connection.setblocking(True)
-            if self._scheme != "unix":
-                place.tune(connection)
-            elif self._token is None:
+            for newcomer in self._newcomers.released(now=now):
+                if (made := self._hear(newcomer)) is not None:
+                    return made
+            for number in numbers:
+                newcomer = self._numbers.get(number)
+                if newcomer is not None and (made := self._hear(newcomer)) is not None:
+                    return made
+            for newcomer in self._newcomers.overdue(now=now):
+                self._dismiss(newcomer)
+            if self._socket.fileno() in numbers:
+                return self._admit()
+            return None
+        finally:
+            told = self._newcomers.report(now=now)
+            if told is not None:
+                _log.warning(
+                    "%r: %d connections did not introduce themselves and were dropped, "
+                    "most of them from %r",
+                    self._address,
+                    *told,
+                )
+
+    def _admit(self) -> Connection | None:
+        for _ in range(_BATCH):
+            try:
+                connection, came_from = self._socket.accept()
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                if error.errno not in _WITHOUT_MEANS:
+                    continue  # it is gone again
+                if not self._newcomers:
+                    raise
+                self._close(self._newcomers.crowd_out())
+                return None
+            try:
+                made = self._receive(connection, came_from)
+            except (LiaisonError, OSError):
+                newcomer = self._numbers.get(connection.fileno())
+                if newcomer is not None:
+                    self._dismiss(newcomer)
+                connection.close()
+                continue
+            if made is not None:
+                return made
+        return None
+
+    def _receive(self, connection: socket.socket, came_from: Any) -> Connection | None:
+        if self._scheme == "unix":
+            if self._token is None:
                 place.check_neighbour(connection)
-            greeting = Greeting(
-                "server", token=self._token, largest=self._largest, context=self._context
-            )
-            if len(self._newcomers) >= _NEWCOMERS:
-                self._dismiss(next(iter(self._newcomers.values())))
-            newcomer = _Newcomer(connection, greeting, place.peer_url(self._scheme, where))
-            self._newcomers[newcomer.number] = newcomer
-            self._poll.register(connection, select.EPOLLIN)
-        except (LiaisonError, OSError):
-            self._newcomers.pop(connection.fileno(), None)
-            connection.close()
+            neighbourhood = f"user {place.user_of(connection)}"
+        else:
+            neighbourhood = neighbourhood_of(came_from[0])
+        newcomer = _Newcomer(connection, came_from, neighbourhood)
+        loser = self._newcomers.admit(newcomer, now=monotonic())
+        if loser is not None:
+            self._close(loser)
+        self._numbers[newcomer.number] = newcomer
+        return self._hear(newcomer)  # who has said something already is not taken for silent
 
     def _hear(self, newcomer: _Newcomer) -> Connection | None:
         """Let it go on introducing itself; the connection when that is done."""
         greeting, connection = newcomer.greeting, newcomer.socket
+        if (
+            greeting is not None
+            and greeting.awaits_proof
+            and not self._newcomers.may_prove(newcomer, now=monotonic())
+        ):
+            self._listen_to(newcomer, on=False)
+            return None
         try:
+            data = connection.recv(
+                _FIRST if greeting is None else greeting.appetite, socket.MSG_DONTWAIT
+            )
+            if greeting is None:
+                self._newcomers.heard(newcomer)
+                greeting = newcomer.greeting = Greeting(
+                    "server", token=self._token, largest=self._largest, context=self._context
+                )
             try:
-                greeting.receive(connection.recv(greeting.appetite, socket.MSG_DONTWAIT))
+                greeting.receive(data)
             finally:
                 self._answer(connection, greeting)
-            if not greeting.done:
-                return None
         except BlockingIOError:
-            return None
+            pass
         except (LiaisonError, OSError):
-            self._dismiss(newcomer)
+            if greeting is None or not greeting.refuted:
+                self._dismiss(newcomer)
+                return None
+            # An answer at once would be worth a guess: it waits for that, and counts meanwhile.
+            self._newcomers.guessed(newcomer, now=monotonic())
+            self._listen_to(newcomer, on=False)
             return None
-        del self._newcomers[newcomer.number]
-        self._poll.unregister(connection)
+        if greeting is None or not greeting.done:
+            self._listen_to(newcomer, on=True)
+            return None
+        self._listen_to(newcomer, on=False)
+        self._newcomers.leave(newcomer)
+        del self._numbers[newcomer.number]
+        if self._scheme != "unix":
+            place.tune(connection)
         return Connection._of(  # pyright: ignore[reportPrivateUsage]
             connection,
             greeting,
             self._coder,
             address=self._address,
-            peer_address=newcomer.address,
+            peer_address=place.peer_url(self._scheme, newcomer.came_from),
             ours=self._largest,
             accepted=True,
         )
+
+    def _listen_to(self, newcomer: _Newcomer, *, on: bool) -> None:
+        if on != newcomer.watched:
+            newcomer.watched = on
+            if on:
+                self._poll.register(newcomer.number, select.EPOLLIN)
+            else:
+                self._poll.unregister(newcomer.number)
 
     def _answer(self, connection: socket.socket, greeting: Greeting) -> None:
         """Say what is to be said; it fits into an empty socket, and who does not read is dropped.
@@ -315,13 +403,10 @@ class Listener(Closing):
                 raise
 
     def _dismiss(self, newcomer: _Newcomer) -> None:
-        self._newcomers.pop(newcomer.number, None)
-        newcomer.socket.close()
+        self._newcomers.drop(newcomer)
+        self._close(newcomer)
 
-    def _dismiss_the_slow(self) -> None:
-        now = monotonic()
-        while self._newcomers:
-            oldest = next(iter(self._newcomers.values()))
-            if oldest.deadline > now:
-                break
-            self._dismiss(oldest)
+    def _close(self, newcomer: _Newcomer) -> None:
+        if self._numbers.get(newcomer.number) is newcomer:
+            del self._numbers[newcomer.number]
+        newcomer.socket.close()

@@ -67,6 +67,16 @@ class Greeting:
         return self._handshake is not None and self._handshake.done
 
     @property
+    def awaits_proof(self) -> bool:
+        """Whether a proof of the token is what the other end is to send next."""
+        return self._handshake is not None and self._handshake.greeted and not self.done
+
+    @property
+    def refuted(self) -> bool:
+        """Whether the other end has sent a wrong one."""
+        return self._handshake is not None and self._handshake.refuted
+
+    @property
     def appetite(self) -> int:
         """How many bytes may be received at once."""
         return self._left

@@ -78,6 +78,7 @@ class Handshake:
         "_token",
         "done",
         "greeted",
+        "refuted",
         "theirs",
     )
 
@@ -105,6 +106,7 @@ class Handshake:
         self._hellos = b""
         self._outgoing = self._ours if role == "client" else b""
         self.greeted = False  # the other's hello came
+        self.refuted = False  # the other's proof came, and was wrong
         self.done = False
         self.theirs = largest
 
@@ -176,6 +178,7 @@ class Handshake:
     def _check_proof(self, proof: bytes) -> None:
         other = "client" if self._role == "server" else "server"
         if not hmac.compare_digest(proof, self._proof(other)):
+            self.refuted = True
             raise AccessDenied("the other end has another token")
         if self._role == "server":
             self._outgoing += self._proof("server")

@@ -33,9 +33,11 @@ __all__ = [
     "peer_url",
     "seat",
     "tune",
+    "user_of",
 ]
 
-_BACKLOG = 128
+_BACKLOG = 4096  # the system makes it what it allows: many come at once, strangers or not
+_DEFERRED = 1  # seconds that the system keeps back who has connected over TCP and says nothing
 _PATIENCE = 5.0  # seconds for who else replaces a stale socket in the same directory
 _credentials = struct.Struct("3i")
 # A TCP peer that was silent for so many seconds is asked whether it is still there, so often, so
@@ -88,6 +90,7 @@ def seat(address: Address, *, open_to_all: bool) -> tuple[socket.socket, str, Pa
     listening = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _DEFERRED)
         listening.bind(where)
         listening.listen(_BACKLOG)
     except OSError as error:
@@ -309,7 +312,7 @@ def check_neighbour(connection: socket.socket) -> None:
 
     Raises `AccessDenied`.
     """
-    uid = _credentials_of(connection)[1]
+    uid = user_of(connection)
     if uid not in (os.geteuid(), 0):
         raise AccessDenied(
             f"the process at the other end is user {uid}'s: let both ends share a token="
@@ -321,6 +324,11 @@ def peer_of(connection: socket.socket) -> Peer | None:
     if connection.family != socket.AF_UNIX:
         return None
     return describe(_credentials_of(connection)[0])
+
+
+def user_of(connection: socket.socket) -> int:
+    """The user of the process at the other end of a Unix socket, by what the kernel says."""
+    return _credentials_of(connection)[1]
 
 
 def own() -> Peer:
