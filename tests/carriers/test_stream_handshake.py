@@ -1,6 +1,7 @@
 """The introduction, without any socket: who is admitted, and that nobody else is."""
 
 import secrets
+import ssl
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from liaison.carriers.stream.greeting import Greeting
 from liaison.carriers.stream.handshake import HELLO, PROOF, Handshake
+from liaison.carriers.stream.tls import context_for
 from liaison.errors import AccessDenied, Corrupt, VersionMismatch
 
 TOKEN = secrets.token_bytes(32)
@@ -139,12 +141,97 @@ def test_a_proof_of_one_tls_session_is_none_in_another():
         met(client, server)
 
 
+def test_proofs_that_would_be_bound_to_nothing_are_refused():
+    """TLS that tells nothing of its session is AccessDenied for either end."""
+    for role in ("client", "server"):
+        with pytest.raises(AccessDenied, match="tls-unique"):
+            Handshake(role, TOKEN, binding=b"")
+
+
+def test_a_session_that_cannot_be_told_from_others_is_refused(certificate, monkeypatch):
+    """Where Python's TLS gives no channel binding, the introduction over it fails at both ends."""
+    monkeypatch.setattr(ssl.SSLObject, "get_channel_binding", lambda *_: None)
+    ends = greetings(certificate, *contexts(certificate))
+    with pytest.raises(AccessDenied, match="tls-unique"):
+        greet(*ends)
+    with pytest.raises(AccessDenied, match="tls-unique"):
+        greet(*reversed(ends))
+
+
+def contexts(certificate):
+    trusted, *own = certificate
+    return context_for(trusted, server=False), context_for(tuple(own), server=True)
+
+
+def greetings(certificate, client, server):
+    return (
+        Greeting("client", token=TOKEN, largest=9, context=client, hostname="localhost"),
+        Greeting("server", token=TOKEN, largest=9, context=server),
+    )
+
+
+def greet(one, other):
+    """Hand on what two ends say until both are done, or one of them is not content."""
+    while not (one.done and other.done):
+        for source, target in ((one, other), (other, one)):
+            if data := source.take():
+                target.receive(data)
+
+
+def test_what_identifies_a_tls_session_is_its_own_and_known_to_both(certificate):
+    """Both ends see the same 32 bytes or more, other ones in each session, a resumed one too."""
+    client, server = contexts(certificate)
+    seen, resumed, previous = set(), [], None
+    for _ in range(4):
+        ends = []
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        made = (
+            client.wrap_bio(incoming, outgoing, server_hostname="localhost", session=previous),
+            server.wrap_bio(outgoing, incoming, server_side=True),
+        )
+        waiting = list(made)
+        while waiting:
+            for end in list(waiting):
+                try:
+                    end.do_handshake()
+                    waiting.remove(end)
+                except ssl.SSLWantReadError:
+                    pass
+        made[1].write(b"x")
+        made[0].read(1)  # the tickets come with it
+        previous = made[0].session
+        resumed.append(made[0].session_reused)
+        ends = [end.get_channel_binding("tls-unique") for end in made]
+        assert ends[0] == ends[1]
+        assert len(ends[0]) >= 32
+        seen.add(ends[0])
+    assert len(seen) == 4
+    assert resumed == [False, True, True, True]
+
+
+def test_the_keys_of_records_are_each_connections_and_directions_own():
+    """Both ends have the same two keys, crosswise; another connection has others; TLS has none."""
+    seen = set()
+    for _ in range(3):
+        client, server = Handshake("client", TOKEN), Handshake("server", TOKEN)
+        met(client, server)
+        assert client.keys == server.keys[::-1]
+        seen.update(client.keys)
+    assert len(seen) == 6
+    assert all(len(key) == 32 for key in seen)
+    client, server = (Handshake(role, TOKEN, binding=b"one") for role in ("client", "server"))
+    met(client, server)
+    assert client.keys is None
+    assert server.keys is None
+
+
 def test_another_version_is_named():
     """A peer that speaks another version of the protocol is a VersionMismatch."""
-    hello = bytearray(Handshake("client").take())
-    hello[7] += 1
-    with pytest.raises(VersionMismatch):
-        Handshake("server").receive(bytes(hello))
+    for change in (-1, 1):
+        hello = bytearray(Handshake("client").take())
+        hello[7] += change
+        with pytest.raises(VersionMismatch):
+            Handshake("server").receive(bytes(hello))
 
 
 @given(st.sampled_from(["client", "server"]), st.lists(st.binary(max_size=100), max_size=8))

@@ -144,3 +144,13 @@ def test_a_certificate_that_is_missing_is_named(tmp_path):
         )
 
     assert "key.pem" in said(FileNotFoundError, call)
+
+
+@pytest.mark.parametrize("token", ["", b"", "x", b"x" * 15, "a token I can say"[:15]])
+def test_a_token_that_can_be_guessed_is_refused(token):
+    """A token of less than 16 bytes is a ValueError that says how to make one."""
+    for use in (liaison.listen, liaison.connect):
+        text = said(ValueError, lambda use=use: use("tcp://127.0.0.1:0", token=token))
+        assert "secrets.token_hex(32)" in text
+        assert f"{len(token)} bytes" in text
+    liaison.listen("tcp://127.0.0.1:0", token="x" * 16).close()

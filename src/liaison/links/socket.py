@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "Listener", "connect", "listen"]
 
 _LARGEST = 1 << 26
+_SHORTEST = 16  # bytes of a token
 _SCHEMES = ("unix", "tcp", "tls")
 
 
@@ -37,8 +38,9 @@ def listen(
 ) -> Listener:
     """Listen at ``unix:///path``, ``tcp://host:port`` or ``tls://host:port``.
 
-    - ``token``: a secret that who connects has to know too, and to prove it, and vice versa. Make
-      it by `secrets.token_hex`; one that can be guessed will be.
+    - ``token``: a secret of 16 bytes or more that both ends have and prove to each other. Make it
+      by ``secrets.token_hex(32)``; one that can be guessed will be. It also proves every message,
+      so that nobody in between can change or make one up; only TLS keeps them from being read.
     - ``tls``: ``(certificate, key)``, paths of PEM files, or an `ssl.SSLContext`.
     - ``max_message``: bytes of the largest message that is taken from others; 64 MiB.
     - ``type``, ``codec``: as for mailboxes.
@@ -51,8 +53,8 @@ def listen(
     Raises `NameTaken` when somebody listens there, `AccessDenied`, `NotFound`, and `InvalidAddress`
     or `ValueError` for what is not safe or not possible.
 
-    >>> import liaison
-    >>> with liaison.listen("tcp://127.0.0.1:0", token="not a good one") as listener:
+    >>> import liaison, secrets
+    >>> with liaison.listen("tcp://127.0.0.1:0", token=secrets.token_hex(32)) as listener:
     ...     listener.address.startswith("tcp://127.0.0.1:")
     True
     """
@@ -190,9 +192,13 @@ def _key(token: object) -> bytes | None:
         return None
     if not isinstance(token, str | bytes):
         raise TypeError(f"a token is a str or bytes, not {token.__class__.__name__}")
-    if not token:
-        raise ValueError("the token is empty: make one by secrets.token_hex(), or leave it out")
-    return token.encode() if isinstance(token, str) else token
+    key = token.encode() if isinstance(token, str) else token
+    if len(key) < _SHORTEST:
+        raise ValueError(
+            f"the token has {len(key)} bytes, and one of less than {_SHORTEST} can be guessed: "
+            "make one by secrets.token_hex(32), once, and give it to both ends"
+        )
+    return key
 
 
 def _size(value: int) -> int:
