@@ -1,6 +1,8 @@
 """Frames over a socket: however the bytes are cut, and whatever they are."""
 
 import contextlib
+import random
+import resource
 import socket
 import struct
 import threading
@@ -11,7 +13,10 @@ from hypothesis import strategies as st
 
 from liaison._native.frames import BYE, HEADER, Frames
 from liaison.codec import Coder
-from liaison.errors import Corrupt, DecodeError, Ended, LiaisonError, TooLarge
+from liaison.errors import Corrupt, DecodeError, Empty, Ended, LiaisonError, TooLarge
+from liaison.testing import Process
+
+MIB = 1 << 20
 
 MESSAGES = st.lists(
     st.one_of(st.binary(max_size=40), st.integers(0, 200_000).map(lambda n: b"\xab" * n)),
@@ -125,6 +130,68 @@ def test_a_size_above_the_largest_is_refused_by_the_header_alone(size):
         wire.say(header(0, size))
         with pytest.raises(TooLarge, match=str(size)):
             wire.frames.receive(timeout=60)
+
+
+def announces(kind, largest, rooms):
+    """Receive headers of many large messages, of which nothing follows, with little memory."""
+    wires = [Wire(largest) for _ in range(rooms)]
+    before = _mapped()
+    resource.setrlimit(resource.RLIMIT_AS, (before + 300 * MIB,) * 2)
+    for wire in wires:
+        wire.bare.sendall(header(kind, largest) + b"x")
+        with pytest.raises(Empty):
+            wire.frames.receive(timeout=0)
+    return (_mapped() - before) // MIB
+
+
+def _mapped():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+@pytest.mark.parametrize("kind", [0, 2])
+def test_a_header_alone_reserves_little(kind):
+    """A hundred headers that announce 64 MiB each take a hundred times 1 MiB of addresses."""
+    with Process(announces, kind, 64 * MIB, 100) as process:
+        assert process.result() < 200
+
+
+@pytest.mark.parametrize("kind", [0, 2])
+@pytest.mark.parametrize("size", [MIB - 1, MIB, MIB + 1, 5 * MIB + 7])
+def test_a_large_message_grows_as_it_comes(kind, size):
+    """Whatever its size, and however it is cut, it is whole in the end, as an array too."""
+    payload = random.Random(size).randbytes(size)
+    with Wire(8 * MIB) as wire:
+        cuts = iter([5, 16, MIB - 3, 1, 2, 2 * MIB] + [MIB // 3] * 99)
+        thread = wire.say(header(kind, size) + payload + stream([b"next"]), cuts)
+        if kind:
+            with pytest.raises(DecodeError) as raised:
+                wire.frames.receive(timeout=60)
+            assert raised.value.payload == payload
+        else:
+            assert wire.frames.receive(timeout=60) == payload
+        assert wire.frames.receive(timeout=60) == b"next"
+        thread.join()
+
+
+def runs_out_of_memory(size):
+    with Wire(size) as wire:
+        thread = wire.say(header(0, size) + bytes(size) + stream([b"next"]))
+        resource.setrlimit(resource.RLIMIT_AS, (_mapped() + 40 * MIB, resource.RLIM_INFINITY))
+        with pytest.raises(MemoryError):
+            wire.frames.receive(timeout=60)
+        for _ in range(3):
+            with pytest.raises(Ended, match="no memory") as raised:
+                wire.frames.receive(timeout=60)
+            assert not raised.value.clean
+        wire.bare.close()
+        thread.join()
+
+
+def test_a_message_for_which_there_is_no_memory_is_the_end_and_says_so():
+    """MemoryError in the middle of a message leaves no half of it to be taken for a message."""
+    with Process(runs_out_of_memory, 128 * MIB) as process:
+        process.result()
 
 
 @pytest.mark.parametrize(("kind", "size"), [(0x80, 0), (0xFE, 3), (BYE, 1)])

@@ -871,14 +871,18 @@ cdef class Frames:
         return NOTHING
 
     cdef int refuse(self, error) except -1:
-        """Where the next message begins is not known: the other end is to notice, too."""
+        """Raises an error, once it is certain that nothing is taken any more."""
         self.start = self.end = 0
         self.refused(error)
         raise error
 
     cdef int refused(self, error) except -1:
         self.untold = error
-        self.lose(f"what came over it is no message: {error}")
+        return self.give_up(f"what came over it is no message: {error}")
+
+    cdef int give_up(self, str why) except -1:
+        """What comes next is in the middle of something: the other end is to notice that, too."""
+        self.lose(why)
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
@@ -973,7 +977,7 @@ cdef class Frames:
             try:
                 _PyBytes_Resize(&raw, room)
             except MemoryError:  # it is gone
-                self.lose(f"there was no memory for a message of {self.large_size} bytes")
+                self.give_up(f"there was no memory for a message of {self.large_size} bytes")
                 raise
             self.large = <object>raw
             Py_DECREF(self.large)
