@@ -8,6 +8,8 @@ import ssl
 import stat
 import subprocess
 import threading
+from collections import deque
+from time import sleep
 
 import pytest
 
@@ -24,6 +26,7 @@ from liaison import (
     listen,
 )
 from liaison.carriers.stream import newcomers
+from liaison.carriers.stream.greeting import Greeting
 from liaison.carriers.stream.handshake import Handshake
 from liaison.testing import Process, point, until
 from tests.links.test_connection import Interruption
@@ -224,6 +227,47 @@ def test_guesses_of_one_address_are_looked_at_four_times_a_second(address, monke
         assert len(looked_at) == 4
         for stranger in strangers + more:
             stranger.close()
+
+
+def floods(address):
+    """Connect as often as the machine can, and keep the last 200 connections open."""
+    host, port = address.removeprefix("tcp://").split(":")
+    held = deque()
+    point("begins")
+    while True:
+        stranger = socket.socket()
+        stranger.setblocking(False)
+        with contextlib.suppress(OSError):
+            stranger.connect((host, int(port)))
+        held.append(stranger)
+        if len(held) > 200:
+            held.popleft().close()
+
+
+def from_afar(address):
+    """Whether a client that takes 40 ms to say and to hear anything gets in."""
+    host, port = address.removeprefix("tcp://").split(":")
+    greeting = Greeting("client", token=TOKEN.encode(), largest=1)
+    try:
+        with socket.create_connection((host, int(port)), timeout=60) as friend:
+            while not greeting.done:
+                sleep(0.04)  # the way there
+                friend.sendall(greeting.take())
+                greeting.receive(friend.recv(greeting.appetite))
+            friend.sendall(greeting.take())
+    except (OSError, AccessDenied):
+        return False
+    return True
+
+
+def test_friends_far_away_get_in_beside_a_flood_of_silent_strangers():
+    """Of 15 that are 40 ms away 12 or more get in, although strangers share their address."""
+    with listen("tcp://127.0.0.1:0", token=TOKEN) as listener, Accepting(listener):
+        with Process(floods, listener.address) as one, Process(floods, listener.address) as two:
+            one.reach("begins")
+            two.reach("begins")
+            until(lambda: listener.dropped > 1000, "it is a flood")
+            assert sum(from_afar(listener.address) for _ in range(15)) >= 12
 
 
 def test_the_slow_are_dropped(address, monkeypatch):
