@@ -13,8 +13,7 @@ from threading import Lock, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from liaison._native.timer import Timer
-from liaison.carriers.stream import place
+from liaison.carriers.stream import Timer, place
 from liaison.carriers.stream.greeting import Greeting
 from liaison.carriers.stream.newcomers import Newcomer, Newcomers, neighbourhood_of
 from liaison.closing import Closing

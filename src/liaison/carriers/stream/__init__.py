@@ -2,10 +2,11 @@
 
 From the bottom: `handshake` is how two ends find out who the other is, without any input or output;
 `tls` adds encryption to it, `place` knows which sockets an address means and who may use it,
-`greeting` brings a new connection to where messages may flow, and `Frames`, which is compiled,
-sends and receives them.
+`greeting` brings a new connection to where messages may flow, `newcomers` says who may stay until
+then, and `Frames`, which is compiled, sends and receives them.
 """
 
 from liaison._native.frames import LARGEST, Frames
+from liaison._native.timer import Timer
 
-__all__ = ["LARGEST", "Frames"]
+__all__ = ["LARGEST", "Frames", "Timer"]
