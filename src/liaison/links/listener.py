@@ -283,7 +283,7 @@ class Listener(Closing):
             told = self._newcomers.report(now=now)
             if told is not None:
                 _log.warning(
-                    "%r: %d connections did not introduce themselves and were dropped, "
+                    "%r: no place was left for, or a wrong token came from, %d connections, "
                     "most of them from %r",
                     self._address,
                     *told,
@@ -365,8 +365,8 @@ class Listener(Closing):
             self._listen_to(newcomer, on=True)
             return None
         self._listen_to(newcomer, on=False)
-        self._newcomers.leave(newcomer)
         del self._numbers[newcomer.number]
+        self._newcomers.leave(newcomer)
         if self._scheme != "unix":
             place.tune(connection)
         return Connection._of(  # pyright: ignore[reportPrivateUsage]

@@ -10,6 +10,9 @@ always older than the last 64 of many thousand strangers.
 
 Guesses of a token are counted by neighbourhood, too, and apart from places, so that nobody gets rid
 of the count by giving up a place.
+
+Ctrl-C may come between any two steps: at worst somebody is here twice, or a guess is not counted,
+and nothing is ever out of step for good. So sizes are asked for, not kept.
 """
 
 from __future__ import annotations
@@ -69,7 +72,7 @@ _N = TypeVar("_N", bound=Newcomer)
 class _Crowd(Generic[_N]):
     """The newcomers of one neighbourhood, by standing, each the oldest first."""
 
-    __slots__ = ("parts", "size")
+    __slots__ = ("parts",)
 
     def __init__(self) -> None:
         self.parts: tuple[OrderedDict[_N, None], ...] = (
@@ -77,7 +80,9 @@ class _Crowd(Generic[_N]):
             OrderedDict(),
             OrderedDict(),
         )
-        self.size = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
 
     def first_to_go(self) -> _N:
         return next(iter(next(part for part in self.parts if part)))
@@ -95,11 +100,10 @@ class Newcomers(Generic[_N]):
     (True, 64, True)
     """
 
-    __slots__ = ("_count", "_crowds", "_held", "_of", "_told", "_untold", "_wrong", "dropped")
+    __slots__ = ("_crowds", "_held", "_of", "_told", "_untold", "_wrong", "dropped")
 
     def __init__(self) -> None:
         """Begin with nobody."""
-        self._count = 0
         self._crowds: dict[str, _Crowd[_N]] = {}
         self._held: OrderedDict[_N, None] = OrderedDict()  # they wait to be heard
         self._wrong: deque[tuple[float, str]] = deque()  # until when each wrong proof counts
@@ -110,7 +114,7 @@ class Newcomers(Generic[_N]):
 
     def __len__(self) -> int:
         """How many are here."""
-        return self._count
+        return sum(map(len, self._crowds.values()))
 
     def __contains__(self, one: object) -> bool:
         """Whether somebody is here."""
@@ -126,20 +130,18 @@ class Newcomers(Generic[_N]):
 
     def admit(self, one: _N, *, now: float) -> _N | None:
         """Give somebody a place; return who loses theirs for it and is to be dropped."""
-        loser = self.crowd_out() if self._count >= PLACES else None
+        loser = self.crowd_out() if len(self) >= PLACES else None
         one.until = now + PATIENCE
         crowd = self._crowds.get(one.neighbourhood)
         if crowd is None:
             crowd = self._crowds[one.neighbourhood] = _Crowd()
         crowd.parts[one.standing][one] = None
-        crowd.size += 1
-        self._count += 1
         return loser
 
     def crowd_out(self) -> _N:
         """Take the place of somebody for whom there is no room any more."""
-        most = max(crowd.size for crowd in self._crowds.values())
-        candidates = [crowd for crowd in self._crowds.values() if crowd.size == most]
+        most = max(map(len, self._crowds.values()))
+        candidates = [crowd for crowd in self._crowds.values() if len(crowd) == most]
         loser = candidates[0].first_to_go()
         if len(candidates) > 1:
             loser = min(
@@ -157,13 +159,13 @@ class Newcomers(Generic[_N]):
 
     def leave(self, one: _N) -> None:
         """Take the place of somebody who is let in."""
-        crowd = self._crowds[one.neighbourhood]
-        del crowd.parts[one.standing][one]
         self._held.pop(one, None)
-        self._count -= 1
-        crowd.size -= 1
-        if not crowd.size:
-            del self._crowds[one.neighbourhood]
+        crowd = self._crowds.get(one.neighbourhood)
+        if crowd is not None:
+            for part in crowd.parts:
+                part.pop(one, None)
+            if not crowd:
+                del self._crowds[one.neighbourhood]
 
     def heard(self, one: _N) -> None:
         """Note that somebody has said something."""
@@ -172,9 +174,11 @@ class Newcomers(Generic[_N]):
 
     def _stand(self, one: _N, standing: int) -> None:
         parts = self._crowds[one.neighbourhood].parts
-        del parts[one.standing][one]
-        one.standing = standing
-        parts[standing][one] = None
+        before = one.standing
+        if before != standing:
+            parts[standing][one] = None
+            one.standing = standing
+            parts[before].pop(one, None)
 
     # ---- guesses
 
@@ -213,7 +217,7 @@ class Newcomers(Generic[_N]):
         while self._wrong and self._wrong[0][0] <= now:
             _, neighbourhood = self._wrong.popleft()
             self._of[neighbourhood] -= 1
-            if not self._of[neighbourhood]:
+            if self._of[neighbourhood] <= 0:
                 del self._of[neighbourhood]
 
     # ---- time, and what is to be told
