@@ -23,11 +23,7 @@ _DEFAULTS_UP_TO = 1024
 
 def space_directory() -> Path:
     """Where the space of this run keeps its files."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    candidates = [Path("/dev/shm", f"liaison-{os.getuid()}", SPACE)]
-    if runtime:
-        candidates.insert(0, Path(runtime, "liaison", SPACE))
-    return next((path for path in candidates if path.is_dir()), candidates[-1])
+    return Path(load("liaison").Space(SPACE).path)
 
 
 @dataclass(frozen=True, slots=True)
