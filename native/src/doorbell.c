@@ -45,11 +45,12 @@ static int open_fifo(const struct liaison_space *space, int bells, const char *n
     if (is_bell(space, &st) &&
         (fd = openat(bells, name, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)) < 0)
         return -1;
-    if (fd >= 0 && fstat(fd, &st) == 0 && is_bell(space, &st))
+    bool seen = fd >= 0 && fstat(fd, &st) == 0;
+    if (seen && is_bell(space, &st))
         return fd;
     if (fd >= 0)
         close(fd);
-    errno = ENXIO;
+    errno = seen && st.st_nlink == 0 ? ENOENT : ENXIO; /* removed meanwhile, by who cleans */
     return -1;
 }
 

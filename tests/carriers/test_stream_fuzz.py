@@ -24,6 +24,7 @@ from liaison.codec import Coder
 from liaison.errors import Corrupt, DecodeError, Empty, Ended, LiaisonError, TooLarge
 from liaison.testing import until
 
+pytestmark = pytest.mark.fuzz
 SECONDS = float(os.environ.get("LIAISON_FUZZ_SECONDS", "0"))
 LARGEST = 60_000
 TOKEN = b"a token that only friends have, not strangers"
