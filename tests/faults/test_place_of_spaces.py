@@ -8,6 +8,7 @@ import pytest
 
 import liaison
 from liaison import AccessDenied, Busy, InvalidAddress, Mailbox, NotFound, Space
+from liaison.codec import Coder
 from liaison.testing import Process, point
 from tests.faults.test_another_user import needs_root
 
@@ -98,6 +99,7 @@ def test_a_umask_that_takes_all_rights_is_no_obstacle(above):
 
 
 def use_with_umask(umask):
+    assert Coder()  # imported while its files may be read
     if os.geteuid() == 0:  # whom no mode keeps out
         os.chown(os.environ["LIAISON_ROOT"], NOBODY, NOBODY)
         os.chmod(os.path.dirname(os.environ["LIAISON_ROOT"]), 0o755)
@@ -154,8 +156,6 @@ def test_a_space_that_nobody_shares_says_who_could(space):
 
 
 def as_member(line, groups=()):
-    import liaison.codec
-
     os.setgroups(list(groups))
     os.setgid(MEMBER)
     os.setuid(MEMBER)
