@@ -318,9 +318,15 @@ cdef class Frames:
         if not self.users and self.fd >= 0:
             self.fd = -1
             self._socket.close()
-            if self.watch is not None:
-                self.watch.close()
-                os.close(self.bell)
+            self.unwatch()
+        return 0
+
+    cdef int unwatch(self) except -1:
+        """Gives up what tells of messages, once: the numbers are other files' from then on."""
+        watch, self.watch = self.watch, None
+        if watch is not None:
+            watch.close()
+            os.close(self.bell)
         return 0
 
     cdef int after_fork(self) except -1:
@@ -329,11 +335,7 @@ cdef class Frames:
         self.users = 0
         for turn in (0, 1):
             self.free_turn(&self.receiving if turn else &self.sending, me)
-        if self.watch is not None:  # both would be the parent's too
-            self.watch.close()
-            os.close(self.bell)
-            self.watch = None
-        return 0
+        return self.unwatch()  # both would be the parent's too
 
     cdef int free_turn(self, Turn *turn, unsigned long me) except -1:
         if turn.owner == me:
