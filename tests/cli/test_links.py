@@ -374,3 +374,15 @@ def test_receiving_as_an_endpoint_needs_its_name(cli, renamed, program):
     assert "living process" in program("receive", "manager", "--timeout", 0).end(3).err
     renamed.close()
     assert program("receive", "manager", "--timeout", 0).end(0).lines == ['{"task":1}']
+
+
+@pytest.mark.parametrize("command", [("ls",), ("clean",), ("top", "--once")], ids=" ".join)
+def test_a_space_that_may_not_be_used_is_no_empty_one(cli, mailbox, space, command):
+    """It is denied, with what is wrong and the command that mends it."""
+    mailbox().close()
+    root = space.path.parent
+    root.chmod(0o755)
+    shown = cli(*command, code=5)
+    root.chmod(0o700)
+    assert f"{root} has mode 0755, not 0700" in shown.err
+    assert f"chmod 0700 {root}" in shown.err

@@ -91,7 +91,7 @@ def test_the_same_token_opens(address):
 def test_a_wrong_token_or_none_does_not(address):
     """Who has another token is AccessDenied, and who has none at the first receive."""
     with listen(address, token=TOKEN) as listener, Accepting(listener) as server:
-        with pytest.raises(PermissionError):
+        with pytest.raises(AccessDenied, match="same token"):
             connect(listener.address, token="another token for the tests", timeout=60)
         with connect(listener.address, timeout=60) as client, pytest.raises(PermissionError):
             client.receive(timeout=60)

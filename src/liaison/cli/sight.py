@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from liaison import Space, spaces
+from liaison import Space
 from liaison.address import Address
+from liaison.carriers import shm
 from liaison.carriers.shm_observer import EndpointObserver
 from liaison.errors import Destroyed, LiaisonError, NotFound
 from liaison.links.end import Observed
@@ -40,11 +41,14 @@ def current_space(name: str | None = None) -> Space | None:
 
     Looking makes nothing, whereas `Space` would make it.
 
-    Raises `InvalidAddress` when it is not one of this machine.
+    Raises `InvalidAddress` when it is not one of this machine, and `AccessDenied`.
     """
     wanted = Address.parse_space(name) if name else Address.current_space()
     if wanted.scheme == "shm" and wanted.owner is None:
-        return next((space for space in spaces() if space.name == wanted.space), None)
+        try:
+            shm.open_space(wanted, create=False)
+        except NotFound:
+            return None
     return Space(str(wanted))
 
 

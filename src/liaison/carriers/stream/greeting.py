@@ -109,7 +109,12 @@ class Greeting:
         Raises `AccessDenied`, `VersionMismatch`, `Corrupt`.
         """
         if not data:
-            raise AccessDenied("the other end closed the connection instead of introducing itself")
+            raise AccessDenied(
+                "the other end closed the connection instead of proving that it has the token: "
+                "has it the same token=?"
+                if self.awaits_proof
+                else "the other end closed the connection instead of introducing itself"
+            )
         self._left -= len(data)
         if self.session is None:
             assert self._handshake is not None
