@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import click
@@ -70,6 +71,9 @@ def receive(
     The mailbox is created if it is missing, unless this does not wait. The exit code is 3 when the
     timeout passes first; with --follow, only when nothing was received.
     """
+    # Before a message is taken: the interpreter itself can lose a Ctrl-C that comes while something
+    # is imported, and then nothing would end the wait for the reader.
+    import_module("liaison.codec")
     outlet = Outlet(b"" if raw else b"\n")
     wanted = count if count is not None or follow else 1
     received = 0
