@@ -155,12 +155,12 @@ def test_a_space_that_nobody_shares_says_who_could(space):
         Mailbox(f"shm://{owner}@other/box")
 
 
-def as_member(line, groups=()):
-    os.setgroups(list(groups))
-    os.setgid(MEMBER)
-    os.setuid(MEMBER)
+def as_user(uid, line):
+    os.setgroups([])
+    os.setgid(uid)
+    os.setuid(uid)
     try:
-        return eval(line, {"liaison": liaison, "os": os})
+        return eval(line, {"liaison": liaison})
     except liaison.LiaisonError as error:
         return type(error).__name__, str(error)
 
@@ -170,7 +170,7 @@ def test_a_guest_who_is_not_of_the_group_is_told(space):
     """The group is named."""
     space.root.chmod(0o755)
     Space.create("lab", group=GROUP)
-    with Process(as_member, "liaison.Space('root@lab')", fork=True) as guest:
+    with Process(as_user, MEMBER, "liaison.Space('root@lab')", fork=True) as guest:
         name, text = guest.result()
     assert name == "AccessDenied"
     assert f"user {MEMBER} is not a member of group {GROUP}" in text
@@ -182,21 +182,11 @@ def test_a_group_that_one_is_not_in_is_told(space, above):
     space.root.chmod(0o755)
     above.chmod(0o1777)
     line = "liaison.Space.create('lab', group=4)"
-    with Process(as_daemon, line, fork=True) as daemon:
+    with Process(as_user, 1, line, fork=True) as daemon:
         name, text = daemon.result()
     assert name == "AccessDenied"
     assert "not a member of group" in text
     assert [path.name for path in above.rglob("*")] == ["1.shared"]
-
-
-def as_daemon(line):
-    os.setgroups([])
-    os.setgid(1)
-    os.setuid(1)
-    try:
-        return eval(line, {"liaison": liaison})
-    except liaison.LiaisonError as error:
-        return type(error).__name__, str(error)
 
 
 # ---- what breaks nothing
