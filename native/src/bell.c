@@ -1,11 +1,11 @@
 /* bell.c — a link's descriptors: armed while there is nothing, and readable when there may be. */
 #include "bell.h"
 
+#include "base/process.h"
 #include "doorbell.h"
 #include "handle.h"
 #include "pipe.h"
 #include "port.h"
-#include "process.h"
 #include "recover.h"
 #include "wait.h"
 

@@ -3,8 +3,8 @@
 #include <sched.h>
 #include <sys/mman.h>
 
+#include "base/process.h"
 #include "member.h"
-#include "process.h"
 #include "wait.h"
 
 #define PAGE_SIZE 4096u

@@ -7,9 +7,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "doorbell.h"
 #include "member.h"
-#include "process.h"
 #include "segment.h"
 
 /* Whether a living process is attached, as the file itself tells. */

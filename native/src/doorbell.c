@@ -12,8 +12,8 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "directory.h"
-#include "process.h"
 
 #define PIPE_SIZE_MAX (1 << 20) /* unless root allowed more */
 #define READS 256

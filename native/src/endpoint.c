@@ -2,9 +2,9 @@
 
 #include <string.h>
 
+#include "base/process.h"
 #include "member.h"
 #include "naming.h"
-#include "process.h"
 #include "turn.h"
 
 int liaison_link_alias(liaison_mailbox *m, const char *name)

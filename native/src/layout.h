@@ -25,8 +25,8 @@
 
 #include <stddef.h>
 
+#include "base/order.h"
 #include "liaison.h"
-#include "order.h"
 
 #define LAYOUT_MAGIC UINT64_C(0x314e4f534941494c) /* "LIAISON1", little endian */
 #define LAYOUT_VERSION 1u

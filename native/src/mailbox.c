@@ -2,13 +2,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/process.h"
 #include "bell.h"
 #include "endpoint.h"
 #include "handle.h"
 #include "member.h"
 #include "pipe.h"
 #include "port.h"
-#include "process.h"
 #include "receipt.h"
 #include "wait.h"
 

@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "board.h"
-#include "process.h"
 
 #define PAGE 4096
 #define PERMITS 64

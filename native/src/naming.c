@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "process.h"
+#include "base/process.h"
 
 #define TRIES 8
 

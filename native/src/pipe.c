@@ -6,9 +6,9 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "cell.h"
 #include "member.h"
-#include "process.h"
 #include "wait.h"
 
 static void unlink_names(struct segment *s)

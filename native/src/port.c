@@ -1,9 +1,9 @@
 #include "port.h"
 
+#include "base/process.h"
 #include "cell.h"
 #include "member.h"
 #include "pipe.h"
-#include "process.h"
 #include "recover.h"
 #include "ring.h"
 #include "turn.h"

@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/process.h"
 #include "member.h"
 #include "port.h"
-#include "process.h"
 #include "recover.h"
 #include "wait.h"
 

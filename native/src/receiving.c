@@ -1,10 +1,10 @@
 /* receiving.c — a message from the ring to a receiver, and what becomes of it. */
+#include "base/process.h"
 #include "bell.h"
 #include "cell.h"
 #include "handle.h"
 #include "pipe.h"
 #include "port.h"
-#include "process.h"
 #include "receipt.h"
 #include "recover.h"
 #include "ring.h"

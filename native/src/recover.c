@@ -1,9 +1,9 @@
 #include "recover.h"
 
+#include "base/process.h"
 #include "cell.h"
 #include "member.h"
 #include "port.h"
-#include "process.h"
 #include "receipt.h"
 #include "ring.h"
 #include "turn.h"

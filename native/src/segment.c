@@ -10,10 +10,10 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "member.h"
 #include "pipe.h"
 #include "port.h"
-#include "process.h"
 #include "recover.h"
 
 #ifndef MADV_POPULATE_WRITE

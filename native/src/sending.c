@@ -1,10 +1,10 @@
 /* sending.c — a message from a sender's memory into the ring. */
 #include "arena.h"
+#include "base/process.h"
 #include "cell.h"
 #include "handle.h"
 #include "pipe.h"
 #include "port.h"
-#include "process.h"
 #include "receipt.h"
 #include "recover.h"
 #include "ring.h"

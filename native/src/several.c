@@ -12,11 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/process.h"
 #include "board.h"
 #include "handle.h"
 #include "member.h"
 #include "port.h"
-#include "process.h"
 #include "recover.h"
 #include "wait.h"
 

@@ -7,10 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "directory.h"
 #include "doorbell.h"
 #include "member.h"
-#include "process.h"
 
 static struct liaison_space *spaces;
 

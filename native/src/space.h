@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "base/order.h"
 #include "liaison.h"
-#include "order.h"
 
 struct members_page;
 struct board;

@@ -2,7 +2,7 @@
 
 #include <sched.h>
 
-#include "process.h"
+#include "base/process.h"
 
 #define WORTH_FIRST 4000u /* ns */
 #define WORTH_MOST 10000u

@@ -17,7 +17,7 @@
 #ifndef LIAISON_SPIN_H
 #define LIAISON_SPIN_H
 
-#include "order.h"
+#include "base/order.h"
 
 /* Shared by the threads of a handle; what they lose of each other's is not missed. */
 struct spin {

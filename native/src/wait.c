@@ -9,11 +9,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "board.h"
 #include "doorbell.h"
 #include "member.h"
 #include "port.h"
-#include "process.h"
 #include "recover.h"
 
 #define MILLISECOND INT64_C(1000000)

@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "process.h"
+#include "base/process.h"
 #include "victim.h"
 #include "wait.h"
 

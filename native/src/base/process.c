@@ -1,4 +1,4 @@
-#include "process.h"
+#include "base/process.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "order.h"
+#include "base/order.h"
 
 /* The kernel zeroes this page in a forked child (MADV_WIPEONFORK): one load tells a child
  * that it is one, also where it was made by a bare clone() that runs no fork handlers.

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "order.h"
+#include "base/order.h"
 
 /* Tells a process from the child it forks: a child sees another epoch than its parent,
  * from its first instruction on, however it was made. Never 0. */

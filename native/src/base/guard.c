@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "order.h"
-#include "process.h"
+#include "base/order.h"
+#include "base/process.h"
 
 struct guarded {
     word64 base; /* 0: the entry is free; written last when taken, first when freed */
