@@ -2,11 +2,11 @@
 #include "bell.h"
 
 #include "base/process.h"
-#include "doorbell.h"
 #include "handle.h"
 #include "pipe.h"
 #include "port.h"
 #include "recover.h"
+#include "space/doorbell.h"
 #include "wait.h"
 
 #define BELL_FIRST (2 * INT64_C(1000000)) /* ns */

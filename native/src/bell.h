@@ -6,8 +6,8 @@
 #ifndef LIAISON_BELL_H
 #define LIAISON_BELL_H
 
-#include "doorbell.h"
 #include "segment.h"
+#include "space/doorbell.h"
 
 /* A descriptor that somebody asked for; `epoch` 0: nobody did. */
 struct bell {

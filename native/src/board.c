@@ -4,7 +4,7 @@
 #include <sys/mman.h>
 
 #include "base/process.h"
-#include "member.h"
+#include "space/member.h"
 #include "wait.h"
 
 #define PAGE_SIZE 4096u

@@ -20,7 +20,7 @@
 #ifndef LIAISON_BOARD_H
 #define LIAISON_BOARD_H
 
-#include "space.h"
+#include "space/space.h"
 
 #define BOARDS 16u /* of a member: as many of its threads can wait at once */
 #define BOARD_WORDS 7u

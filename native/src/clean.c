@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "base/process.h"
-#include "doorbell.h"
-#include "member.h"
 #include "segment.h"
+#include "space/doorbell.h"
+#include "space/member.h"
 
 /* Whether a living process is attached, as the file itself tells. */
 static bool attached(struct liaison_space *space, int fd, const struct geometry *g)

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/process.h"
-#include "member.h"
 #include "naming.h"
+#include "space/member.h"
 #include "turn.h"
 
 int liaison_link_alias(liaison_mailbox *m, const char *name)

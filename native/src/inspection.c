@@ -8,9 +8,9 @@
 #include "arena.h"
 #include "cell.h"
 #include "handle.h"
-#include "member.h"
 #include "naming.h"
 #include "ring.h"
+#include "space/member.h"
 #include "wait.h"
 
 int liaison_mailbox_peer(liaison_mailbox *m, uint64_t identity, int32_t pid,

@@ -6,10 +6,10 @@
 #include "bell.h"
 #include "endpoint.h"
 #include "handle.h"
-#include "member.h"
 #include "pipe.h"
 #include "port.h"
 #include "receipt.h"
+#include "space/member.h"
 #include "wait.h"
 
 liaison_mailbox *handle_create(struct segment *s)

@@ -8,7 +8,7 @@
 
 #include "base/process.h"
 #include "cell.h"
-#include "member.h"
+#include "space/member.h"
 #include "wait.h"
 
 static void unlink_names(struct segment *s)

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/process.h"
-#include "member.h"
 #include "port.h"
 #include "recover.h"
+#include "space/member.h"
 #include "wait.h"
 
 /* Failed exchanges that are still taken for contention. */

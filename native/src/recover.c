@@ -2,10 +2,10 @@
 
 #include "base/process.h"
 #include "cell.h"
-#include "member.h"
 #include "port.h"
 #include "receipt.h"
 #include "ring.h"
+#include "space/member.h"
 #include "turn.h"
 #include "wait.h"
 

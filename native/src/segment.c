@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "base/process.h"
-#include "member.h"
 #include "pipe.h"
 #include "port.h"
 #include "recover.h"
+#include "space/member.h"
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23

@@ -9,7 +9,7 @@
 #define LIAISON_SEGMENT_H
 
 #include "layout.h"
-#include "space.h"
+#include "space/space.h"
 
 struct segment {
     struct segment *next; /* process table; guarded by process_lock */

@@ -15,9 +15,9 @@
 #include "base/process.h"
 #include "board.h"
 #include "handle.h"
-#include "member.h"
 #include "port.h"
 #include "recover.h"
+#include "space/member.h"
 #include "wait.h"
 
 #define MILLISECOND INT64_C(1000000)

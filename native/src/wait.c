@@ -11,10 +11,10 @@
 
 #include "base/process.h"
 #include "board.h"
-#include "doorbell.h"
-#include "member.h"
 #include "port.h"
 #include "recover.h"
+#include "space/doorbell.h"
+#include "space/member.h"
 
 #define MILLISECOND INT64_C(1000000)
 #define SLICE_FIRST (2 * MILLISECOND)

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "check.h"
-#include "member.h"
 #include "recover.h"
 #include "segment.h"
+#include "space/member.h"
 #include "steps/trap.h"
 #include "wait.h"
 

@@ -19,7 +19,7 @@
 #include "board.h"
 #include "check.h"
 #include "handle.h"
-#include "member.h"
+#include "space/member.h"
 #include "steps/stepper.h"
 #include "wait.h"
 

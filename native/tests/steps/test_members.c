@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "member.h"
+#include "space/member.h"
 #include "steps/stepper.h"
 
 static char directory[200];

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "space.h"
+#include "space/space.h"
 #include "steps/stepper.h"
 
 #define RACERS 4

@@ -14,7 +14,7 @@
 #ifndef LIAISON_MEMBER_H
 #define LIAISON_MEMBER_H
 
-#include "space.h"
+#include "space/space.h"
 
 #define MEMBERS 4096u
 #define MEMBERS_NAME "members"

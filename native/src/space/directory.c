@@ -1,4 +1,4 @@
-#include "directory.h"
+#include "space/directory.h"
 
 #include <dirent.h>
 #include <errno.h>

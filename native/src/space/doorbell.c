@@ -1,4 +1,4 @@
-#include "doorbell.h"
+#include "space/doorbell.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/process.h"
-#include "directory.h"
+#include "space/directory.h"
 
 #define PIPE_SIZE_MAX (1 << 20) /* unless root allowed more */
 #define READS 256

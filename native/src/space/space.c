@@ -1,4 +1,4 @@
-#include "space.h"
+#include "space/space.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "base/process.h"
-#include "directory.h"
-#include "doorbell.h"
-#include "member.h"
+#include "space/directory.h"
+#include "space/doorbell.h"
+#include "space/member.h"
 
 static struct liaison_space *spaces;
 

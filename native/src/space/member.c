@@ -1,4 +1,4 @@
-#include "member.h"
+#include "space/member.h"
 
 #include <errno.h>
 #include <fcntl.h>
