@@ -13,7 +13,7 @@
 #ifndef LIAISON_ARENA_H
 #define LIAISON_ARENA_H
 
-#include "segment.h"
+#include "segment/segment.h"
 
 /* Where this process last found room: private, a hint. */
 struct arena_cursor {

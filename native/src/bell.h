@@ -6,7 +6,7 @@
 #ifndef LIAISON_BELL_H
 #define LIAISON_BELL_H
 
-#include "segment.h"
+#include "segment/segment.h"
 #include "space/doorbell.h"
 
 /* A descriptor that somebody asked for; `epoch` 0: nobody did. */

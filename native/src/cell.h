@@ -2,7 +2,7 @@
 #ifndef LIAISON_CELL_H
 #define LIAISON_CELL_H
 
-#include "segment.h"
+#include "segment/segment.h"
 
 /* FREE -> LOANED by this process. False when no cell is free. `cursor` is the caller's
  * hint of where to look. */

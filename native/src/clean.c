@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/process.h"
-#include "segment.h"
+#include "segment/segment.h"
 #include "space/doorbell.h"
 #include "space/member.h"
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/process.h"
-#include "naming.h"
+#include "segment/naming.h"
 #include "space/member.h"
 #include "turn.h"
 

@@ -4,7 +4,7 @@
 
 #include "arena.h"
 #include "bell.h"
-#include "segment.h"
+#include "segment/segment.h"
 #include "spin.h"
 
 struct liaison_mailbox {

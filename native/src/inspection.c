@@ -8,8 +8,8 @@
 #include "arena.h"
 #include "cell.h"
 #include "handle.h"
-#include "naming.h"
 #include "ring.h"
+#include "segment/naming.h"
 #include "space/member.h"
 #include "wait.h"
 

@@ -13,7 +13,7 @@
 #ifndef LIAISON_PORT_H
 #define LIAISON_PORT_H
 
-#include "segment.h"
+#include "segment/segment.h"
 
 /* Looks whether the other side, of a pipe too, still lives, and says so in the link's state if not;
  * `at_once`, or when it has not been looked for since the clock's last tick. */

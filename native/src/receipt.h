@@ -2,7 +2,7 @@
 #ifndef LIAISON_RECEIPT_H
 #define LIAISON_RECEIPT_H
 
-#include "segment.h"
+#include "segment/segment.h"
 #include "spin.h"
 
 /* Claims a place; LIAISON_FULL when all are in use. */

@@ -2,7 +2,7 @@
 #ifndef LIAISON_RECOVER_H
 #define LIAISON_RECOVER_H
 
-#include "segment.h"
+#include "segment/segment.h"
 
 /* Looks for dead processes among those attached and sweeps each: all of them, or only
  * those that held leases and loans and a few of the rest. True when one was found. */

@@ -11,7 +11,7 @@
 #ifndef LIAISON_RING_H
 #define LIAISON_RING_H
 
-#include "segment.h"
+#include "segment/segment.h"
 
 /* Accepts the message in `cell`, which is QUEUED and the caller's; `*position` is its place.
  * LIAISON_FULL on a rendezvous link alone: withdrawn messages use places up, and the next

@@ -7,7 +7,7 @@
 #ifndef LIAISON_TURN_H
 #define LIAISON_TURN_H
 
-#include "segment.h"
+#include "segment/segment.h"
 
 /* LIAISON_BUSY while it is a living process's. */
 int turn_enter(struct segment *s);

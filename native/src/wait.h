@@ -14,7 +14,7 @@
 #ifndef LIAISON_WAIT_H
 #define LIAISON_WAIT_H
 
-#include "segment.h"
+#include "segment/segment.h"
 #include "spin.h"
 
 struct wakeup {

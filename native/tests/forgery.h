@@ -2,7 +2,7 @@
 #ifndef FORGERY_H
 #define FORGERY_H
 
-#include "segment.h"
+#include "segment/segment.h"
 #include "victim.h"
 
 struct forgery {

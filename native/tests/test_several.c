@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "segment.h"
+#include "segment/segment.h"
 #include "victim.h"
 
 #define MANY 100

@@ -7,7 +7,7 @@
 #define VICTIM_H
 
 #include "check.h"
-#include "segment.h"
+#include "segment/segment.h"
 
 /* In memory that outlives the victim, so that whoever finds it dead knows where it was. */
 struct progress {

@@ -6,7 +6,7 @@
 #ifndef IMAGE_H
 #define IMAGE_H
 
-#include "layout.h"
+#include "segment/layout.h"
 
 #define WINDOWS 12
 struct watched {

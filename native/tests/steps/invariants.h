@@ -5,7 +5,7 @@
 #ifndef INVARIANTS_H
 #define INVARIANTS_H
 
-#include "layout.h"
+#include "segment/layout.h"
 
 struct witness {
     const uint8_t *base;

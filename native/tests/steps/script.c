@@ -5,7 +5,7 @@
 
 #include "check.h"
 #include "recover.h"
-#include "segment.h"
+#include "segment/segment.h"
 #include "space/member.h"
 #include "steps/trap.h"
 #include "wait.h"

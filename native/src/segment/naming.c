@@ -1,4 +1,4 @@
-#include "naming.h"
+#include "segment/naming.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,7 +8,7 @@
 #ifndef LIAISON_SEGMENT_H
 #define LIAISON_SEGMENT_H
 
-#include "layout.h"
+#include "segment/layout.h"
 #include "space/space.h"
 
 struct segment {

@@ -8,7 +8,7 @@
 #ifndef LIAISON_NAMING_H
 #define LIAISON_NAMING_H
 
-#include "segment.h"
+#include "segment/segment.h"
 
 /* Gives the link one more name. LIAISON_OK also where it has that already. */
 int naming_add(struct segment *s, const char *name);

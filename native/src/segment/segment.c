@@ -1,4 +1,4 @@
-#include "segment.h"
+#include "segment/segment.h"
 
 #include <dirent.h>
 #include <errno.h>
