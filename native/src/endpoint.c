@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "base/process.h"
+#include "parts/turn.h"
 #include "segment/naming.h"
 #include "space/member.h"
-#include "turn.h"
 
 int liaison_link_alias(liaison_mailbox *m, const char *name)
 {

@@ -2,8 +2,8 @@
 #ifndef LIAISON_HANDLE_H
 #define LIAISON_HANDLE_H
 
-#include "arena.h"
 #include "bell.h"
+#include "parts/arena.h"
 #include "segment/segment.h"
 #include "spin.h"
 

@@ -5,10 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "arena.h"
-#include "cell.h"
 #include "handle.h"
-#include "ring.h"
+#include "parts/arena.h"
+#include "parts/cell.h"
+#include "parts/ring.h"
 #include "segment/naming.h"
 #include "space/member.h"
 #include "wait.h"

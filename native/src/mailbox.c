@@ -6,9 +6,9 @@
 #include "bell.h"
 #include "endpoint.h"
 #include "handle.h"
+#include "parts/receipt.h"
 #include "pipe.h"
 #include "port.h"
-#include "receipt.h"
 #include "space/member.h"
 #include "wait.h"
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/process.h"
-#include "cell.h"
+#include "parts/cell.h"
 #include "space/member.h"
 #include "wait.h"
 

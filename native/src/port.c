@@ -1,12 +1,12 @@
 #include "port.h"
 
 #include "base/process.h"
-#include "cell.h"
+#include "parts/cell.h"
+#include "parts/ring.h"
+#include "parts/turn.h"
 #include "pipe.h"
 #include "recover.h"
-#include "ring.h"
 #include "space/member.h"
-#include "turn.h"
 #include "wait.h"
 
 bool port_is_receiver(const struct segment *s)

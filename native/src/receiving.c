@@ -1,14 +1,14 @@
 /* receiving.c — a message from the ring to a receiver, and what becomes of it. */
 #include "base/process.h"
 #include "bell.h"
-#include "cell.h"
 #include "handle.h"
+#include "parts/cell.h"
+#include "parts/receipt.h"
+#include "parts/ring.h"
+#include "parts/turn.h"
 #include "pipe.h"
 #include "port.h"
-#include "receipt.h"
 #include "recover.h"
-#include "ring.h"
-#include "turn.h"
 #include "wait.h"
 
 static bool exclusive(const struct segment *s) { return s->geometry.access == LIAISON_EXCLUSIVE; }

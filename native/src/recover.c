@@ -1,12 +1,12 @@
 #include "recover.h"
 
 #include "base/process.h"
-#include "cell.h"
+#include "parts/cell.h"
+#include "parts/receipt.h"
+#include "parts/ring.h"
+#include "parts/turn.h"
 #include "port.h"
-#include "receipt.h"
-#include "ring.h"
 #include "space/member.h"
-#include "turn.h"
 #include "wait.h"
 
 /* Attachments probed per call, of those that held nothing we know of. */

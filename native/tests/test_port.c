@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "ring.h"
+#include "parts/ring.h"
 #include "victim.h"
 
 static liaison_space *space;

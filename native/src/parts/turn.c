@@ -1,8 +1,8 @@
-#include "turn.h"
+#include "parts/turn.h"
 
-#include "cell.h"
+#include "parts/cell.h"
+#include "parts/ring.h"
 #include "recover.h"
-#include "ring.h"
 #include "wait.h"
 
 #define TRIES (1u << 16)

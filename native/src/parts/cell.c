@@ -1,6 +1,6 @@
-#include "cell.h"
+#include "parts/cell.h"
 
-#include "ring.h"
+#include "parts/ring.h"
 
 bool cell_claim(struct segment *s, word32 *cursor, uint32_t *cell, uint64_t *header)
 {

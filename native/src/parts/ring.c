@@ -1,4 +1,4 @@
-#include "ring.h"
+#include "parts/ring.h"
 
 /* Every failed exchange means that somebody else got on. That many in a row, in one
  * operation, is not contention but a segment that lies. */

@@ -1,4 +1,4 @@
-#include "receipt.h"
+#include "parts/receipt.h"
 
 #include <errno.h>
 #include <string.h>

@@ -17,7 +17,7 @@
  * Rejected: a bitmap (who owns a bit after a crash? clearing it twice frees what another
  * has since claimed); free lists (a torn push loses the list); merging neighbours by
  * boundary tags (a sleeping reader of an old boundary claims the middle of a new block). */
-#include "arena.h"
+#include "parts/arena.h"
 
 /* Failed exchanges that are still taken for contention. */
 #define TRIES 1000u
