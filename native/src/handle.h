@@ -2,10 +2,10 @@
 #ifndef LIAISON_HANDLE_H
 #define LIAISON_HANDLE_H
 
-#include "bell.h"
 #include "parts/arena.h"
 #include "segment/segment.h"
-#include "spin.h"
+#include "waiting/bell.h"
+#include "waiting/spin.h"
 
 struct liaison_mailbox {
     struct segment *segment;

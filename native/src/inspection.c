@@ -11,7 +11,7 @@
 #include "parts/ring.h"
 #include "segment/naming.h"
 #include "space/member.h"
-#include "wait.h"
+#include "waiting/wait.h"
 
 int liaison_mailbox_peer(liaison_mailbox *m, uint64_t identity, int32_t pid,
                          struct liaison_peer *peer)

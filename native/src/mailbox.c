@@ -3,14 +3,14 @@
 #include <stdlib.h>
 
 #include "base/process.h"
-#include "bell.h"
 #include "endpoint.h"
 #include "handle.h"
 #include "parts/receipt.h"
 #include "pipe.h"
 #include "port.h"
 #include "space/member.h"
-#include "wait.h"
+#include "waiting/bell.h"
+#include "waiting/wait.h"
 
 liaison_mailbox *handle_create(struct segment *s)
 {

@@ -9,7 +9,7 @@
 #include "base/process.h"
 #include "parts/cell.h"
 #include "space/member.h"
-#include "wait.h"
+#include "waiting/wait.h"
 
 static void unlink_names(struct segment *s)
 {

@@ -7,7 +7,7 @@
 #include "pipe.h"
 #include "recover.h"
 #include "space/member.h"
-#include "wait.h"
+#include "waiting/wait.h"
 
 bool port_is_receiver(const struct segment *s)
 {

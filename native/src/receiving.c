@@ -1,6 +1,5 @@
 /* receiving.c — a message from the ring to a receiver, and what becomes of it. */
 #include "base/process.h"
-#include "bell.h"
 #include "handle.h"
 #include "parts/cell.h"
 #include "parts/receipt.h"
@@ -9,7 +8,8 @@
 #include "pipe.h"
 #include "port.h"
 #include "recover.h"
-#include "wait.h"
+#include "waiting/bell.h"
+#include "waiting/wait.h"
 
 static bool exclusive(const struct segment *s) { return s->geometry.access == LIAISON_EXCLUSIVE; }
 

@@ -7,7 +7,7 @@
 #include "parts/turn.h"
 #include "port.h"
 #include "space/member.h"
-#include "wait.h"
+#include "waiting/wait.h"
 
 /* Attachments probed per call, of those that held nothing we know of. */
 #define FEW 2u

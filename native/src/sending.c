@@ -8,7 +8,7 @@
 #include "pipe.h"
 #include "port.h"
 #include "recover.h"
-#include "wait.h"
+#include "waiting/wait.h"
 
 int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
                              struct liaison_loan *loan)

@@ -13,12 +13,12 @@
 #include <string.h>
 
 #include "base/process.h"
-#include "board.h"
 #include "handle.h"
 #include "port.h"
 #include "recover.h"
 #include "space/member.h"
-#include "wait.h"
+#include "waiting/board.h"
+#include "waiting/wait.h"
 
 #define MILLISECOND INT64_C(1000000)
 #define SLICE_FIRST (2 * MILLISECOND)

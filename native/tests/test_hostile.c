@@ -21,7 +21,7 @@
 
 #include "base/process.h"
 #include "victim.h"
-#include "wait.h"
+#include "waiting/wait.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define RACES false

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "board.h"
 #include "check.h"
 #include "victim.h"
+#include "waiting/board.h"
 
 static liaison_space *space;
 static uint64_t mutations, adopted, opened;

@@ -7,7 +7,7 @@
 #include "port.h"
 #include "recover.h"
 #include "space/member.h"
-#include "wait.h"
+#include "waiting/wait.h"
 
 /* Failed exchanges that are still taken for contention. */
 #define TRIES 1000u

@@ -3,7 +3,7 @@
 #define LIAISON_RECEIPT_H
 
 #include "segment/segment.h"
-#include "spin.h"
+#include "waiting/spin.h"
 
 /* Claims a place; LIAISON_FULL when all are in use. */
 int receipt_claim(struct segment *s, uint32_t *index, uint32_t *generation);

@@ -3,7 +3,7 @@
 #include "parts/cell.h"
 #include "parts/ring.h"
 #include "recover.h"
-#include "wait.h"
+#include "waiting/wait.h"
 
 #define TRIES (1u << 16)
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/process.h"
-#include "board.h"
+#include "waiting/board.h"
 
 #define PAGE 4096
 #define PERMITS 64

@@ -8,7 +8,7 @@
 #include "segment/segment.h"
 #include "space/member.h"
 #include "steps/trap.h"
-#include "wait.h"
+#include "waiting/wait.h"
 
 #define MOMENT (SECOND / 1000)
 

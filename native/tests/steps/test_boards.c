@@ -16,12 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "board.h"
 #include "check.h"
 #include "handle.h"
 #include "space/member.h"
 #include "steps/stepper.h"
-#include "wait.h"
+#include "waiting/board.h"
+#include "waiting/wait.h"
 
 static liaison_space *space;
 static char name[16];

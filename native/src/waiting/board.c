@@ -1,11 +1,11 @@
-#include "board.h"
+#include "waiting/board.h"
 
 #include <sched.h>
 #include <sys/mman.h>
 
 #include "base/process.h"
 #include "space/member.h"
-#include "wait.h"
+#include "waiting/wait.h"
 
 #define PAGE_SIZE 4096u
 

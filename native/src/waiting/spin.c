@@ -1,4 +1,4 @@
-#include "spin.h"
+#include "waiting/spin.h"
 
 #include <sched.h>
 

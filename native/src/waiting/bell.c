@@ -1,5 +1,5 @@
 /* bell.c — a link's descriptors: armed while there is nothing, and readable when there may be. */
-#include "bell.h"
+#include "waiting/bell.h"
 
 #include "base/process.h"
 #include "handle.h"
@@ -7,7 +7,7 @@
 #include "port.h"
 #include "recover.h"
 #include "space/doorbell.h"
-#include "wait.h"
+#include "waiting/wait.h"
 
 #define BELL_FIRST (2 * INT64_C(1000000)) /* ns */
 #define BELL_WATCH (3 * INT64_C(1000000))

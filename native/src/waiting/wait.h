@@ -15,7 +15,7 @@
 #define LIAISON_WAIT_H
 
 #include "segment/segment.h"
-#include "spin.h"
+#include "waiting/spin.h"
 
 struct wakeup {
     uint32_t entry; /* + 1; 0: nobody was woken */

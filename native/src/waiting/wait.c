@@ -1,4 +1,4 @@
-#include "wait.h"
+#include "waiting/wait.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,11 +10,11 @@
 #include <unistd.h>
 
 #include "base/process.h"
-#include "board.h"
 #include "port.h"
 #include "recover.h"
 #include "space/doorbell.h"
 #include "space/member.h"
+#include "waiting/board.h"
 
 #define MILLISECOND INT64_C(1000000)
 #define SLICE_FIRST (2 * MILLISECOND)
