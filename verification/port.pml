@@ -1,4 +1,4 @@
-/* port.pml — the end of a port and the burial of what is in it: native/src/port.c, and what it uses
+/* port.pml — the end of a port and the burial of what is in it: native/src/links/port.c, and what it uses
  * of ring.c, cell.c, turn.c and recover.c.
  *
  * As in mailbox.pml, an inline is named after the C function that it follows, a STEP is one access

@@ -1,4 +1,4 @@
-/* several.pml — waiting for many links at once: native/src/several.c, board.c, and ring_board() of
+/* several.pml — waiting for many links at once: native/src/links/several.c, board.c, and ring_board() of
  * wait.c, by which a board is called.
  *
  * Senders send a message each and may die at any step. A sleeper waits for all links. It may be

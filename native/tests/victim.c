@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "recover.h"
+#include "links/recover.h"
 
 #define SET(result) (1u << (result))
 #define ALWAYS (SET(LIAISON_OK) | SET(LIAISON_CORRUPT) | SET(LIAISON_DESTROYED))

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/process.h"
-#include "port.h"
-#include "recover.h"
+#include "links/port.h"
+#include "links/recover.h"
 #include "space/member.h"
 #include "waiting/wait.h"
 

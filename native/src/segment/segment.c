@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include "base/process.h"
-#include "pipe.h"
-#include "port.h"
-#include "recover.h"
+#include "links/pipe.h"
+#include "links/port.h"
+#include "links/recover.h"
 #include "space/member.h"
 
 #ifndef MADV_POPULATE_WRITE

@@ -2,10 +2,10 @@
 #include "waiting/bell.h"
 
 #include "base/process.h"
-#include "handle.h"
-#include "pipe.h"
-#include "port.h"
-#include "recover.h"
+#include "links/handle.h"
+#include "links/pipe.h"
+#include "links/port.h"
+#include "links/recover.h"
 #include "space/doorbell.h"
 #include "waiting/wait.h"
 

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "base/process.h"
-#include "port.h"
-#include "recover.h"
+#include "links/port.h"
+#include "links/recover.h"
 #include "space/doorbell.h"
 #include "space/member.h"
 #include "waiting/board.h"

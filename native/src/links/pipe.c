@@ -1,4 +1,4 @@
-#include "pipe.h"
+#include "links/pipe.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,13 +1,13 @@
 /* receiving.c — a message from the ring to a receiver, and what becomes of it. */
 #include "base/process.h"
-#include "handle.h"
+#include "links/handle.h"
+#include "links/pipe.h"
+#include "links/port.h"
+#include "links/recover.h"
 #include "parts/cell.h"
 #include "parts/receipt.h"
 #include "parts/ring.h"
 #include "parts/turn.h"
-#include "pipe.h"
-#include "port.h"
-#include "recover.h"
 #include "waiting/bell.h"
 #include "waiting/wait.h"
 

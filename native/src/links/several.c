@@ -13,9 +13,9 @@
 #include <string.h>
 
 #include "base/process.h"
-#include "handle.h"
-#include "port.h"
-#include "recover.h"
+#include "links/handle.h"
+#include "links/port.h"
+#include "links/recover.h"
 #include "space/member.h"
 #include "waiting/board.h"
 #include "waiting/wait.h"

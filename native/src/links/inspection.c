@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "handle.h"
+#include "links/handle.h"
 #include "parts/arena.h"
 #include "parts/cell.h"
 #include "parts/ring.h"

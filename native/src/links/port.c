@@ -1,11 +1,11 @@
-#include "port.h"
+#include "links/port.h"
 
 #include "base/process.h"
+#include "links/pipe.h"
+#include "links/recover.h"
 #include "parts/cell.h"
 #include "parts/ring.h"
 #include "parts/turn.h"
-#include "pipe.h"
-#include "recover.h"
 #include "space/member.h"
 #include "waiting/wait.h"
 

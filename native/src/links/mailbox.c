@@ -3,11 +3,11 @@
 #include <stdlib.h>
 
 #include "base/process.h"
-#include "endpoint.h"
-#include "handle.h"
+#include "links/endpoint.h"
+#include "links/handle.h"
+#include "links/pipe.h"
+#include "links/port.h"
 #include "parts/receipt.h"
-#include "pipe.h"
-#include "port.h"
 #include "space/member.h"
 #include "waiting/bell.h"
 #include "waiting/wait.h"

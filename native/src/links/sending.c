@@ -1,13 +1,13 @@
 /* sending.c — a message from a sender's memory into the ring. */
 #include "base/process.h"
-#include "handle.h"
+#include "links/handle.h"
+#include "links/pipe.h"
+#include "links/port.h"
+#include "links/recover.h"
 #include "parts/arena.h"
 #include "parts/cell.h"
 #include "parts/receipt.h"
 #include "parts/ring.h"
-#include "pipe.h"
-#include "port.h"
-#include "recover.h"
 #include "waiting/wait.h"
 
 int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,

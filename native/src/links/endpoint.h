@@ -9,7 +9,7 @@
 #ifndef LIAISON_ENDPOINT_H
 #define LIAISON_ENDPOINT_H
 
-#include "handle.h"
+#include "links/handle.h"
 
 /* Gives the name up, if this handle's process has it. */
 void endpoint_leave(struct liaison_mailbox *m);

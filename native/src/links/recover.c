@@ -1,11 +1,11 @@
-#include "recover.h"
+#include "links/recover.h"
 
 #include "base/process.h"
+#include "links/port.h"
 #include "parts/cell.h"
 #include "parts/receipt.h"
 #include "parts/ring.h"
 #include "parts/turn.h"
-#include "port.h"
 #include "space/member.h"
 #include "waiting/wait.h"
 

@@ -1,4 +1,4 @@
-#include "endpoint.h"
+#include "links/endpoint.h"
 
 #include <string.h>
 

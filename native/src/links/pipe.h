@@ -14,7 +14,7 @@
 #ifndef LIAISON_PIPE_H
 #define LIAISON_PIPE_H
 
-#include "handle.h"
+#include "links/handle.h"
 
 /* Looks whether the sides are still there. */
 void pipe_look(struct segment *s);
