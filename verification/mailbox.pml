@@ -1,4 +1,4 @@
-/* mailbox.pml — the mailbox's protocol: native/src/{ring,cell,recover,segment,mailbox}.c.
+/* mailbox.pml — the mailbox's protocol: native/src/{segment,parts,links}/.
  *
  * An inline is named after the C function that it follows, a STEP is one access to shared
  * memory, and between any two steps a process may die, or stop, or be overtaken by all the

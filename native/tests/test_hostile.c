@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/process.h"
+#include "links/port.h"
 #include "victim.h"
 #include "waiting/wait.h"
 
@@ -299,7 +300,7 @@ static uint64_t divisor(uint64_t a, uint64_t b) { return b ? divisor(b, a % b) :
 static void keep_name(const liaison_space *space, const struct segment *s)
 {
     char name[PATH_MAX + 32], kept[PATH_MAX + 32];
-    if (!segment_is_port(s))
+    if (!is_port(s))
         return;
     snprintf(name, sizeof name, "%s/names/hostile", liaison_space_path(space));
     snprintf(kept, sizeof kept, "%s/kept", liaison_space_path(space));

@@ -6,7 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "links/recover.h"
+#include "links/port.h"
+#include "segment/recover.h"
 
 #define SET(result) (1u << (result))
 #define ALWAYS (SET(LIAISON_OK) | SET(LIAISON_CORRUPT) | SET(LIAISON_DESTROYED))
@@ -24,7 +25,7 @@
 /* Of a port, who opens it sends. */
 static unsigned sender_only(const struct victim *v)
 {
-    return segment_is_port(victim_segment(v->mailbox)) ? SET(LIAISON_DENIED) : 0;
+    return is_port(victim_segment(v->mailbox)) ? SET(LIAISON_DENIED) : 0;
 }
 
 #define MAY(allowed, call) (begin(v, #call), may(v, (allowed), (call)))

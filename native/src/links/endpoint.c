@@ -1,9 +1,18 @@
-#include "links/endpoint.h"
+/* endpoint.c — a process's own name.
+ *
+ * An endpoint is a link that one process at a time is: it has the link's turn, from its claim until
+ * the handle is closed or it dies. What is sent to it lies in links of their own, one for each
+ * sender; its own messages are introductions, each the id of a new sender. Nothing is lost where
+ * they have no room: then there are some that it has not seen, and who has seen as many as there
+ * is room for looks for links itself.
+ */
+#include "links/handle.h"
+#include "links/link.h"
 
 #include <string.h>
 
 #include "base/process.h"
-#include "parts/turn.h"
+#include "links/turn.h"
 #include "segment/naming.h"
 #include "space/member.h"
 
@@ -53,7 +62,7 @@ int liaison_endpoint_claim(liaison_mailbox *m)
     return LIAISON_OK;
 }
 
-void endpoint_leave(liaison_mailbox *m)
+static void end(liaison_mailbox *m)
 {
     /* A forked child has a copy of the handle, and its parent has the name. */
     if (observe(&m->claimed) != process_epoch())
@@ -78,3 +87,30 @@ int liaison_space_introduce(liaison_space *space, const char *name)
     int r = name[0] == 0 || name_valid(name) ? member_identity(space, &me) : LIAISON_INVALID;
     return r == LIAISON_OK ? member_introduce(space, name) : r;
 }
+
+/* ---- the kind ------------------------------------------------------------------------------- */
+
+#define INTRODUCTIONS 16u
+#define INTRODUCTION_MAX 64u
+#define PAIR_CAPACITY 256u
+
+static void plan(const struct liaison_policy *policy, struct geometry *g)
+{
+    g->pair_capacity = policy->pair_capacity < 0 ? PAIR_CAPACITY : (uint32_t)policy->pair_capacity;
+}
+
+static bool check(const struct geometry *g)
+{
+    return g->access == LIAISON_ANY && g->max_message != 0 && !g->rendezvous &&
+           g->lifetime <= LIAISON_LIFETIME_RECEIVER && g->pair_capacity <= LIAISON_CAPACITY_MAX;
+}
+
+static const struct kind endpoint = {.number = LIAISON_KIND_ENDPOINT,
+                                     .ways = 1,
+                                     .capacity = INTRODUCTIONS,
+                                     .max_message = INTRODUCTION_MAX,
+                                     .repair = &link_repair,
+                                     .plan = plan,
+                                     .check = check,
+                                     .end = end};
+KIND_ENTER(endpoint);

@@ -27,18 +27,6 @@ struct liaison_mailbox {
 /* Gives up one of `holds`, and the handle with the last. */
 void mailbox_let_go(liaison_mailbox *mailbox);
 
-/* Whether a receive would not have to wait. LIAISON_EMPTY: it would. What is neither is what it
- * would say. Cheap, and no more than that: looks after nobody, and arms nothing. */
-int mailbox_receivable(liaison_mailbox *mailbox);
-
-/* What that begins with. A port's one receiver may take what is left when its senders have ended.
- */
-int mailbox_may_take(const liaison_mailbox *mailbox, uint64_t epoch);
-/* Whether there is something to receive: a message, or a refusal. */
-bool mailbox_has_message(liaison_mailbox *mailbox);
-/* Whether a receive that finds nothing would say that nothing will come. */
-bool mailbox_over(struct segment *s);
-
 /* A handle for the segment, which stays the caller's where this gives NULL. */
 struct liaison_mailbox *handle_create(struct segment *s);
 

@@ -1,51 +1,22 @@
-/* mailbox.c — opening a link, closing it, and ending it. */
+/* mailbox.c — opening a link and destroying it. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/process.h"
-#include "links/endpoint.h"
 #include "links/handle.h"
+#include "links/link.h"
 #include "links/pipe.h"
 #include "links/port.h"
 #include "parts/receipt.h"
 #include "space/member.h"
-#include "waiting/bell.h"
 #include "waiting/wait.h"
-
-liaison_mailbox *handle_create(struct segment *s)
-{
-    liaison_mailbox *m = calloc(1, sizeof *m);
-    if (!m)
-        return NULL;
-    m->segment = s;
-    note32(&m->holds, 1);
-    m->bells[RECEIVERS].door = m->bells[SENDERS].door = (struct doorbell){0, -1, -1, -1};
-    spin_begin(&m->spin);
-    /* Senders that begin in different places get in each other's way less. */
-    note32(&m->cursor, glance32(&s->slot) * 37 % s->geometry.cells);
-    return m;
-}
-
-/* What stands where a port was to be created. */
-static int taken_by(struct segment *other)
-{
-    if (!segment_is_port(other))
-        return LIAISON_MISMATCH;
-    return observe32(&other->header->state) == LINK_ORPHANED ? LIAISON_ORPHANED : LIAISON_BUSY;
-}
-
-static int begin_burying(struct segment *s)
-{
-    if (!segment_is_port(s) || observe32(&s->header->state) != LINK_ORPHANED)
-        return LIAISON_NOT_FOUND;
-    int r = segment_attach(s);
-    return r == LIAISON_OK ? port_bury_begin(s) : r;
-}
 
 int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_open how,
                          const struct liaison_policy *policy, liaison_mailbox **out)
 {
-    static const struct liaison_policy defaults = {.capacity = -1};
+    struct liaison_policy wanted = policy ? *policy : (struct liaison_policy){.capacity = -1};
+    if (!wanted.kind)
+        wanted.kind = LIAISON_KIND_MAILBOX;
     struct segment *s = NULL;
     int r = LIAISON_NOT_FOUND;
     bool fresh = false;
@@ -57,7 +28,7 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
             if (r != LIAISON_NOT_FOUND || !(how & LIAISON_CREATE))
                 break;
         }
-        r = segment_create(space, name, policy ? policy : &defaults, &s);
+        r = segment_create(space, name, &wanted, &s);
         fresh = r == LIAISON_OK;
         if (r != LIAISON_NAME_TAKEN)
             break;
@@ -67,8 +38,8 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
             struct segment *other = NULL;
             int o = segment_open(space, name, NULL, false, &other);
             if (o == LIAISON_OK) {
-                if (policy && policy->kind == LIAISON_KIND_PORT)
-                    r = taken_by(other);
+                if (wanted.kind == LIAISON_KIND_PORT)
+                    r = port_taken_by(other);
                 segment_close(other);
             }
             if (o != LIAISON_NOT_FOUND)
@@ -76,7 +47,7 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
         }
     }
     if (r == LIAISON_OK && how == LIAISON_BURY) {
-        r = begin_burying(s);
+        r = port_bury_begin(s);
         if (r != LIAISON_OK)
             segment_close(s);
     }
@@ -90,51 +61,10 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
         return -ENOMEM;
     }
     m->buries = how == LIAISON_BURY;
-    m->receives = segment_is_port(s) && fresh;
-    m->sends = segment_is_port(s) && !fresh && (how & LIAISON_OPEN);
-    /* What a port's ends are for is known before they are used. */
-    if (m->receives)
-        segment_tell_role(s, ROLE_RECEIVES);
-    if (m->sends) {
-        segment_tell_role(s, ROLE_SENDS);
-        add32(&s->senders, 1);
-        port_sender_came(s);
-    }
+    if (is_port(s) && (fresh || (how & LIAISON_OPEN)))
+        port_begin(m, fresh);
     *out = m;
     return LIAISON_OK;
-}
-
-void liaison_mailbox_interrupt(liaison_mailbox *m)
-{
-    announce32(&m->closed, 1);
-    wait_wake_own(m->segment);
-}
-
-void mailbox_let_go(liaison_mailbox *m)
-{
-    struct segment *s = m->segment;
-    if (add32(&m->holds, (uint32_t)-1) != 1)
-        return;
-    liaison_port_end(m);
-    if (m->buries)
-        port_bury_end(s);
-    if (segment_is_port(s) && m->sends && add32(&s->senders, (uint32_t)-1) == 1)
-        port_look(s, true); /* perhaps it was the last */
-    bell_close(m, RECEIVERS);
-    bell_close(m, SENDERS);
-    segment_close(s);
-    free(m);
-}
-
-void liaison_mailbox_close(liaison_mailbox *m)
-{
-    if (!m)
-        return;
-    if (look32(&m->holds) > 1) { /* a set looks at it, and is told to let it go */
-        liaison_mailbox_interrupt(m);
-        liaison_port_end(m);
-    }
-    mailbox_let_go(m);
 }
 
 int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
@@ -149,7 +79,7 @@ int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
         return r;
     if (!force && s->geometry.creator != me && member_alive(s->space, s->geometry.creator))
         return LIAISON_NOT_OWNER;
-    if (segment_is_port(s) && !s->broken) {
+    if (is_port(s) && !s->broken) {
         /* With dead letters it is destroyed by who has buried what is in it; or, when that
          * cannot be done, by force and the second time. */
         bool orphan = observe32(&s->header->state) == LINK_ORPHANED;
@@ -160,12 +90,11 @@ int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
         if (observe32(&s->header->state) == LINK_ORPHANED)
             return LIAISON_OK;
     } else if (!s->broken && !exchange32(&s->header->state, LINK_LIVE, LINK_DESTROYED) &&
-               !(segment_is_pipe(s) &&
-                 (exchange32(&s->header->state, LINK_ENDED, LINK_DESTROYED) ||
-                  exchange32(&s->header->state, LINK_ORPHANED, LINK_DESTROYED)))) {
+               !(is_pipe(s) && (exchange32(&s->header->state, LINK_ENDED, LINK_DESTROYED) ||
+                                exchange32(&s->header->state, LINK_ORPHANED, LINK_DESTROYED)))) {
         return LIAISON_DESTROYED;
     }
-    if (s->geometry.kind != LIAISON_KIND_PIPE) {
+    if (!s->kind->nameless) {
         char id[40];
         segment_id(&s->geometry, id);
         segment_unlink(s->space, s->device, s->inode, id);
@@ -175,23 +104,12 @@ int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
     return LIAISON_OK;
 }
 
-/* ---- ports -------------------------------------------------------------------------- */
-
-void liaison_port_end(liaison_mailbox *m)
-{
-    endpoint_leave(m);
-    if (segment_is_pipe(m->segment))
-        pipe_end(m);
-    else if (m->receives && !m->segment->broken && port_is_receiver(m->segment))
-        port_bereave(m->segment);
-}
-
 /* ---- receipts ----------------------------------------------------------------------- */
 
 int liaison_receipt_state(liaison_mailbox *m, const struct liaison_receipt *receipt, int *state,
                           struct liaison_peer *peer)
 {
-    port_look(m->segment, false);
+    sides_look(m->segment, false);
     return receipt_look(m->segment, receipt, state, peer);
 }
 
@@ -207,3 +125,35 @@ void liaison_receipt_drop(liaison_mailbox *m, struct liaison_receipt *receipt)
         receipt_free(m->segment, receipt->index, receipt->generation);
     receipt->index = 0;
 }
+
+/* ---- the kinds ------------------------------------------------------------------------- */
+
+#define QUEUE_CAPACITY 10u
+#define QUEUE_MESSAGE 8192u
+
+static bool check(const struct geometry *g) { return g->lifetime == 0; }
+static bool check_queue(const struct geometry *g)
+{
+    return check(g) && g->max_message != 0 && !g->rendezvous;
+}
+static bool check_direct(const struct geometry *g) { return check(g) && g->access == LIAISON_PAIR; }
+
+static const struct kind mailbox = {.number = LIAISON_KIND_MAILBOX,
+                                    .ways = 1,
+                                    .capacity = LINK_CAPACITY,
+                                    .repair = &link_repair,
+                                    .check = check};
+static const struct kind queue = {.number = LIAISON_KIND_QUEUE,
+                                  .ways = 1,
+                                  .capacity = QUEUE_CAPACITY,
+                                  .max_message = QUEUE_MESSAGE,
+                                  .repair = &link_repair,
+                                  .check = check_queue};
+static const struct kind direct = {.number = LIAISON_KIND_DIRECT,
+                                   .ways = 1,
+                                   .capacity = LINK_CAPACITY,
+                                   .repair = &link_repair,
+                                   .check = check_direct};
+KIND_ENTER(mailbox);
+KIND_ENTER(queue);
+KIND_ENTER(direct);

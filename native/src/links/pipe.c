@@ -1,5 +1,7 @@
 #include "links/pipe.h"
 
+#include "links/link.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -79,7 +81,7 @@ void pipe_tell(struct segment *s, enum waiter_role role, int epoll)
         (void)epoll_ctl(epoll, EPOLL_CTL_ADD, s->token[role], &hang_up);
 }
 
-void pipe_let_go(struct segment *s)
+static void let_go(struct segment *s)
 {
     for (int role = 0; role < 2; role++)
         if (is_token(s, s->token[role]))
@@ -116,8 +118,21 @@ static void look_at_sides(struct segment *s)
 
 /* ---- both kinds -------------------------------------------------------------------------- */
 
-void pipe_look(struct segment *s)
+/* Whether an end was closed since this process looked last, or the other way of a named pipe is
+ * known to be over, and this one is not yet. */
+static bool news(const struct segment *s)
 {
+    return observe32(&s->header->closings) != glance32(&s->closings_seen) ||
+           (s->first && observe32(&s->header->state) == LINK_LIVE &&
+            observe32(&s->first->header->state) != LINK_LIVE);
+}
+
+static void look_for_sides(struct segment *s, bool at_once)
+{
+    uint32_t now = process_tick();
+    if (now == glance32(&s->last_look) && !at_once && !news(s))
+        return;
+    note32(&s->last_look, now);
     /* Seen first: what is closed after this is looked for once more. */
     publish32(&s->closings_seen, look32(&s->header->closings));
     if (observe32(&s->header->state) != LINK_LIVE)
@@ -132,6 +147,21 @@ void pipe_look(struct segment *s)
         look_at_token(s);
     else
         look_at_sides(s);
+}
+
+/* Whoever waits at a pipe, and may do so for days, is called when its other side closes; that it
+ * died they find by themselves. */
+static bool watched(const struct segment *s)
+{
+    (void)s;
+    return true;
+}
+
+/* Its sides are taken below, in their own way. */
+static int admit(struct segment *s, bool to_take_part)
+{
+    look_for_sides(s, true);
+    return to_take_part ? LIAISON_MISMATCH : LIAISON_OK;
 }
 
 static bool is_side(const struct segment *s, enum waiter_role role)
@@ -165,7 +195,7 @@ static void begin_end(liaison_mailbox *m, enum waiter_role role)
     process_unlock();
 }
 
-void pipe_end(liaison_mailbox *m)
+static void end(liaison_mailbox *m)
 {
     struct segment *s = m->segment;
     enum waiter_role role = m->receives ? RECEIVERS : SENDERS;
@@ -303,7 +333,7 @@ static int take_side(struct segment *first, const struct liaison_policy *policy,
         return r;
     if (first->geometry.kind != LIAISON_KIND_NAMED_PIPE)
         return LIAISON_MISMATCH;
-    pipe_look(first);
+    look_for_sides(first, true);
     uint64_t second = observe(&first->header->second);
     *creator = me == first->geometry.creator;
     if (observe32(&first->header->state) != LINK_LIVE)
@@ -397,3 +427,44 @@ bool liaison_pipe_closed_cleanly(liaison_mailbox *m)
 {
     return observe32(&m->segment->header->closings) != 0;
 }
+
+/* ---- the kinds --------------------------------------------------------------------------------
+ */
+
+static bool check_any(const struct geometry *g)
+{
+    return g->lifetime == 0 && !g->rendezvous && g->max_deliveries == 0 && g->dead_letters[0] == 0;
+}
+static bool check(const struct geometry *g)
+{
+    return check_any(g) && g->access == LIAISON_ANY && g->name[0] == 0;
+}
+static bool check_named(const struct geometry *g)
+{
+    return check_any(g) && g->access == LIAISON_PAIR && g->name[0] != 0;
+}
+
+static const struct kind pipe_kind = {.number = LIAISON_KIND_PIPE,
+                                      .ways = 1,
+                                      .nameless = true,
+                                      .sides = true,
+                                      .capacity = LINK_CAPACITY,
+                                      .repair = &link_repair,
+                                      .check = check,
+                                      .admit = admit,
+                                      .look = look_for_sides,
+                                      .watched = watched,
+                                      .leave = let_go,
+                                      .end = end};
+static const struct kind named_pipe = {.number = LIAISON_KIND_NAMED_PIPE,
+                                       .ways = 2,
+                                       .sides = true,
+                                       .capacity = LINK_CAPACITY,
+                                       .repair = &link_repair,
+                                       .check = check_named,
+                                       .admit = admit,
+                                       .look = look_for_sides,
+                                       .watched = watched,
+                                       .end = end};
+KIND_ENTER(pipe_kind);
+KIND_ENTER(named_pipe);

@@ -16,20 +16,9 @@
 
 #include "links/handle.h"
 
-/* Looks whether the sides are still there. */
-void pipe_look(struct segment *s);
-
-/* Whether an end was closed since this process looked last. */
-static inline bool pipe_news(struct segment *s)
+static inline bool is_pipe(const struct segment *s)
 {
-    return observe32(&s->header->closings) != glance32(&s->closings_seen);
-}
-
-/* Whether the other way of a named pipe is known to be over, and this one is not yet. */
-static inline bool pipe_over(const struct segment *s)
-{
-    return s->first && observe32(&s->header->state) == LINK_LIVE &&
-           observe32(&s->first->header->state) != LINK_LIVE;
+    return s->geometry.kind == LIAISON_KIND_PIPE || s->geometry.kind == LIAISON_KIND_NAMED_PIPE;
 }
 
 /* Whether the handle, in this very process, is an end for this role. Asked before a place on the
@@ -42,11 +31,5 @@ bool pipe_pending(struct segment *s);
 /* Has the epoll descriptor become readable when the other side is gone, where the token tells.
  * With the process lock held. */
 void pipe_tell(struct segment *s, enum waiter_role role, int epoll);
-
-/* Gives the handle's end up. */
-void pipe_end(struct liaison_mailbox *m);
-
-/* Closes the segment's descriptors, with nobody left who uses them. */
-void pipe_let_go(struct segment *s);
 
 #endif

@@ -1,11 +1,11 @@
 #include "links/port.h"
 
 #include "base/process.h"
-#include "links/pipe.h"
-#include "links/recover.h"
+#include "links/link.h"
+#include "links/turn.h"
 #include "parts/cell.h"
 #include "parts/ring.h"
-#include "parts/turn.h"
+#include "segment/recover.h"
 #include "space/member.h"
 #include "waiting/wait.h"
 
@@ -33,12 +33,6 @@ void port_bereave(struct segment *s)
     wait_wake_all(s);
 }
 
-void port_sender_came(struct segment *s)
-{
-    if (segment_is_port(s))
-        announce32(&s->header->sender_came, 1);
-}
-
 /* Whether senders have come and all have gone again. That one came is looked at first: it was
  * said by one who had its place already. */
 static bool senders_gone(struct segment *s)
@@ -54,20 +48,12 @@ static bool senders_gone(struct segment *s)
     return true;
 }
 
-void port_look(struct segment *s, bool at_once)
+static void look_for_sides(struct segment *s, bool at_once)
 {
-    if (__builtin_expect(!segment_has_sides(s), 1))
-        return;
-    uint32_t now = process_tick();
-    bool news = segment_is_pipe(s) && (pipe_news(s) || pipe_over(s));
-    if (now == glance32(&s->last_look) && !at_once && !news)
+    uint32_t now = process_tick(), state = observe32(&s->header->state);
+    if (now == glance32(&s->last_look) && !at_once)
         return;
     note32(&s->last_look, now);
-    if (segment_is_pipe(s)) {
-        pipe_look(s);
-        return;
-    }
-    uint32_t state = observe32(&s->header->state);
     if (state != LINK_LIVE && state != LINK_ENDED)
         return;
     if (!port_is_receiver(s)) {
@@ -80,30 +66,72 @@ void port_look(struct segment *s, bool at_once)
     }
 }
 
-bool port_watched(const struct segment *s)
+static bool watched(const struct segment *s)
 {
-    return segment_is_pipe(s) ||
-           (segment_is_port(s) &&
-            (!port_is_receiver(s) || s->geometry.lifetime == LIAISON_LIFETIME_SENDERS));
+    return !port_is_receiver(s) || s->geometry.lifetime == LIAISON_LIFETIME_SENDERS;
 }
 
-int port_admit(struct segment *s, bool sender)
+static int admit(struct segment *s, bool sender)
 {
-    port_look(s, true);
+    look_for_sides(s, true);
     uint32_t state = observe32(&s->header->state);
-    if (!sender || !segment_is_port(s) || state == LINK_LIVE)
+    if (!sender || state == LINK_LIVE)
         return LIAISON_OK;
     return state == LINK_ORPHANED ? LIAISON_ORPHANED : LIAISON_NOT_FOUND;
 }
 
+/* A sender has its place now, and counts. */
+static void came(struct segment *s) { announce32(&s->header->sender_came, 1); }
+
+int port_taken_by(struct segment *other)
+{
+    if (!is_port(other))
+        return LIAISON_MISMATCH;
+    return observe32(&other->header->state) == LINK_ORPHANED ? LIAISON_ORPHANED : LIAISON_BUSY;
+}
+
+void port_begin(liaison_mailbox *m, bool created)
+{
+    struct segment *s = m->segment;
+    /* What a port's ends are for is known before they are used. */
+    segment_tell_role(s, created ? ROLE_RECEIVES : ROLE_SENDS);
+    m->receives = created;
+    m->sends = !created;
+    if (created)
+        return;
+    add32(&s->senders, 1);
+    came(s);
+}
+
+static void end(liaison_mailbox *m)
+{
+    if (m->receives && !m->segment->broken && port_is_receiver(m->segment))
+        port_bereave(m->segment);
+}
+
+static void closed(liaison_mailbox *m)
+{
+    if (m->buries)
+        port_bury_end(m->segment);
+    if (m->sends && add32(&m->segment->senders, (uint32_t)-1) == 1)
+        look_for_sides(m->segment, true); /* perhaps it was the last */
+}
+
+/* ---- what is left for the dead letters ------------------------------------------------------ */
+
 int port_bury_begin(struct segment *s)
 {
+    if (!is_port(s) || observe32(&s->header->state) != LINK_ORPHANED)
+        return LIAISON_NOT_FOUND;
+    int r = segment_attach(s);
+    if (r != LIAISON_OK)
+        return r;
     uint64_t epoch = process_epoch(), before = observe(&s->burying);
     /* The turn is the process's: its threads need one of their own. A value that a parent
      * left is another process's. */
     if (before == epoch || !exchange(&s->burying, before, epoch))
         return LIAISON_BUSY;
-    int r = turn_enter(s);
+    r = turn_enter(s);
     if (r != LIAISON_OK)
         publish(&s->burying, 0);
     return r;
@@ -143,3 +171,34 @@ int port_buried(struct segment *s)
     }
     return LIAISON_OK;
 }
+
+/* ---- the kind -------------------------------------------------------------------------------- */
+
+static void plan(const struct liaison_policy *policy, struct geometry *g)
+{
+    if (!policy->lifetime)
+        g->lifetime = LIAISON_LIFETIME_RECEIVER;
+}
+
+/* Messages must be able to wait for what ends it. */
+static bool check(const struct geometry *g)
+{
+    return g->access == LIAISON_ANY && !g->rendezvous &&
+           (g->lifetime == LIAISON_LIFETIME_RECEIVER || g->lifetime == LIAISON_LIFETIME_SENDERS);
+}
+
+static const struct kind port = {.number = LIAISON_KIND_PORT,
+                                 .ways = 1,
+                                 .sides = true,
+                                 .capacity = LINK_CAPACITY,
+                                 .repair = &link_repair,
+                                 .plan = plan,
+                                 .check = check,
+                                 .admit = admit,
+                                 .came = came,
+                                 .look = look_for_sides,
+                                 .watched = watched,
+                                 .closely = true,
+                                 .end = end,
+                                 .closed = closed};
+KIND_ENTER(port);

@@ -13,21 +13,18 @@
 #ifndef LIAISON_PORT_H
 #define LIAISON_PORT_H
 
-#include "segment/segment.h"
+#include "links/handle.h"
 
-/* Looks whether the other side, of a pipe too, still lives, and says so in the link's state if not;
- * `at_once`, or when it has not been looked for since the clock's last tick. */
-void port_look(struct segment *s, bool at_once);
+static inline bool is_port(const struct segment *s)
+{
+    return s->geometry.kind == LIAISON_KIND_PORT;
+}
 
-/* Whether this process should look every few milliseconds while it sleeps. */
-bool port_watched(const struct segment *s);
+/* What stands where a port was to be created: LIAISON_BUSY, LIAISON_ORPHANED, LIAISON_MISMATCH. */
+int port_taken_by(struct segment *other);
 
-/* What opening begins with: LIAISON_OK, or, for who wants to send, LIAISON_NOT_FOUND or
- * LIAISON_ORPHANED when it is too late for that. */
-int port_admit(struct segment *s, bool sender);
-
-/* A sender has its place now, and counts. */
-void port_sender_came(struct segment *s);
+/* The handle is of a port, which it created or else opened: it receives, or it sends. */
+void port_begin(struct liaison_mailbox *m, bool created);
 
 /* Whether this process is the receiver; its forked child is not. */
 bool port_is_receiver(const struct segment *s);
@@ -35,8 +32,8 @@ bool port_is_receiver(const struct segment *s);
 /* The receiver has ended, or wants to. */
 void port_bereave(struct segment *s);
 
-/* Begins and ends burying. LIAISON_BUSY while a living process, or another thread of this
- * one, does it already. */
+/* Begins and ends burying. LIAISON_NOT_FOUND where there is nothing to bury; LIAISON_BUSY while a
+ * living process, or another thread of this one, does it already. */
 int port_bury_begin(struct segment *s);
 void port_bury_end(struct segment *s);
 

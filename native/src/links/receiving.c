@@ -1,13 +1,14 @@
 /* receiving.c — a message from the ring to a receiver, and what becomes of it. */
+#include "links/receiving.h"
 #include "base/process.h"
-#include "links/handle.h"
+
 #include "links/pipe.h"
 #include "links/port.h"
-#include "links/recover.h"
+#include "links/turn.h"
 #include "parts/cell.h"
 #include "parts/receipt.h"
 #include "parts/ring.h"
-#include "parts/turn.h"
+#include "segment/recover.h"
 #include "waiting/bell.h"
 #include "waiting/wait.h"
 
@@ -25,18 +26,18 @@ bool mailbox_has_message(liaison_mailbox *m)
 bool mailbox_over(struct segment *s)
 {
     uint32_t state = observe32(&s->header->state);
-    return state != LINK_LIVE && !(state == LINK_ENDED && segment_is_pipe(s) && pipe_pending(s));
+    return state != LINK_LIVE && !(state == LINK_ENDED && is_pipe(s) && pipe_pending(s));
 }
 
 int mailbox_may_take(const liaison_mailbox *m, uint64_t epoch)
 {
     struct segment *s = m->segment;
-    if (segment_is_pipe(s) && !pipe_admits(m, RECEIVERS))
+    if (is_pipe(s) && !pipe_admits(m, RECEIVERS))
         return LIAISON_DENIED;
     int r = segment_check(s, epoch);
-    if (__builtin_expect(!segment_has_sides(s), 1) || (r != LIAISON_OK && r != LIAISON_DESTROYED))
+    if (__builtin_expect(!s->kind->sides, 1) || (r != LIAISON_OK && r != LIAISON_DESTROYED))
         return r;
-    if (segment_is_port(s) && (!m->receives || !port_is_receiver(s)))
+    if (is_port(s) && (!m->receives || !port_is_receiver(s)))
         return LIAISON_DENIED;
     return observe32(&s->header->state) == LINK_ENDED ? LIAISON_OK : r;
 }
@@ -44,12 +45,12 @@ int mailbox_may_take(const liaison_mailbox *m, uint64_t epoch)
 /* Whether the senders have ended, and what lies in the ring is all there will be. */
 static bool nothing_more_comes(struct segment *s)
 {
-    port_look(s, false);
+    sides_look(s, false);
     return observe32(&s->header->state) == LINK_ENDED && ring_close(s);
 }
 
 /* Of a pipe: whether a message that somebody else took may yet be for us. */
-static bool may_come_back(struct segment *s) { return segment_is_pipe(s) && pipe_pending(s); }
+static bool may_come_back(struct segment *s) { return is_pipe(s) && pipe_pending(s); }
 
 int mailbox_receivable(liaison_mailbox *m)
 {
@@ -59,7 +60,7 @@ int mailbox_receivable(liaison_mailbox *m)
     if (r != LIAISON_OK || mailbox_has_message(m))
         return r;
     struct segment *s = m->segment;
-    if (segment_has_sides(s) && nothing_more_comes(s) && !may_come_back(s))
+    if (s->kind->sides && nothing_more_comes(s) && !may_come_back(s))
         return mailbox_has_message(m) ? LIAISON_OK : LIAISON_DESTROYED;
     return LIAISON_EMPTY;
 }
@@ -110,7 +111,7 @@ static int take(liaison_mailbox *m, struct liaison_delivery *d)
     if (r != LIAISON_OK)
         return r;
     r = take_from_cells(s, epoch, d);
-    if (__builtin_expect(r != LIAISON_EMPTY || !segment_has_sides(s), 1))
+    if (__builtin_expect(r != LIAISON_EMPTY || !s->kind->sides, 1))
         return r;
     if (!nothing_more_comes(s))
         return LIAISON_EMPTY;
@@ -180,8 +181,8 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
     int r = liaison_mailbox_try_take(m, d);
     if ((r == LIAISON_EMPTY || r == LIAISON_BUSY) && recover_now_and_then(s, true))
         r = liaison_mailbox_try_take(m, d);
-    if (r == LIAISON_EMPTY && wait->timeout == 0 && segment_is_pipe(s)) {
-        port_look(s, true); /* the last writer may have died since the clock's last tick */
+    if (r == LIAISON_EMPTY && wait->timeout == 0 && is_pipe(s)) {
+        sides_look(s, true); /* the last writer may have died since the clock's last tick */
         r = liaison_mailbox_try_take(m, d);
     }
     if (r == LIAISON_EMPTY && segment_vanished(s))
@@ -324,11 +325,11 @@ int liaison_mailbox_ready(liaison_mailbox *m)
         return r;
     if (mailbox_has_message(m) || (recover_now_and_then(s, true) && mailbox_has_message(m)))
         return LIAISON_OK;
-    if (segment_is_pipe(s))
-        port_look(s, true); /* the descriptor may have told it before the clock's next tick */
+    if (is_pipe(s))
+        sides_look(s, true); /* the descriptor may have told it before the clock's next tick */
     if (segment_vanished(s))
         return LIAISON_DESTROYED;
-    if (segment_has_sides(s) && nothing_more_comes(s) && !may_come_back(s))
+    if (s->kind->sides && nothing_more_comes(s) && !may_come_back(s))
         return mailbox_has_message(m) ? LIAISON_OK : LIAISON_DESTROYED;
     bell_rearm(m);
     return s->broken ? LIAISON_CORRUPT : LIAISON_EMPTY;

@@ -3,11 +3,11 @@
 #include "links/handle.h"
 #include "links/pipe.h"
 #include "links/port.h"
-#include "links/recover.h"
 #include "parts/arena.h"
 #include "parts/cell.h"
 #include "parts/receipt.h"
 #include "parts/ring.h"
+#include "segment/recover.h"
 #include "waiting/wait.h"
 
 int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
@@ -15,10 +15,10 @@ int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
 {
     struct segment *s = m->segment;
     uint64_t epoch = process_epoch();
-    if (__builtin_expect(segment_has_sides(s), 0)) {
-        if (segment_is_pipe(s) && !pipe_admits(m, SENDERS))
+    if (__builtin_expect(s->kind->sides, 0)) {
+        if (is_pipe(s) && !pipe_admits(m, SENDERS))
             return LIAISON_DENIED;
-        port_look(s, false);
+        sides_look(s, false);
     }
     int r = segment_check(s, epoch);
     if (r != LIAISON_OK)
@@ -83,8 +83,8 @@ int liaison_mailbox_loan(liaison_mailbox *m, size_t size, bool receipt,
     int r = liaison_mailbox_try_loan(m, size, receipt, loan);
     if (r == LIAISON_FULL && recover_now_and_then(s, true))
         r = liaison_mailbox_try_loan(m, size, receipt, loan);
-    if (r == LIAISON_FULL && wait->timeout == 0 && segment_is_pipe(s)) {
-        port_look(s, true); /* likewise the last reader */
+    if (r == LIAISON_FULL && wait->timeout == 0 && is_pipe(s)) {
+        sides_look(s, true); /* likewise the last reader */
         r = liaison_mailbox_try_loan(m, size, receipt, loan);
     }
     if (r != LIAISON_FULL || wait->timeout == 0)

@@ -13,9 +13,9 @@
 #include <string.h>
 
 #include "base/process.h"
-#include "links/handle.h"
 #include "links/port.h"
-#include "links/recover.h"
+#include "links/receiving.h"
+#include "segment/recover.h"
 #include "space/member.h"
 #include "waiting/board.h"
 #include "waiting/wait.h"
@@ -258,12 +258,12 @@ static int64_t look_around(liaison_several *q, int64_t slice)
         bool in_turn = (i + q->count - q->probed) % q->count < share;
         if ((in_turn || p->watched) && observe(&s->epoch) == process_epoch()) {
             recover_now_and_then(s, true);
-            port_look(s, true);
-            p->watched = recover_others_hold(s) || port_watched(s);
+            sides_look(s, true);
+            p->watched = recover_others_hold(s) || sides_watched(s);
             p->vanished = p->vanished || segment_vanished(s);
         }
         watching |= p->watched;
-        hurry |= p->watched && port_watched(s);
+        hurry |= p->watched && sides_watched(s);
         if (look_at(p) != LIAISON_EMPTY)
             enliven(q, i);
     }

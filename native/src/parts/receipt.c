@@ -5,7 +5,7 @@
 
 #include "base/process.h"
 #include "links/port.h"
-#include "links/recover.h"
+#include "segment/recover.h"
 #include "space/member.h"
 #include "waiting/wait.h"
 
@@ -231,9 +231,9 @@ int receipt_await(struct segment *s, const struct liaison_receipt *receipt, int 
             spin_slept(spin, process_now() - now);
         if (slept == -ETIMEDOUT) {
             recover_dead(s, slice == SLICE_FIRST);
-            port_look(s, true);
+            sides_look(s, true);
             slice = slice * 2 < SLICE_LAST ? slice * 2 : SLICE_LAST;
-            if (port_watched(s))
+            if (sides_watched(s))
                 slice = SLICE_WATCH;
             if (segment_vanished(s)) {
                 result = LIAISON_DESTROYED;

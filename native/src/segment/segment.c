@@ -11,9 +11,7 @@
 #include <unistd.h>
 
 #include "base/process.h"
-#include "links/pipe.h"
-#include "links/port.h"
-#include "links/recover.h"
+#include "segment/recover.h"
 #include "space/member.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -23,14 +21,8 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-#define DEFAULT_CAPACITY 1024u
-#define QUEUE_CAPACITY 10u
-#define QUEUE_MESSAGE 8192u
 #define RENDEZVOUS_CELLS 64u
 #define DEFAULT_STRIDE 128u
-#define INTRODUCTIONS 16u
-#define INTRODUCTION_MAX 64u
-#define PAIR_CAPACITY 256u
 #define ARENA_LIMIT (UINT64_C(1) << 30) /* where nothing was said */
 #define MEMORY_MAX (UINT64_C(1) << 40)
 #define ARENA_START (32u * 1024)
@@ -49,32 +41,10 @@ static uint64_t checksum(const struct geometry *g)
     return h;
 }
 
-/* What goes together with what. */
 static bool kind_fits(const struct geometry *g)
 {
-    switch (g->kind) {
-    case LIAISON_KIND_MAILBOX:
-        return g->lifetime == 0;
-    case LIAISON_KIND_QUEUE:
-        return g->lifetime == 0 && g->max_message != 0 && !g->rendezvous;
-    case LIAISON_KIND_PORT: /* messages must be able to wait for what ends it */
-        return g->access == LIAISON_ANY && !g->rendezvous &&
-               (g->lifetime == LIAISON_LIFETIME_RECEIVER ||
-                g->lifetime == LIAISON_LIFETIME_SENDERS);
-    case LIAISON_KIND_ENDPOINT:
-        return g->access == LIAISON_ANY && g->max_message != 0 && !g->rendezvous &&
-               g->lifetime <= LIAISON_LIFETIME_RECEIVER && g->pair_capacity <= LIAISON_CAPACITY_MAX;
-    case LIAISON_KIND_DIRECT:
-        return g->lifetime == 0 && g->access == LIAISON_PAIR;
-    case LIAISON_KIND_PIPE:
-        return g->lifetime == 0 && g->access == LIAISON_ANY && !g->rendezvous &&
-               g->max_deliveries == 0 && g->dead_letters[0] == 0 && g->name[0] == 0;
-    case LIAISON_KIND_NAMED_PIPE:
-        return g->lifetime == 0 && g->access == LIAISON_PAIR && !g->rendezvous &&
-               g->max_deliveries == 0 && g->dead_letters[0] == 0 && g->name[0] != 0;
-    default:
-        return false;
-    }
+    const struct kind *kind = kind_find(g->kind);
+    return kind && kind->check(g);
 }
 
 int geometry_plan(struct geometry *g)
@@ -128,28 +98,27 @@ static int geometry_of(const struct liaison_policy *p, const char *name, struct 
     g->magic = LAYOUT_MAGIC;
     g->version = LAYOUT_VERSION;
     g->header_size = sizeof(struct header);
-    g->kind = p->kind ? p->kind : LIAISON_KIND_MAILBOX;
+    g->kind = p->kind;
     g->access = p->access ? p->access : LIAISON_ANY;
     g->rendezvous = p->capacity == 0;
-    if (p->capacity > (int64_t)LIAISON_CAPACITY_MAX || g->access > LIAISON_PAIR)
+    if (p->capacity > (int64_t)LIAISON_CAPACITY_MAX ||
+        p->pair_capacity > (int64_t)LIAISON_CAPACITY_MAX || g->access > LIAISON_PAIR)
         return LIAISON_INVALID;
-    bool queue = g->kind == LIAISON_KIND_QUEUE, port = g->kind == LIAISON_KIND_PORT,
-         endpoint = g->kind == LIAISON_KIND_ENDPOINT;
-    uint32_t usual = queue ? QUEUE_CAPACITY : endpoint ? INTRODUCTIONS : DEFAULT_CAPACITY;
-    g->cells = p->capacity < 0 ? usual : p->capacity > 0 ? (uint32_t)p->capacity : RENDEZVOUS_CELLS;
-    g->max_message = p->max_message || !(queue || endpoint) ? p->max_message
-                     : queue                                ? QUEUE_MESSAGE
-                                                            : INTRODUCTION_MAX;
-    if (p->pair_capacity > (int64_t)LIAISON_CAPACITY_MAX)
+    const struct kind *kind = kind_find(g->kind);
+    if (!kind)
         return LIAISON_INVALID;
-    if (endpoint)
-        g->pair_capacity = p->pair_capacity < 0 ? PAIR_CAPACITY : (uint32_t)p->pair_capacity;
+    g->cells = p->capacity < 0   ? kind->capacity
+               : p->capacity > 0 ? (uint32_t)p->capacity
+                                 : RENDEZVOUS_CELLS;
+    g->max_message = p->max_message ? p->max_message : kind->max_message;
     g->memory = p->memory;
     g->max_deliveries = p->max_deliveries;
-    g->lifetime = port && !p->lifetime ? LIAISON_LIFETIME_RECEIVER : p->lifetime;
+    g->lifetime = p->lifetime;
     memcpy(g->name, name, strnlen(name, LIAISON_NAME_MAX));
     memcpy(g->dead_letters, p->dead_letters, strnlen(p->dead_letters, LIAISON_ADDRESS_MAX - 1));
-    if (!kind_fits(g))
+    if (kind->plan)
+        kind->plan(p, g);
+    if (!kind->check(g))
         return LIAISON_INVALID;
     return plain_text(g->dead_letters, sizeof g->dead_letters) ? geometry_plan(g) : LIAISON_INVALID;
 }
@@ -169,10 +138,7 @@ bool segment_fits(const struct liaison_policy *p, const struct geometry *g)
 }
 
 /* Of the file: a named pipe is two segments, one behind the other. */
-static uint64_t file_size(const struct geometry *g)
-{
-    return g->kind == LIAISON_KIND_NAMED_PIPE ? 2 * g->size : g->size;
-}
+static uint64_t file_size(const struct geometry *g) { return kind_find(g->kind)->ways * g->size; }
 
 /* Everything that an attacher relies on later is checked here, once. */
 static int geometry_check(const struct header *h, uint64_t size)
@@ -189,7 +155,7 @@ static int geometry_check(const struct header *h, uint64_t size)
     if (g->access < LIAISON_ANY || g->access > LIAISON_PAIR || g->rendezvous > 1 || !kind_fits(g) ||
         geometry_plan(&plan) != LIAISON_OK || memcmp(&plan, g, sizeof plan) != 0 ||
         memchr(g->name, 0, sizeof g->name) == NULL ||
-        !(g->kind == LIAISON_KIND_PIPE || name_of_link_valid(g->name)) ||
+        !(kind_find(g->kind)->nameless || name_of_link_valid(g->name)) ||
         !plain_text(g->dead_letters, sizeof g->dead_letters) || size != file_size(g))
         return LIAISON_CORRUPT;
     return LIAISON_OK;
@@ -222,6 +188,7 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
     s->inode = st->st_ino;
     note32(&s->last_seen, process_tick());
     s->geometry = *g;
+    s->kind = kind_find(g->kind);
     s->header = base;
     s->ring = (word64 *)(s->base + g->ring_at);
     s->ring_mask = g->ring_size - 1;
@@ -252,8 +219,8 @@ static void unmap(struct segment *s)
     guard_remove(s->base);
     munmap(s->base, s->geometry.size);
     liaison_space_close(s->space);
-    if (s->geometry.kind == LIAISON_KIND_PIPE)
-        pipe_let_go(s);
+    if (s->kind->leave)
+        s->kind->leave(s);
     if (s->first)
         segment_close(s->first);
     free(s);
@@ -471,13 +438,13 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
         }
         s = enlist_or_find(s);
     }
-    r = port_admit(s, attach);
+    r = s->kind->admit ? s->kind->admit(s, attach) : LIAISON_OK;
     if (segment_gone(&s->geometry, observe32(&s->header->state))) {
         segment_id(&s->geometry, id);
         segment_unlink(space, st.st_dev, st.st_ino, id);
         r = LIAISON_NOT_FOUND;
-    } else if ((policy && !segment_fits(policy, &s->geometry)) || (attach && segment_is_pipe(s))) {
-        r = LIAISON_MISMATCH; /* a named pipe's sides are taken in pipe.c */
+    } else if (policy && !segment_fits(policy, &s->geometry)) {
+        r = LIAISON_MISMATCH;
     } else if (attach && r == LIAISON_OK) {
         r = segment_attach(s);
         /* Destroyed meanwhile, perhaps by a cleaner that saw nobody attached. */
@@ -557,7 +524,7 @@ int segment_adopt(struct liaison_space *space, int file, struct segment **out)
             h.geometry.magic != LAYOUT_MAGIC)
             return LIAISON_MISMATCH;
         r = geometry_check(&h, (uint64_t)st.st_size);
-        if (r == LIAISON_OK && h.geometry.kind != LIAISON_KIND_PIPE)
+        if (r == LIAISON_OK && !kind_find(h.geometry.kind)->nameless)
             r = LIAISON_MISMATCH;
         if (r == LIAISON_OK)
             r = map(space, file, &st, &h.geometry, 0, &s);
@@ -566,7 +533,7 @@ int segment_adopt(struct liaison_space *space, int file, struct segment **out)
         s = enlist_or_find(s);
     }
     /* Of another space, who lives there would seem dead here. */
-    if (s->geometry.kind != LIAISON_KIND_PIPE || s->geometry.home[0] != space->device ||
+    if (!s->kind->nameless || s->geometry.home[0] != space->device ||
         s->geometry.home[1] != space->inodes[SPACE_TOP])
         r = LIAISON_MISMATCH;
     if (r == LIAISON_OK)
@@ -682,9 +649,9 @@ int segment_attach(struct segment *s)
             note32(&s->pid, (uint32_t)member_pid());
             note32(&s->roles, 0);
             publish(&s->epoch, epoch);
-            if (me != s->geometry.creator)
-                port_sender_came(s);
-            recover_strays(s);
+            if (me != s->geometry.creator && s->kind->came)
+                s->kind->came(s);
+            s->kind->repair->forget_strays(s);
         } else {
             r = s->geometry.access == LIAISON_PAIR ? LIAISON_BUSY : LIAISON_EXHAUSTED;
         }
@@ -710,8 +677,8 @@ static bool linked(const struct segment *s)
 
 bool segment_vanished(struct segment *s)
 {
-    if (s->geometry.kind == LIAISON_KIND_PIPE)
-        return false; /* it never had a name */
+    if (s->kind->nameless)
+        return false;
     /* The coarse clock, for every send asks; the file system once a second. */
     uint32_t now = process_tick(), last = glance32(&s->last_seen);
     if (now - last < 1000 || !exchange32(&s->last_seen, last, now))

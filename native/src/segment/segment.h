@@ -8,7 +8,7 @@
 #ifndef LIAISON_SEGMENT_H
 #define LIAISON_SEGMENT_H
 
-#include "segment/layout.h"
+#include "segment/kind.h"
 #include "space/space.h"
 
 struct segment {
@@ -17,6 +17,7 @@ struct segment {
     dev_t device;
     ino_t inode;
     struct liaison_space *space;
+    const struct kind *kind;
     struct geometry geometry; /* private, validated: the only one that is used */
     word32 broken;            /* raised by the guard */
 
@@ -105,26 +106,12 @@ void segment_unlink(struct liaison_space *space, dev_t device, ino_t inode, cons
 
 void segment_id(const struct geometry *g, char text[40]);
 
-static inline bool segment_is_port(const struct segment *s)
-{
-    return s->geometry.kind == LIAISON_KIND_PORT;
-}
-static inline bool segment_is_pipe(const struct segment *s)
-{
-    return s->geometry.kind == LIAISON_KIND_PIPE || s->geometry.kind == LIAISON_KIND_NAMED_PIPE;
-}
-/* Whether it ends with who is on one side of it. */
-static inline bool segment_has_sides(const struct segment *s)
-{
-    return segment_is_port(s) || segment_is_pipe(s);
-}
 /* Whether there is nothing left of it to look at. */
 static inline bool segment_gone(const struct geometry *g, uint32_t state)
 {
+    const struct kind *kind = kind_find(g->kind);
     bool on_its_way = state == LINK_ENDED || state == LINK_ORPHANED;
-    bool sides = g->kind == LIAISON_KIND_PORT || g->kind == LIAISON_KIND_PIPE ||
-                 g->kind == LIAISON_KIND_NAMED_PIPE;
-    return state != LINK_LIVE && !(sides && on_its_way);
+    return state != LINK_LIVE && !(on_its_way && kind && kind->sides);
 }
 
 /* What looking begins with. */
@@ -147,6 +134,17 @@ static inline int segment_check(struct segment *s, uint64_t epoch)
     if (__builtin_expect(observe32(&s->header->state) != LINK_LIVE || s->broken, 0))
         return s->broken ? LIAISON_CORRUPT : LIAISON_DESTROYED;
     return LIAISON_OK;
+}
+
+/* Of a link that ends with one of its sides; of others these do nothing. See struct kind. */
+static inline void sides_look(struct segment *s, bool at_once)
+{
+    if (__builtin_expect(s->kind->sides, 0))
+        s->kind->look(s, at_once);
+}
+static inline bool sides_watched(const struct segment *s)
+{
+    return s->kind->sides && s->kind->watched(s);
 }
 
 static inline void segment_tell_role(struct segment *s, uint32_t role)

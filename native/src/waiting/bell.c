@@ -2,10 +2,10 @@
 #include "waiting/bell.h"
 
 #include "base/process.h"
-#include "links/handle.h"
 #include "links/pipe.h"
 #include "links/port.h"
-#include "links/recover.h"
+#include "links/receiving.h"
+#include "segment/recover.h"
 #include "space/doorbell.h"
 #include "waiting/wait.h"
 
@@ -49,7 +49,7 @@ static void arm(liaison_mailbox *m, enum waiter_role role)
         slice = BELL_LAST;
     }
     note(&b->slice, (uint64_t)slice);
-    bool watch = recover_others_hold(s) || port_watched(s);
+    bool watch = recover_others_hold(s) || sides_watched(s);
     doorbell_remind(&b->door, watch && slice > BELL_WATCH ? BELL_WATCH : slice);
     /* Announce, then look. Another version: a waker that is slow cannot disarm this one. */
     announce32(&e->signal, signal_armed(signal, tick));
@@ -91,7 +91,7 @@ static int find_or_make(liaison_mailbox *m, enum waiter_role role, bool *made)
 {
     struct bell *b = &m->bells[role];
     uint64_t epoch = process_epoch();
-    bool denied = role == SENDERS && segment_is_pipe(m->segment) && !pipe_admits(m, SENDERS);
+    bool denied = role == SENDERS && is_pipe(m->segment) && !pipe_admits(m, SENDERS);
     int r = denied              ? LIAISON_DENIED
             : role == RECEIVERS ? mailbox_may_take(m, epoch)
                                 : segment_check(m->segment, epoch);

@@ -11,7 +11,7 @@
 
 #include "base/process.h"
 #include "links/port.h"
-#include "links/recover.h"
+#include "segment/recover.h"
 #include "space/doorbell.h"
 #include "space/member.h"
 #include "waiting/board.h"
@@ -356,9 +356,9 @@ int wait_spin(const struct waiting *w, int64_t end)
 static int64_t look_around(struct segment *s, struct waiter *e, int64_t slice)
 {
     recover_dead(s, slice <= 8 * SLICE_FIRST);
-    port_look(s, true);
+    sides_look(s, true);
     /* Who waits at a pipe looks often enough by itself, and may do so for days. */
-    bool hold = recover_others_hold(s) || (port_watched(s) && !segment_is_pipe(s));
+    bool hold = recover_others_hold(s) || (sides_watched(s) && s->kind->closely);
     bool watch = hold && (glance32(&e->kind) == WAITER_WATCHER || !watched(s, e));
     announce32(&e->kind, watch ? WAITER_WATCHER : WAITER_THREAD);
     /* Who has slept for long will hardly be called soon, and there may be many of it. */
@@ -366,7 +366,7 @@ static int64_t look_around(struct segment *s, struct waiter *e, int64_t slice)
     if (slice > SLICE_LAST)
         slice = SLICE_LAST;
     /* A port's receiver is often killed together with the sender that watched it. */
-    if (port_watched(s) && slice > SLICE_LONG)
+    if (sides_watched(s) && slice > SLICE_LONG)
         slice = SLICE_LONG;
     return watch && slice > SLICE_WATCH ? SLICE_WATCH : slice;
 }
@@ -435,7 +435,7 @@ int wait_until(const struct waiting *w)
          * exchange: a call between the two would be nobody's, and its caller content. */
         bool called = wait_leave(s, w->role, index) == SIGNAL_WOKEN || woken;
         if ((r != LIAISON_OK && called) ||
-            (was_watching && (recover_others_hold(s) || port_watched(s))))
+            (was_watching && (recover_others_hold(s) || sides_watched(s))))
             wait_wake(s, w->role);
     }
     return r;

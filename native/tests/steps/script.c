@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "links/recover.h"
+#include "segment/recover.h"
 #include "segment/segment.h"
 #include "space/member.h"
 #include "steps/trap.h"

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "links/handle.h"
+#include "links/receiving.h"
 #include "space/member.h"
 #include "steps/stepper.h"
 #include "waiting/board.h"

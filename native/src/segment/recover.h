@@ -13,12 +13,6 @@ bool recover_dead(struct segment *s, bool all);
  * fail and cannot wait. */
 bool recover_now_and_then(struct segment *s, bool all);
 
-/* Clears the waiters of dead processes that are not attached. Who finds every place on a link
- * taken sweeps the dead before it has one itself, and what it took over of theirs is then in
- * the name of somebody whom no table of attachments shows; it may be killed there. Done at
- * every attaching: by whoever comes next. */
-void recover_strays(struct segment *s);
-
 /* Whether a living process other than this one holds leases or loans. */
 bool recover_others_hold(struct segment *s);
 

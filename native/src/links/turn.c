@@ -1,8 +1,8 @@
-#include "parts/turn.h"
+#include "links/turn.h"
 
-#include "links/recover.h"
 #include "parts/cell.h"
 #include "parts/ring.h"
+#include "segment/recover.h"
 #include "waiting/wait.h"
 
 #define TRIES (1u << 16)

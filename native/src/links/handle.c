@@ -1,0 +1,56 @@
+#include "links/handle.h"
+
+#include <stdlib.h>
+
+#include "waiting/wait.h"
+
+liaison_mailbox *handle_create(struct segment *s)
+{
+    liaison_mailbox *m = calloc(1, sizeof *m);
+    if (!m)
+        return NULL;
+    m->segment = s;
+    note32(&m->holds, 1);
+    m->bells[RECEIVERS].door = m->bells[SENDERS].door = (struct doorbell){0, -1, -1, -1};
+    spin_begin(&m->spin);
+    /* Senders that begin in different places get in each other's way less. */
+    note32(&m->cursor, glance32(&s->slot) * 37 % s->geometry.cells);
+    return m;
+}
+
+void liaison_mailbox_interrupt(liaison_mailbox *m)
+{
+    announce32(&m->closed, 1);
+    wait_wake_own(m->segment);
+}
+
+void mailbox_let_go(liaison_mailbox *m)
+{
+    struct segment *s = m->segment;
+    if (add32(&m->holds, (uint32_t)-1) != 1)
+        return;
+    liaison_port_end(m);
+    if (s->kind->closed)
+        s->kind->closed(m);
+    bell_close(m, RECEIVERS);
+    bell_close(m, SENDERS);
+    segment_close(s);
+    free(m);
+}
+
+void liaison_mailbox_close(liaison_mailbox *m)
+{
+    if (!m)
+        return;
+    if (look32(&m->holds) > 1) { /* a set looks at it, and is told to let it go */
+        liaison_mailbox_interrupt(m);
+        liaison_port_end(m);
+    }
+    mailbox_let_go(m);
+}
+
+void liaison_port_end(liaison_mailbox *m)
+{
+    if (m->segment->kind->end)
+        m->segment->kind->end(m);
+}
