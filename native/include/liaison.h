@@ -251,6 +251,10 @@ struct liaison_loan {
  * one. */
 LIAISON_API int liaison_mailbox_try_loan(liaison_mailbox *mailbox, size_t size, bool receipt,
                                          struct liaison_loan *loan);
+/* The same, looking at no more than the next few places: who can wait should not begin with a
+ * look at all of them, which takes them from the caches of those who are about to free them. */
+LIAISON_API int liaison_mailbox_loan_at_hand(liaison_mailbox *mailbox, size_t size, bool receipt,
+                                             struct liaison_loan *loan);
 LIAISON_API int liaison_mailbox_loan(liaison_mailbox *mailbox, size_t size, bool receipt,
                                      const struct liaison_wait *wait, struct liaison_loan *loan);
 /* A message's ticket, by which its sender can follow it. */

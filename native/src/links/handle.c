@@ -13,6 +13,8 @@ liaison_mailbox *handle_create(struct segment *s)
     note32(&m->holds, 1);
     m->bells[RECEIVERS].door = m->bells[SENDERS].door = (struct doorbell){0, -1, -1, -1};
     spin_begin(&m->spin);
+    linger_begin(&m->lingers[RECEIVERS], LINGER_RECEIVING, s->geometry.cells);
+    linger_begin(&m->lingers[SENDERS], LINGER_SENDING, s->geometry.cells);
     /* Senders that begin in different places get in each other's way less. */
     note32(&m->cursor, glance32(&s->slot) * 37 % s->geometry.cells);
     return m;

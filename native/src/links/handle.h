@@ -5,6 +5,7 @@
 #include "parts/arena.h"
 #include "segment/segment.h"
 #include "waiting/bell.h"
+#include "waiting/linger.h"
 #include "waiting/spin.h"
 
 struct liaison_mailbox {
@@ -14,6 +15,7 @@ struct liaison_mailbox {
     word32 cursor;
     struct arena_cursor arena;
     struct spin spin;
+    struct linger lingers[2]; /* by role */
     word32 closed;
     /* Of a port or a pipe: what this handle is for. */
     bool receives;

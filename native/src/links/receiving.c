@@ -149,6 +149,18 @@ int liaison_mailbox_try_take(liaison_mailbox *m, struct liaison_delivery *d)
     return r;
 }
 
+/* Nothing was there: comes back a little later. */
+static int take_later(liaison_mailbox *m, struct liaison_delivery *d)
+{
+    struct segment *s = m->segment;
+    int r = LIAISON_EMPTY;
+    while (r == LIAISON_EMPTY && spin_pays(&m->spin) && linger(&m->lingers[RECEIVERS], s->space)) {
+        linger_ended(&m->lingers[RECEIVERS], ring_count_roughly(s));
+        r = take(m, d);
+    }
+    return r;
+}
+
 int liaison_mailbox_poll(liaison_mailbox *m, int64_t nanoseconds, struct liaison_delivery *d)
 {
     const struct segment *s = m->segment;
@@ -157,6 +169,8 @@ int liaison_mailbox_poll(liaison_mailbox *m, int64_t nanoseconds, struct liaison
         return liaison_mailbox_try_take(m, d);
     int r = take(m, d);
     if (r != LIAISON_EMPTY)
+        return r;
+    if ((r = take_later(m, d)) != LIAISON_EMPTY)
         return r;
     int64_t until = process_ticks() + nanoseconds;
     do {
@@ -181,6 +195,8 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
     int r = liaison_mailbox_try_take(m, d);
     if ((r == LIAISON_EMPTY || r == LIAISON_BUSY) && recover_now_and_then(s, true))
         r = liaison_mailbox_try_take(m, d);
+    if (r == LIAISON_EMPTY && linger_fits(wait) && !exclusive(s))
+        r = take_later(m, d);
     if (r == LIAISON_EMPTY && wait->timeout == 0 && is_pipe(s)) {
         sides_look(s, true); /* the last writer may have died since the clock's last tick */
         r = liaison_mailbox_try_take(m, d);

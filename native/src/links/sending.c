@@ -10,8 +10,9 @@
 #include "segment/recover.h"
 #include "waiting/wait.h"
 
-int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
-                             struct liaison_loan *loan)
+/* `cells`: how many it may look at. */
+static int try_loan(liaison_mailbox *m, size_t size, bool receipt, uint32_t cells,
+                    struct liaison_loan *loan)
 {
     struct segment *s = m->segment;
     uint64_t epoch = process_epoch();
@@ -37,7 +38,7 @@ int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
     bool follows = __builtin_expect(receipt || s->geometry.rendezvous, 0);
     if (follows && !receipt_vacant(s))
         return LIAISON_FULL;
-    if (!cell_claim(s, &m->cursor, &x, &header))
+    if (!cell_claim(s, &m->cursor, cells, &x, &header))
         return LIAISON_FULL;
     struct cell *c = segment_cell(s, x);
     void *data = c->payload;
@@ -64,40 +65,72 @@ int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
     return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
 }
 
+int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
+                             struct liaison_loan *loan)
+{
+    return try_loan(m, size, receipt, UINT32_MAX, loan);
+}
+
+int liaison_mailbox_loan_at_hand(liaison_mailbox *m, size_t size, bool receipt,
+                                 struct liaison_loan *loan)
+{
+    return try_loan(m, size, receipt, CELLS_AT_HAND, loan);
+}
+
 struct loaning {
     liaison_mailbox *mailbox;
     size_t size;
     bool receipt;
+    uint32_t cells;
     struct liaison_loan *loan;
 };
 static int attempt_loan(void *context)
 {
     struct loaning *l = context;
-    return liaison_mailbox_try_loan(l->mailbox, l->size, l->receipt, l->loan);
+    return try_loan(l->mailbox, l->size, l->receipt, l->cells, l->loan);
+}
+
+/* Nothing of those who have the cells is looked at but the next few. */
+static int loan_later(liaison_mailbox *m, struct loaning *l)
+{
+    struct segment *s = m->segment;
+    int r = attempt_loan(l);
+    while (r == LIAISON_FULL && spin_pays(&m->spin) && linger(&m->lingers[SENDERS], s->space)) {
+        linger_ended(&m->lingers[SENDERS], cell_count_free_roughly(s, &m->cursor));
+        r = attempt_loan(l);
+    }
+    return r;
 }
 
 int liaison_mailbox_loan(liaison_mailbox *m, size_t size, bool receipt,
                          const struct liaison_wait *wait, struct liaison_loan *loan)
 {
     struct segment *s = m->segment;
-    int r = liaison_mailbox_try_loan(m, size, receipt, loan);
+    struct loaning l = {m, size, receipt, CELLS_AT_HAND, loan};
+    int r = linger_fits(wait) ? loan_later(m, &l) : LIAISON_FULL;
+    struct waiting w = {.segment = s,
+                        .role = SENDERS,
+                        .wait = wait,
+                        .spin = &m->spin,
+                        .closed = &m->closed,
+                        .announced = true,
+                        .pending = LIAISON_FULL,
+                        .attempt = attempt_loan,
+                        .context = &l};
+    if (r == LIAISON_FULL && wait->timeout)
+        r = wait_spin(&w, wait->timeout < 0 ? -1 : process_now() + wait->timeout);
+    l.cells = UINT32_MAX;
+    if (r == LIAISON_FULL)
+        r = attempt_loan(&l);
     if (r == LIAISON_FULL && recover_now_and_then(s, true))
-        r = liaison_mailbox_try_loan(m, size, receipt, loan);
+        r = attempt_loan(&l);
     if (r == LIAISON_FULL && wait->timeout == 0 && is_pipe(s)) {
         sides_look(s, true); /* likewise the last reader */
-        r = liaison_mailbox_try_loan(m, size, receipt, loan);
+        r = attempt_loan(&l);
     }
     if (r != LIAISON_FULL || wait->timeout == 0)
         return r;
-    struct loaning l = {m, size, receipt, loan};
-    r = wait_until(&(struct waiting){.segment = s,
-                                     .role = SENDERS,
-                                     .wait = wait,
-                                     .spin = &m->spin,
-                                     .closed = &m->closed,
-                                     .pending = LIAISON_FULL,
-                                     .attempt = attempt_loan,
-                                     .context = &l});
+    r = wait_until(&w);
     /* Perhaps there is room for the next one too. */
     if (r == LIAISON_OK && wait_any(s, SENDERS))
         wait_wake(s, SENDERS);

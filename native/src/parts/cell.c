@@ -2,13 +2,13 @@
 
 #include "parts/ring.h"
 
-bool cell_claim(struct segment *s, word32 *cursor, uint32_t *cell, uint64_t *header)
+bool cell_claim(struct segment *s, word32 *cursor, uint32_t most, uint32_t *cell, uint64_t *header)
 {
     uint32_t n = s->geometry.cells, me = segment_owner(s);
     uint32_t x = glance32(cursor);
     if (x >= n)
         x = 0;
-    for (uint32_t i = 0; i < n; i++, x = x + 1 < n ? x + 1 : 0) {
+    for (uint32_t i = 0; i < n && i < most; i++, x = x + 1 < n ? x + 1 : 0) {
         struct cell *c = segment_cell(s, x);
         uint64_t h = glance(&c->header);
         uint64_t loaned = cell_word(cell_generation(h), 0, me, CELL_LOANED);
@@ -31,6 +31,25 @@ bool cell_claim(struct segment *s, word32 *cursor, uint32_t *cell, uint64_t *hea
             return false;
     }
     return false;
+}
+
+static bool free_at(const struct segment *s, uint32_t x)
+{
+    return cell_state(glance(&segment_cell(s, x % s->geometry.cells)->header)) == CELL_FREE;
+}
+
+uint32_t cell_count_free_roughly(const struct segment *s, const word32 *cursor)
+{
+    /* They become free in about the order in which they were filled. */
+    uint32_t n = s->geometry.cells, x = glance32(cursor);
+    const uint32_t steps[] = {1, 4, n / 4, n / 2 + 1};
+    uint32_t found = 0;
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0] && steps[i] > found; i++) {
+        if (!free_at(s, x + steps[i] - 1))
+            break;
+        found = steps[i];
+    }
+    return found;
 }
 
 bool cell_free(struct segment *s, uint32_t cell, uint64_t header)

@@ -4,9 +4,14 @@
 
 #include "segment/segment.h"
 
-/* FREE -> LOANED by this process. False when no cell is free. `cursor` is the caller's
- * hint of where to look. */
-bool cell_claim(struct segment *s, word32 *cursor, uint32_t *cell, uint64_t *header);
+/* FREE -> LOANED by this process. `cursor` is the caller's hint of where to look, and `most` how
+ * many cells to look at: false when none of them is free, and of all there are, UINT32_MAX. Looking
+ * at cells that others have takes their lines from them. */
+bool cell_claim(struct segment *s, word32 *cursor, uint32_t most, uint32_t *cell, uint64_t *header);
+#define CELLS_AT_HAND 4u
+
+/* About how many cells are free from where `cursor` would look first, at the cost of four looks. */
+uint32_t cell_count_free_roughly(const struct segment *s, const word32 *cursor);
 
 /* LOANED or LEASED -> FREE, one generation on, if the cell still says `header`. */
 bool cell_free(struct segment *s, uint32_t cell, uint64_t header);

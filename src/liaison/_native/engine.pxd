@@ -110,6 +110,8 @@ cdef extern from "liaison.h" nogil:
     int liaison_space_introduce(liaison_space *space, const char *name)
     int liaison_mailbox_try_loan(liaison_mailbox *mailbox, size_t size, bint receipt,
                                  liaison_loan *loan)
+    int liaison_mailbox_loan_at_hand(liaison_mailbox *mailbox, size_t size, bint receipt,
+                                     liaison_loan *loan)
     int liaison_mailbox_loan(liaison_mailbox *mailbox, size_t size, bint receipt,
                              const liaison_wait *wait, liaison_loan *loan)
     int liaison_mailbox_send_loan(liaison_mailbox *mailbox, liaison_loan *loan, uint32_t format,

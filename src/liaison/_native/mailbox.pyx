@@ -341,7 +341,7 @@ cdef class End:
 
     cdef int reserve(self, Py_ssize_t size, bint receipt, const liaison_wait *wait,
                      liaison_loan *loan) except? -1:
-        cdef int r = liaison_mailbox_try_loan(self.box, size, receipt, loan)
+        cdef int r = liaison_mailbox_loan_at_hand(self.box, size, receipt, loan)
         if r == LIAISON_FULL:
             self.users += 1
             with nogil:
@@ -852,8 +852,9 @@ cdef class End:
                 for i in range(count):
                     liaison_mailbox_release(self.box, &taken[i])
                 raise
-            # Acknowledged together at the end: dying in between gives all of them back.
-            for i in range(count):
+            # Acknowledged together at the end: dying in between gives all of them back. The last one
+            # first: a sender waits for the first one's place, and then finds all of them.
+            for i in range(count - 1, -1, -1):
                 liaison_mailbox_acknowledge(self.box, &taken[i])
             return messages
         finally:
