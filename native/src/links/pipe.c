@@ -8,15 +8,9 @@
 
 #include "base/process.h"
 #include "parts/cell.h"
+#include "segment/naming.h"
 #include "space/member.h"
 #include "waiting/wait.h"
-
-static void unlink_names(struct segment *s)
-{
-    char id[40];
-    segment_id(&s->geometry, id);
-    segment_unlink(s->space, s->device, s->inode, id);
-}
 
 /* A forked child may have come to nothing but this: as a member it can call all who wait. */
 static void wake_all(struct segment *s)
@@ -30,7 +24,7 @@ static void wake_all(struct segment *s)
 static bool bereave(struct segment *s, enum waiter_role role)
 {
     uint32_t next = role == SENDERS ? LINK_ENDED : LINK_ORPHANED;
-    if (!exchange32(&s->header->state, LINK_LIVE, next))
+    if (!segment_step(s, LINK_LIVE, next))
         return false;
     wake_all(s);
     return true;
@@ -109,8 +103,8 @@ static void look_at_sides(struct segment *s)
     }
     if (!noticed)
         return;
-    unlink_names(s);
-    if (s->first) /* who has heard of the end here must not send there any more */
+    (void)naming_end(s); /* or whoever asks for the name */
+    if (s->first)        /* who has heard of the end here must not send there any more */
         look_at_sides(s->first);
 }
 
@@ -120,11 +114,11 @@ void pipe_look(struct segment *s)
 {
     /* Seen first: what is closed after this is looked for once more. */
     publish32(&s->closings_seen, look32(&s->header->closings));
-    if (observe32(&s->header->state) != LINK_LIVE)
+    if (segment_state(s) != LINK_LIVE)
         return;
     /* Who destroys a named pipe may have seen its first way alone. */
-    if (s->first && observe32(&s->first->header->state) == LINK_DESTROYED) {
-        if (exchange32(&s->header->state, LINK_LIVE, LINK_DESTROYED))
+    if (s->first && segment_state(s->first) == LINK_DESTROYED) {
+        if (segment_step(s, LINK_LIVE, LINK_DESTROYED))
             wake_all(s);
         return;
     }
@@ -189,7 +183,7 @@ void pipe_end(liaison_mailbox *m)
     if (s->geometry.kind == LIAISON_KIND_PIPE) {
         wake_all(s); /* to look for themselves: others may have such an end */
     } else if (is_side(s, role) && bereave(s, role)) {
-        unlink_names(s);
+        (void)naming_end(s); /* or whoever asks for the name */
     }
 }
 
@@ -306,7 +300,7 @@ static int take_side(struct segment *first, const struct liaison_policy *policy,
     pipe_look(first);
     uint64_t second = observe(&first->header->second);
     *creator = me == first->geometry.creator;
-    if (observe32(&first->header->state) != LINK_LIVE)
+    if (segment_state(first) != LINK_LIVE)
         return LIAISON_NOT_FOUND;
     if (!segment_fits(policy, &first->geometry))
         return LIAISON_MISMATCH;
@@ -317,6 +311,8 @@ static int take_side(struct segment *first, const struct liaison_policy *policy,
     r = segment_attach(first);
     if (r != LIAISON_OK)
         return r;
+    if (segment_state(first) != LINK_LIVE)
+        return LIAISON_NOT_FOUND; /* cleaned away, by who saw nobody attached */
     return exchange(&first->header->second, 0, me) ? LIAISON_OK : LIAISON_BUSY;
 }
 
@@ -324,9 +320,11 @@ static int take_side(struct segment *first, const struct liaison_policy *policy,
 static int open_first(liaison_space *space, const char *name, const struct liaison_policy *policy,
                       struct segment **out, bool *creator)
 {
-    int r = LIAISON_NOT_FOUND;
-    for (int tries = 0; tries < 1000; tries++) {
+    for (int tries = 0;; tries++) {
         struct segment *s;
+        int r = naming_again(tries);
+        if (r != LIAISON_OK)
+            return r;
         r = segment_open(space, name, NULL, false, &s);
         if (r == LIAISON_NOT_FOUND) {
             r = segment_create(space, name, policy, out);
@@ -342,13 +340,12 @@ static int open_first(liaison_space *space, const char *name, const struct liais
             *out = s;
             return r;
         }
-        if (r == LIAISON_NOT_FOUND)
-            unlink_names(s);
+        if (r == LIAISON_NOT_FOUND && naming_end(s) == LIAISON_BUSY)
+            r = LIAISON_DESTROYED; /* whoever is to take its name away does not get on */
         segment_close(s);
         if (r != LIAISON_NOT_FOUND)
             return r;
     }
-    return r;
 }
 
 int liaison_named_pipe_open(liaison_space *space, const char *name,
@@ -358,10 +355,12 @@ int liaison_named_pipe_open(liaison_space *space, const char *name,
     struct liaison_policy p = policy ? *policy : defaults;
     p.kind = LIAISON_KIND_NAMED_PIPE;
     p.access = LIAISON_PAIR;
-    for (int tries = 0; tries < 1000; tries++) {
+    for (int tries = 0;; tries++) {
         struct segment *first, *back;
         bool creator;
-        int r = open_first(space, name, &p, &first, &creator);
+        int r = naming_again(tries);
+        if (r == LIAISON_OK)
+            r = open_first(space, name, &p, &first, &creator);
         if (r != LIAISON_OK)
             return r;
         r = segment_open_back(first, &back);
@@ -383,14 +382,13 @@ int liaison_named_pipe_open(liaison_space *space, const char *name,
             liaison_mailbox_close(*in);
         return -ENOMEM;
     }
-    return LIAISON_BUSY;
 }
 
 bool liaison_pipe_destroyed(liaison_mailbox *m)
 {
     struct segment *s = m->segment;
-    return observe32(&s->header->state) == LINK_DESTROYED ||
-           (s->first && observe32(&s->first->header->state) == LINK_DESTROYED);
+    return segment_state(s) == LINK_DESTROYED ||
+           (s->first && segment_state(s->first) == LINK_DESTROYED);
 }
 
 bool liaison_pipe_closed_cleanly(liaison_mailbox *m)

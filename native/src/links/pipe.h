@@ -28,8 +28,7 @@ static inline bool pipe_news(struct segment *s)
 /* Whether the other way of a named pipe is known to be over, and this one is not yet. */
 static inline bool pipe_over(const struct segment *s)
 {
-    return s->first && observe32(&s->header->state) == LINK_LIVE &&
-           observe32(&s->first->header->state) != LINK_LIVE;
+    return s->first && segment_state(s) == LINK_LIVE && segment_state(s->first) != LINK_LIVE;
 }
 
 /* Whether the handle, in this very process, is an end for this role. Asked before a place on the

@@ -6,6 +6,7 @@
 #include "parts/cell.h"
 #include "parts/ring.h"
 #include "parts/turn.h"
+#include "segment/naming.h"
 #include "space/member.h"
 #include "waiting/wait.h"
 
@@ -14,22 +15,14 @@ bool port_is_receiver(const struct segment *s)
     return observe(&s->epoch) == process_epoch() && glance(&s->identity) == s->geometry.creator;
 }
 
-static void unlink_names(struct segment *s)
-{
-    char id[40];
-    segment_id(&s->geometry, id);
-    segment_unlink(s->space, s->device, s->inode, id);
-}
-
 void port_bereave(struct segment *s)
 {
-    word32 *state = &s->header->state;
     bool letters = s->geometry.dead_letters[0] != 0;
     uint32_t next = letters ? LINK_ORPHANED : LINK_DESTROYED;
-    if (!exchange32(state, LINK_LIVE, next) && !exchange32(state, LINK_ENDED, next))
+    if (!segment_step(s, LINK_LIVE, next) && !segment_step(s, LINK_ENDED, next))
         return;
     if (!letters)
-        unlink_names(s);
+        (void)naming_end(s); /* or whoever asks for the name */
     wait_wake_all(s);
 }
 
@@ -67,7 +60,7 @@ void port_look(struct segment *s, bool at_once)
         pipe_look(s);
         return;
     }
-    uint32_t state = observe32(&s->header->state);
+    uint32_t state = segment_state(s);
     if (state != LINK_LIVE && state != LINK_ENDED)
         return;
     if (!port_is_receiver(s)) {
@@ -75,7 +68,7 @@ void port_look(struct segment *s, bool at_once)
             port_bereave(s);
     } else if (state == LINK_LIVE && s->geometry.lifetime == LIAISON_LIFETIME_SENDERS &&
                senders_gone(s)) {
-        if (exchange32(&s->header->state, LINK_LIVE, LINK_ENDED))
+        if (segment_step(s, LINK_LIVE, LINK_ENDED))
             wait_wake_all(s);
     }
 }
@@ -90,7 +83,7 @@ bool port_watched(const struct segment *s)
 int port_admit(struct segment *s, bool sender)
 {
     port_look(s, true);
-    uint32_t state = observe32(&s->header->state);
+    uint32_t state = segment_state(s);
     if (!sender || !segment_is_port(s) || state == LINK_LIVE)
         return LIAISON_OK;
     return state == LINK_ORPHANED ? LIAISON_ORPHANED : LIAISON_NOT_FOUND;
@@ -137,8 +130,8 @@ int port_buried(struct segment *s)
         return returned ? LIAISON_FULL : LIAISON_BUSY;
     if (s->broken)
         return LIAISON_CORRUPT;
-    if (exchange32(&s->header->state, LINK_ORPHANED, LINK_DESTROYED)) {
-        unlink_names(s);
+    if (segment_step(s, LINK_ORPHANED, LINK_DESTROYED)) {
+        (void)naming_end(s); /* or whoever asks for the name */
         wait_wake_all(s);
     }
     return LIAISON_OK;

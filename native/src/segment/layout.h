@@ -243,8 +243,20 @@ struct geometry {
  * A pipe goes to one of those two and stays there: what is left in it nobody gets.
  * None of them accepts messages. Each step is one exchange, by whoever noticed; a crash leaves
  * the step before, which is noticed again, or a link that is DESTROYED and still has a name,
- * which whoever asks for the name removes. */
-enum { LINK_LIVE = 0, LINK_DESTROYED = 1, LINK_ENDED = 2, LINK_ORPHANED = 3 };
+ * which whoever asks for the name removes.
+ *
+ * CONDEMNED is said besides one of them, by who cleans and has seen nobody attached: it announces
+ * that, looks at the attachments again, and only then exchanges that word for DESTROYED. Whoever
+ * attaches announces its place and then looks at the state, and takes the word back: one of the
+ * two sees the other, see segment_spare(). So it means nothing but to these two, and what a crash
+ * leaves of it the next one of either takes back. */
+enum {
+    LINK_LIVE = 0,
+    LINK_DESTROYED = 1,
+    LINK_ENDED = 2,
+    LINK_ORPHANED = 3,
+    LINK_CONDEMNED = 4 /* a bit */
+};
 
 struct header {
     struct geometry geometry;

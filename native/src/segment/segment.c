@@ -1,6 +1,5 @@
 #include "segment/segment.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include "links/pipe.h"
 #include "links/port.h"
 #include "links/recover.h"
+#include "segment/naming.h"
 #include "space/member.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -339,6 +339,21 @@ static void enlist(struct segment *s)
     process_unlock();
 }
 
+/* The permanent name first: whoever finds the other finds a link that has both. What a death in
+ * between leaves is in nobody's use, and cleaning finds it. */
+static int name_new(int file, int links, int names, const struct geometry *g)
+{
+    char id[40];
+    segment_id(g, id);
+    int r = space_name_file(file, links, id);
+    if (r != 0)
+        return r;
+    r = space_name_file(file, names, g->name);
+    if (r != 0)
+        (void)unlinkat(links, id, 0); /* nobody else's, for it is random */
+    return r;
+}
+
 int segment_create(struct liaison_space *space, const char *name,
                    const struct liaison_policy *policy, struct segment **out)
 {
@@ -375,13 +390,9 @@ int segment_create(struct liaison_space *space, const char *name,
         r = segment_attach(s); /* before it has a name: nobody can be in our way */
     if (r == 0) {
         enlist(s); /* before another thread can find the name */
-        r = space_name_file(fd, names, name);
+        r = name_new(fd, links, names, g);
     }
     if (r == 0) {
-        /* The name is what counts; an opener that finds no permanent one adds it. */
-        char id[40];
-        segment_id(g, id);
-        (void)space_name_file(fd, links, id);
         *out = s;
     } else if (s) {
         segment_close(s);
@@ -430,6 +441,29 @@ static struct segment *enlist_or_find(struct segment *s)
     return other ? other : s;
 }
 
+/* The header of a segment, checked. */
+static int read_header(int file, const struct stat *st, struct header *h)
+{
+    ssize_t n = pread(file, h, sizeof *h, 0);
+    if (n < 0)
+        return -errno;
+    return n == (ssize_t)sizeof *h ? geometry_check(h, (uint64_t)st->st_size) : LIAISON_CORRUPT;
+}
+
+int segment_map(struct liaison_space *space, int file, const struct stat *st, struct segment **out)
+{
+    struct header h;
+    *out = find_mapped(st);
+    if (*out)
+        return LIAISON_OK;
+    int r = read_header(file, st, &h);
+    if (r == LIAISON_OK)
+        r = map(space, file, st, &h.geometry, 0, out);
+    if (r == LIAISON_OK)
+        *out = enlist_or_find(*out);
+    return r;
+}
+
 int segment_open(struct liaison_space *space, const char *name, const struct liaison_policy *policy,
                  bool attach, struct segment **out)
 {
@@ -438,50 +472,27 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
     int names = space_part(space, SPACE_NAMES);
     if (names < 0)
         return space_result(names);
-    char id[40];
     int fd = -1;
     struct stat st;
-    struct segment *s = NULL;
+    struct segment *s;
     int r = space_file(space, names, name, O_RDWR, &fd, &st);
+    if (r == LIAISON_OK)
+        r = segment_map(space, fd, &st, &s);
     if (r != LIAISON_OK)
         goto out;
-    s = find_mapped(&st);
-    if (!s) {
-        struct header h;
-        ssize_t n = pread(fd, &h, sizeof h, 0);
-        r = n == (ssize_t)sizeof h ? geometry_check(&h, (uint64_t)st.st_size) : LIAISON_CORRUPT;
-        if (r != LIAISON_OK)
-            goto out;
-        segment_id(&h.geometry, id);
-        if (segment_gone(&h.geometry, glance32(&h.state))) {
-            /* Its destroyer died half-way, or is about to remove the name. */
-            segment_unlink(space, st.st_dev, st.st_ino, id);
-            r = LIAISON_NOT_FOUND;
-            goto out;
-        }
-        r = map(space, fd, &st, &h.geometry, 0, &s);
-        if (r != LIAISON_OK)
-            goto out;
-        if (st.st_nlink < 2) { /* its creator died before it gave the permanent name */
-            int links = space_part(space, SPACE_LINKS);
-            if (links >= 0) {
-                (void)space_name_file(fd, links, id);
-                close(links);
-            }
-        }
-        s = enlist_or_find(s);
-    }
     r = port_admit(s, attach);
-    if (segment_gone(&s->geometry, observe32(&s->header->state))) {
-        segment_id(&s->geometry, id);
-        segment_unlink(space, st.st_dev, st.st_ino, id);
+    if (r == LIAISON_OK && attach && st.st_nlink < 2)
+        r = naming_restore(s, fd);
+    if (segment_gone(&s->geometry, segment_state(s))) {
+        /* Its destroyer died half-way, or is about to remove the name. */
+        naming_finish(space, names, fd, &s->geometry);
         r = LIAISON_NOT_FOUND;
     } else if ((policy && !segment_fits(policy, &s->geometry)) || (attach && segment_is_pipe(s))) {
         r = LIAISON_MISMATCH; /* a named pipe's sides are taken in pipe.c */
     } else if (attach && r == LIAISON_OK) {
         r = segment_attach(s);
         /* Destroyed meanwhile, perhaps by a cleaner that saw nobody attached. */
-        if (r == LIAISON_OK && look32(&s->header->state) != LINK_LIVE)
+        if (r == LIAISON_OK && segment_state(s) != LINK_LIVE)
             r = LIAISON_NOT_FOUND;
     }
     if (r == LIAISON_OK)
@@ -679,6 +690,7 @@ int segment_attach(struct segment *s)
         note(&s->identity, me); /* sweeping others is done under our own name */
         bool placed = claim_attachment(s, me) || (recover_dead(s, true) && claim_attachment(s, me));
         if (placed) {
+            segment_spare(s); /* announced, now look */
             note32(&s->pid, (uint32_t)member_pid());
             note32(&s->roles, 0);
             publish(&s->epoch, epoch);
@@ -717,47 +729,4 @@ bool segment_vanished(struct segment *s)
     if (now - last < 1000 || !exchange32(&s->last_seen, last, now))
         return false;
     return !linked(s);
-}
-
-int segment_take_away(int links, int names, const char *name, dev_t device, ino_t inode)
-{
-    /* There is no "unlink if it is this file". Between seeing the name and removing it
-     * another process may have removed it and a creator taken it for a new link. So take the
-     * name away whole, see what it was, and put back what was not ours. What a death in
-     * between leaves is put back by who cleans: so it keeps its name. */
-    char aside[LIAISON_NAME_MAX + 48];
-    uint64_t random;
-    struct stat st;
-    if (getrandom(&random, sizeof random, 0) != sizeof random)
-        return -EIO;
-    snprintf(aside, sizeof aside, ASIDE "%016llx-%.*s", (unsigned long long)random,
-             LIAISON_NAME_MAX, name);
-    if (renameat(names, name, links, aside) != 0)
-        return errno == ENOENT ? LIAISON_NOT_FOUND : -errno;
-    bool ours = fstatat(links, aside, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == inode &&
-                st.st_dev == device;
-    if (!ours)
-        (void)linkat(links, aside, names, name, 0);
-    unlinkat(links, aside, 0);
-    return ours ? LIAISON_OK : LIAISON_NOT_FOUND;
-}
-
-void segment_unlink(struct liaison_space *space, dev_t device, ino_t inode, const char *id)
-{
-    int links, names;
-    if (space_links_and_names(space, &links, &names) != LIAISON_OK)
-        return;
-    int fd = fcntl(names, F_DUPFD_CLOEXEC, 0);
-    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
-    if (fd >= 0 && !listing)
-        close(fd);
-    struct dirent *entry;
-    while (listing && (entry = readdir(listing)) != NULL)
-        if (entry->d_ino == inode && name_of_link_valid(entry->d_name))
-            (void)segment_take_away(links, names, entry->d_name, device, inode);
-    if (listing)
-        closedir(listing);
-    unlinkat(links, id, 0);
-    close(names);
-    close(links);
 }
