@@ -160,7 +160,10 @@ struct liaison_policy {
  * Of a port, who creates it receives and who opens it sends. Creating one is LIAISON_BUSY while
  * its receiver lives, LIAISON_MISMATCH where the name is another kind's. Where the receiver is
  * dead and the port has dead letters, both are LIAISON_ORPHANED: open it with LIAISON_BURY
- * first, which see at liaison_port_undelivered. */
+ * first, which see at liaison_port_undelivered.
+ *
+ * Creating is LIAISON_DESTROYED where a process was stopped while it took the name of a destroyed
+ * link away, and has not got on within a tenth of a second. */
 enum liaison_open {
     LIAISON_OPEN = 1,
     LIAISON_CREATE = 2,

@@ -203,6 +203,7 @@ static inline uint32_t tag_generation(uint64_t t) { return (uint32_t)(t >> 32); 
 
 #define LABEL_WORDS ((LIAISON_NAME_MAX + 4) / sizeof(word64))
 _Static_assert((LIAISON_NAME_MAX + 4) % sizeof(word64) == 0, "whole words");
+#define ALIASES 16u
 
 /* Written once. Checked at attach, together with the checksum, and copied into private
  * memory; nobody looks at it in the segment again. */
@@ -286,6 +287,12 @@ struct header {
      * on the pair's link. The half is written first, then the word: a crash leaves the old. */
     _Alignas(LINE) word64 naming;
     word64 label[2][LABEL_WORDS];
+
+    /* Names that the link was given besides its first, so that nobody has to look for them among
+     * all others. Written with the lock of its names, before the name is there; a crash leaves one
+     * that leads elsewhere, or half of one. What counts is where a name leads, and the file's own
+     * count of its names tells whether there are more than fit here. */
+    _Alignas(LINE) word64 aliases[ALIASES][LABEL_WORDS];
 };
 _Static_assert(offsetof(struct header, state) == 1024, "drawn");
 _Static_assert(offsetof(struct header, tail) == 1024 + LINE, "senders' own line");

@@ -80,14 +80,37 @@ static int take_all_away(int names, const struct stat *file)
     return r;
 }
 
+/* With the lock held: the names that stand in the header, which is read from the file, for what is
+ * to be cleared may not be mapped. What it says that is not so leads elsewhere. */
+static int take_noted_away(int names, int file, const struct geometry *g, const struct stat *st)
+{
+    char alias[ALIASES][LABEL_WORDS * sizeof(word64)];
+    int r = take_away(names, g->name, st);
+    ssize_t n = pread(file, alias, sizeof alias, offsetof(struct header, aliases));
+    if (n < 0)
+        return -errno;
+    for (size_t i = 0; r >= 0 && i < (size_t)n / sizeof *alias; i++) {
+        alias[i][sizeof *alias - 1] = 0;
+        if (name_of_link_valid(alias[i]))
+            r = take_away(names, alias[i], st);
+    }
+    return r;
+}
+
 int naming_clear(int links, int names, int file, const struct geometry *g)
 {
     struct stat st;
     char id[40];
+    segment_id(g, id);
     if (fstat(file, &st) != 0)
         return -errno;
-    int r = take_all_away(names, &st);
-    segment_id(g, id);
+    int r = take_noted_away(names, file, g, &st);
+    int permanent = leads(links, id, st.st_dev, st.st_ino);
+    if (r >= 0 && fstat(file, &st) != 0)
+        r = -errno;
+    /* It has names that stand nowhere: more than there was room for, or somebody else's. */
+    if (r >= 0 && st.st_nlink > (permanent == LIAISON_OK))
+        r = take_all_away(names, &st);
     if (r >= 0)
         r = take_away(links, id, &st);
     return r < 0 ? r : LIAISON_OK;
@@ -104,6 +127,15 @@ void naming_finish(struct liaison_space *space, int names, int file, const struc
         naming_unlock(file);
     }
     close(links);
+}
+
+static void read_name(char name[LABEL_WORDS * sizeof(word64)], const word64 *from)
+{
+    uint64_t words[LABEL_WORDS];
+    for (size_t i = 0; i < LABEL_WORDS; i++)
+        words[i] = glance(&from[i]);
+    memcpy(name, words, sizeof words);
+    name[sizeof words - 1] = 0;
 }
 
 /* A link's file and the directories of its names. */
@@ -184,6 +216,25 @@ int naming_restore(struct segment *s, int file)
     return r == -EEXIST ? LIAISON_OK : r < 0 ? space_result(r) : r;
 }
 
+/* With the lock held: writes the name down, in the place of one that leads elsewhere by now. Where
+ * there is no place it is found by the count of the names alone. */
+static void note_alias(struct segment *s, int names, const char *name)
+{
+    uint64_t words[LABEL_WORDS] = {0};
+    memcpy(words, name, strnlen(name, LIAISON_NAME_MAX));
+    for (uint32_t i = 0; i < ALIASES; i++) {
+        char noted[LABEL_WORDS * sizeof(word64)];
+        read_name(noted, s->header->aliases[i]);
+        if (strcmp(noted, name) == 0)
+            return;
+        if (name_of_link_valid(noted) && leads(names, noted, s->device, s->inode) == LIAISON_OK)
+            continue;
+        for (size_t j = 0; j < LABEL_WORDS; j++)
+            note(&s->header->aliases[i][j], words[j]);
+        return;
+    }
+}
+
 int naming_add(struct segment *s, const char *name)
 {
     struct place p;
@@ -193,8 +244,11 @@ int naming_add(struct segment *s, const char *name)
     r = naming_lock(p.file, NAMING_PATIENCE);
     if (r == LIAISON_OK) {
         r = segment_look(s); /* who ends it takes the names away after this, or has done so */
-        if (r == LIAISON_OK)
+        if (r == LIAISON_OK) {
+            if (strcmp(name, s->geometry.name) != 0)
+                note_alias(s, p.names, name);
             r = space_name_file(p.file, p.names, name);
+        }
         naming_unlock(p.file);
     }
     if (r == -EEXIST)

@@ -166,6 +166,13 @@ static int clean_all(void *context)
     return 0;
 }
 
+static int make_many(void *context)
+{
+    (void)context;
+    CHECK_OK(liaison_mailbox_open(tree_open_space(), "many", LIAISON_CREATE, &tree_policy, &box));
+    return 0;
+}
+
 static int failures;
 static unsigned long trials, held_up;
 
@@ -212,6 +219,91 @@ static bool try_one(const struct unnaming_case *c, int k, bool die)
     return within;
 }
 
+/* ---- among many ----------------------------------------------------------------------------- */
+
+#define MANY 3000
+
+static void have_aliases(liaison_space *s)
+{
+    char name[20];
+    CHECK_OK(liaison_mailbox_open(s, NAME, LIAISON_CREATE, &endpoint, &box));
+    for (int i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "alias%d", i);
+        CHECK_OK(liaison_link_alias(box, name));
+    }
+}
+static void have_too_many_aliases(liaison_space *s)
+{
+    char name[20];
+    have_aliases(s);
+    for (int i = 3; i < 40; i++) {
+        snprintf(name, sizeof name, "alias%d", i);
+        CHECK_OK(liaison_link_alias(box, name));
+    }
+}
+static void retire_one(liaison_space *s)
+{
+    (void)s;
+    CHECK_OK(liaison_link_retire(box, "alias1"));
+}
+
+static int calls_of(void (*ready)(liaison_space *), void (*operate)(liaison_space *))
+{
+    struct tree_run run = {.ready = ready, .operate = operate};
+    pid_t pid = tree_start(&run);
+    int calls = 0;
+    while (stepper_name(pid, run.shared))
+        calls++;
+    CHECK(stepper_finish(pid, run.shared));
+    shared_memory_free(run.shared, sizeof *run.shared);
+    return calls;
+}
+
+static void grow(void)
+{
+    char from[300], to[300];
+    CHECK(test_wait(test_child(make_many, NULL)) == 0);
+    snprintf(from, sizeof from, "%s/trees/names/many", tree_directory);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(to, sizeof to, "%s/trees/names/many%d", tree_directory, i);
+        CHECK(link(from, to) == 0);
+    }
+}
+
+/* What others have costs nothing: as many calls among thousands of names, a look at which takes
+ * several, as among few. And aliases of which the header has no room are found all the same. */
+static void among_many(void)
+{
+    static const struct {
+        const char *name;
+        void (*ready)(liaison_space *), (*operate)(liaison_space *);
+        int left; /* names */
+    } each[] = {{"destroy", have, destroy, 0},
+                {"destroy, aliases", have_aliases, destroy, 0},
+                {"retire", have_aliases, retire_one, 3},
+                {"end a port", have_port, end, 0},
+                {"destroy, too many aliases", have_too_many_aliases, destroy, 0}};
+    int calls[2][sizeof each / sizeof *each];
+    for (int among = 0; among < 2; among++)
+        for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
+            tree_empty();
+            if (among)
+                grow();
+            calls[among][i] = calls_of(each[i].ready, each[i].operate);
+            if (counted("names") != each[i].left + (among ? MANY + 1 : 0)) {
+                printf("VIOLATION in '%s': %d names are left\n", each[i].name, counted("names"));
+                failures++;
+            }
+        }
+    for (size_t i = 0; i + 1 < sizeof each / sizeof *each; i++)
+        if (calls[0][i] != calls[1][i]) {
+            printf("VIOLATION in '%s': %d calls, and %d among many\n", each[i].name, calls[0][i],
+                   calls[1][i]);
+            failures++;
+        }
+    tree_empty();
+}
+
 int main(int argc, char **argv)
 {
     stepper_required();
@@ -236,6 +328,8 @@ int main(int argc, char **argv)
         printf("%-28s %3d system calls\n", c->tree.name, k - 1);
         fflush(stdout);
     }
+    if (argc < 2 || all || strstr("among many", argv[1]))
+        among_many();
     printf("%lu trials, in %lu of them one was in the other's way; %d violations\n", trials,
            held_up, failures);
     return failures != 0;

@@ -28,7 +28,7 @@ from dataclasses import replace
 from weakref import ref
 
 from liaison import errors
-from liaison._native.failure import MAKERS as _MAKERS, failure
+from liaison._native.failure import MAKERS as _MAKERS, failure, held_name
 from liaison.deadline import Deadline, nanoseconds
 from liaison.link import Statistics
 
@@ -136,6 +136,8 @@ cdef class End:
                     break
                 elif PyErr_CheckSignals() < 0:
                     propagate()
+            if r == LIAISON_DESTROYED:
+                raise held_name(address)
             if r != LIAISON_OK:
                 raise failure(r, address, 0, self.kind)
         except BaseException:
@@ -1032,6 +1034,8 @@ def open_named_pipe(End reader not None, End writer not None, SpaceHandle space 
     cdef int r = liaison_named_pipe_open(space.space, what, &policy, &there, &here)
     if r != LIAISON_OK:
         reader.is_closed = writer.is_closed = True
+        if r == LIAISON_DESTROYED:
+            raise held_name(address)
         raise failure(r, address, 0, "named pipe")
     reader.begin_pipe(space, address, make_coder, bytes_only, here, READS)
     writer.begin_pipe(space, address, make_coder, bytes_only, there, WRITES)
