@@ -92,9 +92,11 @@ int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned
         r = space_result(-errno);
         close(fd);
     }
-    for (struct dirent *e; listing && (e = readdir(listing)) != NULL;)
+    for (struct dirent *e; listing && (errno = 0, e = readdir(listing)) != NULL;)
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
             clean_link(space, fd, names, e->d_name, links, out);
+    if (listing && errno != 0)
+        r = space_result(-errno);
     if (listing)
         closedir(listing);
     close(names);

@@ -66,11 +66,12 @@ static void look_at_token(struct segment *s)
         bereave(s, RECEIVERS);
 }
 
-void pipe_tell(struct segment *s, enum waiter_role role, int epoll)
+int pipe_tell(struct segment *s, enum waiter_role role, int epoll)
 {
     struct epoll_event hang_up = {.events = 0}; /* which is told unasked */
-    if (s->token[role] >= 0)
-        (void)epoll_ctl(epoll, EPOLL_CTL_ADD, s->token[role], &hang_up);
+    bool told =
+        s->token[role] < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, s->token[role], &hang_up) == 0;
+    return told ? LIAISON_OK : -errno;
 }
 
 void pipe_let_go(struct segment *s)

@@ -75,7 +75,8 @@ static int take_all_away(int names, const struct stat *file)
         int one = take_away(names, entry->d_name, file);
         r = one < 0 ? one : r;
     }
-    r = errno ? -errno : r;
+    if (errno != 0)
+        r = -errno;
     closedir(listing);
     return r;
 }

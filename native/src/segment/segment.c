@@ -298,8 +298,10 @@ static int lay_out(int fd, const struct header *h, uint64_t at)
         r = reserve_index(fd, g, at);
     if (r == 0)
         r = reserve_file(fd, at + g->arena_at, g->arena_start);
-    if (r == 0 && pwrite(fd, h, sizeof *h, (off_t)at) != (ssize_t)sizeof *h)
-        r = -EIO;
+    if (r == 0) {
+        ssize_t n = pwrite(fd, h, sizeof *h, (off_t)at);
+        r = n < 0 ? -errno : n == (ssize_t)sizeof *h ? 0 : -EIO;
+    }
     return r;
 }
 
