@@ -217,6 +217,21 @@ LIAISON_API int liaison_mailbox_statistics(liaison_mailbox *mailbox,
                                            struct liaison_statistics *out);
 LIAISON_API int liaison_mailbox_waiting(liaison_mailbox *mailbox, uint32_t *count);
 
+/* A process that has a place on a link, alive or not. */
+struct liaison_user {
+    uint64_t identity;
+    bool sends, receives;
+};
+/* What has the name in `names`, a descriptor of the directory LIAISON_SPACE_NAMES: for who looks at
+ * all links of a space, and asks once for each process who it is. Of the creator only the identity
+ * is filled in. `statistics` may be NULL. Results as of opening with LIAISON_OBSERVE. */
+LIAISON_API int liaison_space_look(liaison_space *space, int names, const char *name,
+                                   struct liaison_info *info, struct liaison_user *users,
+                                   size_t max, size_t *count,
+                                   struct liaison_statistics *statistics);
+LIAISON_API int liaison_space_peer(liaison_space *space, uint64_t identity,
+                                   struct liaison_peer *peer);
+
 /* ---- names ------------------------------------------------------------------
  * A link can have several names, which are hard links to its file; one of them, or another
  * text, is its label. */

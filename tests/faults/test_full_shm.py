@@ -91,7 +91,7 @@ def test_a_space_without_room_raises(small):
 @pytest.mark.parametrize("left", range(5))
 @pytest.mark.parametrize("kind", [Mailbox, MessageQueue, Port, Endpoint, NamedPipe])
 def test_creation_without_files_left_is_whole_or_nothing(countable, kind, left):
-    """Where the file system has few files left, or none, a link has both its names, or is NoSpace."""
+    """Where the file system has room for few files, a link has both its names, or is NoSpace."""
     Mailbox("first").destroy()  # what a space and a member need is there
     use_up_files(countable.root, left)
     try:
@@ -110,7 +110,7 @@ def test_creation_without_files_left_is_whole_or_nothing(countable, kind, left):
 
 
 def test_an_alias_without_files_left_changes_nothing(countable):
-    """Renaming an endpoint where no more names can be made is NoSpace, and it is called as before."""
+    """Renaming an endpoint where no name can be made is NoSpace, and it is called as before."""
     with Endpoint("here") as here:
         use_up_files(countable.root, 0)
         with pytest.raises(NoSpace):

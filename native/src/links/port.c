@@ -80,11 +80,10 @@ bool port_watched(const struct segment *s)
             (!port_is_receiver(s) || s->geometry.lifetime == LIAISON_LIFETIME_SENDERS));
 }
 
-int port_admit(struct segment *s, bool sender)
+int port_admit(const struct segment *s)
 {
-    port_look(s, true);
     uint32_t state = segment_state(s);
-    if (!sender || !segment_is_port(s) || state == LINK_LIVE)
+    if (!segment_is_port(s) || state == LINK_LIVE)
         return LIAISON_OK;
     return state == LINK_ORPHANED ? LIAISON_ORPHANED : LIAISON_NOT_FOUND;
 }

@@ -22,9 +22,9 @@ void port_look(struct segment *s, bool at_once);
 /* Whether this process should look every few milliseconds while it sleeps. */
 bool port_watched(const struct segment *s);
 
-/* What opening begins with: LIAISON_OK, or, for who wants to send, LIAISON_NOT_FOUND or
- * LIAISON_ORPHANED when it is too late for that. */
-int port_admit(struct segment *s, bool sender);
+/* For who wants to send, after a look: LIAISON_NOT_FOUND or LIAISON_ORPHANED when it is too late for
+ * that. */
+int port_admit(const struct segment *s);
 
 /* A sender has its place now, and counts. */
 void port_sender_came(struct segment *s);

@@ -466,33 +466,52 @@ int segment_map(struct liaison_space *space, int file, const struct stat *st, st
     return r;
 }
 
-int segment_open(struct liaison_space *space, const char *name, const struct liaison_policy *policy,
-                 bool attach, struct segment **out)
+int segment_find(struct liaison_space *space, int names, const char *name, struct segment **out,
+                 struct stat *st)
 {
     if (!name_of_link_valid(name))
         return LIAISON_INVALID;
+    int fd, r = space_file(space, names, name, O_RDWR, &fd, st);
+    if (r != LIAISON_OK)
+        return r;
+    struct segment *s;
+    r = segment_map(space, fd, st, &s);
+    if (r == LIAISON_OK) {
+        port_look(s, true);
+        if (segment_gone(&s->geometry, segment_state(s))) {
+            /* Its destroyer died half-way, or is about to remove the name. */
+            naming_finish(space, names, fd, &s->geometry);
+            r = LIAISON_NOT_FOUND;
+        } else if (st->st_nlink < 2) {
+            r = naming_restore(s, fd);
+        }
+        if (r == LIAISON_OK)
+            *out = s;
+        else
+            segment_close(s);
+    }
+    close(fd);
+    return r;
+}
+
+int segment_open(struct liaison_space *space, const char *name, const struct liaison_policy *policy,
+                 bool attach, struct segment **out)
+{
     int names = space_part(space, SPACE_NAMES);
     if (names < 0)
         return space_result(names);
-    int fd = -1;
-    struct stat st;
     struct segment *s;
-    int r = space_file(space, names, name, O_RDWR, &fd, &st);
-    if (r == LIAISON_OK)
-        r = segment_map(space, fd, &st, &s);
+    struct stat st;
+    int r = segment_find(space, names, name, &s, &st);
+    close(names);
     if (r != LIAISON_OK)
-        goto out;
-    r = port_admit(s, attach);
-    if (r == LIAISON_OK && attach && st.st_nlink < 2)
-        r = naming_restore(s, fd);
-    if (segment_gone(&s->geometry, segment_state(s))) {
-        /* Its destroyer died half-way, or is about to remove the name. */
-        naming_finish(space, names, fd, &s->geometry);
-        r = LIAISON_NOT_FOUND;
-    } else if ((policy && !segment_fits(policy, &s->geometry)) || (attach && segment_is_pipe(s))) {
+        return r;
+    if ((policy && !segment_fits(policy, &s->geometry)) || (attach && segment_is_pipe(s))) {
         r = LIAISON_MISMATCH; /* a named pipe's sides are taken in pipe.c */
-    } else if (attach && r == LIAISON_OK) {
-        r = segment_attach(s);
+    } else if (attach) {
+        r = port_admit(s);
+        if (r == LIAISON_OK)
+            r = segment_attach(s);
         /* Destroyed meanwhile, perhaps by a cleaner that saw nobody attached. */
         if (r == LIAISON_OK && segment_state(s) != LINK_LIVE)
             r = LIAISON_NOT_FOUND;
@@ -501,10 +520,6 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
         *out = s;
     else
         segment_close(s);
-out:
-    if (fd >= 0)
-        close(fd);
-    close(names);
     return r;
 }
 

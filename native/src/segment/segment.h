@@ -73,6 +73,10 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
                  bool attach, struct segment **out);
 /* Maps the file, which stays the caller's, without taking a place on the link. */
 int segment_map(struct liaison_space *space, int file, const struct stat *st, struct segment **out);
+/* The same of what has this name in the directory `names`. LIAISON_NOT_FOUND also where looking
+ * showed that it is over, which takes its names away. */
+int segment_find(struct liaison_space *space, int names, const char *name, struct segment **out,
+                 struct stat *st);
 void segment_close(struct segment *s);
 /* Whether it is what was asked for. */
 bool segment_fits(const struct liaison_policy *p, const struct geometry *g);

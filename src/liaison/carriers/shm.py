@@ -32,6 +32,7 @@ __all__ = [
     "closing",
     "directory",
     "link_names",
+    "link_of",
     "named_pipe",
     "open_space",
     "own_name",
@@ -160,6 +161,29 @@ def link_names(space: SpaceHandle) -> list[str]:
     return sorted(filter(is_name, all_names(space)))
 
 
+def link_of(facts: dict[str, Any]) -> Link:
+    """A link, of the engine's facts."""
+    attached = facts.pop("attached")
+    pair_capacity = facts.pop("pair_capacity")
+    kind = facts["kind"]
+    if kind == "endpoint":  # what it is to its users, and not what its own messages are
+        facts |= {
+            "capacity": pair_capacity,
+            "max_processes": 2,
+            "message_size": "variable",
+            "max_message": _LARGEST_DIRECT,
+        }
+    both = kind == "named pipe"  # each of its two processes sends and receives
+    return Link(
+        carrier="shm",
+        direction="two-way" if kind == "endpoint" or both else "one-way",
+        established=_ESTABLISHED.get(kind, "named"),
+        senders=tuple(peer for peer, sends, _ in attached if sends or both),
+        receivers=tuple(peer for peer, _, receives in attached if receives or both),
+        **facts,
+    )
+
+
 def _coder(type: Any, codec: Codec | str | None) -> Coder:
     from liaison.codec import Coder  # imports msgspec, which takes longer than all the rest
 
@@ -203,26 +227,7 @@ class MailboxEnd(native.End, MailboxContract):
     @property
     def link(self) -> Link:
         """What this link is, and who is on it at this moment."""
-        facts = self._describe()
-        attached = facts.pop("attached")
-        pair_capacity = facts.pop("pair_capacity")
-        kind = facts["kind"]
-        if kind == "endpoint":  # what it is to its users, and not what its own messages are
-            facts |= {
-                "capacity": pair_capacity,
-                "max_processes": 2,
-                "message_size": "variable",
-                "max_message": _LARGEST_DIRECT,
-            }
-        both = kind == "named pipe"  # each of its two processes sends and receives
-        return Link(
-            carrier="shm",
-            direction="two-way" if kind == "endpoint" or both else "one-way",
-            established=_ESTABLISHED.get(kind, "named"),
-            senders=tuple(peer for peer, sends, _ in attached if sends or both),
-            receivers=tuple(peer for peer, _, receives in attached if receives or both),
-            **facts,
-        )
+        return link_of(self._describe())
 
 
 class PipeEnd(MailboxEnd):
