@@ -108,7 +108,7 @@ def test_listing_reads_the_directory_once(space, monkeypatch):
     monkeypatch.setattr(os, "scandir", lambda *a: (reads.append(a), scan(*a))[1])
     monkeypatch.setattr(os, "listdir", lambda *a: (reads.append(a), names(*a))[1])
     found = links()
-    assert [len(each.link.senders) for each in found] == [1] * 6
+    assert [len(each.link.senders) for each in found] == [5] * 6
     assert [each.statistics.waiting for each in found] == [5] * 6
     assert len(reads) == 1
     for end in ends:

@@ -726,13 +726,16 @@ int segment_attach(struct segment *s)
 
 static bool linked(const struct segment *s)
 {
-    /* One call: every sleeper asks this now and then. */
-    char id[40], path[PATH_MAX + 64];
+    char id[40];
     struct stat st;
+    int links = space_part(s->space, SPACE_LINKS);
+    if (links < 0)
+        return links != -ENOENT; /* other failures are no sign of removal */
     segment_id(&s->geometry, id);
-    snprintf(path, sizeof path, "%s/links/%s", s->space->path, id);
-    if (lstat(path, &st) != 0)
-        return errno != ENOENT && errno != ENOTDIR; /* other failures are no sign of removal */
+    int r = fstatat(links, id, &st, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
+    close(links);
+    if (r != 0)
+        return r != -ENOENT;
     /* The permanent name alone: the others were removed, and nobody can find it. */
     return st.st_ino == s->inode && st.st_dev == s->device && st.st_nlink > 1;
 }
