@@ -224,7 +224,8 @@ struct liaison_user {
 };
 /* What has the name in `names`, a descriptor of the directory LIAISON_SPACE_NAMES: for who looks at
  * all links of a space, and asks once for each process who it is. Of the creator only the identity
- * is filled in. `statistics` may be NULL. Results as of opening with LIAISON_OBSERVE. */
+ * is filled in. `statistics` may be NULL; those of an endpoint, whose messages lie in other links,
+ * are not filled in. Results as of opening with LIAISON_OBSERVE. */
 LIAISON_API int liaison_space_look(liaison_space *space, int names, const char *name,
                                    struct liaison_info *info, struct liaison_user *users,
                                    size_t max, size_t *count,

@@ -98,13 +98,31 @@ int liaison_space_peer(liaison_space *space, uint64_t identity, struct liaison_p
     return LIAISON_OK;
 }
 
+/* Opens it where looking may have to do more than that. */
+static int look_at(struct liaison_space *space, int names, const char *name, struct segment **out,
+                   struct stat *st)
+{
+    int fd;
+    int r = name_of_link_valid(name) ? space_file(space, names, name, O_RDWR, &fd, st)
+                                     : LIAISON_INVALID;
+    if (r != LIAISON_OK)
+        return r;
+    r = segment_glance(space, fd, st, out);
+    close(fd);
+    if (r != LIAISON_OK || !(segment_has_sides(*out) || st->st_nlink < 2 ||
+                             segment_gone(&(*out)->geometry, segment_state(*out))))
+        return r;
+    segment_close(*out);
+    return segment_find(space, names, name, out, st);
+}
+
 int liaison_space_look(liaison_space *space, int names, const char *name, struct liaison_info *info,
                        struct liaison_user *users, size_t max, size_t *count,
                        struct liaison_statistics *statistics)
 {
     struct segment *s;
     struct stat st;
-    int r = segment_find(space, names, name, &s, &st);
+    int r = look_at(space, names, name, &s, &st);
     if (r != LIAISON_OK)
         return r;
     info_of(s, info);
@@ -115,11 +133,13 @@ int liaison_space_look(liaison_space *space, int names, const char *name, struct
         uint64_t identity = observe(&s->attachments[i].identity);
         uint32_t roles = glance32(&s->attachments[i].roles);
         if (identity)
-            users[(*count)++] = (struct liaison_user){identity, roles & ROLE_SENDS,
-                                                      roles & ROLE_RECEIVES};
+            users[(*count)++] =
+                (struct liaison_user){identity, roles & ROLE_SENDS, roles & ROLE_RECEIVES};
     }
-    if (statistics)
+    if (statistics && s->geometry.kind != LIAISON_KIND_ENDPOINT)
         r = liaison_mailbox_statistics(&(struct liaison_mailbox){.segment = s}, statistics);
+    if (r == LIAISON_OK && s->broken)
+        r = LIAISON_CORRUPT;
     segment_close(s);
     return r;
 }

@@ -204,18 +204,19 @@ void segment_id(const struct geometry *g, char text[40])
 /* ---- mapping ------------------------------------------------------------------- */
 
 static int map(struct liaison_space *space, int fd, const struct stat *st, const struct geometry *g,
-               uint64_t at, struct segment **out)
+               uint64_t at, uint64_t length, struct segment **out)
 {
     struct segment *s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
     void *base =
-        mmap(NULL, g->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)at);
+        mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)at);
     if (base == MAP_FAILED) {
         free(s);
         return -errno;
     }
     s->base = base;
+    s->length = length;
     s->references = 1;
     s->file = s->token[RECEIVERS] = s->token[SENDERS] = -1;
     s->device = st->st_dev;
@@ -237,8 +238,8 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
     s->inline_max = g->stride - CELL_PAYLOAD;
     if (g->max_message && g->max_message < s->inline_max)
         s->inline_max = (uint32_t)g->max_message;
-    if (!guard_add(base, g->size, &s->broken)) {
-        munmap(base, g->size);
+    if (!guard_add(base, length, &s->broken)) {
+        munmap(base, length);
         free(s);
         return -ENOMEM;
     }
@@ -250,7 +251,7 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
 static void unmap(struct segment *s)
 {
     guard_remove(s->base);
-    munmap(s->base, s->geometry.size);
+    munmap(s->base, s->length);
     liaison_space_close(s->space);
     if (s->geometry.kind == LIAISON_KIND_PIPE)
         pipe_let_go(s);
@@ -387,7 +388,7 @@ int segment_create(struct liaison_space *space, const char *name,
     if (r == 0 && fstat(fd, &st) != 0)
         r = -errno;
     if (r == 0)
-        r = map(space, fd, &st, g, 0, &s);
+        r = map(space, fd, &st, g, 0, g->size, &s);
     if (r == 0)
         r = segment_attach(s); /* before it has a name: nobody can be in our way */
     if (r == 0) {
@@ -460,10 +461,18 @@ int segment_map(struct liaison_space *space, int file, const struct stat *st, st
         return LIAISON_OK;
     int r = read_header(file, st, &h);
     if (r == LIAISON_OK)
-        r = map(space, file, st, &h.geometry, 0, out);
+        r = map(space, file, st, &h.geometry, 0, h.geometry.size, out);
     if (r == LIAISON_OK)
         *out = enlist_or_find(*out);
     return r;
+}
+
+int segment_glance(struct liaison_space *space, int file, const struct stat *st,
+                   struct segment **out)
+{
+    struct header h;
+    int r = read_header(file, st, &h);
+    return r == LIAISON_OK ? map(space, file, st, &h.geometry, 0, h.geometry.arena_at, out) : r;
 }
 
 int segment_find(struct liaison_space *space, int names, const char *name, struct segment **out,
@@ -557,7 +566,7 @@ int segment_create_nameless(struct liaison_space *space, const struct liaison_po
         r = -errno;
     struct segment *s;
     if (r == 0)
-        r = map(space, fd, &st, g, 0, &s);
+        r = map(space, fd, &st, g, 0, g->size, &s);
     if (r != 0) {
         close(fd);
         return space_result(r);
@@ -588,7 +597,7 @@ int segment_adopt(struct liaison_space *space, int file, struct segment **out)
         if (r == LIAISON_OK && h.geometry.kind != LIAISON_KIND_PIPE)
             r = LIAISON_MISMATCH;
         if (r == LIAISON_OK)
-            r = map(space, file, &st, &h.geometry, 0, &s);
+            r = map(space, file, &st, &h.geometry, 0, h.geometry.size, &s);
         if (r != LIAISON_OK)
             return r;
         s = enlist_or_find(s);
@@ -631,7 +640,7 @@ int segment_open_back(struct segment *first, struct segment **out)
                  memcmp(&h.geometry, g, sizeof *g) != 0 || (uint64_t)st.st_size != file_size(g))
             r = LIAISON_CORRUPT;
         if (r == LIAISON_OK)
-            r = map(first->space, fd, &st, g, g->size, &s);
+            r = map(first->space, fd, &st, g, g->size, g->size, &s);
         close(fd);
         if (r != LIAISON_OK)
             return r;

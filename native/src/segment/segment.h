@@ -21,6 +21,7 @@ struct segment {
     word32 broken;            /* raised by the guard */
 
     uint8_t *base;
+    uint64_t length; /* that is mapped */
     struct header *header;
     word64 *ring;
     uint64_t ring_mask;
@@ -73,7 +74,11 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
                  bool attach, struct segment **out);
 /* Maps the file, which stays the caller's, without taking a place on the link. */
 int segment_map(struct liaison_space *space, int file, const struct stat *st, struct segment **out);
-/* The same of what has this name in the directory `names`. LIAISON_NOT_FOUND also where looking
+/* Maps what comes before the arena, for one look by somebody who has it to itself: mapping the
+ * whole takes longer than all that can be looked at in it. */
+int segment_glance(struct liaison_space *space, int file, const struct stat *st,
+                   struct segment **out);
+/* As segment_map() does, what has this name in the directory `names`. LIAISON_NOT_FOUND also where looking
  * showed that it is over, which takes its names away. */
 int segment_find(struct liaison_space *space, int names, const char *name, struct segment **out,
                  struct stat *st);

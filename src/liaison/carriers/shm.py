@@ -17,9 +17,10 @@ from liaison.carriers.contract import MailboxContract
 from liaison.link import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
     from liaison.codec import Codec, Coder
+    from liaison.link import Peer
 
     Place = tuple[int, str, str]  # of a space: its owner, its name, and the directory it is in
 
@@ -161,8 +162,8 @@ def link_names(space: SpaceHandle) -> list[str]:
     return sorted(filter(is_name, all_names(space)))
 
 
-def link_of(facts: dict[str, Any]) -> Link:
-    """A link, of the engine's facts."""
+def link_of(facts: dict[str, Any], senders: Iterable[Peer] | None = None) -> Link:
+    """A link, of the engine's facts; `senders`, where these are others than those that it tells."""
     attached = facts.pop("attached")
     pair_capacity = facts.pop("pair_capacity")
     kind = facts["kind"]
@@ -178,7 +179,9 @@ def link_of(facts: dict[str, Any]) -> Link:
         carrier="shm",
         direction="two-way" if kind == "endpoint" or both else "one-way",
         established=_ESTABLISHED.get(kind, "named"),
-        senders=tuple(peer for peer, sends, _ in attached if sends or both),
+        senders=tuple(
+            (peer for peer, sends, _ in attached if sends or both) if senders is None else senders
+        ),
         receivers=tuple(peer for peer, _, receives in attached if receives or both),
         **facts,
     )

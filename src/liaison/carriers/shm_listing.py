@@ -120,12 +120,14 @@ class _Listing:
                 senders |= dict.fromkeys(users)
                 label: str = name if way["name"].startswith("~") else way["name"]
                 known_as.setdefault(label, []).extend(users)
-        link = shm.link_of(facts)
-        link = replace(link, senders=tuple(senders), bytes=link.bytes + total)
+        facts["bytes"] += total
+        link = shm.link_of(facts, senders)
         counted = None
         if self._counts:
             room = min((one.free for one in each), default=link.capacity or 0)
-            counted = replace(Statistics.together(each), free=room)
+            counted = Statistics.together(each)
+            if room != counted.free:
+                counted = replace(counted, free=room)
         aliases = [one for one in called if one != link.name]
         known_as = dict(sorted(known_as.items()))
         return Listed(self._prefix + link.name, link, counted, aliases, known_as)
@@ -133,7 +135,7 @@ class _Listing:
     def _senders(self, id: str, way: dict[str, Any]) -> list[Peer]:
         users = [peer for peer, sends, _ in way["attached"] if sends]
         name = self._caller(id, way["dead_letters"] or "") if users else None
-        return [replace(peer, name=name) for peer in users]
+        return [Peer(name, who.pid, who.host, who.started, who.command) for who in users]
 
     def _caller(self, id: str, origin: str) -> str | None:
         """What the endpoint with this id is called, or was when it first sent, from `origin`."""
