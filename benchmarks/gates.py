@@ -204,6 +204,30 @@ GATES: tuple[Gate, ...] = (
     ),
     Gate("Opening a mailbox: at most 50 us", "life", "open", _most(1, Constant(50, "50 us"))),
     Gate(
+        "Destroying a link among 20,000: at most 1.5 x among 10",
+        "scale",
+        "destroy, 20,000",
+        _most(1.5, Ours("scale", "destroy, 10")),
+    ),
+    Gate(
+        "Listing 100 links: at most 40 us a link",
+        "scale",
+        "list, 100",
+        _most(1, Constant(40, "40 us")),
+    ),
+    Gate(
+        "Listing 20,000 links: at most 1.5 x as long a link as 100",
+        "scale",
+        "list, 20,000",
+        _most(1.5, Ours("scale", "list, 100")),
+    ),
+    Gate(
+        "Listing 1,200 endpoints: at most 1.5 x as long an endpoint as 100",
+        "scale",
+        "list, 1,200 endpoints",
+        _most(1.5, Ours("scale", "list, 100 endpoints")),
+    ),
+    Gate(
         "An idle default mailbox: at most 256 KiB",
         "idle/memory",
         "memory",

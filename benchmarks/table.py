@@ -96,6 +96,7 @@ _GROUPS = (
     ("Senders to receivers, 64 B, messages/s", "fan"),
     ("Connections over a Unix socket: ping-pong of 64 B, and 1 MiB one way", "connection"),
     ("Life of a link", "life"),
+    ("Many links: destroying one, and listing them, processor time a link", "scale"),
     ("Idle", "idle"),
     ("Import, over a bare Python", "import"),
     ("A process is killed: when the others go on", "recovery"),

@@ -103,6 +103,14 @@ def several(
     return Scenario(name, "several.pml", bounds, full=full)
 
 
+def names(
+    name: str, *, users: int = 2, cleaners: int = 2, deaths: int = 1, destroys: int = 1
+) -> Scenario:
+    """A search of names.pml."""
+    bounds = {"USERS": users, "CLEANERS": cleaners, "DEATHS": deaths, "DESTROYS": destroys}
+    return Scenario(name, "names.pml", bounds)
+
+
 ANY = SEND | ACKNOWLEDGE | RELEASE
 SSR = (SEND, SEND, ACKNOWLEDGE | RELEASE | HOLD)
 SRR = (SEND, ACKNOWLEDGE | RELEASE, ACKNOWLEDGE | RELEASE | HOLD)
@@ -130,6 +138,9 @@ SCENARIOS = [
     port("a port: of two senders' lifetime", senders=2, buriers=0, waiting=0, lifetime=1, takes=2),
     port("no cycle: a port, ended by force", force=1, progress=True),
     port("no cycle: a port of its senders'", lifetime=1, progress=True),
+    names("a name: two users, two clean", deaths=0),
+    names("a name: two users, one cleans, one dies", cleaners=1),
+    names("a name: one user, two clean, one dies", users=1),
     port("a port: two send, two bury, two die", senders=2, buriers=2, crashes=2, full=True),
     port("a port: two bury, by force, two die", buriers=2, crashes=2, force=1, full=True),
     port("a port: of two senders, two die", senders=2, takes=2, lifetime=1, crashes=2, full=True),
@@ -171,6 +182,9 @@ ENTRY_SWEPT = several("", senders=1, successor=2, sweepers=1)
 SLEEP = wait("")
 SLEEP_BRIEFLY = wait("", give_ups=1)
 SLEEP_AND_DIE = wait("", deaths=1)
+
+NAME = names("", cleaners=1)
+NAME_OF_ONE = names("", users=1, deaths=0)
 
 STUCK = "invalid end state"
 CYCLE = "non-progress cycle"
@@ -239,6 +253,12 @@ FAULTS = [
     ("versions_of_all", ENTRY_OF_TWO, "lost_wakeup"),
     ("swept_without_owning", ENTRY_SWEPT, "lost_wakeup"),
     ("bit_cleared_after_the_entry", ENTRY_SWEPT, "lost_wakeup"),
+    # naming.c, clean.c, segment.c
+    ("names_unlocked", NAME_OF_ONE, "another_unnamed"),
+    ("name_unlooked", NAME, "another_unnamed"),
+    ("condemned_unlooked", NAME, "cleaned_in_use"),
+    ("condemned_unspared", NAME, "cleaned_in_use"),
+    ("destroyed_at_once", NAME, "message_lost"),
 ]
 
 

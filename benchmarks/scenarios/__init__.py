@@ -16,6 +16,7 @@ from .leasing import Leasing
 from .life import Life
 from .pingpong import PingPong
 from .recovery import PingPongBesideKills, PortKilled, ReceiverKilled, SenderKilled
+from .scale import Scale
 from .waiting import Waiting
 
 __all__ = ["SCENARIOS", "Metric", "Scenario", "Trial", "select"]
@@ -34,6 +35,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ConnectionFlow(_MIB),
     Waiting(),
     Life(),
+    Scale(),
     Idle(),
     Memory(),
     Importing(),

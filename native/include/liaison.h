@@ -160,7 +160,10 @@ struct liaison_policy {
  * Of a port, who creates it receives and who opens it sends. Creating one is LIAISON_BUSY while
  * its receiver lives, LIAISON_MISMATCH where the name is another kind's. Where the receiver is
  * dead and the port has dead letters, both are LIAISON_ORPHANED: open it with LIAISON_BURY
- * first, which see at liaison_port_undelivered. */
+ * first, which see at liaison_port_undelivered.
+ *
+ * Creating is LIAISON_DESTROYED where a process was stopped while it took the name of a destroyed
+ * link away, and has not got on within a tenth of a second. */
 enum liaison_open {
     LIAISON_OPEN = 1,
     LIAISON_CREATE = 2,
@@ -213,6 +216,22 @@ struct liaison_statistics {
 LIAISON_API int liaison_mailbox_statistics(liaison_mailbox *mailbox,
                                            struct liaison_statistics *out);
 LIAISON_API int liaison_mailbox_waiting(liaison_mailbox *mailbox, uint32_t *count);
+
+/* A process that has a place on a link, alive or not. */
+struct liaison_user {
+    uint64_t identity;
+    bool sends, receives;
+};
+/* What has the name in `names`, a descriptor of the directory LIAISON_SPACE_NAMES: for who looks at
+ * all links of a space, and asks once for each process who it is. Of the creator only the identity
+ * is filled in. `statistics` may be NULL; those of an endpoint, whose messages lie in other links,
+ * are not filled in. Results as of opening with LIAISON_OBSERVE. */
+LIAISON_API int liaison_space_look(liaison_space *space, int names, const char *name,
+                                   struct liaison_info *info, struct liaison_user *users,
+                                   size_t max, size_t *count,
+                                   struct liaison_statistics *statistics);
+LIAISON_API int liaison_space_peer(liaison_space *space, uint64_t identity,
+                                   struct liaison_peer *peer);
 
 /* ---- names ------------------------------------------------------------------
  * A link can have several names, which are hard links to its file; one of them, or another

@@ -42,6 +42,16 @@ static int opened(void)
     int r = liaison_mailbox_open(space, FORGERY_NAME, LIAISON_OPEN, NULL, &m);
     if (r == LIAISON_OK)
         liaison_mailbox_close(m);
+    /* Who looks at it from outside is told the same. */
+    struct liaison_info info;
+    struct liaison_user users[4];
+    struct liaison_statistics statistics;
+    size_t count;
+    int names;
+    CHECK_OK(liaison_space_directory(space, LIAISON_SPACE_NAMES, &names));
+    int seen = liaison_space_look(space, names, FORGERY_NAME, &info, users, 4, &count, &statistics);
+    CHECK(seen == r || (r != LIAISON_CORRUPT && r != LIAISON_VERSION));
+    close(names);
     return r;
 }
 

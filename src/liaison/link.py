@@ -132,5 +132,7 @@ class Statistics:
         >>> Statistics.together([]).waiting
         0
         """
+        if len(several) == 1:
+            return several[0]
         names = [field.name for field in fields(cls)]
         return cls(**{name: sum(getattr(one, name) for one in several) for name in names})

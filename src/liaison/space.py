@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from liaison.address import Address
 from liaison.carriers import shm
+from liaison.carriers.shm_listing import Listed, listed
 from liaison.carriers.shm_pairs import clean_pairs
 from liaison.errors import InvalidAddress, LiaisonError, NotFound
 from liaison.links.dead_letters import mourn
@@ -102,15 +103,8 @@ class Space:
 
     def links(self) -> list[Link]:
         """What links there are. One that vanishes meanwhile, or is damaged, is left out."""
-        found: dict[str, Link] = {}  # by id: one may have several names
-        for name in self.names():
-            try:
-                with Observed.look(self.address(name)) as end:
-                    link = end.link
-                    found.setdefault(link.id, link)
-            except LiaisonError:
-                continue
-        return list(found.values())
+        found = listed(self._address, counts=False)
+        return [one.link for one in found if isinstance(one, Listed)]
 
     def members(self) -> list[Peer]:
         """The living processes that use it."""

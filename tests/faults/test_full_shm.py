@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from liaison import Mailbox, NoSpace, Space
+from liaison import Endpoint, Mailbox, MessageQueue, NamedPipe, NoSpace, Port, Space
 from tests.links.actor import Actor
 
 
@@ -15,7 +15,19 @@ def small(space, tmp_path):
     """A file system of 1 MiB in memory, with the spaces on it."""
     if os.geteuid() != 0:
         pytest.skip("NOT CHECKED: mounting a small file system needs root")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(space.root)]
+    yield from _mounted(space, "size=1m,mode=700")
+
+
+@pytest.fixture
+def countable(space):
+    """A file system in memory that has room for few files, however small, with the spaces on it."""
+    if os.geteuid() != 0:
+        pytest.skip("NOT CHECKED: mounting a small file system needs root")
+    yield from _mounted(space, "size=64m,nr_inodes=60,mode=700")
+
+
+def _mounted(space, options):
+    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(space.root)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"NOT CHECKED: mounting a small file system fails here: {done.stderr}")
@@ -24,6 +36,14 @@ def small(space, tmp_path):
         space.check()
     finally:
         subprocess.run(["umount", "-l", str(space.root)], check=True)
+
+
+def use_up_files(path, leave):
+    """Make files until so many more can be made."""
+    number = 0
+    while os.statvfs(path).f_ffree > leave:
+        (path / f"filler{number}").touch()
+        number += 1
 
 
 def fill(path, leave=0):
@@ -66,6 +86,41 @@ def test_a_space_without_room_raises(small):
         box.send(1)
         assert box.receive() == 1
         box.destroy()
+
+
+@pytest.mark.parametrize("left", range(5))
+@pytest.mark.parametrize("kind", [Mailbox, MessageQueue, Port, Endpoint, NamedPipe])
+def test_creation_without_files_left_is_whole_or_nothing(countable, kind, left):
+    """Where the file system has room for few files, a link has both its names, or is NoSpace."""
+    Mailbox("first").destroy()  # what a space and a member need is there
+    use_up_files(countable.root, left)
+    try:
+        link = kind("box")
+    except NoSpace:
+        assert left < 3
+        assert countable.files("links") == countable.files("names") == []
+        return
+    assert left >= 2
+    (name,) = countable.files("names")
+    assert name == "box"
+    assert os.stat(countable.path / "names" / name).st_nlink == 2
+    link.destroy()
+    link.close()
+    assert countable.files("links") == countable.files("names") == []
+
+
+def test_an_alias_without_files_left_changes_nothing(countable):
+    """Renaming an endpoint where no name can be made is NoSpace, and it is called as before."""
+    with Endpoint("here") as here:
+        use_up_files(countable.root, 0)
+        with pytest.raises(NoSpace):
+            here.rename("there")
+        assert here.name == "here"
+        assert here.aliases == []
+        (countable.root / "filler0").unlink()
+        here.rename("there")
+        assert here.aliases == ["here"]
+        here.destroy()
 
 
 def test_growth_without_room_raises_and_hurts_nothing(small):

@@ -1,5 +1,6 @@
 """Opening, creating, closing and destroying: Mailbox, Mailbox.create, Mailbox.open."""
 
+import fcntl
 import gc
 import os
 import pickle
@@ -15,9 +16,11 @@ from liaison import (
     Closed,
     Destroyed,
     Empty,
+    Endpoint,
     InvalidAddress,
     Mailbox,
     Mismatch,
+    NamedPipe,
     NameTaken,
     NotFound,
     NotOwner,
@@ -728,3 +731,24 @@ def test_an_observer_only_looks(mailbox, operation):
             operation(observer)
         assert observer.peek() == ["kept"]
     assert len(box.link.senders) == 1
+
+
+def test_a_name_that_a_stopped_destroyer_keeps_is_busy(space):
+    """Opening says NotFound at once; creating says Busy, and why, until the name is free."""
+    with Mailbox("box") as box, open(space.path / "links" / box.link.id, "r+b") as file:
+        # As somebody leaves it who is stopped with the lock of the names.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.pwrite(file.fileno(), b"\x01", 1024)
+        with pytest.raises(NotFound):
+            Mailbox.open("box")
+        for make in (Mailbox, Mailbox.create, NamedPipe):
+            with pytest.raises(Busy, match="stopped"):
+                make("box")
+        with Endpoint("here") as here:
+            with pytest.raises(NameTaken):
+                here.rename("box")
+            fcntl.flock(file, fcntl.LOCK_UN)
+            here.rename("box")
+            here.destroy()
+    assert space.files("names") == space.files("links") == []
+    Mailbox.create("box").destroy()

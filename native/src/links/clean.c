@@ -2,96 +2,83 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/process.h"
-#include "segment/segment.h"
+#include "segment/naming.h"
 #include "space/doorbell.h"
 #include "space/member.h"
 
-/* Whether a living process is attached, as the file itself tells. */
-static bool attached(struct liaison_space *space, int fd, const struct geometry *g)
+/* Whether a living process is attached. */
+static bool attached(const struct segment *s)
 {
-    for (uint32_t i = 0; i < g->attachments && i < ATTACHMENTS; i++) {
-        uint64_t identity;
-        off_t at = (off_t)(g->attachments_at + i * sizeof(struct attachment));
-        if (pread(fd, &identity, sizeof identity, at) != sizeof identity)
-            return false;
-        if (identity && member_alive(space, identity))
+    uint32_t top = look32(&s->header->attachments_top);
+    for (uint32_t i = 0; i < top && i < s->geometry.attachments; i++) {
+        uint64_t identity = look(&s->attachments[i].identity);
+        if (identity && member_alive(s->space, identity))
             return true;
     }
     return false;
 }
 
 /* Nobody may come to use what is about to be unlinked: who opens it now finds it destroyed.
- * Announce, then look again: who attached just before is left in peace. */
-static bool condemn(struct liaison_space *space, int fd, const struct geometry *g)
+ * Announce, then look again: whoever attached before it was announced is seen, and whoever
+ * attaches after that takes the announcement back, so that the second exchange fails. One
+ * cleaner at a time, by the lock of the link's names: another one's announcement, which knows
+ * nothing of who has come since we looked, would be exchanged for ours. */
+static bool condemn(struct segment *s)
 {
-    struct header *h = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (h == MAP_FAILED)
+    word32 *state = &s->header->state;
+    uint32_t before = segment_state(s), condemned = before | LINK_CONDEMNED;
+    if (before == LINK_DESTROYED)
+        return true;
+    /* Also where one that was killed has said it before us. */
+    if (!exchange32(state, before, condemned) && look32(state) != condemned)
         return false;
-    word32 broken = 0; /* cut off since its header was read */
-    bool condemned = guard_add(h, PAGE, &broken);
-    bool ours = condemned && exchange32(&h->state, LINK_LIVE, LINK_DESTROYED);
-    if (ours && attached(space, fd, g)) {
-        exchange32(&h->state, LINK_DESTROYED, LINK_LIVE);
-        condemned = false;
-    }
-    guard_remove(h);
-    munmap(h, PAGE);
-    return condemned && !broken;
+    if (!attached(s))
+        return exchange32(state, condemned, LINK_DESTROYED) && !s->broken;
+    (void)exchange32(state, condemned, before); /* unless somebody was faster */
+    return false;
+}
+
+/* What there is to remove of a link; NULL, nothing. */
+static uint32_t *unwanted(struct segment *s, const struct stat *st, bool unused_too,
+                          struct liaison_cleaned *out)
+{
+    bool destroyed = segment_gone(&s->geometry, segment_state(s));
+    bool nameless = st->st_nlink < 2, used = attached(s);
+    bool unused = !used && !member_alive(s->space, s->geometry.creator);
+    /* What waits in a named pipe when the last process lets go of it is gone, as with any pipe. */
+    bool let_go = unused && s->geometry.kind == LIAISON_KIND_NAMED_PIPE;
+    if (destroyed || (nameless && !used))
+        return &out->nameless;
+    return let_go || (unused_too && unused) ? &out->links : NULL;
 }
 
 /* `links` and `names`: descriptors of these directories. */
-static void clean_link(struct liaison_space *space, int links, int names, const char *name,
+static void clean_link(struct liaison_space *space, int links, int names, const char *id,
                        bool unused_too, struct liaison_cleaned *out)
 {
     int fd;
     struct stat st;
-    struct header h;
-    if (space_file(space, links, name, O_RDWR, &fd, &st) != LIAISON_OK)
+    struct segment *s;
+    if (space_file(space, links, id, O_RDWR, &fd, &st) != LIAISON_OK)
         return;
-    bool aside = name[0] == '.';
-    if (pread(fd, &h, sizeof h, 0) != (ssize_t)sizeof h || h.geometry.magic != LAYOUT_MAGIC ||
-        h.geometry.version != LAYOUT_VERSION) {
-        close(fd); /* another version's, or damaged: not ours to judge */
-        return;
-    }
-    bool used = attached(space, fd, &h.geometry);
-    bool destroyed = segment_gone(&h.geometry, glance32(&h.state));
-    if (aside) {
-        /* A destroyer died between taking a name away and putting back what was not its
-         * own (see segment_unlink). */
-        const char *dash = strncmp(name, ASIDE, sizeof ASIDE - 1) == 0
-                               ? strchr(name + sizeof ASIDE - 1, '-')
-                               : NULL;
-        /* A named pipe that is over needs no name, though it is not destroyed for its sides. */
-        bool over = destroyed ||
-                    (h.geometry.kind == LIAISON_KIND_NAMED_PIPE && glance32(&h.state) != LINK_LIVE);
-        if (!over && dash && name_of_link_valid(dash + 1))
-            (void)linkat(links, name, names, dash + 1, 0);
-        unlinkat(links, name, 0);
+    /* Another version's, or damaged, or none of ours: not ours to judge. */
+    if (segment_map(space, fd, &st, &s) != LIAISON_OK) {
         close(fd);
         return;
     }
-    bool nameless = st.st_nlink < 2;
-    bool unused = !used && !member_alive(space, h.geometry.creator);
-    /* What waits in a named pipe when the last process lets go of it is gone, as with any pipe. */
-    bool let_go = unused && h.geometry.kind == LIAISON_KIND_NAMED_PIPE;
-    bool unwanted = destroyed || (nameless && !used) || let_go || (unused_too && unused);
-    bool condemned = unwanted && condemn(space, fd, &h.geometry);
+    if (naming_lock(fd, 0) == LIAISON_OK) { /* or somebody is about to remove it, or cleans */
+        uint32_t *count = unwanted(s, &st, unused_too, out);
+        if (count && condemn(s) && naming_clear(links, names, fd, &s->geometry) == LIAISON_OK) {
+            ++*count;
+            out->bytes += (uint64_t)st.st_blocks * 512;
+        }
+        naming_unlock(fd);
+    }
+    segment_close(s);
     close(fd);
-    if (!condemned)
-        return;
-    segment_unlink(space, st.st_dev, st.st_ino, name);
-    if (nameless || destroyed)
-        out->nameless++;
-    else
-        out->links++;
-    out->bytes += (uint64_t)st.st_blocks * 512;
 }
 
 int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned *out)
@@ -105,9 +92,11 @@ int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned
         r = space_result(-errno);
         close(fd);
     }
-    for (struct dirent *e; listing && (e = readdir(listing)) != NULL;)
+    for (struct dirent *e; listing && (errno = 0, e = readdir(listing)) != NULL;)
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
             clean_link(space, fd, names, e->d_name, links, out);
+    if (listing && errno != 0)
+        r = space_result(-errno);
     if (listing)
         closedir(listing);
     close(names);

@@ -18,8 +18,20 @@
 
 int liaison_link_alias(liaison_mailbox *m, const char *name)
 {
-    int r = segment_look(m->segment);
-    return r == LIAISON_OK ? naming_add(m->segment, name) : r;
+    for (int tries = 0;; tries++) {
+        int r = segment_look(m->segment);
+        if (r == LIAISON_OK)
+            r = naming_add(m->segment, name);
+        if (r != LIAISON_NAME_TAKEN || naming_again(tries) != LIAISON_OK)
+            return r;
+        /* By a link that is destroyed, and only still has it? Opening it finds out. */
+        struct segment *other;
+        int o = segment_open(m->segment->space, name, NULL, false, &other);
+        if (o == LIAISON_OK)
+            segment_close(other);
+        if (o != LIAISON_NOT_FOUND)
+            return r;
+    }
 }
 
 int liaison_link_retire(liaison_mailbox *m, const char *name)

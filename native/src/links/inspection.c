@@ -29,9 +29,9 @@ int liaison_mailbox_waiting(liaison_mailbox *m, uint32_t *count)
     return s->broken ? LIAISON_CORRUPT : r;
 }
 
-int liaison_mailbox_info(liaison_mailbox *m, struct liaison_info *info)
+/* All but the bytes that it has, and who its creator is. */
+static void info_of(struct segment *s, struct liaison_info *info)
 {
-    const struct segment *s = m->segment;
     const struct geometry *g = &s->geometry;
     memset(info, 0, sizeof *info);
     info->policy.kind = g->kind;
@@ -44,10 +44,18 @@ int liaison_mailbox_info(liaison_mailbox *m, struct liaison_info *info)
     memcpy(info->policy.dead_letters, g->dead_letters, sizeof info->policy.dead_letters);
     segment_id(g, info->id);
     info->policy.pair_capacity = g->kind == LIAISON_KIND_ENDPOINT ? (int64_t)g->pair_capacity : -1;
-    naming_label(m->segment, info->name);
+    naming_label(s, info->name);
     info->max_processes = g->attachments;
     uint64_t arena = arena_largest(s);
     info->largest = arena > s->inline_max ? arena : s->inline_max;
+    info->creator.identity = g->creator;
+}
+
+int liaison_mailbox_info(liaison_mailbox *m, struct liaison_info *info)
+{
+    struct segment *s = m->segment;
+    const struct geometry *g = &s->geometry;
+    info_of(s, info);
     member_peer(s->space, g->creator, 0, &info->creator);
     int links = space_part(s->space, SPACE_LINKS);
     struct stat st;
@@ -82,6 +90,58 @@ int liaison_mailbox_attached(liaison_mailbox *m, struct liaison_attached *list, 
         ++*count;
     }
     return LIAISON_OK;
+}
+
+int liaison_space_peer(liaison_space *space, uint64_t identity, struct liaison_peer *peer)
+{
+    member_peer(space, identity, 0, peer);
+    return LIAISON_OK;
+}
+
+/* Opens it where looking may have to do more than that. */
+static int look_at(struct liaison_space *space, int names, const char *name, struct segment **out,
+                   struct stat *st)
+{
+    int fd;
+    int r = name_of_link_valid(name) ? space_file(space, names, name, O_RDWR, &fd, st)
+                                     : LIAISON_INVALID;
+    if (r != LIAISON_OK)
+        return r;
+    r = segment_glance(space, fd, st, out);
+    close(fd);
+    if (r != LIAISON_OK || !((*out)->kind->sides || st->st_nlink < 2 ||
+                             segment_gone(&(*out)->geometry, segment_state(*out))))
+        return r;
+    segment_close(*out);
+    return segment_find(space, names, name, out, st);
+}
+
+int liaison_space_look(liaison_space *space, int names, const char *name, struct liaison_info *info,
+                       struct liaison_user *users, size_t max, size_t *count,
+                       struct liaison_statistics *statistics)
+{
+    struct segment *s;
+    struct stat st;
+    int r = look_at(space, names, name, &s, &st);
+    if (r != LIAISON_OK)
+        return r;
+    info_of(s, info);
+    info->bytes = (uint64_t)st.st_blocks * 512;
+    uint32_t top = observe32(&s->header->attachments_top);
+    *count = 0;
+    for (uint32_t i = 0; i < top && i < s->geometry.attachments && *count < max; i++) {
+        uint64_t identity = observe(&s->attachments[i].identity);
+        uint32_t roles = glance32(&s->attachments[i].roles);
+        if (identity)
+            users[(*count)++] =
+                (struct liaison_user){identity, roles & ROLE_SENDS, roles & ROLE_RECEIVES};
+    }
+    if (statistics && s->geometry.kind != LIAISON_KIND_ENDPOINT)
+        r = liaison_mailbox_statistics(&(struct liaison_mailbox){.segment = s}, statistics);
+    if (r == LIAISON_OK && s->broken)
+        r = LIAISON_CORRUPT;
+    segment_close(s);
+    return r;
 }
 
 int liaison_mailbox_statistics(liaison_mailbox *m, struct liaison_statistics *out)

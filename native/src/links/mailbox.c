@@ -8,6 +8,7 @@
 #include "links/pipe.h"
 #include "links/port.h"
 #include "parts/receipt.h"
+#include "segment/naming.h"
 #include "space/member.h"
 #include "waiting/wait.h"
 
@@ -21,8 +22,12 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
     int r = LIAISON_NOT_FOUND;
     bool fresh = false;
     /* Creating and destroying processes can make either half fail in turn; each failure
-     * means that one of them got on. */
-    for (int tries = 0; tries < 1000; tries++) {
+     * means that one of them got on, or that one was stopped between destroying a link and taking
+     * its name away. */
+    for (int tries = 0;; tries++) {
+        r = naming_again(tries);
+        if (r != LIAISON_OK)
+            return r;
         if (how & (LIAISON_OPEN | LIAISON_OBSERVE | LIAISON_BURY)) {
             r = segment_open(space, name, policy, how & LIAISON_OPEN, &s);
             if (r != LIAISON_NOT_FOUND || !(how & LIAISON_CREATE))
@@ -82,26 +87,22 @@ int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
     if (is_port(s) && !s->broken) {
         /* With dead letters it is destroyed by who has buried what is in it; or, when that
          * cannot be done, by force and the second time. */
-        bool orphan = observe32(&s->header->state) == LINK_ORPHANED;
+        bool orphan = segment_state(s) == LINK_ORPHANED;
         if (orphan && force)
-            exchange32(&s->header->state, LINK_ORPHANED, LINK_DESTROYED);
+            segment_step(s, LINK_ORPHANED, LINK_DESTROYED);
         else
             port_bereave(s);
-        if (observe32(&s->header->state) == LINK_ORPHANED)
+        if (segment_state(s) == LINK_ORPHANED)
             return LIAISON_OK;
-    } else if (!s->broken && !exchange32(&s->header->state, LINK_LIVE, LINK_DESTROYED) &&
-               !(is_pipe(s) && (exchange32(&s->header->state, LINK_ENDED, LINK_DESTROYED) ||
-                                exchange32(&s->header->state, LINK_ORPHANED, LINK_DESTROYED)))) {
+    } else if (!s->broken && !segment_step(s, LINK_LIVE, LINK_DESTROYED) &&
+               !(is_pipe(s) && (segment_step(s, LINK_ENDED, LINK_DESTROYED) ||
+                                segment_step(s, LINK_ORPHANED, LINK_DESTROYED)))) {
         return LIAISON_DESTROYED;
     }
-    if (!s->kind->nameless) {
-        char id[40];
-        segment_id(&s->geometry, id);
-        segment_unlink(s->space, s->device, s->inode, id);
-    }
+    r = s->kind->nameless ? LIAISON_OK : naming_end(s);
     if (!s->broken)
         wait_wake_all(s);
-    return LIAISON_OK;
+    return r < 0 ? r : LIAISON_OK; /* a name that it still has, whoever asks for it takes away */
 }
 
 /* ---- receipts ----------------------------------------------------------------------- */

@@ -10,15 +10,9 @@
 
 #include "base/process.h"
 #include "parts/cell.h"
+#include "segment/naming.h"
 #include "space/member.h"
 #include "waiting/wait.h"
-
-static void unlink_names(struct segment *s)
-{
-    char id[40];
-    segment_id(&s->geometry, id);
-    segment_unlink(s->space, s->device, s->inode, id);
-}
 
 /* A forked child may have come to nothing but this: as a member it can call all who wait. */
 static void wake_all(struct segment *s)
@@ -32,7 +26,7 @@ static void wake_all(struct segment *s)
 static bool bereave(struct segment *s, enum waiter_role role)
 {
     uint32_t next = role == SENDERS ? LINK_ENDED : LINK_ORPHANED;
-    if (!exchange32(&s->header->state, LINK_LIVE, next))
+    if (!segment_step(s, LINK_LIVE, next))
         return false;
     wake_all(s);
     return true;
@@ -74,11 +68,12 @@ static void look_at_token(struct segment *s)
         bereave(s, RECEIVERS);
 }
 
-void pipe_tell(struct segment *s, enum waiter_role role, int epoll)
+int pipe_tell(struct segment *s, enum waiter_role role, int epoll)
 {
     struct epoll_event hang_up = {.events = 0}; /* which is told unasked */
-    if (s->token[role] >= 0)
-        (void)epoll_ctl(epoll, EPOLL_CTL_ADD, s->token[role], &hang_up);
+    bool told =
+        s->token[role] < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, s->token[role], &hang_up) == 0;
+    return told ? LIAISON_OK : -errno;
 }
 
 static void let_go(struct segment *s)
@@ -111,8 +106,8 @@ static void look_at_sides(struct segment *s)
     }
     if (!noticed)
         return;
-    unlink_names(s);
-    if (s->first) /* who has heard of the end here must not send there any more */
+    (void)naming_end(s); /* or whoever asks for the name */
+    if (s->first)        /* who has heard of the end here must not send there any more */
         look_at_sides(s->first);
 }
 
@@ -123,8 +118,7 @@ static void look_at_sides(struct segment *s)
 static bool news(const struct segment *s)
 {
     return observe32(&s->header->closings) != glance32(&s->closings_seen) ||
-           (s->first && observe32(&s->header->state) == LINK_LIVE &&
-            observe32(&s->first->header->state) != LINK_LIVE);
+           (s->first && segment_state(s) == LINK_LIVE && segment_state(s->first) != LINK_LIVE);
 }
 
 static void look_for_sides(struct segment *s, bool at_once)
@@ -135,11 +129,11 @@ static void look_for_sides(struct segment *s, bool at_once)
     note32(&s->last_look, now);
     /* Seen first: what is closed after this is looked for once more. */
     publish32(&s->closings_seen, look32(&s->header->closings));
-    if (observe32(&s->header->state) != LINK_LIVE)
+    if (segment_state(s) != LINK_LIVE)
         return;
     /* Who destroys a named pipe may have seen its first way alone. */
-    if (s->first && observe32(&s->first->header->state) == LINK_DESTROYED) {
-        if (exchange32(&s->header->state, LINK_LIVE, LINK_DESTROYED))
+    if (s->first && segment_state(s->first) == LINK_DESTROYED) {
+        if (segment_step(s, LINK_LIVE, LINK_DESTROYED))
             wake_all(s);
         return;
     }
@@ -158,10 +152,10 @@ static bool watched(const struct segment *s)
 }
 
 /* Its sides are taken below, in their own way. */
-static int admit(struct segment *s, bool to_take_part)
+static int admit(const struct segment *s)
 {
-    look_for_sides(s, true);
-    return to_take_part ? LIAISON_MISMATCH : LIAISON_OK;
+    (void)s;
+    return LIAISON_MISMATCH;
 }
 
 static bool is_side(const struct segment *s, enum waiter_role role)
@@ -219,7 +213,7 @@ static void end(liaison_mailbox *m)
     if (s->geometry.kind == LIAISON_KIND_PIPE) {
         wake_all(s); /* to look for themselves: others may have such an end */
     } else if (is_side(s, role) && bereave(s, role)) {
-        unlink_names(s);
+        (void)naming_end(s); /* or whoever asks for the name */
     }
 }
 
@@ -336,7 +330,7 @@ static int take_side(struct segment *first, const struct liaison_policy *policy,
     look_for_sides(first, true);
     uint64_t second = observe(&first->header->second);
     *creator = me == first->geometry.creator;
-    if (observe32(&first->header->state) != LINK_LIVE)
+    if (segment_state(first) != LINK_LIVE)
         return LIAISON_NOT_FOUND;
     if (!segment_fits(policy, &first->geometry))
         return LIAISON_MISMATCH;
@@ -347,6 +341,8 @@ static int take_side(struct segment *first, const struct liaison_policy *policy,
     r = segment_attach(first);
     if (r != LIAISON_OK)
         return r;
+    if (segment_state(first) != LINK_LIVE)
+        return LIAISON_NOT_FOUND; /* cleaned away, by who saw nobody attached */
     return exchange(&first->header->second, 0, me) ? LIAISON_OK : LIAISON_BUSY;
 }
 
@@ -354,9 +350,11 @@ static int take_side(struct segment *first, const struct liaison_policy *policy,
 static int open_first(liaison_space *space, const char *name, const struct liaison_policy *policy,
                       struct segment **out, bool *creator)
 {
-    int r = LIAISON_NOT_FOUND;
-    for (int tries = 0; tries < 1000; tries++) {
+    for (int tries = 0;; tries++) {
         struct segment *s;
+        int r = naming_again(tries);
+        if (r != LIAISON_OK)
+            return r;
         r = segment_open(space, name, NULL, false, &s);
         if (r == LIAISON_NOT_FOUND) {
             r = segment_create(space, name, policy, out);
@@ -372,13 +370,12 @@ static int open_first(liaison_space *space, const char *name, const struct liais
             *out = s;
             return r;
         }
-        if (r == LIAISON_NOT_FOUND)
-            unlink_names(s);
+        if (r == LIAISON_NOT_FOUND && naming_end(s) == LIAISON_BUSY)
+            r = LIAISON_DESTROYED; /* whoever is to take its name away does not get on */
         segment_close(s);
         if (r != LIAISON_NOT_FOUND)
             return r;
     }
-    return r;
 }
 
 int liaison_named_pipe_open(liaison_space *space, const char *name,
@@ -388,10 +385,12 @@ int liaison_named_pipe_open(liaison_space *space, const char *name,
     struct liaison_policy p = policy ? *policy : defaults;
     p.kind = LIAISON_KIND_NAMED_PIPE;
     p.access = LIAISON_PAIR;
-    for (int tries = 0; tries < 1000; tries++) {
+    for (int tries = 0;; tries++) {
         struct segment *first, *back;
         bool creator;
-        int r = open_first(space, name, &p, &first, &creator);
+        int r = naming_again(tries);
+        if (r == LIAISON_OK)
+            r = open_first(space, name, &p, &first, &creator);
         if (r != LIAISON_OK)
             return r;
         r = segment_open_back(first, &back);
@@ -413,14 +412,13 @@ int liaison_named_pipe_open(liaison_space *space, const char *name,
             liaison_mailbox_close(*in);
         return -ENOMEM;
     }
-    return LIAISON_BUSY;
 }
 
 bool liaison_pipe_destroyed(liaison_mailbox *m)
 {
     struct segment *s = m->segment;
-    return observe32(&s->header->state) == LINK_DESTROYED ||
-           (s->first && observe32(&s->first->header->state) == LINK_DESTROYED);
+    return segment_state(s) == LINK_DESTROYED ||
+           (s->first && segment_state(s->first) == LINK_DESTROYED);
 }
 
 bool liaison_pipe_closed_cleanly(liaison_mailbox *m)

@@ -29,7 +29,7 @@ bool pipe_admits(const liaison_mailbox *m, enum waiter_role role);
 bool pipe_pending(struct segment *s);
 
 /* Has the epoll descriptor become readable when the other side is gone, where the token tells.
- * With the process lock held. */
-void pipe_tell(struct segment *s, enum waiter_role role, int epoll);
+ * With the process lock held. Result: LIAISON_OK or a negative errno. */
+int pipe_tell(struct segment *s, enum waiter_role role, int epoll);
 
 #endif

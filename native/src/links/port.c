@@ -5,6 +5,7 @@
 #include "links/turn.h"
 #include "parts/cell.h"
 #include "parts/ring.h"
+#include "segment/naming.h"
 #include "segment/recover.h"
 #include "space/member.h"
 #include "waiting/wait.h"
@@ -14,22 +15,14 @@ bool port_is_receiver(const struct segment *s)
     return observe(&s->epoch) == process_epoch() && glance(&s->identity) == s->geometry.creator;
 }
 
-static void unlink_names(struct segment *s)
-{
-    char id[40];
-    segment_id(&s->geometry, id);
-    segment_unlink(s->space, s->device, s->inode, id);
-}
-
 void port_bereave(struct segment *s)
 {
-    word32 *state = &s->header->state;
     bool letters = s->geometry.dead_letters[0] != 0;
     uint32_t next = letters ? LINK_ORPHANED : LINK_DESTROYED;
-    if (!exchange32(state, LINK_LIVE, next) && !exchange32(state, LINK_ENDED, next))
+    if (!segment_step(s, LINK_LIVE, next) && !segment_step(s, LINK_ENDED, next))
         return;
     if (!letters)
-        unlink_names(s);
+        (void)naming_end(s); /* or whoever asks for the name */
     wait_wake_all(s);
 }
 
@@ -50,7 +43,7 @@ static bool senders_gone(struct segment *s)
 
 static void look_for_sides(struct segment *s, bool at_once)
 {
-    uint32_t now = process_tick(), state = observe32(&s->header->state);
+    uint32_t now = process_tick(), state = segment_state(s);
     if (now == glance32(&s->last_look) && !at_once)
         return;
     note32(&s->last_look, now);
@@ -61,7 +54,7 @@ static void look_for_sides(struct segment *s, bool at_once)
             port_bereave(s);
     } else if (state == LINK_LIVE && s->geometry.lifetime == LIAISON_LIFETIME_SENDERS &&
                senders_gone(s)) {
-        if (exchange32(&s->header->state, LINK_LIVE, LINK_ENDED))
+        if (segment_step(s, LINK_LIVE, LINK_ENDED))
             wait_wake_all(s);
     }
 }
@@ -71,11 +64,10 @@ static bool watched(const struct segment *s)
     return !port_is_receiver(s) || s->geometry.lifetime == LIAISON_LIFETIME_SENDERS;
 }
 
-static int admit(struct segment *s, bool sender)
+static int admit(const struct segment *s)
 {
-    look_for_sides(s, true);
-    uint32_t state = observe32(&s->header->state);
-    if (!sender || state == LINK_LIVE)
+    uint32_t state = segment_state(s);
+    if (state == LINK_LIVE)
         return LIAISON_OK;
     return state == LINK_ORPHANED ? LIAISON_ORPHANED : LIAISON_NOT_FOUND;
 }
@@ -87,7 +79,7 @@ int port_taken_by(struct segment *other)
 {
     if (!is_port(other))
         return LIAISON_MISMATCH;
-    return observe32(&other->header->state) == LINK_ORPHANED ? LIAISON_ORPHANED : LIAISON_BUSY;
+    return segment_state(other) == LINK_ORPHANED ? LIAISON_ORPHANED : LIAISON_BUSY;
 }
 
 void port_begin(liaison_mailbox *m, bool created)
@@ -121,9 +113,11 @@ static void closed(liaison_mailbox *m)
 
 int port_bury_begin(struct segment *s)
 {
-    if (!is_port(s) || observe32(&s->header->state) != LINK_ORPHANED)
+    if (!is_port(s) || segment_state(s) != LINK_ORPHANED)
         return LIAISON_NOT_FOUND;
     int r = segment_attach(s);
+    if (r == LIAISON_OK && segment_state(s) != LINK_ORPHANED)
+        r = LIAISON_NOT_FOUND; /* cleaned away, by who saw nobody attached */
     if (r != LIAISON_OK)
         return r;
     uint64_t epoch = process_epoch(), before = observe(&s->burying);
@@ -165,8 +159,8 @@ int port_buried(struct segment *s)
         return returned ? LIAISON_FULL : LIAISON_BUSY;
     if (s->broken)
         return LIAISON_CORRUPT;
-    if (exchange32(&s->header->state, LINK_ORPHANED, LINK_DESTROYED)) {
-        unlink_names(s);
+    if (segment_step(s, LINK_ORPHANED, LINK_DESTROYED)) {
+        (void)naming_end(s); /* or whoever asks for the name */
         wait_wake_all(s);
     }
     return LIAISON_OK;

@@ -25,7 +25,7 @@ bool mailbox_has_message(liaison_mailbox *m)
 
 bool mailbox_over(struct segment *s)
 {
-    uint32_t state = observe32(&s->header->state);
+    uint32_t state = segment_state(s);
     return state != LINK_LIVE && !(state == LINK_ENDED && is_pipe(s) && pipe_pending(s));
 }
 
@@ -39,14 +39,14 @@ int mailbox_may_take(const liaison_mailbox *m, uint64_t epoch)
         return r;
     if (is_port(s) && (!m->receives || !port_is_receiver(s)))
         return LIAISON_DENIED;
-    return observe32(&s->header->state) == LINK_ENDED ? LIAISON_OK : r;
+    return segment_state(s) == LINK_ENDED ? LIAISON_OK : r;
 }
 
 /* Whether the senders have ended, and what lies in the ring is all there will be. */
 static bool nothing_more_comes(struct segment *s)
 {
     sides_look(s, false);
-    return observe32(&s->header->state) == LINK_ENDED && ring_close(s);
+    return segment_state(s) == LINK_ENDED && ring_close(s);
 }
 
 /* Of a pipe: whether a message that somebody else took may yet be for us. */
@@ -281,7 +281,7 @@ static int settle(liaison_mailbox *m, const struct liaison_delivery *d, int outc
         receipt_wake_index(s, receipt);
     if (exclusive(s))
         turn_leave(s);
-    uint32_t state = observe32(&s->header->state);
+    uint32_t state = segment_state(s);
     bool buried = state == LINK_ORPHANED && m->buries;
     return state == LINK_LIVE || state == LINK_ENDED || buried ? LIAISON_OK : LIAISON_DESTROYED;
 }
@@ -320,7 +320,7 @@ int liaison_port_undelivered(liaison_mailbox *m, struct liaison_delivery *d)
     for (uint32_t tries = 0; tries < 2 * s->geometry.cells + 2; tries++) {
         if (s->broken)
             return LIAISON_CORRUPT;
-        if (observe32(&s->header->state) != LINK_ORPHANED)
+        if (segment_state(s) != LINK_ORPHANED)
             return LIAISON_DESTROYED;
         recover_dead(s, tries == 0); /* what the receiver held is undelivered, too */
         int r = take_from_cells(s, epoch, d);

@@ -198,7 +198,7 @@ static int still_loaned(liaison_mailbox *m, struct liaison_loan *loan)
         return LIAISON_CORRUPT;
     if (h != loan->header)
         return LIAISON_LEASE_LOST;
-    if (observe32(&s->header->state) == LINK_LIVE)
+    if (segment_state(s) == LINK_LIVE)
         return LIAISON_OK;
     liaison_mailbox_discard(m, loan);
     return LIAISON_DESTROYED;

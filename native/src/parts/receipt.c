@@ -216,7 +216,7 @@ int receipt_await(struct segment *s, const struct liaison_receipt *receipt, int 
             result = LIAISON_CLOSED;
             break;
         }
-        if (observe32(&s->header->state) != LINK_LIVE) {
+        if (segment_state(s) != LINK_LIVE) {
             result = LIAISON_DESTROYED;
             break;
         }

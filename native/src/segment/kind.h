@@ -40,8 +40,8 @@ struct kind {
     void (*plan)(const struct liaison_policy *policy, struct geometry *g);
     /* Whether all that goes together: what was asked for, and what a file says. */
     bool (*check)(const struct geometry *g);
-    /* Whether the link may be opened now, to take part or only to look at it. */
-    int (*admit)(struct segment *s, bool to_take_part);
+    /* Whether the link may be opened now to take part. */
+    int (*admit)(const struct segment *s);
     /* Another process than the creator has its place now. */
     void (*came)(struct segment *s);
     /* Looks whether its sides are still there, and says so in the link's state if not; `at_once`,

@@ -203,6 +203,7 @@ static inline uint32_t tag_generation(uint64_t t) { return (uint32_t)(t >> 32); 
 
 #define LABEL_WORDS ((LIAISON_NAME_MAX + 4) / sizeof(word64))
 _Static_assert((LIAISON_NAME_MAX + 4) % sizeof(word64) == 0, "whole words");
+#define ALIASES 16u
 
 /* Written once. Checked at attach, together with the checksum, and copied into private
  * memory; nobody looks at it in the segment again. */
@@ -243,8 +244,20 @@ struct geometry {
  * A pipe goes to one of those two and stays there: what is left in it nobody gets.
  * None of them accepts messages. Each step is one exchange, by whoever noticed; a crash leaves
  * the step before, which is noticed again, or a link that is DESTROYED and still has a name,
- * which whoever asks for the name removes. */
-enum { LINK_LIVE = 0, LINK_DESTROYED = 1, LINK_ENDED = 2, LINK_ORPHANED = 3 };
+ * which whoever asks for the name removes.
+ *
+ * CONDEMNED is said besides one of them, by who cleans and has seen nobody attached: it announces
+ * that, looks at the attachments again, and only then exchanges that word for DESTROYED. Whoever
+ * attaches announces its place and then looks at the state, and takes the word back: one of the
+ * two sees the other, see segment_spare(). So it means nothing but to these two, and what a crash
+ * leaves of it the next one of either takes back. */
+enum {
+    LINK_LIVE = 0,
+    LINK_DESTROYED = 1,
+    LINK_ENDED = 2,
+    LINK_ORPHANED = 3,
+    LINK_CONDEMNED = 4 /* a bit */
+};
 
 struct header {
     struct geometry geometry;
@@ -274,6 +287,12 @@ struct header {
      * on the pair's link. The half is written first, then the word: a crash leaves the old. */
     _Alignas(LINE) word64 naming;
     word64 label[2][LABEL_WORDS];
+
+    /* Names that the link was given besides its first, so that nobody has to look for them among
+     * all others. Written with the lock of its names, before the name is there; a crash leaves one
+     * that leads elsewhere, or half of one. What counts is where a name leads, and the file's own
+     * count of its names tells whether there are more than fit here. */
+    _Alignas(LINE) word64 aliases[ALIASES][LABEL_WORDS];
 };
 _Static_assert(offsetof(struct header, state) == 1024, "drawn");
 _Static_assert(offsetof(struct header, tail) == 1024 + LINE, "senders' own line");

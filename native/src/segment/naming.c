@@ -1,59 +1,277 @@
 #include "segment/naming.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/process.h"
 
 #define TRIES 8
 
-/* Whether `name`, in a directory, leads to the link. */
-static int leads_here(struct segment *s, int directory, const char *name)
+/* Between two looks whether the lock is free. Who has it makes a few system calls. */
+#define MOMENT 500000L
+/* How often a creator looks whether a name is free, and how often it sleeps before it does. */
+#define LOOKS 100
+#define NAPS 200
+
+int naming_lock(int file, int64_t patience)
+{
+    for (int64_t end = process_now() + patience;;) {
+        process_lock();
+        if (flock(file, LOCK_EX | LOCK_NB) == 0)
+            return LIAISON_OK;
+        int error = errno;
+        process_unlock();
+        if (error != EWOULDBLOCK)
+            return -error;
+        if (process_now() >= end)
+            return LIAISON_BUSY;
+        nanosleep(&(struct timespec){0, MOMENT}, NULL);
+    }
+}
+
+void naming_unlock(int file)
+{
+    flock(file, LOCK_UN); /* closing would do it as well, were it certain to be the last */
+    process_unlock();
+}
+
+/* Whether `name`, in a directory, leads to the file. */
+static int leads(int directory, const char *name, dev_t device, ino_t inode)
 {
     struct stat st;
     if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-        return space_result(-errno);
-    return st.st_ino == s->inode && st.st_dev == s->device ? LIAISON_OK : LIAISON_NAME_TAKEN;
+        return errno == ENOENT ? LIAISON_NOT_FOUND : -errno;
+    return st.st_ino == inode && st.st_dev == device ? LIAISON_OK : LIAISON_NAME_TAKEN;
+}
+
+/* With the lock held: removes it, if it is the file's. */
+static int take_away(int directory, const char *name, const struct stat *file)
+{
+    int r = leads(directory, name, file->st_dev, file->st_ino);
+    if (r == LIAISON_OK && unlinkat(directory, name, 0) != 0)
+        r = errno == ENOENT ? LIAISON_NOT_FOUND : -errno; /* by somebody who knows no locks */
+    return r == LIAISON_NAME_TAKEN ? LIAISON_NOT_FOUND : r;
+}
+
+static int take_all_away(int names, const struct stat *file)
+{
+    int fd = openat(names, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = LIAISON_OK;
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+    if (!listing) {
+        r = -errno;
+        if (fd >= 0)
+            close(fd);
+        return r;
+    }
+    struct dirent *entry;
+    while ((errno = 0, entry = readdir(listing)) != NULL) {
+        if (entry->d_ino != file->st_ino || !name_of_link_valid(entry->d_name))
+            continue;
+        int one = take_away(names, entry->d_name, file);
+        r = one < 0 ? one : r;
+    }
+    if (errno != 0)
+        r = -errno;
+    closedir(listing);
+    return r;
+}
+
+/* With the lock held: the names that stand in the header, which is read from the file, for what is
+ * to be cleared may not be mapped. What it says that is not so leads elsewhere. */
+static int take_noted_away(int names, int file, const struct geometry *g, const struct stat *st)
+{
+    char alias[ALIASES][LABEL_WORDS * sizeof(word64)];
+    int r = take_away(names, g->name, st);
+    ssize_t n = pread(file, alias, sizeof alias, offsetof(struct header, aliases));
+    if (n < 0)
+        return -errno;
+    for (size_t i = 0; r >= 0 && i < (size_t)n / sizeof *alias; i++) {
+        alias[i][sizeof *alias - 1] = 0;
+        if (name_of_link_valid(alias[i]))
+            r = take_away(names, alias[i], st);
+    }
+    return r;
+}
+
+int naming_clear(int links, int names, int file, const struct geometry *g)
+{
+    struct stat st;
+    char id[40];
+    segment_id(g, id);
+    if (fstat(file, &st) != 0)
+        return -errno;
+    int r = take_noted_away(names, file, g, &st);
+    int permanent = leads(links, id, st.st_dev, st.st_ino);
+    if (r >= 0 && fstat(file, &st) != 0)
+        r = -errno;
+    /* It has names that stand nowhere: more than there was room for, or somebody else's. */
+    if (r >= 0 && st.st_nlink > (permanent == LIAISON_OK))
+        r = take_all_away(names, &st);
+    if (r >= 0)
+        r = take_away(links, id, &st);
+    return r < 0 ? r : LIAISON_OK;
+}
+
+void naming_finish(struct liaison_space *space, int names, int file, const struct geometry *g)
+{
+    int links = space_part(space, SPACE_LINKS);
+    if (links < 0)
+        return;
+    /* Who has the lock is about to do it; and whoever asks for the name next does it otherwise. */
+    if (naming_lock(file, 0) == LIAISON_OK) {
+        (void)naming_clear(links, names, file, g);
+        naming_unlock(file);
+    }
+    close(links);
+}
+
+static void read_name(char name[LABEL_WORDS * sizeof(word64)], const word64 *from)
+{
+    uint64_t words[LABEL_WORDS];
+    for (size_t i = 0; i < LABEL_WORDS; i++)
+        words[i] = glance(&from[i]);
+    memcpy(name, words, sizeof words);
+    name[sizeof words - 1] = 0;
+}
+
+/* A link's file and the directories of its names. */
+struct place {
+    int links, names, file;
+};
+
+static void leave(struct place *p)
+{
+    if (p->file >= 0)
+        close(p->file); /* which may be what sets its memory free: not while anything is locked */
+    close(p->names);
+    close(p->links);
+}
+
+/* By its permanent name, or, where that was removed behind our back, by its first. */
+static int reach(const struct segment *s, struct place *p)
+{
+    char id[40];
+    struct stat st;
+    int r = space_links_and_names(s->space, &p->links, &p->names);
+    if (r != LIAISON_OK)
+        return r;
+    segment_id(&s->geometry, id);
+    r = LIAISON_NOT_FOUND;
+    for (int i = 0; i < 2 && r == LIAISON_NOT_FOUND; i++) {
+        r = i == 0 ? space_file(s->space, p->links, id, O_RDONLY, &p->file, &st)
+                   : space_file(s->space, p->names, s->geometry.name, O_RDONLY, &p->file, &st);
+        if (r == LIAISON_OK && (st.st_ino != s->inode || st.st_dev != s->device)) {
+            close(p->file);
+            r = LIAISON_NOT_FOUND;
+        }
+    }
+    if (r != LIAISON_OK) {
+        p->file = -1;
+        leave(p);
+    }
+    return r;
+}
+
+int naming_end(struct segment *s)
+{
+    struct place p;
+    int r = reach(s, &p);
+    if (r != LIAISON_OK)
+        return r == LIAISON_NOT_FOUND ? LIAISON_OK : r;
+    r = naming_lock(p.file, NAMING_PATIENCE);
+    if (r == LIAISON_OK) {
+        r = naming_clear(p.links, p.names, p.file, &s->geometry);
+        naming_unlock(p.file);
+    }
+    leave(&p);
+    return r < 0 ? space_result(r) : r;
+}
+
+int naming_again(int n)
+{
+    if (n >= LOOKS)
+        nanosleep(&(struct timespec){0, MOMENT}, NULL);
+    return n < LOOKS + NAPS ? LIAISON_OK : LIAISON_DESTROYED;
+}
+
+int naming_restore(struct segment *s, int file)
+{
+    int links = space_part(s->space, SPACE_LINKS);
+    if (links < 0)
+        return space_result(links);
+    char id[40];
+    segment_id(&s->geometry, id);
+    int r = naming_lock(file, NAMING_PATIENCE);
+    if (r == LIAISON_OK) {
+        r = segment_look(s);
+        if (r == LIAISON_OK)
+            r = space_name_file(file, links, id);
+        naming_unlock(file);
+    }
+    close(links);
+    return r == -EEXIST ? LIAISON_OK : r < 0 ? space_result(r) : r;
+}
+
+/* With the lock held: writes the name down, in the place of one that leads elsewhere by now. Where
+ * there is no place it is found by the count of the names alone. */
+static void note_alias(struct segment *s, int names, const char *name)
+{
+    uint64_t words[LABEL_WORDS] = {0};
+    memcpy(words, name, strnlen(name, LIAISON_NAME_MAX));
+    for (uint32_t i = 0; i < ALIASES; i++) {
+        char noted[LABEL_WORDS * sizeof(word64)];
+        read_name(noted, s->header->aliases[i]);
+        if (strcmp(noted, name) == 0)
+            return;
+        if (name_of_link_valid(noted) && leads(names, noted, s->device, s->inode) == LIAISON_OK)
+            continue;
+        for (size_t j = 0; j < LABEL_WORDS; j++)
+            note(&s->header->aliases[i][j], words[j]);
+        return;
+    }
 }
 
 int naming_add(struct segment *s, const char *name)
 {
-    if (!name_of_link_valid(name))
-        return LIAISON_INVALID;
-    int links, names, r = space_links_and_names(s->space, &links, &names);
+    struct place p;
+    int r = name_of_link_valid(name) ? reach(s, &p) : LIAISON_INVALID;
     if (r != LIAISON_OK)
-        return r;
-    char id[40];
-    segment_id(&s->geometry, id);
-    r = leads_here(s, links, id);
-    if (r == LIAISON_OK && linkat(links, id, names, name, 0) != 0)
-        r = errno == EEXIST ? leads_here(s, names, name) : space_result(-errno);
-    else if (r == LIAISON_NOT_FOUND || r == LIAISON_NAME_TAKEN)
-        r = LIAISON_DESTROYED; /* its permanent name is gone, or another file's */
+        return r == LIAISON_NOT_FOUND ? LIAISON_DESTROYED : r;
+    r = naming_lock(p.file, NAMING_PATIENCE);
+    if (r == LIAISON_OK) {
+        r = segment_look(s); /* who ends it takes the names away after this, or has done so */
+        if (r == LIAISON_OK) {
+            if (strcmp(name, s->geometry.name) != 0)
+                note_alias(s, p.names, name);
+            r = space_name_file(p.file, p.names, name);
+        }
+        naming_unlock(p.file);
+    }
+    if (r == -EEXIST)
+        r = leads(p.names, name, s->device, s->inode);
+    leave(&p);
     if (r == LIAISON_NOT_FOUND)
         r = LIAISON_NAME_TAKEN; /* another link's a moment ago: the caller may try again */
-    close(names);
-    close(links);
-    return r;
+    return r < 0 ? space_result(r) : r;
 }
 
 int naming_remove(struct segment *s, const char *name)
 {
-    if (!name_of_link_valid(name))
-        return LIAISON_INVALID;
-    int links, names, r = space_links_and_names(s->space, &links, &names);
+    struct place p;
+    int r = name_of_link_valid(name) ? reach(s, &p) : LIAISON_INVALID;
     if (r != LIAISON_OK)
         return r;
-    r = leads_here(s, names, name);
-    if (r == LIAISON_OK)
-        r = segment_take_away(links, names, name, s->device, s->inode);
-    else if (r == LIAISON_NAME_TAKEN)
-        r = LIAISON_NOT_FOUND;
-    close(names);
-    close(links);
+    r = naming_lock(p.file, NAMING_PATIENCE);
+    if (r == LIAISON_OK) {
+        r = take_away(p.names, name, &(struct stat){.st_dev = s->device, .st_ino = s->inode});
+        naming_unlock(p.file);
+    }
+    leave(&p);
     /* Afterwards: who looks again because of this must not find the name any more. Who dies in
      * between leaves senders that know the name and may still use it; nobody new finds it. */
     if (r == LIAISON_OK || r == LIAISON_NOT_FOUND)

@@ -10,6 +10,37 @@
 
 #include "segment/segment.h"
 
+/* The lock of a link's names, which whoever takes one of them away has from looking whether it
+ * leads to this link until it is gone: nobody else can have removed it meanwhile, and a creator
+ * have taken it for another link. Creating needs no lock, for linkat() refuses a name that is
+ * there. It is a flock on the link's file, of which `file` is a descriptor of the caller's own, so
+ * a death frees it, and whoever is stopped with it is in the way of nobody but those who want this
+ * very link's names. While it is held so is the process lock: a child that another thread forked
+ * would inherit it, and keep it for as long as it lives.
+ *
+ * Result: LIAISON_BUSY, somebody else has had it for so many nanoseconds; or a negative errno. */
+#define NAMING_PATIENCE (100 * INT64_C(1000000))
+int naming_lock(int file, int64_t patience);
+void naming_unlock(int file);
+
+/* With the lock held: takes away all names of a link that is over, its permanent one last: where it
+ * still has that, cleaning finds it. Result: LIAISON_OK or a negative errno. */
+int naming_clear(int links, int names, int file, const struct geometry *g);
+/* The same of one that whoever ended it has not yet come to, and perhaps never does. */
+void naming_finish(struct liaison_space *space, int names, int file, const struct geometry *g);
+/* The same for who has not locked them, and has the link mapped. LIAISON_BUSY: whoever asks for one
+ * of the names, or cleans, takes it away. */
+int naming_end(struct segment *s);
+
+/* Before the n-th look whether a name is free, which a destroyed link still has: its destroyer is
+ * about to take it away, or was stopped. LIAISON_DESTROYED: that was the last; it takes a tenth of
+ * a second. */
+int naming_again(int n);
+
+/* Gives back the permanent name that the link had, where somebody removed that one alone: it is the
+ * one that cleaning goes by. */
+int naming_restore(struct segment *s, int file);
+
 /* Gives the link one more name. LIAISON_OK also where it has that already. */
 int naming_add(struct segment *s, const char *name);
 /* Takes one of its names away. LIAISON_NOT_FOUND: that is none of them. */

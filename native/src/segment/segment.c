@@ -1,6 +1,5 @@
 #include "segment/segment.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/process.h"
+#include "segment/naming.h"
 #include "segment/recover.h"
 #include "space/member.h"
 
@@ -170,18 +170,19 @@ void segment_id(const struct geometry *g, char text[40])
 /* ---- mapping ------------------------------------------------------------------- */
 
 static int map(struct liaison_space *space, int fd, const struct stat *st, const struct geometry *g,
-               uint64_t at, struct segment **out)
+               uint64_t at, uint64_t length, struct segment **out)
 {
     struct segment *s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
     void *base =
-        mmap(NULL, g->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)at);
+        mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)at);
     if (base == MAP_FAILED) {
         free(s);
         return -errno;
     }
     s->base = base;
+    s->length = length;
     s->references = 1;
     s->file = s->token[RECEIVERS] = s->token[SENDERS] = -1;
     s->device = st->st_dev;
@@ -204,8 +205,8 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
     s->inline_max = g->stride - CELL_PAYLOAD;
     if (g->max_message && g->max_message < s->inline_max)
         s->inline_max = (uint32_t)g->max_message;
-    if (!guard_add(base, g->size, &s->broken)) {
-        munmap(base, g->size);
+    if (!guard_add(base, length, &s->broken)) {
+        munmap(base, length);
         free(s);
         return -ENOMEM;
     }
@@ -217,7 +218,7 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
 static void unmap(struct segment *s)
 {
     guard_remove(s->base);
-    munmap(s->base, s->geometry.size);
+    munmap(s->base, s->length);
     liaison_space_close(s->space);
     if (s->kind->leave)
         s->kind->leave(s);
@@ -265,8 +266,10 @@ static int lay_out(int fd, const struct header *h, uint64_t at)
         r = reserve_index(fd, g, at);
     if (r == 0)
         r = reserve_file(fd, at + g->arena_at, g->arena_start);
-    if (r == 0 && pwrite(fd, h, sizeof *h, (off_t)at) != (ssize_t)sizeof *h)
-        r = -EIO;
+    if (r == 0) {
+        ssize_t n = pwrite(fd, h, sizeof *h, (off_t)at);
+        r = n < 0 ? -errno : n == (ssize_t)sizeof *h ? 0 : -EIO;
+    }
     return r;
 }
 
@@ -306,6 +309,21 @@ static void enlist(struct segment *s)
     process_unlock();
 }
 
+/* The permanent name first: whoever finds the other finds a link that has both. What a death in
+ * between leaves is in nobody's use, and cleaning finds it. */
+static int name_new(int file, int links, int names, const struct geometry *g)
+{
+    char id[40];
+    segment_id(g, id);
+    int r = space_name_file(file, links, id);
+    if (r != 0)
+        return r;
+    r = space_name_file(file, names, g->name);
+    if (r != 0)
+        (void)unlinkat(links, id, 0); /* nobody else's, for it is random */
+    return r;
+}
+
 int segment_create(struct liaison_space *space, const char *name,
                    const struct liaison_policy *policy, struct segment **out)
 {
@@ -337,18 +355,14 @@ int segment_create(struct liaison_space *space, const char *name,
     if (r == 0 && fstat(fd, &st) != 0)
         r = -errno;
     if (r == 0)
-        r = map(space, fd, &st, g, 0, &s);
+        r = map(space, fd, &st, g, 0, g->size, &s);
     if (r == 0)
         r = segment_attach(s); /* before it has a name: nobody can be in our way */
     if (r == 0) {
         enlist(s); /* before another thread can find the name */
-        r = space_name_file(fd, names, name);
+        r = name_new(fd, links, names, g);
     }
     if (r == 0) {
-        /* The name is what counts; an opener that finds no permanent one adds it. */
-        char id[40];
-        segment_id(g, id);
-        (void)space_name_file(fd, links, id);
         *out = s;
     } else if (s) {
         segment_close(s);
@@ -397,68 +411,91 @@ static struct segment *enlist_or_find(struct segment *s)
     return other ? other : s;
 }
 
-int segment_open(struct liaison_space *space, const char *name, const struct liaison_policy *policy,
-                 bool attach, struct segment **out)
+/* The header of a segment, checked. */
+static int read_header(int file, const struct stat *st, struct header *h)
+{
+    ssize_t n = pread(file, h, sizeof *h, 0);
+    if (n < 0)
+        return -errno;
+    return n == (ssize_t)sizeof *h ? geometry_check(h, (uint64_t)st->st_size) : LIAISON_CORRUPT;
+}
+
+int segment_map(struct liaison_space *space, int file, const struct stat *st, struct segment **out)
+{
+    struct header h;
+    *out = find_mapped(st);
+    if (*out)
+        return LIAISON_OK;
+    int r = read_header(file, st, &h);
+    if (r == LIAISON_OK)
+        r = map(space, file, st, &h.geometry, 0, h.geometry.size, out);
+    if (r == LIAISON_OK)
+        *out = enlist_or_find(*out);
+    return r;
+}
+
+int segment_glance(struct liaison_space *space, int file, const struct stat *st,
+                   struct segment **out)
+{
+    struct header h;
+    int r = read_header(file, st, &h);
+    return r == LIAISON_OK ? map(space, file, st, &h.geometry, 0, h.geometry.arena_at, out) : r;
+}
+
+int segment_find(struct liaison_space *space, int names, const char *name, struct segment **out,
+                 struct stat *st)
 {
     if (!name_of_link_valid(name))
         return LIAISON_INVALID;
+    int fd, r = space_file(space, names, name, O_RDWR, &fd, st);
+    if (r != LIAISON_OK)
+        return r;
+    struct segment *s;
+    r = segment_map(space, fd, st, &s);
+    if (r == LIAISON_OK) {
+        sides_look(s, true);
+        if (segment_gone(&s->geometry, segment_state(s))) {
+            /* Its destroyer died half-way, or is about to remove the name. */
+            naming_finish(space, names, fd, &s->geometry);
+            r = LIAISON_NOT_FOUND;
+        } else if (st->st_nlink < 2) {
+            r = naming_restore(s, fd);
+        }
+        if (r == LIAISON_OK)
+            *out = s;
+        else
+            segment_close(s);
+    }
+    close(fd);
+    return r;
+}
+
+int segment_open(struct liaison_space *space, const char *name, const struct liaison_policy *policy,
+                 bool attach, struct segment **out)
+{
     int names = space_part(space, SPACE_NAMES);
     if (names < 0)
         return space_result(names);
-    char id[40];
-    int fd = -1;
+    struct segment *s;
     struct stat st;
-    struct segment *s = NULL;
-    int r = space_file(space, names, name, O_RDWR, &fd, &st);
+    int r = segment_find(space, names, name, &s, &st);
+    close(names);
     if (r != LIAISON_OK)
-        goto out;
-    s = find_mapped(&st);
-    if (!s) {
-        struct header h;
-        ssize_t n = pread(fd, &h, sizeof h, 0);
-        r = n == (ssize_t)sizeof h ? geometry_check(&h, (uint64_t)st.st_size) : LIAISON_CORRUPT;
-        if (r != LIAISON_OK)
-            goto out;
-        segment_id(&h.geometry, id);
-        if (segment_gone(&h.geometry, glance32(&h.state))) {
-            /* Its destroyer died half-way, or is about to remove the name. */
-            segment_unlink(space, st.st_dev, st.st_ino, id);
-            r = LIAISON_NOT_FOUND;
-            goto out;
-        }
-        r = map(space, fd, &st, &h.geometry, 0, &s);
-        if (r != LIAISON_OK)
-            goto out;
-        if (st.st_nlink < 2) { /* its creator died before it gave the permanent name */
-            int links = space_part(space, SPACE_LINKS);
-            if (links >= 0) {
-                (void)space_name_file(fd, links, id);
-                close(links);
-            }
-        }
-        s = enlist_or_find(s);
-    }
-    r = s->kind->admit ? s->kind->admit(s, attach) : LIAISON_OK;
-    if (segment_gone(&s->geometry, observe32(&s->header->state))) {
-        segment_id(&s->geometry, id);
-        segment_unlink(space, st.st_dev, st.st_ino, id);
-        r = LIAISON_NOT_FOUND;
-    } else if (policy && !segment_fits(policy, &s->geometry)) {
+        return r;
+    if (policy && !segment_fits(policy, &s->geometry)) {
         r = LIAISON_MISMATCH;
-    } else if (attach && r == LIAISON_OK) {
-        r = segment_attach(s);
+    } else if (attach) {
+        r = s->kind->admit ? s->kind->admit(s) : LIAISON_OK;
+        if (r == LIAISON_OK)
+            r = segment_attach(s);
         /* Destroyed meanwhile, perhaps by a cleaner that saw nobody attached. */
-        if (r == LIAISON_OK && look32(&s->header->state) != LINK_LIVE)
+        if (r == LIAISON_OK && segment_state(s) != LINK_LIVE)
             r = LIAISON_NOT_FOUND;
     }
     if (r == LIAISON_OK)
         *out = s;
     else
         segment_close(s);
-out:
-    if (fd >= 0)
-        close(fd);
-    close(names);
     return r;
 }
 
@@ -496,7 +533,7 @@ int segment_create_nameless(struct liaison_space *space, const struct liaison_po
         r = -errno;
     struct segment *s;
     if (r == 0)
-        r = map(space, fd, &st, g, 0, &s);
+        r = map(space, fd, &st, g, 0, g->size, &s);
     if (r != 0) {
         close(fd);
         return space_result(r);
@@ -527,7 +564,7 @@ int segment_adopt(struct liaison_space *space, int file, struct segment **out)
         if (r == LIAISON_OK && !kind_find(h.geometry.kind)->nameless)
             r = LIAISON_MISMATCH;
         if (r == LIAISON_OK)
-            r = map(space, file, &st, &h.geometry, 0, &s);
+            r = map(space, file, &st, &h.geometry, 0, h.geometry.size, &s);
         if (r != LIAISON_OK)
             return r;
         s = enlist_or_find(s);
@@ -570,7 +607,7 @@ int segment_open_back(struct segment *first, struct segment **out)
                  memcmp(&h.geometry, g, sizeof *g) != 0 || (uint64_t)st.st_size != file_size(g))
             r = LIAISON_CORRUPT;
         if (r == LIAISON_OK)
-            r = map(first->space, fd, &st, g, g->size, &s);
+            r = map(first->space, fd, &st, g, g->size, g->size, &s);
         close(fd);
         if (r != LIAISON_OK)
             return r;
@@ -646,6 +683,7 @@ int segment_attach(struct segment *s)
         note(&s->identity, me); /* sweeping others is done under our own name */
         bool placed = claim_attachment(s, me) || (recover_dead(s, true) && claim_attachment(s, me));
         if (placed) {
+            segment_spare(s); /* announced, now look */
             note32(&s->pid, (uint32_t)member_pid());
             note32(&s->roles, 0);
             publish(&s->epoch, epoch);
@@ -664,13 +702,16 @@ int segment_attach(struct segment *s)
 
 static bool linked(const struct segment *s)
 {
-    /* One call: every sleeper asks this now and then. */
-    char id[40], path[PATH_MAX + 64];
+    char id[40];
     struct stat st;
+    int links = space_part(s->space, SPACE_LINKS);
+    if (links < 0)
+        return links != -ENOENT; /* other failures are no sign of removal */
     segment_id(&s->geometry, id);
-    snprintf(path, sizeof path, "%s/links/%s", s->space->path, id);
-    if (lstat(path, &st) != 0)
-        return errno != ENOENT && errno != ENOTDIR; /* other failures are no sign of removal */
+    int r = fstatat(links, id, &st, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
+    close(links);
+    if (r != 0)
+        return r != -ENOENT;
     /* The permanent name alone: the others were removed, and nobody can find it. */
     return st.st_ino == s->inode && st.st_dev == s->device && st.st_nlink > 1;
 }
@@ -684,47 +725,4 @@ bool segment_vanished(struct segment *s)
     if (now - last < 1000 || !exchange32(&s->last_seen, last, now))
         return false;
     return !linked(s);
-}
-
-int segment_take_away(int links, int names, const char *name, dev_t device, ino_t inode)
-{
-    /* There is no "unlink if it is this file". Between seeing the name and removing it
-     * another process may have removed it and a creator taken it for a new link. So take the
-     * name away whole, see what it was, and put back what was not ours. What a death in
-     * between leaves is put back by who cleans: so it keeps its name. */
-    char aside[LIAISON_NAME_MAX + 48];
-    uint64_t random;
-    struct stat st;
-    if (getrandom(&random, sizeof random, 0) != sizeof random)
-        return -EIO;
-    snprintf(aside, sizeof aside, ASIDE "%016llx-%.*s", (unsigned long long)random,
-             LIAISON_NAME_MAX, name);
-    if (renameat(names, name, links, aside) != 0)
-        return errno == ENOENT ? LIAISON_NOT_FOUND : -errno;
-    bool ours = fstatat(links, aside, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ino == inode &&
-                st.st_dev == device;
-    if (!ours)
-        (void)linkat(links, aside, names, name, 0);
-    unlinkat(links, aside, 0);
-    return ours ? LIAISON_OK : LIAISON_NOT_FOUND;
-}
-
-void segment_unlink(struct liaison_space *space, dev_t device, ino_t inode, const char *id)
-{
-    int links, names;
-    if (space_links_and_names(space, &links, &names) != LIAISON_OK)
-        return;
-    int fd = fcntl(names, F_DUPFD_CLOEXEC, 0);
-    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
-    if (fd >= 0 && !listing)
-        close(fd);
-    struct dirent *entry;
-    while (listing && (entry = readdir(listing)) != NULL)
-        if (entry->d_ino == inode && name_of_link_valid(entry->d_name))
-            (void)segment_take_away(links, names, entry->d_name, device, inode);
-    if (listing)
-        closedir(listing);
-    unlinkat(links, id, 0);
-    close(names);
-    close(links);
 }

@@ -22,6 +22,7 @@ struct segment {
     word32 broken;            /* raised by the guard */
 
     uint8_t *base;
+    uint64_t length; /* that is mapped */
     struct header *header;
     word64 *ring;
     uint64_t ring_mask;
@@ -72,6 +73,16 @@ int segment_create(struct liaison_space *space, const char *name,
 /* Maps the link and, if `attach`, takes this process's place on it. */
 int segment_open(struct liaison_space *space, const char *name, const struct liaison_policy *policy,
                  bool attach, struct segment **out);
+/* Maps the file, which stays the caller's, without taking a place on the link. */
+int segment_map(struct liaison_space *space, int file, const struct stat *st, struct segment **out);
+/* Maps what comes before the arena, for one look by somebody who has it to itself: mapping the
+ * whole takes longer than all that can be looked at in it. */
+int segment_glance(struct liaison_space *space, int file, const struct stat *st,
+                   struct segment **out);
+/* As segment_map() does, what has this name in the directory `names`. LIAISON_NOT_FOUND also where
+ * looking showed that it is over, which takes its names away. */
+int segment_find(struct liaison_space *space, int names, const char *name, struct segment **out,
+                 struct stat *st);
 void segment_close(struct segment *s);
 /* Whether it is what was asked for. */
 bool segment_fits(const struct liaison_policy *p, const struct geometry *g);
@@ -95,23 +106,47 @@ int segment_reserve(struct segment *s, uint64_t offset, uint64_t length);
  * whoever asks for its name now gets another. Looks at most once in a second. */
 bool segment_vanished(struct segment *s);
 
-/* How a name is called, in links/, while it is being taken away: this, a number, a dash, the name.
- */
-#define ASIDE ".aside-"
-/* Takes the name away, if it is this file's. LIAISON_NOT_FOUND: it is not. */
-int segment_take_away(int links, int names, const char *name, dev_t device, ino_t inode);
-
-/* Removes every name of a destroyed link. */
-void segment_unlink(struct liaison_space *space, dev_t device, ino_t inode, const char *id);
-
 void segment_id(const struct geometry *g, char text[40]);
 
 /* Whether there is nothing left of it to look at. */
 static inline bool segment_gone(const struct geometry *g, uint32_t state)
 {
     const struct kind *kind = kind_find(g->kind);
+    state &= ~(uint32_t)LINK_CONDEMNED;
     bool on_its_way = state == LINK_ENDED || state == LINK_ORPHANED;
     return state != LINK_LIVE && !(on_its_way && kind && kind->sides);
+}
+
+/* Where the link is on its way, whatever a cleaner is about to do. */
+static inline uint32_t segment_state(const struct segment *s)
+{
+    return observe32(&s->header->state) & ~(uint32_t)LINK_CONDEMNED;
+}
+
+/* The same for who takes part, and has announced its place: from now on no cleaner that has
+ * condemned the link comes to its end, as the word that it wants to exchange is another. One that
+ * was faster has destroyed it. */
+static inline uint32_t segment_spare(struct segment *s)
+{
+    uint32_t word = look32(&s->header->state);
+    if (__builtin_expect((word & LINK_CONDEMNED) == 0, 1))
+        return word;
+    (void)exchange32(&s->header->state, word, word & ~(uint32_t)LINK_CONDEMNED);
+    /* One that says so again has yet to look at the attachments, and sees us there. */
+    return segment_state(s);
+}
+
+/* A step of its state, condemned or not. False: that is another by now. */
+static inline bool segment_step(struct segment *s, uint32_t from, uint32_t to)
+{
+    for (int tries = 0; tries < 16; tries++) {
+        uint32_t word = look32(&s->header->state);
+        if ((word & ~(uint32_t)LINK_CONDEMNED) != from)
+            return false;
+        if (exchange32(&s->header->state, word, to))
+            return true;
+    }
+    return false; /* somebody writes there what no cleaner does */
 }
 
 /* What looking begins with. */
@@ -119,7 +154,7 @@ static inline int segment_look(const struct segment *s)
 {
     if (s->broken)
         return LIAISON_CORRUPT;
-    bool gone = segment_gone(&s->geometry, observe32(&s->header->state));
+    bool gone = segment_gone(&s->geometry, segment_state(s));
     return gone ? LIAISON_DESTROYED : LIAISON_OK;
 }
 
@@ -132,7 +167,9 @@ static inline int segment_check(struct segment *s, uint64_t epoch)
             return r;
     }
     if (__builtin_expect(observe32(&s->header->state) != LINK_LIVE || s->broken, 0))
-        return s->broken ? LIAISON_CORRUPT : LIAISON_DESTROYED;
+        return s->broken                       ? LIAISON_CORRUPT
+               : segment_spare(s) == LINK_LIVE ? LIAISON_OK
+                                               : LIAISON_DESTROYED;
     return LIAISON_OK;
 }
 

@@ -73,7 +73,9 @@ static int make(liaison_mailbox *m, enum waiter_role role, uint64_t epoch)
     int r = doorbell_create(s->space, &door);
     if (r != LIAISON_OK)
         return r;
-    r = wait_enter(s, role, WAITER_DOORBELL, door.number, &b->entry);
+    r = pipe_tell(s, role, door.fd);
+    if (r == LIAISON_OK)
+        r = wait_enter(s, role, WAITER_DOORBELL, door.number, &b->entry);
     if (r != LIAISON_OK) {
         doorbell_remove(s->space, door.number);
         doorbell_close(&door);
@@ -82,7 +84,6 @@ static int make(liaison_mailbox *m, enum waiter_role role, uint64_t epoch)
     b->door = door;
     note(&b->slice, 0);
     publish(&b->epoch, epoch);
-    pipe_tell(s, role, b->door.fd);
     return LIAISON_OK;
 }
 

@@ -146,7 +146,7 @@ void tree_clean(liaison_space *space)
     struct liaison_cleaned out;
     liaison_space_clean(space, false, &out);
 }
-static void clean_all(liaison_space *space)
+void tree_clean_all(liaison_space *space)
 {
     struct liaison_cleaned out;
     liaison_space_clean(space, true, &out);
@@ -194,12 +194,12 @@ const struct tree_case tree_cases[] = {
     {"close with a doorbell", create, create_and_ring, shut, true, false},
     {"clean a half destroyed one", create_and_destroy_half, enrol, tree_clean, false, true},
     {"clean a nameless one", create_nameless, enrol, tree_clean, false, true},
-    {"clean one in nobody's use", create_with_message, enrol, clean_all, true, true},
+    {"clean one in nobody's use", create_with_message, enrol, tree_clean_all, true, true},
     {"create a port", tree_nothing, enrol, create_port, false, true},
     {"create over a dead receiver's port", create_port, enrol, create, true, true},
     {"end a port", tree_nothing, create_port, end_port, false, true},
     {"close a port", tree_nothing, create_port, shut, false, true},
     {"bury a port", create_port_with_letters, enrol, tree_bury, false, true},
-    {"clean a dead receiver's port", create_port, enrol, clean_all, false, true},
+    {"clean a dead receiver's port", create_port, enrol, tree_clean_all, false, true},
 };
 const size_t tree_cases_count = sizeof tree_cases / sizeof *tree_cases;

@@ -100,6 +100,14 @@ cdef extern from "liaison.h" nogil:
                                  size_t *count)
     int liaison_mailbox_statistics(liaison_mailbox *mailbox, liaison_statistics *out)
     int liaison_mailbox_waiting(liaison_mailbox *mailbox, uint32_t *count)
+    struct liaison_user:
+        uint64_t identity
+        bint sends
+        bint receives
+    int liaison_space_look(liaison_space *space, int names, const char *name, liaison_info *info,
+                           liaison_user *users, size_t max, size_t *count,
+                           liaison_statistics *statistics)
+    int liaison_space_peer(liaison_space *space, uint64_t identity, liaison_peer *peer)
     int liaison_link_alias(liaison_mailbox *mailbox, const char *name)
     int liaison_link_retire(liaison_mailbox *mailbox, const char *name)
     uint64_t liaison_link_label(liaison_mailbox *mailbox, char *label)

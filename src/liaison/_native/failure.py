@@ -6,7 +6,7 @@ import os
 
 from liaison import errors
 
-__all__ = ["MAKERS", "RESULTS", "failure"]
+__all__ = ["MAKERS", "RESULTS", "failure", "held_name"]
 
 # What makes and opens a link of each kind, in words for users.
 MAKERS = {
@@ -137,6 +137,14 @@ _OF_A_KIND: dict[tuple[str, str | None], str] = {
     ),
     ("NAME_TAKEN", "endpoint"): "there is a link called {link}; choose another name",
 }
+
+
+def held_name(link: object) -> errors.Busy:
+    """A name that cannot be had, for it is still that of a link which was destroyed."""
+    return errors.Busy(
+        f"{link} was destroyed, and the process that takes its name away does not get on; "
+        "continue it or kill it if it is stopped, or use another name"
+    )
 
 
 def failure(result: int, link: object, size: int = 0, kind: str | None = None) -> Exception:

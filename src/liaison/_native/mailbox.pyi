@@ -24,6 +24,15 @@ STATES: dict[int, str]
 __pyx_capi__: dict[str, object]
 closing: list[Callable[[End], object]]
 
+def look(
+    space: SpaceHandle,
+    names: int,
+    name: str,
+    address: str,
+    known: dict[int, tuple[Peer, bool]],
+    counts: bool,
+) -> tuple[dict[str, Any], Statistics | None]: ...
+
 @disjoint_base
 class End:
     def _begin(

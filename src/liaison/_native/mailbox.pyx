@@ -28,7 +28,7 @@ from dataclasses import replace
 from weakref import ref
 
 from liaison import errors
-from liaison._native.failure import MAKERS as _MAKERS, failure
+from liaison._native.failure import MAKERS as _MAKERS, failure, held_name
 from liaison.deadline import Deadline, nanoseconds
 from liaison.link import Statistics
 
@@ -81,6 +81,71 @@ cdef int64_t wait_of(object timeout, liaison_wait *wait) except -2:
 
 cdef enum:
     NO_PART, READS, WRITES
+
+
+cdef object statistics_of(const liaison_statistics *s):
+    return Statistics(s.accepted, s.taken, s.waiting, s.returned, s.leased, s.loaned, s.free,
+                      s.receivers_waiting, s.senders_waiting, s.arena_used, s.arena_size,
+                      s.arena_limit)
+
+
+cdef dict facts_of(const liaison_info *info, str dead_letters, object creator, list attached):
+    """The facts of which a Link is made."""
+    return {
+        "id": (<bytes>info.id).decode(),
+        "name": (<bytes>info.name).decode(),
+        "kind": KINDS.get(info.policy.kind) or str(info.policy.kind),
+        "access": ACCESS_NAMES[info.policy.access],
+        "capacity": info.policy.capacity,
+        "max_processes": info.max_processes,
+        "message_size": "fixed" if info.policy.max_message else "variable",
+        "max_message": info.largest,
+        "memory": info.policy.memory or None,
+        "max_deliveries": info.policy.max_deliveries or None,
+        "dead_letters": dead_letters or None,
+        "lifetime": LIFETIME_NAMES[info.policy.lifetime],
+        "pair_capacity": info.policy.pair_capacity,
+        "bytes": info.bytes,
+        "creator": creator,
+        "attached": attached,
+    }
+
+
+def look(SpaceHandle space not None, int names, str name not None, str address, dict known,
+         bint counts):
+    """The facts about what has this name in the directory `names`, and its statistics if `counts`.
+
+    Raises as observing it does. `known` keeps who is who from one link to the next.
+    """
+    cdef liaison_info info
+    cdef liaison_statistics counted
+    cdef liaison_user users[1024]
+    cdef size_t count = 0, i
+    cdef bytes what = name.encode()
+    cdef int r = liaison_space_look(space.space, names, what, &info, users, 1024, &count,
+                                    &counted if counts else NULL)
+    if r != LIAISON_OK:
+        raise failure(r, address)
+    cdef str dead_letters = (<bytes>info.policy.dead_letters).decode()
+    if not dead_letters and info.policy.max_deliveries:
+        dead_letters = f"{address}.dead"
+    cdef list attached = []
+    for i in range(count):
+        who, alive = known_peer(space, users[i].identity, known)
+        if alive:
+            attached.append((who, bool(users[i].sends), bool(users[i].receives)))
+    creator = known_peer(space, info.creator.identity, known)[0]
+    facts = facts_of(&info, dead_letters, creator, attached)
+    return facts, statistics_of(&counted) if counts else None
+
+
+cdef tuple known_peer(SpaceHandle space, uint64_t identity, dict known):
+    cdef liaison_peer peer
+    found = known.get(identity)
+    if found is None:
+        liaison_space_peer(space.space, identity, &peer)
+        found = known[identity] = (peer_of(&peer), bool(peer.alive))
+    return found
 
 
 cdef class End:
@@ -136,6 +201,8 @@ cdef class End:
                     break
                 elif PyErr_CheckSignals() < 0:
                     propagate()
+            if r == LIAISON_DESTROYED:
+                raise held_name(address)
             if r != LIAISON_OK:
                 raise failure(r, address, 0, self.kind)
         except BaseException:
@@ -930,9 +997,7 @@ cdef class End:
         r = liaison_mailbox_statistics(self.box, &s)
         if r != LIAISON_OK:
             raise self.fail(r)
-        return Statistics(s.accepted, s.taken, s.waiting, s.returned, s.leased, s.loaned, s.free,
-                          s.receivers_waiting, s.senders_waiting, s.arena_used, s.arena_size,
-                          s.arena_limit)
+        return statistics_of(&s)
 
     def _describe(self):
         """The facts of which a Link is made."""
@@ -950,24 +1015,7 @@ cdef class End:
                         for i in range(count)]
         finally:
             free(list_)
-        return {
-            "id": (<bytes>info.id).decode(),
-            "name": (<bytes>info.name).decode(),
-            "kind": KINDS.get(info.policy.kind, str(info.policy.kind)),
-            "access": ACCESS_NAMES[info.policy.access],
-            "capacity": info.policy.capacity,
-            "max_processes": info.max_processes,
-            "message_size": "fixed" if info.policy.max_message else "variable",
-            "max_message": info.largest,
-            "memory": info.policy.memory or None,
-            "max_deliveries": info.policy.max_deliveries or None,
-            "dead_letters": self.dead_letters or None,
-            "lifetime": LIFETIME_NAMES[info.policy.lifetime],
-            "pair_capacity": info.policy.pair_capacity,
-            "bytes": info.bytes,
-            "creator": peer_of(&info.creator),
-            "attached": attached,
-        }
+        return facts_of(&info, self.dead_letters, peer_of(&info.creator), attached)
 
     def _ready(self):
         """Whether a receive would not have to wait. If it would, the descriptor is quiet now."""
@@ -1033,6 +1081,8 @@ def open_named_pipe(End reader not None, End writer not None, SpaceHandle space 
     cdef int r = liaison_named_pipe_open(space.space, what, &policy, &there, &here)
     if r != LIAISON_OK:
         reader.is_closed = writer.is_closed = True
+        if r == LIAISON_DESTROYED:
+            raise held_name(address)
         raise failure(r, address, 0, "named pipe")
     reader.begin_pipe(space, address, make_coder, bytes_only, here, READS)
     writer.begin_pipe(space, address, make_coder, bytes_only, there, WRITES)

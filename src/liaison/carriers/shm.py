@@ -17,9 +17,10 @@ from liaison.carriers.contract import MailboxContract
 from liaison.link import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
     from liaison.codec import Codec, Coder
+    from liaison.link import Peer
 
     Place = tuple[int, str, str]  # of a space: its owner, its name, and the directory it is in
 
@@ -32,6 +33,7 @@ __all__ = [
     "closing",
     "directory",
     "link_names",
+    "link_of",
     "named_pipe",
     "open_space",
     "own_name",
@@ -160,6 +162,31 @@ def link_names(space: SpaceHandle) -> list[str]:
     return sorted(filter(is_name, all_names(space)))
 
 
+def link_of(facts: dict[str, Any], senders: Iterable[Peer] | None = None) -> Link:
+    """A link, of the engine's facts; `senders`, where these are others than those that it tells."""
+    attached = facts.pop("attached")
+    pair_capacity = facts.pop("pair_capacity")
+    kind = facts["kind"]
+    if kind == "endpoint":  # what it is to its users, and not what its own messages are
+        facts |= {
+            "capacity": pair_capacity,
+            "max_processes": 2,
+            "message_size": "variable",
+            "max_message": _LARGEST_DIRECT,
+        }
+    both = kind == "named pipe"  # each of its two processes sends and receives
+    return Link(
+        carrier="shm",
+        direction="two-way" if kind == "endpoint" or both else "one-way",
+        established=_ESTABLISHED.get(kind, "named"),
+        senders=tuple(
+            (peer for peer, sends, _ in attached if sends or both) if senders is None else senders
+        ),
+        receivers=tuple(peer for peer, _, receives in attached if receives or both),
+        **facts,
+    )
+
+
 def _coder(type: Any, codec: Codec | str | None) -> Coder:
     from liaison.codec import Coder  # imports msgspec, which takes longer than all the rest
 
@@ -203,26 +230,7 @@ class MailboxEnd(native.End, MailboxContract):
     @property
     def link(self) -> Link:
         """What this link is, and who is on it at this moment."""
-        facts = self._describe()
-        attached = facts.pop("attached")
-        pair_capacity = facts.pop("pair_capacity")
-        kind = facts["kind"]
-        if kind == "endpoint":  # what it is to its users, and not what its own messages are
-            facts |= {
-                "capacity": pair_capacity,
-                "max_processes": 2,
-                "message_size": "variable",
-                "max_message": _LARGEST_DIRECT,
-            }
-        both = kind == "named pipe"  # each of its two processes sends and receives
-        return Link(
-            carrier="shm",
-            direction="two-way" if kind == "endpoint" or both else "one-way",
-            established=_ESTABLISHED.get(kind, "named"),
-            senders=tuple(peer for peer, sends, _ in attached if sends or both),
-            receivers=tuple(peer for peer, _, receives in attached if receives or both),
-            **facts,
-        )
+        return link_of(self._describe())
 
 
 class PipeEnd(MailboxEnd):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from liaison._native.space import SpaceHandle
 
 __all__ = [
+    "WAY",
     "Caller",
     "Own",
     "Way",
@@ -46,7 +47,7 @@ __all__ = [
     "ways_to",
 ]
 
-_WAY = re.compile(r"~([0-9a-f]{32})\.([0-9a-f]{32})\Z")
+WAY = re.compile(r"~([0-9a-f]{32})\.([0-9a-f]{32})\Z")
 
 
 class Own(shm.MailboxEnd):
@@ -179,7 +180,7 @@ def clean_pairs(where: Address) -> int:
     space = shm.open_space(where)
     removed = 0
     for name in shm.all_names(space):
-        way = _WAY.match(name)
+        way = WAY.match(name)
         with suppress(errors.LiaisonError):
             if way is None:
                 with closing(Own.begin(replace(where, name=name), "observe", {})) as end:
@@ -195,7 +196,7 @@ def clean_pairs(where: Address) -> int:
 
 def senders_to(space: SpaceHandle, id: str) -> set[str]:
     """The ids of the endpoints from which there are links to this one."""
-    matches = map(_WAY.match, shm.all_names(space))
+    matches = map(WAY.match, shm.all_names(space))
     return {match[2] for match in matches if match and match[1] == id}
 
 
@@ -203,7 +204,7 @@ def ways_to(where: Address, id: str) -> list[Way]:
     """Observed ends of all that leads to the endpoint, for who is to close them."""
     found: list[Way] = []
     for name in shm.all_names(shm.open_space(where)):
-        match = _WAY.match(name)
+        match = WAY.match(name)
         if match and match[1] == id:
             with suppress(errors.LiaisonError):
                 found.append(Way.begin(where, id, match[2], "observe"))
@@ -217,7 +218,7 @@ def remove_pairs(where: Address, id: str) -> None:
     """
     space = shm.open_space(where)
     for name in shm.all_names(space):
-        match = _WAY.match(name)
+        match = WAY.match(name)
         if match is None or id not in match.groups():
             continue
         with (

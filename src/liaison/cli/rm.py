@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 
 import click
 
-from liaison import Corrupt, VersionMismatch
+from liaison import Busy, Corrupt, NotFound, VersionMismatch
 from liaison.address import Address
 from liaison.carriers import shm
 from liaison.cli import output
@@ -57,11 +58,22 @@ def _unlink(name: str) -> str:
     """Remove a segment that the engine will not open; whoever still has it notices at once."""
     address = Address.parse(name)
     space = shm.open_space(address, create=False)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with shm.directory(space, "names") as names, shm.directory(space, "links") as links:
-        segment = os.stat(address.name, dir_fd=names, follow_symlinks=False).st_ino
-        with os.scandir(links) as entries:
-            ids = [entry.name for entry in entries if entry.inode() == segment]
-        for id in ids:
-            os.unlink(id, dir_fd=links)
-        os.unlink(address.name, dir_fd=names)
+        file = os.open(address.name, flags, dir_fd=names)
+        try:
+            # As whoever takes a name away: see naming.h.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            segment = os.fstat(file).st_ino
+            if os.stat(address.name, dir_fd=names, follow_symlinks=False).st_ino != segment:
+                raise NotFound(f"{address} was removed by somebody else, and made anew")
+            os.unlink(address.name, dir_fd=names)
+            with os.scandir(links) as entries:
+                ids = [entry.name for entry in entries if entry.inode() == segment]
+            for id in ids:
+                os.unlink(id, dir_fd=links)
+        except BlockingIOError:
+            raise Busy(f"{address} is being removed by another process; try again") from None
+        finally:
+            os.close(file)
     return str(address)

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from liaison import Space
 from liaison.address import Address
 from liaison.carriers import shm
+from liaison.carriers.shm_listing import Listed, listed
 from liaison.carriers.shm_observer import EndpointObserver
-from liaison.errors import Destroyed, LiaisonError, NotFound
+from liaison.errors import NotFound
 from liaison.links.end import Observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from liaison import Link, Peer, Statistics
+    from liaison.errors import LiaisonError
 
 __all__ = ["Sight", "current_space", "facts", "look", "look_at", "space_of"]
 
@@ -68,17 +70,11 @@ def look_at(address: str) -> Sight:
 
 def look(space: Space) -> Iterator[Sight | tuple[str, LiaisonError]]:
     """Each link of the space; instead of one that cannot be opened, its name and the reason."""
-    seen: set[str] = set()
-    for name in space.names():
-        try:
-            sight = look_at(space.address(name))
-            if sight.link.id not in seen:  # it may have several names
-                seen.add(sight.link.id)
-                yield sight
-        except (NotFound, Destroyed):
-            continue  # gone since its name was read
-        except LiaisonError as error:
-            yield name, error
+    for one in listed(Address.parse_space(space.name), counts=True):
+        if isinstance(one, Listed) and one.statistics is not None:
+            yield Sight(one.address, one.link, one.statistics, tuple(one.aliases), one.known_as)
+        elif isinstance(one, tuple):
+            yield one
 
 
 def facts(sight: Sight) -> dict[str, Any]:

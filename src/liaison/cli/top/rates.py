@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from liaison.address import Address
-from liaison.cli.sight import Sight, current_space
+from liaison.cli.sight import Sight, current_space, look, look_at
 from liaison.errors import LiaisonError
-from liaison.links.end import Observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,16 +73,14 @@ class Moment:
 
 
 class _Watched:
-    """A link that stays open from one sample to the next."""
+    """What is remembered of a link from one sample to the next."""
 
-    def __init__(self, address: str) -> None:
-        self._box = Observed.look(address)
+    def __init__(self) -> None:
         self._when = 0.0
         self._accepted = self._acknowledged = 0
         self._history: deque[float] = deque(maxlen=_REMEMBERED)
 
-    def sample(self) -> Row:
-        sight = Sight(self._box.address, self._box.link, self._box.statistics())
+    def sample(self, sight: Sight) -> Row:
         link, now, when = sight.link, sight.statistics, monotonic()
         # The counts are read one after the other while messages flow, so that a difference can
         # come out a little below nothing.
@@ -110,9 +108,6 @@ class _Watched:
             history=tuple(self._history),
         )
 
-    def close(self) -> None:
-        self._box.close()
-
 
 class Watch:
     """The links of the current space, or those named, that exist at each moment."""
@@ -125,23 +120,19 @@ class Watch:
     def sample(self) -> Moment:
         """Look at them. Links that are not there, or cannot be opened, are left out."""
         space = current_space()
-        addresses = self._addresses
-        if not addresses and space is not None:
-            addresses = [space.address(name) for name in space.names()]
-        for address in self._watched.keys() - addresses:
-            self._watched.pop(address).close()
-        rows = {row.id: row for row in map(self._look, addresses) if row is not None}
+        sights = self._named() if self._addresses else list(look(space)) if space else []
+        links = {sight.link.id: sight for sight in sights if isinstance(sight, Sight)}
+        for id in self._watched.keys() - links:
+            del self._watched[id]
+        rows = [
+            self._watched.setdefault(id, _Watched()).sample(sight) for id, sight in links.items()
+        ]
         name = space.name if space is not None else str(Address.current_space())
-        return Moment(name, len(space.members()) if space is not None else 0, tuple(rows.values()))
+        return Moment(name, len(space.members()) if space is not None else 0, tuple(rows))
 
-    def _look(self, address: str) -> Row | None:
-        # A second time, because a link that was destroyed may have been made anew.
-        for _ in range(2):
-            try:
-                if address not in self._watched:
-                    self._watched[address] = _Watched(address)
-                return self._watched[address].sample()
-            except LiaisonError:
-                if address in self._watched:
-                    self._watched.pop(address).close()
-        return None
+    def _named(self) -> list[Sight]:
+        found: list[Sight] = []
+        for address in self._addresses:
+            with suppress(LiaisonError):
+                found.append(look_at(address))
+        return found
