@@ -7,18 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <unistd.h>
 
+#include "base/platform.h"
 #include "base/process.h"
 #include "links/pipe.h"
 #include "links/port.h"
 #include "links/recover.h"
+#include "space/draft.h"
 #include "space/member.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
@@ -259,22 +257,64 @@ static void unmap(struct segment *s)
     free(s);
 }
 
+/* The segment's file, opened once more. 0 or a negative errno. */
+static int reopen(struct segment *s, int *fd, struct stat *st)
+{
+    char id[40];
+    if (s->geometry.kind == LIAISON_KIND_PIPE) { /* which no path leads to: only while it is kept */
+        *fd = fcntl(s->file, F_DUPFD_CLOEXEC, 0);
+        if (*fd >= 0 && fstat(*fd, st) == 0 && st->st_ino == s->inode && st->st_dev == s->device)
+            return 0;
+        if (*fd >= 0)
+            close(*fd);
+        return platform_lacks("MADV_POPULATE_WRITE");
+    }
+    int links = space_part(s->space, SPACE_LINKS);
+    if (links < 0)
+        return links;
+    segment_id(&s->geometry, id);
+    int r = space_file(s->space, links, id, O_RDWR, fd, st);
+    close(links);
+    if (r != LIAISON_OK || (st->st_ino == s->inode && st->st_dev == s->device))
+        return r;
+    close(*fd);
+    return LIAISON_DESTROYED;
+}
+
+static int reserve_in_file(struct segment *s, uint64_t offset, uint64_t length)
+{
+    int fd;
+    struct stat st;
+    int r = reopen(s, &fd, &st);
+    if (r == -ENOENT || r == LIAISON_NOT_FOUND)
+        return LIAISON_DESTROYED; /* removed behind our back, or by who destroyed it */
+    if (r != 0)
+        return r;
+    uint64_t at = s->first ? s->geometry.size : 0; /* of a named pipe's way back */
+    r = (uint64_t)st.st_size < file_size(&s->geometry)
+            ? LIAISON_CORRUPT
+            : platform_reserve(fd, (off_t)(at + offset), (off_t)length, false);
+    close(fd);
+    return r;
+}
+
 int segment_reserve(struct segment *s, uint64_t offset, uint64_t length)
 {
-    uint64_t from = offset / PAGE * PAGE;
-    uint64_t to = round_up(offset + length, PAGE);
-    /* Allocates the pages as a write would, but where a write would be killed by SIGBUS
-     * this returns EFAULT; and it needs no descriptor. Linux 5.14. */
-    if (madvise(s->base + from, to - from, MADV_POPULATE_WRITE) == 0)
-        return LIAISON_OK;
-    return errno == EFAULT || errno == ENOMEM || errno == EINVAL ? LIAISON_NO_SPACE : -errno;
+    uint64_t page = platform_page();
+    uint64_t from = offset / page * page, to = round_up(offset + length, page);
+    int r = platform_populate(s->base + from, to - from);
+    /* The file tells more: whether it is full, or cut off; and it can do what the mapping cannot.
+     */
+    if (r == -ENOSYS || r == -EFAULT)
+        r = reserve_in_file(s, from, to - from);
+    return space_result(r);
 }
 
 /* ---- creation --------------------------------------------------------------------- */
 
 static int reserve_file(int fd, uint64_t from, uint64_t length)
 {
-    return length ? -posix_fallocate(fd, (off_t)from, (off_t)length) : 0;
+    return platform_reserve(fd, (off_t)from, (off_t)length, true);
 }
 
 /* Of a block's index only the pages that a small arena needs: levels 2 to 6, the first
@@ -307,6 +347,8 @@ static int lay_out(int fd, const struct header *h, uint64_t at)
 static int fill(int fd, const struct header *h, mode_t mode)
 {
     const struct geometry *g = &h->geometry;
+    if (!platform_may_reach((off_t)file_size(g)))
+        return -EFBIG;
     if (fchmod(fd, mode) != 0 || ftruncate(fd, (off_t)file_size(g)) != 0)
         return -errno;
     int r = 0;
@@ -324,8 +366,8 @@ static int begin_header(struct liaison_space *space, const char *name,
     int r = geometry_of(policy, name, g);
     if (r == LIAISON_OK)
         r = member_identity(space, &g->creator);
-    if (r == LIAISON_OK && getrandom(g->id, sizeof g->id, 0) != sizeof g->id)
-        r = -EIO;
+    if (r == LIAISON_OK)
+        r = space_result(platform_random(g->id, sizeof g->id));
     note(&h->arena_size, g->arena_start);
     return r;
 }
@@ -339,8 +381,8 @@ static void enlist(struct segment *s)
     process_unlock();
 }
 
-int segment_create(struct liaison_space *space, const char *name,
-                   const struct liaison_policy *policy, struct segment **out)
+static int create(struct liaison_space *space, const char *name,
+                  const struct liaison_policy *policy, struct segment **out)
 {
     struct header h;
     struct geometry *g = &h.geometry;
@@ -353,7 +395,7 @@ int segment_create(struct liaison_space *space, const char *name,
     r = space_links_and_names(space, &links, &names);
     if (r != LIAISON_OK)
         return r;
-    int fd = -1;
+    struct draft draft = {.fd = -1};
     struct segment *s = NULL;
     /* Told at once when the name is taken, rather than after reserving all that memory. */
     struct stat st;
@@ -361,37 +403,37 @@ int segment_create(struct liaison_space *space, const char *name,
         r = S_ISREG(st.st_mode) ? -EEXIST : -EACCES;
         goto out;
     }
-    fd = openat(links, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, space->file_mode);
-    if (fd < 0) {
-        r = -errno;
-        goto out;
-    }
-    r = fill(fd, &h, space->file_mode);
-    if (r == 0 && fstat(fd, &st) != 0)
+    r = draft_begin(&draft, links, space->file_mode);
+    if (r == 0)
+        r = fill(draft.fd, &h, space->file_mode);
+    if (r == 0 && fstat(draft.fd, &st) != 0)
         r = -errno;
     if (r == 0)
-        r = map(space, fd, &st, g, 0, &s);
+        r = map(space, draft.fd, &st, g, 0, &s);
     if (r == 0)
         r = segment_attach(s); /* before it has a name: nobody can be in our way */
     if (r == 0) {
         enlist(s); /* before another thread can find the name */
-        r = space_name_file(fd, names, name);
-    }
-    if (r == 0) {
-        /* The name is what counts; an opener that finds no permanent one adds it. */
         char id[40];
         segment_id(g, id);
-        (void)space_name_file(fd, links, id);
-        *out = s;
-    } else if (s) {
-        segment_close(s);
+        r = draft_publish(&draft, id, names, name);
     }
+    if (r == 0)
+        *out = s;
+    else if (s)
+        segment_close(s);
 out:
-    if (fd >= 0)
-        close(fd);
+    draft_end(&draft);
     close(names);
     close(links);
     return space_result(r);
+}
+
+int segment_create(struct liaison_space *space, const char *name,
+                   const struct liaison_policy *policy, struct segment **out)
+{
+    int r = create(space, name, policy, out);
+    return r == -EAGAIN ? create(space, name, policy, out) : r; /* see draft_name() */
 }
 
 /* ---- opening ------------------------------------------------------------------------ */
@@ -465,7 +507,7 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
         if (st.st_nlink < 2) { /* its creator died before it gave the permanent name */
             int links = space_part(space, SPACE_LINKS);
             if (links >= 0) {
-                (void)space_name_file(fd, links, id);
+                draft_link(fd, names, name, links, id);
                 close(links);
             }
         }
@@ -497,14 +539,25 @@ out:
 
 /* ---- pipes --------------------------------------------------------------------------- */
 
-/* Not in the space's file system, but memory that no path leads to, and that nobody can cut off. */
-static int memory_file(void)
+/* Not in the space's file system, but memory that no path leads to, and that nobody can cut off;
+ * `sealed`. Where there is none, a file of the space that never gets a name. */
+static int memory_file(struct liaison_space *space, bool *sealed)
 {
+    *sealed = true;
     /* Nor run as a program, where the kernel knows of that. */
     int fd = memfd_create("liaison", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
     if (fd < 0 && errno == EINVAL)
         fd = memfd_create("liaison", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    return fd < 0 ? -errno : fd;
+    if (fd >= 0 || !platform_refused(errno))
+        return fd < 0 ? -errno : fd;
+    *sealed = false;
+    struct draft draft;
+    int links = space_part(space, SPACE_LINKS);
+    int r = links < 0 ? links : draft_begin(&draft, links, 0600);
+    fd = r == 0 ? draft_keep(&draft) : r;
+    if (links >= 0)
+        close(links);
+    return fd;
 }
 
 int segment_create_nameless(struct liaison_space *space, const struct liaison_policy *policy,
@@ -520,12 +573,14 @@ int segment_create_nameless(struct liaison_space *space, const struct liaison_po
     g->home[1] = space->inodes[SPACE_TOP];
     g->token = token;
     h.checksum = checksum(g);
-    int fd = memory_file();
+    bool sealed;
+    int fd = memory_file(space, &sealed);
     if (fd < 0)
-        return fd;
+        return space_result(fd);
     r = fill(fd, &h, 0600);
-    if (r == 0 && (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0 ||
-                   fstat(fd, &st) != 0))
+    if (r == 0 && sealed && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+        r = -errno;
+    if (r == 0 && fstat(fd, &st) != 0)
         r = -errno;
     struct segment *s;
     if (r == 0)
@@ -728,8 +783,9 @@ int segment_take_away(int links, int names, const char *name, dev_t device, ino_
     char aside[LIAISON_NAME_MAX + 48];
     uint64_t random;
     struct stat st;
-    if (getrandom(&random, sizeof random, 0) != sizeof random)
-        return -EIO;
+    int r = platform_random(&random, sizeof random);
+    if (r != 0)
+        return r;
     snprintf(aside, sizeof aside, ASIDE "%016llx-%.*s", (unsigned long long)random,
              LIAISON_NAME_MAX, name);
     if (renameat(names, name, links, aside) != 0)

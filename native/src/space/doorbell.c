@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/platform.h"
 #include "base/process.h"
 #include "space/directory.h"
 
@@ -88,7 +88,7 @@ static int create(struct liaison_space *space, struct doorbell *bell)
     if (bells < 0)
         return space_result(bells);
     char name[24];
-    int r = getrandom(&bell->number, sizeof bell->number, 0) == sizeof bell->number ? 0 : -EIO;
+    int r = platform_random(&bell->number, sizeof bell->number);
     struct epoll_event readable = {.events = EPOLLIN};
     name_of(bell->number, name);
     if (r == 0 &&
