@@ -140,6 +140,17 @@ int platform_reserve(int fd, off_t from, off_t length, bool alone)
     return 0;
 }
 
+/* Emulators (qemu-user) accept any advice and do nothing: the first time it is looked at. */
+static bool populated(void *at)
+{
+    static word32 seen;
+    unsigned char in_memory = 0;
+    if (!glance32(&seen) && mincore(at, 1, &in_memory) == 0 && !(in_memory & 1))
+        return false;
+    note32(&seen, 1);
+    return true;
+}
+
 int platform_populate(void *start, size_t length)
 {
     static word32 lacking;
@@ -156,6 +167,10 @@ int platform_populate(void *start, size_t length)
             if (errno != EINTR || ++tries == RETRIES)
                 return -errno;
         }
+    }
+    if (!populated(start)) {
+        note32(&lacking, 1);
+        return -ENOSYS;
     }
     return 0;
 }

@@ -26,9 +26,12 @@ static unsigned cores = 1;
 /* Held across fork, so that the child never finds the tables half changed. */
 static void before_fork(void) { pthread_mutex_lock(&lock); }
 static void after_fork(void) { pthread_mutex_unlock(&lock); }
+/* The page as well: emulators (qemu-user) say that they wipe it, and do not. */
 static void after_fork_in_child(void)
 {
     note(&epoch_of_pid, 0);
+    if (epoch_page)
+        note(epoch_page, 0);
     pthread_mutex_unlock(&lock);
 }
 

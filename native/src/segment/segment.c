@@ -75,6 +75,15 @@ static bool kind_fits(const struct geometry *g)
     }
 }
 
+static uint64_t cells_end(const struct geometry *g)
+{
+    return g->cells_at + (uint64_t)g->cells * g->stride;
+}
+static uint64_t index_size(const struct geometry *g)
+{
+    return (g->arena_limit + BLOCK_TOP - 1) / BLOCK_TOP * INDEX_SIZE;
+}
+
 int geometry_plan(struct geometry *g)
 {
     if (g->cells < 1 || g->cells > LIAISON_CAPACITY_MAX || g->max_message > MEMORY_MAX ||
@@ -103,10 +112,12 @@ int geometry_plan(struct geometry *g)
     g->receipts_at = g->waiters_at + 2 * WAITERS * sizeof(struct waiter);
     g->returned_at = g->receipts_at + round_up(g->receipts * sizeof(struct receipt), LINE);
     g->cells_at = g->returned_at + round_up((g->cells + 63) / 64 * sizeof(word64), LINE);
-    g->index_at = round_up(g->cells_at + (uint64_t)g->cells * g->stride, PAGE);
-    uint64_t tops = (g->arena_limit + BLOCK_TOP - 1) / BLOCK_TOP;
-    g->arena_at = g->index_at + tops * INDEX_SIZE;
-    g->size = g->arena_at + g->arena_limit;
+    /* What is reserved by itself, and the second half of a named pipe, which is mapped by itself,
+     * begin at pages whatever their size. On smaller ones the rest costs addresses, and no memory.
+     */
+    g->index_at = round_up(cells_end(g), PAGE_MOST);
+    g->arena_at = round_up(g->index_at + index_size(g), PAGE_MOST);
+    g->size = round_up(g->arena_at + g->arena_limit, PAGE_MOST);
     return LIAISON_OK;
 }
 
@@ -324,7 +335,7 @@ static int reserve_index(int fd, const struct geometry *g, uint64_t at)
     if (g->arena_start == 0)
         return 0;
     if (g->arena_start == g->arena_limit)
-        return reserve_file(fd, at + g->index_at, g->arena_at - g->index_at);
+        return reserve_file(fd, at + g->index_at, index_size(g));
     int r = reserve_file(fd, at + g->index_at, 2 * PAGE);
     return r ? r : reserve_file(fd, at + g->index_at + 3 * PAGE, PAGE);
 }
@@ -333,7 +344,7 @@ static int reserve_index(int fd, const struct geometry *g, uint64_t at)
 static int lay_out(int fd, const struct header *h, uint64_t at)
 {
     const struct geometry *g = &h->geometry;
-    int r = reserve_file(fd, at, g->index_at);
+    int r = reserve_file(fd, at, cells_end(g));
     if (r == 0)
         r = reserve_index(fd, g, at);
     if (r == 0)
