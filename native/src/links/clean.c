@@ -37,7 +37,8 @@ static bool condemn(struct liaison_space *space, int fd, const struct geometry *
     word32 broken = 0; /* cut off since its header was read */
     bool condemned = guard_add(h, PAGE, &broken);
     bool ours = condemned && exchange32(&h->state, LINK_LIVE, LINK_DESTROYED);
-    if (ours && attached(space, fd, g)) {
+    /* By a load of ours in between, for the file is read by the kernel: pair 8 of order.h. */
+    if (ours && look32(&h->state) == LINK_DESTROYED && attached(space, fd, g)) {
         exchange32(&h->state, LINK_DESTROYED, LINK_LIVE);
         condemned = false;
     }

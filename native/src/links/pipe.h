@@ -22,14 +22,14 @@ void pipe_look(struct segment *s);
 /* Whether an end was closed since this process looked last. */
 static inline bool pipe_news(struct segment *s)
 {
-    return observe32(&s->header->closings) != glance32(&s->closings_seen);
+    return look32(&s->header->closings) != glance32(&s->closings_seen);
 }
 
 /* Whether the other way of a named pipe is known to be over, and this one is not yet. */
 static inline bool pipe_over(const struct segment *s)
 {
-    return s->first && observe32(&s->header->state) == LINK_LIVE &&
-           observe32(&s->first->header->state) != LINK_LIVE;
+    return s->first && look32(&s->header->state) == LINK_LIVE &&
+           look32(&s->first->header->state) != LINK_LIVE;
 }
 
 /* Whether the handle, in this very process, is an end for this role. Asked before a place on the

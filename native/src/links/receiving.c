@@ -24,7 +24,7 @@ bool mailbox_has_message(liaison_mailbox *m)
 
 bool mailbox_over(struct segment *s)
 {
-    uint32_t state = observe32(&s->header->state);
+    uint32_t state = look32(&s->header->state);
     return state != LINK_LIVE && !(state == LINK_ENDED && segment_is_pipe(s) && pipe_pending(s));
 }
 
@@ -38,14 +38,14 @@ int mailbox_may_take(const liaison_mailbox *m, uint64_t epoch)
         return r;
     if (segment_is_port(s) && (!m->receives || !port_is_receiver(s)))
         return LIAISON_DENIED;
-    return observe32(&s->header->state) == LINK_ENDED ? LIAISON_OK : r;
+    return look32(&s->header->state) == LINK_ENDED ? LIAISON_OK : r;
 }
 
 /* Whether the senders have ended, and what lies in the ring is all there will be. */
 static bool nothing_more_comes(struct segment *s)
 {
     port_look(s, false);
-    return observe32(&s->header->state) == LINK_ENDED && ring_close(s);
+    return look32(&s->header->state) == LINK_ENDED && ring_close(s);
 }
 
 /* Of a pipe: whether a message that somebody else took may yet be for us. */
@@ -53,7 +53,7 @@ static bool may_come_back(struct segment *s) { return segment_is_pipe(s) && pipe
 
 int mailbox_receivable(liaison_mailbox *m)
 {
-    if (observe32(&m->closed))
+    if (look32(&m->closed))
         return LIAISON_CLOSED;
     int r = mailbox_may_take(m, process_epoch());
     if (r != LIAISON_OK || mailbox_has_message(m))

@@ -132,7 +132,7 @@ static inline int segment_look(const struct segment *s)
 {
     if (s->broken)
         return LIAISON_CORRUPT;
-    bool gone = segment_gone(&s->geometry, observe32(&s->header->state));
+    bool gone = segment_gone(&s->geometry, look32(&s->header->state));
     return gone ? LIAISON_DESTROYED : LIAISON_OK;
 }
 
@@ -144,7 +144,7 @@ static inline int segment_check(struct segment *s, uint64_t epoch)
         if (r != LIAISON_OK)
             return r;
     }
-    if (__builtin_expect(observe32(&s->header->state) != LINK_LIVE || s->broken, 0))
+    if (__builtin_expect(look32(&s->header->state) != LINK_LIVE || s->broken, 0))
         return s->broken ? LIAISON_CORRUPT : LIAISON_DESTROYED;
     return LIAISON_OK;
 }
