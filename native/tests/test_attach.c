@@ -104,7 +104,8 @@ static void monsters(struct forgery *forgery)
         {.capacity = 1, .max_message = UINT32_MAX - 4096},
     };
     if (getenv("LIAISON_EMULATED")) {
-        printf("NOT CHECKED: the largest mappings, for each page of which qemu-user has an entry\n");
+        printf(
+            "NOT CHECKED: the largest mappings, for each page of which qemu-user has an entry\n");
         return;
     }
     for (size_t i = 0; i < sizeof largest / sizeof *largest; i++) {
