@@ -221,8 +221,9 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
     void *base =
         mmap(NULL, g->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)at);
     if (base == MAP_FAILED) {
+        int r = errno == ENODEV ? platform_lacks("shared mappings") : -errno;
         free(s);
-        return -errno;
+        return r;
     }
     s->base = base;
     s->references = 1;

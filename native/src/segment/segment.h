@@ -1,9 +1,8 @@
 /* segment.h — one link's shared memory, as this process has it mapped.
  *
- * A segment is built without a name (O_TMPFILE), complete, and then given one by link():
- * no reader sees half of one, of racing creators exactly one wins, and one that dies
- * half-way leaves nothing behind. All handles of a process share a mapping and an
- * attachment. No descriptor is kept.
+ * A segment is built where nobody finds it, complete, and then given a name (draft.h): no
+ * reader sees half of one, of racing creators exactly one wins. All handles of a process share a
+ * mapping and an attachment. No descriptor is kept.
  */
 #ifndef LIAISON_SEGMENT_H
 #define LIAISON_SEGMENT_H

@@ -91,10 +91,11 @@ static int create(struct liaison_space *space, struct doorbell *bell)
     int r = platform_random(&bell->number, sizeof bell->number);
     struct epoll_event readable = {.events = EPOLLIN};
     name_of(bell->number, name);
-    if (r == 0 &&
-        ((bell->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) < 0 ||
-         (bell->fd = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
-         epoll_ctl(bell->fd, EPOLL_CTL_ADD, bell->timer, &readable) != 0))
+    if (r == 0 && (bell->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) < 0)
+        r = platform_refused(errno) ? platform_lacks("timerfd_create()") : -errno;
+    if (r == 0 && (bell->fd = epoll_create1(EPOLL_CLOEXEC)) < 0)
+        r = platform_refused(errno) ? platform_lacks("epoll_create1()") : -errno;
+    if (r == 0 && epoll_ctl(bell->fd, EPOLL_CTL_ADD, bell->timer, &readable) != 0)
         r = -errno;
     if (r == 0)
         r = create_fifo(space, bells, name, &bell->fifo);

@@ -157,6 +157,9 @@ _LACKING = {
     "MADV_DONTFORK": _OLD.format("2.6.16"),
     "getrandom()": _OLD.format("3.17") + ", or have /dev/urandom in place",
     "flock()": _OLD.format("2.0"),
+    "timerfd_create()": _OLD.format("2.6.25"),
+    "epoll_create1()": _OLD.format("2.6.27"),
+    "shared mappings": f"this file system has none; {_ELSEWHERE}",
     "MADV_POPULATE_WRITE": (
         "Linux has it since 5.14, if a sandbox (seccomp) does not take it away, and this end's "
         "descriptor, which would do as well, was closed; reserve the memory with memory="
