@@ -89,7 +89,8 @@ def aarch64(session: nox.Session) -> None:
     """The engine's tests as a machine of another kind runs them, emulated; also on larger pages.
 
     Left out are the tests of native/tests/steps, since qemu-user has no ptrace, a setuid program,
-    which the kernel would have to run, and mappings of terabytes. Nor has qemu-user seccomp
+    which the kernel would have to run, files that are cut off, at whose SIGBUS it goes round and
+    round, and mappings of terabytes. Nor has qemu-user seccomp
     filters, so most of test_platform.c is skipped. With -p it tells programs of larger pages, and
     accepts mappings that a kernel which has these refuses; test_platform.c looks at those.
     """
