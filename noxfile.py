@@ -85,6 +85,42 @@ def native(session: nox.Session, sanitizer: str) -> None:
 
 
 @nox.session
+def aarch64(session: nox.Session) -> None:
+    """The engine's tests as a machine of another kind runs them, emulated; also on larger pages.
+
+    Left out are the tests of native/tests/steps, since qemu-user has no ptrace, a setuid program,
+    which the kernel would have to run, files that are cut off, at whose SIGBUS it goes round and
+    round, and mappings of terabytes. Nor has qemu-user seccomp
+    filters, so most of test_platform.c is skipped. With -p it tells programs of larger pages, and
+    accepts mappings that a kernel which has these refuses; test_platform.c looks at those.
+    """
+    compiler, emulator = "aarch64-linux-gnu-gcc", "qemu-aarch64"
+    if missing := [tool for tool in (compiler, emulator) if shutil.which(tool) is None]:
+        session.skip(
+            f"NOT CHECKED, not installed: {', '.join(missing)}; "
+            "apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user"
+        )
+    install(session, "cmake", "ninja")
+    build, libraries = "build/aarch64", "/usr/aarch64-linux-gnu"
+    session.run(
+        *("cmake", "-G", "Ninja", "-S", ".", "-B", build, f"-DCMAKE_C_COMPILER={compiler}"),
+        *("-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64"),
+        f"-DCMAKE_CROSSCOMPILING_EMULATOR={emulator};-L;{libraries}",
+        *("-DLIAISON_TESTS=ON", "-DLIAISON_DEVELOPER=ON"),
+    )
+    session.run("cmake", "--build", build)
+    session.run("ctest", "--test-dir", build, "--output-on-failure", "--timeout", "600")
+    for page in ("16384", "65536"):
+        for test in ("mailbox", "pipe", "several", "port", "endpoint", "attach", "arena"):
+            program = f"{build}/test_{test}"
+            session.run(
+                *(emulator, "-p", page, "-L", libraries, program),
+                env={"LIAISON_EMULATED": "1"},
+                external=True,
+            )
+
+
+@nox.session
 def steps(session: nox.Session) -> None:
     """Every instruction instead of a sample: takes an hour or more."""
     install(session, "cmake", "ninja")

@@ -45,14 +45,23 @@ enum liaison_result {
     LIAISON_DESTROYED,   /* the link is gone */
     LIAISON_LEASE_LOST,  /* the message is no longer this holder's */
     LIAISON_TOO_LARGE,   /* above the link's largest message */
-    LIAISON_NO_SPACE,    /* memory could not be reserved */
+    LIAISON_NO_SPACE,    /* the memory file system is full; -EFBIG, -EDQUOT: a limit is reached */
     LIAISON_CORRUPT,     /* the segment failed a check */
     LIAISON_VERSION,     /* the segment is of another version */
     LIAISON_INTERRUPTED, /* the caller's `interrupted` said so */
     LIAISON_INVALID,     /* an argument is out of range */
     LIAISON_EXHAUSTED,   /* every member number or attachment is a living process's */
     LIAISON_ORPHANED,    /* a port without its receiver, with messages for its dead letters */
+    LIAISON_UNSUPPORTED, /* this kernel or sandbox lacks what is needed: liaison_missing */
 };
+
+/* What the last LIAISON_UNSUPPORTED of this thread was about, in a word or two. Asked once. */
+LIAISON_API const char *liaison_missing(void);
+
+/* Has `interrupted` called, from whatever thread, now and then while much memory is reserved; a
+ * true result makes the operation return LIAISON_INTERRUPTED. Once, before threads use the engine.
+ */
+LIAISON_API void liaison_heed(bool (*interrupted)(void *context), void *context);
 
 #define LIAISON_NAME_MAX 100
 #define LIAISON_CAPACITY_MAX (1u << 18)

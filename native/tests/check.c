@@ -28,22 +28,27 @@ static void remove_tree(const char *path)
     rmdir(path);
 }
 
-static void at_end(void)
+void test_space_end(void)
 {
     if (getpid() == owner)
         remove_tree(directory);
+}
+
+const char *test_directory(void)
+{
+    /* Not named by the pid: it comes again, and one that crashed has left its files. */
+    strcpy(directory, "/dev/shm/liaison-test-XXXXXX");
+    CHECK(mkdtemp(directory));
+    owner = getpid();
+    atexit(test_space_end);
+    return directory;
 }
 
 liaison_space *test_space(void)
 {
     char root[128];
     liaison_space *space;
-    /* Not named by the pid: it comes again, and one that crashed has left its files. */
-    strcpy(directory, "/dev/shm/liaison-test-XXXXXX");
-    CHECK(mkdtemp(directory));
-    owner = getpid();
-    atexit(at_end);
-    setenv("LIAISON_ROOT", directory, 1);
+    setenv("LIAISON_ROOT", test_directory(), 1);
     CHECK_OK(liaison_root(geteuid(), false, root, sizeof root));
     CHECK_OK(liaison_space_open(root, geteuid(), "test", true, -1, &space));
     return space;

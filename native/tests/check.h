@@ -30,8 +30,11 @@
 
 #define CHECK_OK(call) CHECK_RESULT(LIAISON_OK, call)
 
-/* A space in a directory of its own, removed when the test's process ends. */
+/* A directory of its own, removed when the test's process ends; and a space in it. */
+const char *test_directory(void);
 liaison_space *test_space(void);
+/* Removes it at once, for a child that made one of its own and leaves by _exit(). */
+void test_space_end(void);
 
 /* A mailbox; `capacity` < 0 the default. */
 liaison_mailbox *test_mailbox(liaison_space *space, const char *name, int64_t capacity);

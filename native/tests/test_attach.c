@@ -113,6 +113,11 @@ static void monsters(struct forgery *forgery)
         {.capacity = LIAISON_CAPACITY_MAX, .memory = UINT64_C(1) << 40},
         {.capacity = 1, .max_message = UINT32_MAX - 4096},
     };
+    if (getenv("LIAISON_EMULATED")) {
+        printf(
+            "NOT CHECKED: the largest mappings, for each page of which qemu-user has an entry\n");
+        return;
+    }
     for (size_t i = 0; i < sizeof largest / sizeof *largest; i++) {
         memcpy(forgery->bytes, forgery->pristine, forgery->length);
         struct geometry g;

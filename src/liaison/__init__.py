@@ -40,6 +40,7 @@ from liaison.errors import (
     PeerDied,
     RemoteError,
     TooLarge,
+    Unsupported,
     VersionMismatch,
 )
 from liaison.link import Link, Peer, Statistics
@@ -102,6 +103,7 @@ __all__ = [
     "Space",
     "Statistics",
     "TooLarge",
+    "Unsupported",
     "VersionMismatch",
     "__version__",
     "connect",

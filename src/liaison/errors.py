@@ -25,7 +25,8 @@
      │    ├── NameTaken             FileExistsError           something has this name
      │    ├── AccessDenied          PermissionError           rights of the space or the link
      │    ├── NotOwner              PermissionError           another living process's link
-     │    └── NoSpace               OSError                   memory could not be reserved
+     │    ├── NoSpace               OSError                   memory could not be reserved
+     │    └── Unsupported           OSError                   this kernel or sandbox lacks a thing
      │
      └── the other side
           ├── Destroyed             BrokenPipeError           the link was destroyed
@@ -76,6 +77,7 @@ __all__ = [
     "PeerDied",
     "RemoteError",
     "TooLarge",
+    "Unsupported",
     "VersionMismatch",
 ]
 
@@ -285,8 +287,9 @@ class NotOwner(LiaisonError, PermissionError):
 class NoSpace(LiaisonError, OSError):
     """The memory of a link could not be reserved; nothing was created.
 
-    Fault: of the machine, or of a capacity that is too large for it. Retry: after freeing memory,
-    or with less.
+    ``errno`` tells why: ``ENOSPC``, the memory file system is full; ``EDQUOT``, the user's share of
+    it is; ``EFBIG``, this process may not make files so large (``ulimit -f``). Fault: of the
+    machine, or of a capacity that is too large for it. Retry: after freeing memory, or with less.
 
     >>> error = NoSpace("64 MiB asked for, 12 MiB free")
     >>> error.errno == __import__("errno").ENOSPC, str(error)
@@ -294,6 +297,19 @@ class NoSpace(LiaisonError, OSError):
     """
 
     errno: int | None = _errno.ENOSPC
+
+
+class Unsupported(LiaisonError, OSError):
+    """This kernel, container or sandbox lacks what is needed; nothing was created.
+
+    The text says what is lacking, where it is known to work, and what can be done. Fault: of the
+    machine's set-up. Retry: no.
+
+    >>> Unsupported("no OFD locks here").errno == __import__("errno").ENOSYS
+    True
+    """
+
+    errno: int | None = _errno.ENOSYS
 
 
 class Destroyed(LiaisonError, BrokenPipeError):

@@ -1,4 +1,4 @@
-"""A process that cannot wake anybody: the kernel ignores the calls with which it would."""
+"""Processes whose kernel ignores or refuses calls, as those in sandboxes do."""
 
 import ctypes
 import errno
@@ -30,6 +30,10 @@ def wake_nobody(machine):
         (_RETURN, 0, 0, _ERRNO | errno.EAGAIN),
         (_RETURN, 0, 0, _ERRNO | 0),
     ]
+    _install(program)
+
+
+def _install(program):
     filters = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *one) for one in program))
     whole = ctypes.create_string_buffer(
         struct.pack("HxxxxxxP", len(program), ctypes.addressof(filters))
@@ -39,3 +43,11 @@ def wake_nobody(machine):
         _SET_SECCOMP, _FILTER, ctypes.c_void_p(ctypes.addressof(whole)), 0, 0
     ):
         raise OSError(ctypes.get_errno(), "seccomp")
+
+
+def refuse(call, error, argument=None, value=0):
+    """From now on the kernel fails a call with an errno, or only where an argument is `value`."""
+    first = [(_LOAD, 0, 0, _NUMBER), (_EQUAL, 0, 1 if argument is None else 3, call)]
+    if argument is not None:
+        first += [(_LOAD, 0, 0, 16 + 8 * argument), (_EQUAL, 0, 1, value)]
+    _install([*first, (_RETURN, 0, 0, _ERRNO | error), (_RETURN, 0, 0, _ALLOW)])

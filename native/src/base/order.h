@@ -8,13 +8,55 @@
  *                         the word before the bytes.
  *   announce / look       A announces (sequentially consistent write), then looks at B's
  *                         word; B announces, then looks at A's. At least one sees the other.
- *                         Release and acquire do not give this: both may look too early.
- *                         Used where a sleeper meets a waker (wait.c) and where a claim of a
- *                         block meets a claim of its part (arena.c).
+ *                         Release and acquire do not give this: a store may still be on its
+ *                         way when the load after it is done, and both look too early. So all
+ *                         four accesses are sequentially consistent: writes by announce, the
+ *                         exchanges, add or set_bits, reads by look.
  *
- * On x86 an exchange is a full barrier and an observing load a plain one, so the stronger
- * order costs nothing there; the weaker names exist for what they tell the reader and for
- * machines where they matter.
+ * The pairs, and what is lost where both look too early:
+ *
+ *   1  a message    sender: the ring word becomes FULL (ring_push), looks for waiters
+ *                   (wait_any). Receiver: enters the table, or raises its signal (wait_enter,
+ *                   wait_until), looks at the ring word (ring_take, ring_count) and at
+ *                   return_epoch, which who returns a message raises (cell_return). Lost: the
+ *                   receiver sleeps beside its message until its slice ends, 3 s at most.
+ *   2  room         receiver: the cell becomes FREE, the receipt's claim, or a rendezvous' ring
+ *                   word, looks for waiters. Sender: raises its signal, looks at the cells
+ *                   (cell_claim, ring_full), the claims (receipt_vacant) or the word
+ *                   (ring_push). Lost: a sender sleeps beside room.
+ *   3  an end       who closes a handle, ends, destroys or closes an end: `closed`, the link's
+ *                   state or `closings`, looks at each signal, or a receipt's `waiting`. The
+ *                   waiter: raises these, looks at `closed` (wait_until, receipt_await), the
+ *                   state (segment_check, segment_look, mailbox_over) and `closings`
+ *                   (pipe_news). Lost: a wait that nobody ends until its slice does.
+ *   4  a turn       who leaves: the turn's word, looks at the ring (turn_leave), for a sender
+ *                   that rang somebody who stood back because of the turn; that one looked at
+ *                   the turn after the ring word had become FULL. Lost: a message that is
+ *                   there, with everybody who was told of it content.
+ *   5  a bell       a sender: 1, and looks at the bell's or board's signal (ring). The owner:
+ *                   arms it (bell.c, several.c), looks at the link. And again at the board:
+ *                   who calls marks a place, looks whether somebody sleeps there; who sleeps
+ *                   says so, looks for marks. Lost: as in 1, for a descriptor or a set.
+ *   6  a receipt    the holder: the cell's word, or the claim's generation, raises `bell`, looks
+ *                   at `waiting`. The waiter: raises `waiting`, looks at the cell's word.
+ *   7  a hold       who has a message in hand: `held`, looks for a sleeper that sleeps lightly
+ *                   (wait_watch). Such a sleeper leaves: its signal, looks at `held`
+ *                   (recover_others_hold), and calls the next. Lost: nobody notices the
+ *                   holder's death for up to 3 s.
+ *   8  a place      who comes: its attachment's identity, looks at the link's state
+ *                   (segment_open). Who cleans: the state, looks for identities (clean.c), by
+ *                   a system call: a look of our own in between keeps that behind the write.
+ *                   Lost: a link without a name that somebody uses.
+ *   9  memory       who claims a part of a block: the part's tag, looks at those above; who
+ *                   claims the whole: its tag, looks at the parts (arena.c). Lost: two
+ *                   messages in one place.
+ *
+ * An exchange that fails is also a look, at the word that it did not change: wake_where()
+ * takes one for "does not sleep". So it is sequentially consistent as well.
+ *
+ * On x86 an exchange is a full barrier and a look a plain load, so all this costs nothing
+ * there, and on aarch64 a look is an acquiring load; the weaker names exist for what they tell
+ * the reader and for machines where they matter.
  */
 #ifndef LIAISON_ORDER_H
 #define LIAISON_ORDER_H
@@ -84,16 +126,16 @@ static inline void announce32(word32 *w, uint32_t value)
 }
 
 /* The one way a word with an owner changes hands: exactly `from` becomes `to`. Also an
- * announcement. */
+ * announcement; where it fails, a look. */
 static inline bool exchange(word64 *w, uint64_t from, uint64_t to)
 {
     return atomic_compare_exchange_strong_explicit(w, &from, to, memory_order_seq_cst,
-                                                   memory_order_acquire);
+                                                   memory_order_seq_cst);
 }
 static inline bool exchange32(word32 *w, uint32_t from, uint32_t to)
 {
     return atomic_compare_exchange_strong_explicit(w, &from, to, memory_order_seq_cst,
-                                                   memory_order_acquire);
+                                                   memory_order_seq_cst);
 }
 
 /* Also an announcement; gives what was there. */

@@ -7,13 +7,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/order.h"
+#include "base/platform.h"
 
 /* The kernel zeroes this page in a forked child (MADV_WIPEONFORK): one load tells a child
  * that it is one, also where it was made by a bare clone() that runs no fork handlers.
  * Comparing getpid() would cost a system call an operation. */
 static word64 *epoch_page;
 static word64 last_epoch;
+/* Where the kernel or a sandbox does not offer that (Linux before 4.14), that system call is paid
+ * for: {epoch 32 | pid 32}. A child that another pid namespace gives its parent's number is told by
+ * the fork handler. Rejected: Unsupported, since this is slower and nothing else; what it does not
+ * see is a bare clone() into a new pid namespace of a process that is number 1 in its own. */
+static word64 epoch_of_pid;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned cores = 1;
@@ -21,18 +26,39 @@ static unsigned cores = 1;
 /* Held across fork, so that the child never finds the tables half changed. */
 static void before_fork(void) { pthread_mutex_lock(&lock); }
 static void after_fork(void) { pthread_mutex_unlock(&lock); }
+/* The page as well: emulators (qemu-user) say that they wipe it, and do not. */
+static void after_fork_in_child(void)
+{
+    note(&epoch_of_pid, 0);
+    if (epoch_page)
+        note(epoch_page, 0);
+    pthread_mutex_unlock(&lock);
+}
 
 static void begin(void)
 {
-    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED || madvise(page, 4096, MADV_WIPEONFORK) != 0)
-        abort(); /* Linux 4.14 has it; going on would let a child act as its parent. */
-    epoch_page = page;
-    pthread_atfork(before_fork, after_fork, after_fork);
+    size_t size = platform_page();
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page != MAP_FAILED && madvise(page, size, MADV_WIPEONFORK) == 0)
+        epoch_page = page;
+    else if (page != MAP_FAILED)
+        munmap(page, size);
+    pthread_atfork(before_fork, after_fork, after_fork_in_child);
     cpu_set_t set;
     CPU_ZERO(&set);
     if (sched_getaffinity(0, sizeof set, &set) == 0)
         cores = (unsigned)CPU_COUNT(&set);
+}
+
+static uint64_t epoch_by_pid(void)
+{
+    uint32_t pid = (uint32_t)getpid();
+    uint64_t w = observe(&epoch_of_pid);
+    while ((uint32_t)w != pid) {
+        uint64_t mine = (add(&last_epoch, 1) + 1) << 32 | pid;
+        w = exchange(&epoch_of_pid, w, mine) ? mine : observe(&epoch_of_pid);
+    }
+    return w >> 32;
 }
 
 uint64_t process_epoch(void)
@@ -43,6 +69,8 @@ uint64_t process_epoch(void)
             return epoch;
     } else {
         pthread_once(&once, begin);
+        if (!epoch_page)
+            return epoch_by_pid();
     }
     /* First use in this process; of threads that race here, one names the epoch. */
     uint64_t mine = add(&last_epoch, 1) + 1;

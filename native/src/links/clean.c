@@ -7,6 +7,7 @@
 
 #include "segment/naming.h"
 #include "space/doorbell.h"
+#include "space/draft.h"
 #include "space/member.h"
 
 /* Whether a living process is attached. */
@@ -93,7 +94,8 @@ int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned
         close(fd);
     }
     for (struct dirent *e; listing && (errno = 0, e = readdir(listing)) != NULL;)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+            !draft_sweep(fd, e->d_name))
             clean_link(space, fd, names, e->d_name, links, out);
     if (listing && errno != 0)
         r = space_result(-errno);

@@ -54,7 +54,7 @@ static bool may_come_back(struct segment *s) { return is_pipe(s) && pipe_pending
 
 int mailbox_receivable(liaison_mailbox *m)
 {
-    if (observe32(&m->closed))
+    if (look32(&m->closed))
         return LIAISON_CLOSED;
     int r = mailbox_may_take(m, process_epoch());
     if (r != LIAISON_OK || mailbox_has_message(m))

@@ -10,7 +10,7 @@ bool cell_claim(struct segment *s, word32 *cursor, uint32_t most, uint32_t *cell
         x = 0;
     for (uint32_t i = 0; i < n && i < most; i++, x = x + 1 < n ? x + 1 : 0) {
         struct cell *c = segment_cell(s, x);
-        uint64_t h = glance(&c->header);
+        uint64_t h = look(&c->header); /* a sender that waits for room */
         uint64_t loaned = cell_word(cell_generation(h), 0, me, CELL_LOANED);
         if (cell_state(h) == CELL_FREE && exchange(&c->header, h, loaned)) {
             uint32_t next = x + 1 < n ? x + 1 : 0;
@@ -71,7 +71,7 @@ bool cell_return(struct segment *s, uint32_t cell, uint64_t header)
 
 int cell_take_returned(struct segment *s, uint32_t *cell, uint64_t *header)
 {
-    uint64_t epoch = observe(&s->header->return_epoch);
+    uint64_t epoch = look(&s->header->return_epoch);
     uint64_t clean = observe(&s->header->clean_epoch);
     if (__builtin_expect(epoch == clean, 1))
         return LIAISON_EMPTY;
@@ -123,7 +123,7 @@ int cell_take_returned(struct segment *s, uint32_t *cell, uint64_t *header)
 
 uint32_t cell_count_returned(struct segment *s)
 {
-    if (observe(&s->header->return_epoch) == observe(&s->header->clean_epoch))
+    if (look(&s->header->return_epoch) == observe(&s->header->clean_epoch))
         return 0;
     uint32_t n = 0;
     for (uint32_t i = 0; i < (s->geometry.cells + 63) / 64; i++)

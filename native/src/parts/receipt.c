@@ -40,7 +40,7 @@ int receipt_claim(struct segment *s, uint32_t *index, uint32_t *generation)
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = (from + i) % n;
         struct receipt *r = &s->receipts[at];
-        uint64_t w = glance(&r->claim);
+        uint64_t w = look(&r->claim); /* a sender that waits for one to be dropped */
         if (w & 1)
             continue;
         if (!exchange(&r->claim, w, claim_word(claim_generation(w) + 1, segment_owner(s), 1)))
@@ -59,7 +59,7 @@ bool receipt_vacant(const struct segment *s)
 {
     uint32_t n = s->geometry.receipts, from = glance32(&cursor);
     for (uint32_t i = 0; i < n; i++)
-        if (!(glance(&s->receipts[(from + i) % n].claim) & 1))
+        if (!(look(&s->receipts[(from + i) % n].claim) & 1))
             return true;
     return false;
 }
@@ -212,7 +212,7 @@ int receipt_await(struct segment *s, const struct liaison_receipt *receipt, int 
         result = attempt_state(&awaiting);
         if (result != LIAISON_EMPTY)
             break;
-        if (observe32(closed)) {
+        if (look32(closed)) {
             result = LIAISON_CLOSED;
             break;
         }

@@ -53,7 +53,7 @@ int ring_push(struct segment *s, uint32_t cell, uint64_t *position)
     for (uint32_t tries = 0; tries < TRIES; tries++) {
         word64 *at = ring_at(s, p);
         uint32_t cycle = cycle_of(s, p);
-        uint64_t w = observe(at);
+        uint64_t w = look(at); /* a sender that waits for a place of a rendezvous */
         int32_t ahead = (int32_t)(ring_cycle(w) - cycle);
         if (ahead == 0 && ring_state(w) == RING_CLOSED)
             return LIAISON_DESTROYED;
@@ -92,7 +92,7 @@ int ring_take(struct segment *s, uint32_t *cell, uint64_t *header)
     for (uint32_t tries = 0; tries < TRIES; tries++) {
         word64 *at = ring_at(s, p);
         uint32_t cycle = cycle_of(s, p);
-        uint64_t w = observe(at);
+        uint64_t w = look(at); /* a receiver that waits: pair 1 of order.h */
         int32_t ahead = (int32_t)(ring_cycle(w) - cycle);
         if (ahead == 0 && (ring_state(w) == RING_EMPTY || ring_state(w) == RING_CLOSED))
             return LIAISON_EMPTY;
@@ -188,7 +188,7 @@ bool ring_full(struct segment *s)
         return false; /* withdrawn messages leave holes */
     uint64_t head = glance(&s->header->head);
     uint64_t tail = observe(&s->header->tail);
-    uint64_t w = observe(ring_at(s, head));
+    uint64_t w = look(ring_at(s, head));
     if (ring_state(w) != RING_FULL || ring_cycle(w) != cycle_of(s, head))
         return false; /* the hint lags: no certainty */
     return (int64_t)(tail - head) >= (int64_t)s->geometry.cells;
@@ -205,20 +205,20 @@ uint32_t ring_count(struct segment *s)
     if (s->geometry.rendezvous) {
         uint32_t n = 0;
         for (uint32_t i = 0; i < s->geometry.ring_size; i++)
-            n += ring_state(observe(&s->ring[i])) == RING_FULL;
+            n += ring_state(look(&s->ring[i])) == RING_FULL;
         return n;
     }
     /* From the true head to the true tail, found as an operation would find them. */
     uint64_t head = glance(&s->header->head), tail = glance(&s->header->tail);
     for (uint32_t i = 0; i < s->geometry.ring_size; i++, head++) {
-        uint64_t w = observe(ring_at(s, head));
+        uint64_t w = look(ring_at(s, head));
         if (ring_cycle(w) == cycle_of(s, head) && ring_state(w) != RING_TAKEN)
             break;
     }
     if ((int64_t)(tail - head) < 0)
         tail = head;
     for (uint32_t i = 0; i < s->geometry.ring_size; i++, tail++) {
-        uint64_t w = observe(ring_at(s, tail));
+        uint64_t w = look(ring_at(s, tail));
         if (ring_cycle(w) == cycle_of(s, tail) &&
             (ring_state(w) == RING_EMPTY || ring_state(w) == RING_CLOSED))
             break;

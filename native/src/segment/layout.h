@@ -11,6 +11,9 @@
  *             index    INDEX_SIZE x blocks         the arena's tags       (variable size)
  *             arena                                payloads too large for their cell
  *
+ * The index, the arena and the end lie at multiples of 64 KiB, which is what the largest pages
+ * of a kernel have.
+ *
  * All zero is the initial state of everything but the header, so a new segment needs no
  * initialising pass: an empty ring word of cycle 0, a free cell of generation 0, no
  * attachment, no waiter, an arena of free blocks.
@@ -31,8 +34,8 @@
 #define LAYOUT_MAGIC UINT64_C(0x314e4f534941494c) /* "LIAISON1", little endian */
 #define LAYOUT_VERSION 1u
 
-#define PAGE 4096u
-#define LINE 128u /* two cache lines: the neighbour is prefetched with the first */
+#define PAGE 4096u /* a unit of the layout; the kernel's pages may be larger */
+#define LINE 128u  /* two cache lines: the neighbour is prefetched with the first */
 
 /* ---- the ring word ------------------------------------------------------------
  *

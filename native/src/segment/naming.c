@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/process.h"
+#include "space/draft.h"
 
 #define TRIES 8
 
@@ -199,7 +200,7 @@ int naming_again(int n)
     return n < LOOKS + NAPS ? LIAISON_OK : LIAISON_DESTROYED;
 }
 
-int naming_restore(struct segment *s, int file)
+int naming_restore(struct segment *s, int file, int names, const char *name)
 {
     int links = space_part(s->space, SPACE_LINKS);
     if (links < 0)
@@ -210,7 +211,7 @@ int naming_restore(struct segment *s, int file)
     if (r == LIAISON_OK) {
         r = segment_look(s);
         if (r == LIAISON_OK)
-            r = space_name_file(file, links, id);
+            r = draft_link(file, names, name, links, id);
         naming_unlock(file);
     }
     close(links);
@@ -248,7 +249,9 @@ int naming_add(struct segment *s, const char *name)
         if (r == LIAISON_OK) {
             if (strcmp(name, s->geometry.name) != 0)
                 note_alias(s, p.names, name);
-            r = space_name_file(p.file, p.names, name);
+            char id[40];
+            segment_id(&s->geometry, id);
+            r = draft_link(p.file, p.links, id, p.names, name);
         }
         naming_unlock(p.file);
     }

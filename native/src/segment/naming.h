@@ -39,7 +39,7 @@ int naming_again(int n);
 
 /* Gives back the permanent name that the link had, where somebody removed that one alone: it is the
  * one that cleaning goes by. */
-int naming_restore(struct segment *s, int file);
+int naming_restore(struct segment *s, int file, int names, const char *name);
 
 /* Gives the link one more name. LIAISON_OK also where it has that already. */
 int naming_add(struct segment *s, const char *name);

@@ -70,7 +70,7 @@ bool recover_others_hold(struct segment *s)
     uint64_t me = glance(&s->identity);
     for (uint32_t i = 0; i < attachments_top(s); i++) {
         uint64_t identity = observe(&s->attachments[i].identity);
-        if (identity && identity != me && glance32(&s->attachments[i].held))
+        if (identity && identity != me && look32(&s->attachments[i].held))
             return true;
     }
     return false;

@@ -6,17 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <unistd.h>
 
+#include "base/platform.h"
 #include "base/process.h"
 #include "segment/naming.h"
 #include "segment/recover.h"
+#include "space/draft.h"
 #include "space/member.h"
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
@@ -47,6 +45,15 @@ static bool kind_fits(const struct geometry *g)
     return kind && kind->check(g);
 }
 
+static uint64_t cells_end(const struct geometry *g)
+{
+    return g->cells_at + (uint64_t)g->cells * g->stride;
+}
+static uint64_t index_size(const struct geometry *g)
+{
+    return (g->arena_limit + BLOCK_TOP - 1) / BLOCK_TOP * INDEX_SIZE;
+}
+
 int geometry_plan(struct geometry *g)
 {
     if (g->cells < 1 || g->cells > LIAISON_CAPACITY_MAX || g->max_message > MEMORY_MAX ||
@@ -75,10 +82,12 @@ int geometry_plan(struct geometry *g)
     g->receipts_at = g->waiters_at + 2 * WAITERS * sizeof(struct waiter);
     g->returned_at = g->receipts_at + round_up(g->receipts * sizeof(struct receipt), LINE);
     g->cells_at = g->returned_at + round_up((g->cells + 63) / 64 * sizeof(word64), LINE);
-    g->index_at = round_up(g->cells_at + (uint64_t)g->cells * g->stride, PAGE);
-    uint64_t tops = (g->arena_limit + BLOCK_TOP - 1) / BLOCK_TOP;
-    g->arena_at = g->index_at + tops * INDEX_SIZE;
-    g->size = g->arena_at + g->arena_limit;
+    /* What is reserved by itself, and the second half of a named pipe, which is mapped by itself,
+     * begin at pages whatever their size. On smaller ones the rest costs addresses, and no memory.
+     */
+    g->index_at = round_up(cells_end(g), PAGE_MOST);
+    g->arena_at = round_up(g->index_at + index_size(g), PAGE_MOST);
+    g->size = round_up(g->arena_at + g->arena_limit, PAGE_MOST);
     return LIAISON_OK;
 }
 
@@ -178,8 +187,9 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
     void *base =
         mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)at);
     if (base == MAP_FAILED) {
+        int r = errno == ENODEV ? platform_lacks("shared mappings") : -errno;
         free(s);
-        return -errno;
+        return r;
     }
     s->base = base;
     s->length = length;
@@ -227,22 +237,64 @@ static void unmap(struct segment *s)
     free(s);
 }
 
+/* The segment's file, opened once more. 0 or a negative errno. */
+static int reopen(struct segment *s, int *fd, struct stat *st)
+{
+    char id[40];
+    if (s->geometry.kind == LIAISON_KIND_PIPE) { /* which no path leads to: only while it is kept */
+        *fd = fcntl(s->file, F_DUPFD_CLOEXEC, 0);
+        if (*fd >= 0 && fstat(*fd, st) == 0 && st->st_ino == s->inode && st->st_dev == s->device)
+            return 0;
+        if (*fd >= 0)
+            close(*fd);
+        return platform_lacks("MADV_POPULATE_WRITE");
+    }
+    int links = space_part(s->space, SPACE_LINKS);
+    if (links < 0)
+        return links;
+    segment_id(&s->geometry, id);
+    int r = space_file(s->space, links, id, O_RDWR, fd, st);
+    close(links);
+    if (r != LIAISON_OK || (st->st_ino == s->inode && st->st_dev == s->device))
+        return r;
+    close(*fd);
+    return LIAISON_DESTROYED;
+}
+
+static int reserve_in_file(struct segment *s, uint64_t offset, uint64_t length)
+{
+    int fd;
+    struct stat st;
+    int r = reopen(s, &fd, &st);
+    if (r == -ENOENT || r == LIAISON_NOT_FOUND)
+        return LIAISON_DESTROYED; /* removed behind our back, or by who destroyed it */
+    if (r != 0)
+        return r;
+    uint64_t at = s->first ? s->geometry.size : 0; /* of a named pipe's way back */
+    r = (uint64_t)st.st_size < file_size(&s->geometry)
+            ? LIAISON_CORRUPT
+            : platform_reserve(fd, (off_t)(at + offset), (off_t)length, false);
+    close(fd);
+    return r;
+}
+
 int segment_reserve(struct segment *s, uint64_t offset, uint64_t length)
 {
-    uint64_t from = offset / PAGE * PAGE;
-    uint64_t to = round_up(offset + length, PAGE);
-    /* Allocates the pages as a write would, but where a write would be killed by SIGBUS
-     * this returns EFAULT; and it needs no descriptor. Linux 5.14. */
-    if (madvise(s->base + from, to - from, MADV_POPULATE_WRITE) == 0)
-        return LIAISON_OK;
-    return errno == EFAULT || errno == ENOMEM || errno == EINVAL ? LIAISON_NO_SPACE : -errno;
+    uint64_t page = platform_page();
+    uint64_t from = offset / page * page, to = round_up(offset + length, page);
+    int r = platform_populate(s->base + from, to - from);
+    /* The file tells more: whether it is full, or cut off; and it can do what the mapping cannot.
+     */
+    if (r == -ENOSYS || r == -EFAULT)
+        r = reserve_in_file(s, from, to - from);
+    return space_result(r);
 }
 
 /* ---- creation --------------------------------------------------------------------- */
 
 static int reserve_file(int fd, uint64_t from, uint64_t length)
 {
-    return length ? -posix_fallocate(fd, (off_t)from, (off_t)length) : 0;
+    return platform_reserve(fd, (off_t)from, (off_t)length, true);
 }
 
 /* Of a block's index only the pages that a small arena needs: levels 2 to 6, the first
@@ -252,7 +304,7 @@ static int reserve_index(int fd, const struct geometry *g, uint64_t at)
     if (g->arena_start == 0)
         return 0;
     if (g->arena_start == g->arena_limit)
-        return reserve_file(fd, at + g->index_at, g->arena_at - g->index_at);
+        return reserve_file(fd, at + g->index_at, index_size(g));
     int r = reserve_file(fd, at + g->index_at, 2 * PAGE);
     return r ? r : reserve_file(fd, at + g->index_at + 3 * PAGE, PAGE);
 }
@@ -261,7 +313,7 @@ static int reserve_index(int fd, const struct geometry *g, uint64_t at)
 static int lay_out(int fd, const struct header *h, uint64_t at)
 {
     const struct geometry *g = &h->geometry;
-    int r = reserve_file(fd, at, g->index_at);
+    int r = reserve_file(fd, at, cells_end(g));
     if (r == 0)
         r = reserve_index(fd, g, at);
     if (r == 0)
@@ -277,6 +329,8 @@ static int lay_out(int fd, const struct header *h, uint64_t at)
 static int fill(int fd, const struct header *h, mode_t mode)
 {
     const struct geometry *g = &h->geometry;
+    if (!platform_may_reach((off_t)file_size(g)))
+        return -EFBIG;
     if (fchmod(fd, mode) != 0 || ftruncate(fd, (off_t)file_size(g)) != 0)
         return -errno;
     int r = 0;
@@ -294,8 +348,8 @@ static int begin_header(struct liaison_space *space, const char *name,
     int r = geometry_of(policy, name, g);
     if (r == LIAISON_OK)
         r = member_identity(space, &g->creator);
-    if (r == LIAISON_OK && getrandom(g->id, sizeof g->id, 0) != sizeof g->id)
-        r = -EIO;
+    if (r == LIAISON_OK)
+        r = space_result(platform_random(g->id, sizeof g->id));
     note(&h->arena_size, g->arena_start);
     return r;
 }
@@ -309,23 +363,8 @@ static void enlist(struct segment *s)
     process_unlock();
 }
 
-/* The permanent name first: whoever finds the other finds a link that has both. What a death in
- * between leaves is in nobody's use, and cleaning finds it. */
-static int name_new(int file, int links, int names, const struct geometry *g)
-{
-    char id[40];
-    segment_id(g, id);
-    int r = space_name_file(file, links, id);
-    if (r != 0)
-        return r;
-    r = space_name_file(file, names, g->name);
-    if (r != 0)
-        (void)unlinkat(links, id, 0); /* nobody else's, for it is random */
-    return r;
-}
-
-int segment_create(struct liaison_space *space, const char *name,
-                   const struct liaison_policy *policy, struct segment **out)
+static int create(struct liaison_space *space, const char *name,
+                  const struct liaison_policy *policy, struct segment **out)
 {
     struct header h;
     struct geometry *g = &h.geometry;
@@ -338,7 +377,7 @@ int segment_create(struct liaison_space *space, const char *name,
     r = space_links_and_names(space, &links, &names);
     if (r != LIAISON_OK)
         return r;
-    int fd = -1;
+    struct draft draft = {.fd = -1};
     struct segment *s = NULL;
     /* Told at once when the name is taken, rather than after reserving all that memory. */
     struct stat st;
@@ -346,33 +385,37 @@ int segment_create(struct liaison_space *space, const char *name,
         r = S_ISREG(st.st_mode) ? -EEXIST : -EACCES;
         goto out;
     }
-    fd = openat(links, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, space->file_mode);
-    if (fd < 0) {
-        r = -errno;
-        goto out;
-    }
-    r = fill(fd, &h, space->file_mode);
-    if (r == 0 && fstat(fd, &st) != 0)
+    r = draft_begin(&draft, links, space->file_mode);
+    if (r == 0)
+        r = fill(draft.fd, &h, space->file_mode);
+    if (r == 0 && fstat(draft.fd, &st) != 0)
         r = -errno;
     if (r == 0)
-        r = map(space, fd, &st, g, 0, g->size, &s);
+        r = map(space, draft.fd, &st, g, 0, g->size, &s);
     if (r == 0)
         r = segment_attach(s); /* before it has a name: nobody can be in our way */
     if (r == 0) {
         enlist(s); /* before another thread can find the name */
-        r = name_new(fd, links, names, g);
+        char id[40];
+        segment_id(g, id);
+        r = draft_publish(&draft, id, names, name);
     }
-    if (r == 0) {
+    if (r == 0)
         *out = s;
-    } else if (s) {
+    else if (s)
         segment_close(s);
-    }
 out:
-    if (fd >= 0)
-        close(fd);
+    draft_end(&draft);
     close(names);
     close(links);
     return space_result(r);
+}
+
+int segment_create(struct liaison_space *space, const char *name,
+                   const struct liaison_policy *policy, struct segment **out)
+{
+    int r = create(space, name, policy, out);
+    return r == -EAGAIN ? create(space, name, policy, out) : r; /* see draft_name() */
 }
 
 /* ---- opening ------------------------------------------------------------------------ */
@@ -459,7 +502,7 @@ int segment_find(struct liaison_space *space, int names, const char *name, struc
             naming_finish(space, names, fd, &s->geometry);
             r = LIAISON_NOT_FOUND;
         } else if (st->st_nlink < 2) {
-            r = naming_restore(s, fd);
+            r = naming_restore(s, fd, names, name);
         }
         if (r == LIAISON_OK)
             *out = s;
@@ -501,14 +544,25 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
 
 /* ---- pipes --------------------------------------------------------------------------- */
 
-/* Not in the space's file system, but memory that no path leads to, and that nobody can cut off. */
-static int memory_file(void)
+/* Not in the space's file system, but memory that no path leads to, and that nobody can cut off;
+ * `sealed`. Where there is none, a file of the space that never gets a name. */
+static int memory_file(struct liaison_space *space, bool *sealed)
 {
+    *sealed = true;
     /* Nor run as a program, where the kernel knows of that. */
     int fd = memfd_create("liaison", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
     if (fd < 0 && errno == EINVAL)
         fd = memfd_create("liaison", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    return fd < 0 ? -errno : fd;
+    if (fd >= 0 || !platform_refused(errno))
+        return fd < 0 ? -errno : fd;
+    *sealed = false;
+    struct draft draft;
+    int links = space_part(space, SPACE_LINKS);
+    int r = links < 0 ? links : draft_begin(&draft, links, 0600);
+    fd = r == 0 ? draft_keep(&draft) : r;
+    if (links >= 0)
+        close(links);
+    return fd;
 }
 
 int segment_create_nameless(struct liaison_space *space, const struct liaison_policy *policy,
@@ -524,12 +578,14 @@ int segment_create_nameless(struct liaison_space *space, const struct liaison_po
     g->home[1] = space->inodes[SPACE_TOP];
     g->token = token;
     h.checksum = checksum(g);
-    int fd = memory_file();
+    bool sealed;
+    int fd = memory_file(space, &sealed);
     if (fd < 0)
-        return fd;
+        return space_result(fd);
     r = fill(fd, &h, 0600);
-    if (r == 0 && (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0 ||
-                   fstat(fd, &st) != 0))
+    if (r == 0 && sealed && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+        r = -errno;
+    if (r == 0 && fstat(fd, &st) != 0)
         r = -errno;
     struct segment *s;
     if (r == 0)

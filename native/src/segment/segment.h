@@ -1,9 +1,8 @@
 /* segment.h — one link's shared memory, as this process has it mapped.
  *
- * A segment is built without a name (O_TMPFILE), complete, and then given one by link():
- * no reader sees half of one, of racing creators exactly one wins, and one that dies
- * half-way leaves nothing behind. All handles of a process share a mapping and an
- * attachment. No descriptor is kept.
+ * A segment is built where nobody finds it, complete, and then given a name (draft.h): no
+ * reader sees half of one, of racing creators exactly one wins. All handles of a process share a
+ * mapping and an attachment. No descriptor is kept.
  */
 #ifndef LIAISON_SEGMENT_H
 #define LIAISON_SEGMENT_H
@@ -120,7 +119,7 @@ static inline bool segment_gone(const struct geometry *g, uint32_t state)
 /* Where the link is on its way, whatever a cleaner is about to do. */
 static inline uint32_t segment_state(const struct segment *s)
 {
-    return observe32(&s->header->state) & ~(uint32_t)LINK_CONDEMNED;
+    return look32(&s->header->state) & ~(uint32_t)LINK_CONDEMNED;
 }
 
 /* The same for who takes part, and has announced its place: from now on no cleaner that has
@@ -166,7 +165,7 @@ static inline int segment_check(struct segment *s, uint64_t epoch)
         if (r != LIAISON_OK)
             return r;
     }
-    if (__builtin_expect(observe32(&s->header->state) != LINK_LIVE || s->broken, 0))
+    if (__builtin_expect(look32(&s->header->state) != LINK_LIVE || s->broken, 0))
         return s->broken                       ? LIAISON_CORRUPT
                : segment_spare(s) == LINK_LIVE ? LIAISON_OK
                                                : LIAISON_DESTROYED;

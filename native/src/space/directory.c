@@ -7,8 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <unistd.h>
+
+#include "base/platform.h"
 
 #define FRESH ".liaison-new-" /* and a number: a directory that is being made */
 #define TRIES 100
@@ -52,7 +53,9 @@ static int seize(int parent, const char *fresh)
         return -errno;
     int r = 0;
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-        r = errno == EWOULDBLOCK ? -EBUSY : -errno;
+        r = errno == EWOULDBLOCK      ? -EBUSY
+            : platform_refused(errno) ? platform_lacks("flock()")
+                                      : -errno;
     else if (fstat(fd, &opened) != 0 || fstatat(parent, fresh, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
              named.st_ino != opened.st_ino || named.st_dev != opened.st_dev)
         r = -ENOENT;
@@ -87,13 +90,31 @@ void directory_sweep(int parent, const struct content *content)
         closedir(listing);
 }
 
+/* Where the kernel cannot be told not to replace (before Linux 3.15), a directory replaces none but
+ * an empty one: of makers that race, the one whose directory went finds its own gone, and begins
+ * again: see liaison_space_open(). */
+static int reveal(int parent, const char *fresh, const char *name)
+{
+    struct stat st;
+    if (renameat2(parent, fresh, parent, name, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (!platform_refused(errno))
+        return -errno;
+    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return -EEXIST;
+    if (renameat(parent, fresh, parent, name) == 0)
+        return 0;
+    return errno == ENOTEMPTY || errno == ENOTDIR ? -EEXIST : -errno;
+}
+
 static int make_once(int parent, const char *name, const struct shape *shape,
                      const struct content *content)
 {
     char fresh[40];
     uint64_t random;
-    if (getrandom(&random, sizeof random, 0) != sizeof random)
-        return -EIO;
+    int r = platform_random(&random, sizeof random);
+    if (r != 0)
+        return r;
     snprintf(fresh, sizeof fresh, FRESH "%016llx", (unsigned long long)random);
     /* The mode once more, by name: a umask can take the owner's rights as well, and nobody else can
      * rename it here. */
@@ -106,16 +127,17 @@ static int make_once(int parent, const char *name, const struct shape *shape,
         unlinkat(parent, fresh, AT_REMOVEDIR);
         return fd;
     }
-    int r = 0;
+    r = 0;
     /* The group and its bit first: what is made within has them then too. */
     if ((shape->group != (gid_t)-1 && fchown(fd, (uid_t)-1, shape->group) != 0) ||
         fchmod(fd, (shape->mode & S_ISGID) | 0700) != 0)
         r = -errno;
     if (r == 0)
         r = content->fill(fd, shape);
-    if (r == 0 && (fchmod(fd, shape->mode) != 0 ||
-                   renameat2(parent, fresh, parent, name, RENAME_NOREPLACE) != 0))
+    if (r == 0 && fchmod(fd, shape->mode) != 0)
         r = -errno;
+    if (r == 0)
+        r = reveal(parent, fresh, name);
     if (r != 0)
         unmake(parent, fresh, fd, content);
     close(fd);

@@ -7,11 +7,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/platform.h"
 #include "base/process.h"
 #include "space/directory.h"
 
@@ -88,13 +88,14 @@ static int create(struct liaison_space *space, struct doorbell *bell)
     if (bells < 0)
         return space_result(bells);
     char name[24];
-    int r = getrandom(&bell->number, sizeof bell->number, 0) == sizeof bell->number ? 0 : -EIO;
+    int r = platform_random(&bell->number, sizeof bell->number);
     struct epoll_event readable = {.events = EPOLLIN};
     name_of(bell->number, name);
-    if (r == 0 &&
-        ((bell->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) < 0 ||
-         (bell->fd = epoll_create1(EPOLL_CLOEXEC)) < 0 ||
-         epoll_ctl(bell->fd, EPOLL_CTL_ADD, bell->timer, &readable) != 0))
+    if (r == 0 && (bell->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) < 0)
+        r = platform_refused(errno) ? platform_lacks("timerfd_create()") : -errno;
+    if (r == 0 && (bell->fd = epoll_create1(EPOLL_CLOEXEC)) < 0)
+        r = platform_refused(errno) ? platform_lacks("epoll_create1()") : -errno;
+    if (r == 0 && epoll_ctl(bell->fd, EPOLL_CTL_ADD, bell->timer, &readable) != 0)
         r = -errno;
     if (r == 0)
         r = create_fifo(space, bells, name, &bell->fifo);

@@ -8,15 +8,18 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/platform.h"
 #include "base/process.h"
+#include "space/draft.h"
 #include "waiting/board.h"
 
-#define PAGE 4096
+#define PAGE 4096 /* of the layout, whatever the machine's are */
 #define PERMITS 64
 
 /* The members file: one page of shared words, then a record a member, then the boards. Records
  * are read and written by system calls, not through a mapping: they are looked at seldom, and
- * so their pages need no reserving. A member's boards are reserved when it takes the first. */
+ * so their pages need no reserving. A member's boards are reserved before it is one. The boards are
+ * mapped by themselves. */
 struct members_page {
     word64 spinners[PERMITS]; /* identity of who may spin now, or 0 */
 };
@@ -31,17 +34,17 @@ struct record {
 _Static_assert(sizeof(struct record) == 256, "drawn");
 #define CLAIM(number) (MEMBERS + (number)) /* the byte that its next holder locks first */
 #define RECORD_AT(n) (PAGE + (off_t)(n) * (off_t)sizeof(struct record))
-#define BOARDS_AT RECORD_AT(MEMBERS)
+#define BOARDS_AT ((RECORD_AT(MEMBERS) + PAGE_MOST - 1) / PAGE_MOST * PAGE_MOST)
 #define BOARDS_SIZE ((size_t)MEMBERS * BOARDS * sizeof(struct board))
 #define FILE_SIZE (BOARDS_AT + (off_t)BOARDS_SIZE)
-_Static_assert(BOARDS_AT % PAGE == 0, "mapped");
 
 static int lock_byte(int fd, int command, uint32_t number, short *type)
 {
     struct flock lock = {.l_type = *type, .l_whence = SEEK_SET, .l_start = number, .l_len = 1};
     int r = fcntl(fd, command, &lock) == 0 ? 0 : -errno;
     *type = lock.l_type;
-    return r;
+    bool held = command == F_OFD_SETLK && r == -EACCES; /* as some systems say EAGAIN */
+    return r != 0 && platform_refused(-r) && !held ? platform_lacks("OFD locks") : r;
 }
 
 static double process_started(void)
@@ -87,18 +90,25 @@ static void process_command(char *text, size_t size)
 
 int32_t member_pid(void) { return (int32_t)getpid(); }
 
-int members_create(int directory, mode_t mode)
+static int create(int directory, mode_t mode)
 {
-    int fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return -errno;
-    int r = -posix_fallocate(fd, 0, PAGE);
-    if (r == 0 && (fchmod(fd, mode) != 0 || ftruncate(fd, FILE_SIZE) != 0))
+    struct draft draft;
+    int r = platform_may_reach(FILE_SIZE) ? draft_begin(&draft, directory, 0600) : -EFBIG;
+    if (r != 0)
+        return r;
+    r = platform_reserve(draft.fd, 0, PAGE, true);
+    if (r == 0 && (fchmod(draft.fd, mode) != 0 || ftruncate(draft.fd, FILE_SIZE) != 0))
         r = -errno;
     if (r == 0)
-        r = space_name_file(fd, directory, MEMBERS_NAME);
-    close(fd);
+        r = draft_name(&draft, directory, MEMBERS_NAME);
+    draft_end(&draft);
     return r;
+}
+
+int members_create(int directory, mode_t mode)
+{
+    int r = create(directory, mode);
+    return r == -EAGAIN ? create(directory, mode) : r;
 }
 
 static int open_members(struct liaison_space *space, bool make, int *fd)
@@ -121,12 +131,12 @@ static int open_members(struct liaison_space *space, bool make, int *fd)
         return LIAISON_DENIED;
     }
     if (make && st.st_size < FILE_SIZE) {
-        int e = posix_fallocate(*fd, 0, PAGE);
+        int e = platform_may_reach(FILE_SIZE) ? platform_reserve(*fd, 0, PAGE, false) : -EFBIG;
         if (e == 0 && ftruncate(*fd, FILE_SIZE) != 0)
-            e = errno;
+            e = -errno;
         if (e != 0) {
             close(*fd);
-            return space_result(-e);
+            return space_result(e);
         }
     }
     return LIAISON_OK;
@@ -140,7 +150,7 @@ static int map_part(int fd, int protection, off_t at, size_t size, void **part)
         return -errno;
     if (madvise(*part, size, MADV_DONTFORK) == 0)
         return 0;
-    int r = -errno;
+    int r = platform_refused(errno) ? platform_lacks("MADV_DONTFORK") : -errno;
     munmap(*part, size);
     return r;
 }
@@ -185,6 +195,19 @@ static int map_members(struct liaison_space *space, int fd)
     space->boards = boards;
     space->boards_taken = 0;
     return LIAISON_OK;
+}
+
+/* The record of a member is written, and its boards are reserved, with the file open and the number
+ * its own. Later there is no descriptor, and a page that is not there is a SIGBUS. */
+static int write_record(int fd, uint32_t number, const struct record *record)
+{
+    off_t boards = BOARDS_AT + (off_t)(number * BOARDS * sizeof(struct board));
+    if (!platform_may_reach(RECORD_AT(number + 1)))
+        return -EFBIG;
+    ssize_t n = pwrite(fd, record, sizeof *record, RECORD_AT(number));
+    if (n != (ssize_t)sizeof *record)
+        return n < 0 ? -errno : -ENOSPC;
+    return platform_reserve(fd, boards, BOARDS * sizeof(struct board), true);
 }
 
 /* Finds a number that is nobody's, and locks its claim: its record is then ours to write. Only when
@@ -238,11 +261,8 @@ static int enrol(struct liaison_space *space, uint64_t *identity)
         memset(record.name, 0, sizeof record.name);
         process_command(record.command, sizeof record.command);
     }
-    if (r == LIAISON_OK) {
-        ssize_t n = pwrite(fd, &record, sizeof record, RECORD_AT(number));
-        if (n != (ssize_t)sizeof record)
-            r = n < 0 ? space_result(-errno) : LIAISON_NO_SPACE;
-    }
+    if (r == LIAISON_OK)
+        r = space_result(write_record(fd, number, &record));
     if (r == LIAISON_OK) {
         short live = F_WRLCK, none = F_UNLCK;
         int e = lock_byte(fd, F_OFD_SETLK, number, &live);
@@ -250,7 +270,7 @@ static int enrol(struct liaison_space *space, uint64_t *identity)
         lock_byte(fd, F_OFD_SETLK, CLAIM(number), &none);
     }
     if (r == LIAISON_OK) {
-        r = map_members(space, fd);
+        r = space_result(map_members(space, fd));
         if (r == LIAISON_OK)
             *identity = record.generation << 16 | (number + 1);
     }
@@ -290,7 +310,9 @@ int member_introduce(struct liaison_space *space, const char *name)
     memcpy(text, name, strnlen(name, LIAISON_NAME_MAX));
     off_t at =
         RECORD_AT(identity_number(glance(&space->identity))) + (off_t)offsetof(struct record, name);
-    ssize_t n = pwrite(fd, text, sizeof text, at);
+    errno = EFBIG;
+    ssize_t n =
+        platform_may_reach(at + (off_t)sizeof text) ? pwrite(fd, text, sizeof text, at) : -1;
     r = n == (ssize_t)sizeof text ? LIAISON_OK : n < 0 ? space_result(-errno) : LIAISON_NO_SPACE;
     close(fd);
     return r;

@@ -7,9 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/platform.h"
 #include "base/process.h"
 #include "space/directory.h"
 #include "space/doorbell.h"
+#include "space/draft.h"
 #include "space/member.h"
 
 static struct liaison_space *spaces;
@@ -52,9 +54,9 @@ int space_result(int r)
     case -ENODEV:
         return LIAISON_DENIED;
     case -ENOSPC:
-    case -EDQUOT:
-    case -EFBIG:
-        return LIAISON_NO_SPACE;
+        return LIAISON_NO_SPACE; /* -EDQUOT and -EFBIG are other limits, and stay what they are */
+    case -ENOSYS:
+        return LIAISON_UNSUPPORTED;
     default:
         return r;
     }
@@ -70,7 +72,7 @@ int liaison_root(uint32_t uid, bool shared, char *path, size_t size)
     if (said && given[0] != '/')
         return LIAISON_INVALID;
     int n = said ? snprintf(path, size, "%s/%u%s", given, uid, end)
-                 : snprintf(path, size, "/dev/shm/liaison-%u%s", uid, end);
+                 : snprintf(path, size, PLATFORM_SHM "/liaison-%u%s", uid, end);
     return n < 0 || (size_t)n >= size ? LIAISON_INVALID : LIAISON_OK;
 }
 
@@ -101,6 +103,7 @@ static void remove_parts(int fd)
     for (int i = SPACE_TOP + 1; i < SPACE_PARTS; i++)
         unlinkat(fd, part_names[i], AT_REMOVEDIR);
     unlinkat(fd, MEMBERS_NAME, 0);
+    draft_sweep_all(fd);
 }
 static const struct content whole_space = {make_parts, remove_parts};
 
@@ -125,6 +128,10 @@ static int open_above(const char *root, uid_t owner, bool create)
     char *slash = strrchr(above, '/');
     slash[slash == above] = 0;
     int fd = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    /* What the system lacks is not made for all its users by whoever comes first as root. */
+    bool system = strcmp(above, PLATFORM_SHM) == 0;
+    if (fd < 0 && errno == ENOENT && system)
+        return platform_lacks(PLATFORM_SHM);
     if (fd < 0 && errno == ENOENT && create && (mkdir(above, 0700) == 0 || errno == EEXIST))
         fd = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
@@ -222,10 +229,15 @@ int liaison_space_open(const char *root, uint32_t owner, const char *name, bool 
     if (!name_valid(name))
         return LIAISON_INVALID;
     struct stat st[SPACE_PARTS];
-    int r = root[0] == '/' ? space_result(open_space(root, owner, name, create, gid, st))
-                           : LIAISON_INVALID;
-    if (r != LIAISON_OK)
-        return r;
+    if (root[0] != '/')
+        return LIAISON_INVALID;
+    int r = open_space(root, owner, name, create, gid, st);
+    /* What was just opened can have been another maker's, and have been replaced: see directory.c.
+     */
+    for (int tries = 0; r == -ENOENT && create && tries < 3; tries++)
+        r = open_space(root, owner, name, create, gid, st);
+    if (r != 0)
+        return space_result(r);
 
     process_lock();
     struct liaison_space *s = spaces;
@@ -339,16 +351,4 @@ int space_file(const struct liaison_space *space, int directory, const char *nam
     else
         close(fd);
     return r;
-}
-
-int space_name_file(int fd, int directory, const char *name)
-{
-    char self[64];
-    snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
-    if (linkat(AT_FDCWD, self, directory, name, AT_SYMLINK_FOLLOW) == 0)
-        return 0;
-    if (errno != ENOENT)
-        return -errno;
-    /* No /proc here; this needs a capability, or Linux 6.10. */
-    return linkat(fd, "", directory, name, AT_EMPTY_PATH) == 0 ? 0 : -errno;
 }

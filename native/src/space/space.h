@@ -64,9 +64,6 @@ int space_links_and_names(const struct liaison_space *space, int *links, int *na
 int space_file(const struct liaison_space *space, int directory, const char *name, int flags,
                int *fd, struct stat *status);
 
-/* Gives a file that has no name yet its first. Result: 0 or a negative errno. */
-int space_name_file(int fd, int directory, const char *name);
-
 /* Another hold on the same space. */
 struct liaison_space *space_hold(struct liaison_space *space);
 

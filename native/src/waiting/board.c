@@ -1,17 +1,10 @@
 #include "waiting/board.h"
 
 #include <sched.h>
-#include <sys/mman.h>
 
 #include "base/process.h"
 #include "space/member.h"
 #include "waiting/wait.h"
-
-#define PAGE_SIZE 4096u
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 /* Numbers from outside are checked: whatever they are, the result lies in the mapping. */
 struct board *board_find(const struct liaison_space *space, uint64_t owner, uint64_t detail)
@@ -43,11 +36,6 @@ int board_take(struct liaison_space *space, uint32_t *number)
     if (!b) {
         r = LIAISON_EXHAUSTED;
     } else {
-        uint8_t *page = (uint8_t *)b - (uintptr_t)b % PAGE_SIZE;
-        if (madvise(page, PAGE_SIZE, MADV_POPULATE_WRITE) != 0)
-            r = LIAISON_NO_SPACE; /* and not SIGBUS later */
-    }
-    if (r == LIAISON_OK) {
         space->boards_taken |= 1u << n;
         announce32(&b->state, board_next(glance32(&b->state)));
         for (uint32_t i = 0; i < BOARD_WORDS; i++)

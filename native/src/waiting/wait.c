@@ -293,7 +293,7 @@ static void wake_where(struct segment *s, uint64_t owner)
                 futex_wake(&e->signal, INT_MAX);
         }
     for (uint32_t i = 0; i < s->geometry.receipts; i++)
-        if (glance32(&s->receipts[i].waiting)) {
+        if (look32(&s->receipts[i].waiting)) {
             add32(&s->receipts[i].bell, 1);
             futex_wake(&s->receipts[i].bell, INT_MAX);
         }
@@ -402,7 +402,7 @@ int wait_until(const struct waiting *w)
             woken = true;
             slice = SLICE_FIRST;
         }
-        r = observe32(w->closed) ? LIAISON_CLOSED : w->attempt(w->context);
+        r = look32(w->closed) ? LIAISON_CLOSED : w->attempt(w->context);
         if (r != w->pending)
             break;
         now = process_now();

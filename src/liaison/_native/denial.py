@@ -61,9 +61,10 @@ class _Space:
     def _elsewhere(self) -> str:
         if self.owner != os.geteuid():
             return f"ask {_user(self.owner)}"
+        place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"
         return (
             "name another directory in the environment variable LIAISON_ROOT, one that you have "
-            f"made yourself, as by `mkdir -m 700 /dev/shm/{_user(self.owner).replace(' ', '-')}`"
+            f"made yourself, as by `mkdir -m 700 {place}/{_user(self.owner).replace(' ', '-')}`"
         )
 
     def _mended(self, place: str, mode: int) -> str:

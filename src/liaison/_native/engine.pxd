@@ -10,7 +10,7 @@ cdef extern from "liaison.h" nogil:
         LIAISON_NOT_FOUND, LIAISON_NAME_TAKEN, LIAISON_DENIED, LIAISON_MISMATCH, LIAISON_NOT_OWNER
         LIAISON_CLOSED, LIAISON_DESTROYED, LIAISON_LEASE_LOST, LIAISON_TOO_LARGE, LIAISON_NO_SPACE
         LIAISON_CORRUPT, LIAISON_VERSION, LIAISON_INTERRUPTED, LIAISON_INVALID, LIAISON_EXHAUSTED
-        LIAISON_ORPHANED
+        LIAISON_ORPHANED, LIAISON_UNSUPPORTED
         LIAISON_QUEUED, LIAISON_RECEIVED, LIAISON_ACKNOWLEDGED, LIAISON_DEAD_LETTERED
         LIAISON_ADDRESS_MAX
     enum liaison_open:
@@ -81,6 +81,8 @@ cdef extern from "liaison.h" nogil:
         uint64_t epoch
         uint64_t position
 
+    const char *liaison_missing()
+    void liaison_heed(interruption interrupted, void *context)
     int liaison_root(uint32_t uid, bint shared, char *path, size_t size)
     int liaison_space_open(const char *root, uint32_t owner, const char *name, bint create,
                            int64_t gid, liaison_space **space)

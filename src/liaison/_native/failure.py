@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from liaison import errors
 
-__all__ = ["MAKERS", "RESULTS", "failure", "held_name"]
+__all__ = ["MAKERS", "RESULTS", "failure", "held_name", "lack"]
 
 # What makes and opens a link of each kind, in words for users.
 MAKERS = {
@@ -25,7 +26,7 @@ RESULTS = tuple(
     for line in (
         "OK EMPTY FULL NO_RECEIVER BUSY NOT_FOUND NAME_TAKEN DENIED MISMATCH NOT_OWNER",
         "CLOSED DESTROYED LEASE_LOST TOO_LARGE NO_SPACE CORRUPT VERSION INTERRUPTED",
-        "INVALID EXHAUSTED ORPHANED",
+        "INVALID EXHAUSTED ORPHANED UNSUPPORTED",
     )
     for word in line.split()
 )
@@ -102,7 +103,7 @@ _MEANING: dict[str, tuple[type[errors.LiaisonError], str]] = {
         errors.NoSpace,
         (
             "memory for {link} could not be reserved: the memory file system is full; "
-            "see what fills it with `df /dev/shm`, and clean up with `liaison clean`"
+            "see what fills it with `df {place}`, and clean up with `liaison clean`"
         ),
     ),
     "CORRUPT": (
@@ -147,11 +148,90 @@ def held_name(link: object) -> errors.Busy:
     )
 
 
+# What the engine may lack: where it is to be had, and what can be done without it.
+_OLD = "Linux has had it since {}, so a sandbox (seccomp) takes it away: have it allowed there"
+_ELSEWHERE = (
+    "name a directory of your own in a memory file system (`findmnt -t tmpfs`) in the environment "
+    "variable LIAISON_ROOT"
+)
+_LACKING = {
+    "/dev/shm": (
+        "the directory /dev/shm, in which spaces lie, does not exist here; have a memory file "
+        "system mounted there (as root: `mkdir -m 1777 /dev/shm && mount -t tmpfs -o mode=1777 "
+        f"tmpfs /dev/shm`; containers have one by default), or {_ELSEWHERE}"
+    ),
+    "hard links": f"this file system or sandbox lets no file have a second name; {_ELSEWHERE}",
+    "OFD locks": _OLD.format("3.15"),
+    "MADV_DONTFORK": _OLD.format("2.6.16"),
+    "getrandom()": _OLD.format("3.17") + ", or have /dev/urandom in place",
+    "flock()": _OLD.format("2.0"),
+    "timerfd_create()": _OLD.format("2.6.25"),
+    "epoll_create1()": _OLD.format("2.6.27"),
+    "shared mappings": f"this file system has none; {_ELSEWHERE}",
+    "MADV_POPULATE_WRITE": (
+        "Linux has it since 5.14, if a sandbox (seccomp) does not take it away, and this end's "
+        "descriptor, which would do as well, was closed; reserve the memory with memory="
+    ),
+    "fallocate()": (
+        "Linux has it since 2.6.23, if a sandbox (seccomp) does not take it away, and "
+        "MADV_POPULATE_WRITE, which would do as well, since 5.14; reserve the memory with memory="
+    ),
+}
+
+
+def lack(missing: str, link: object) -> errors.Unsupported:
+    """The exception for what `link` needs and this kernel, file system or sandbox lacks."""
+    hint = _LACKING.get(
+        missing,
+        "liaison needs Linux 3.17 or later, and all of it in 5.14; see what a sandbox takes",
+    )
+    return errors.Unsupported(f"{link} needs {missing}: {hint}")
+
+
+def _limit(name: str) -> str:
+    import resource  # what few errors need
+
+    soft, _ = resource.getrlimit(getattr(resource, name))
+    return "" if soft == resource.RLIM_INFINITY else f"{soft:,}"
+
+
+def _fault(number: int, link: object) -> Exception:
+    """The exception for a system call that failed, in the words of that errno."""
+    if number == errno.ENOSYS:
+        return lack(_missing(), link)
+    if number in (errno.EFBIG, errno.EDQUOT):
+        why = (
+            f"this process may make no file larger than {_limit('RLIMIT_FSIZE')} bytes; "
+            "raise that limit (`ulimit -f`), or create the link with less"
+            if number == errno.EFBIG
+            else "this user's share of the memory file system is used up (see `quota`); "
+            "clean up with `liaison clean`"
+        )
+        full = errors.NoSpace(f"memory for {link} could not be reserved: {why}")
+        full.errno = number
+        return full
+    text = os.strerror(number)
+    if number == errno.EMFILE:
+        text += f" (this process may have {_limit('RLIMIT_NOFILE')}: `ulimit -n`)"
+    elif number == errno.ENOMEM and (addresses := _limit("RLIMIT_AS")):
+        text += f" (this process may use {addresses} bytes of addresses: `ulimit -v`)"
+    return OSError(number, text, str(link))
+
+
+def _missing() -> str:
+    # That module needs this one.
+    from liaison._native.space import missing
+
+    return missing()
+
+
 def failure(result: int, link: object, size: int = 0, kind: str | None = None) -> Exception:
     """The exception for what the engine answered, about `link`, which is a `kind` of link."""
     if result < 0:
-        return OSError(-result, os.strerror(-result), str(link))
+        return _fault(-result, link)
     name = RESULTS[result] if result < len(RESULTS) else str(result)
+    if name == "UNSUPPORTED":
+        return lack(_missing(), link)
     if name == "INVALID":
         return ValueError(f"an argument for {link} is out of range")
     if name not in _MEANING:
@@ -162,6 +242,7 @@ def failure(result: int, link: object, size: int = 0, kind: str | None = None) -
     return error(
         text.format(
             link=link,
+            place=os.environ.get("LIAISON_ROOT") or "/dev/shm",
             size=size,
             maker=MAKERS[kind or "mailbox"],
             capacity="max_messages" if queue else "capacity= or memory",

@@ -59,6 +59,10 @@ cdef boolean interrupted(void *context) noexcept with gil:
     return PyErr_CheckSignals() < 0
 
 
+# While much memory is reserved: what then comes of it is INTERRUPTED.
+liaison_heed(interrupted, NULL)
+
+
 cdef int propagate() except -1:
     return -1
 
@@ -183,9 +187,13 @@ cdef class End:
         self.kind = kind
         self.created = how == CREATE
         cdef int r
+        cdef const char *called = what
+        cdef liaison_open opening = <liaison_open><int>how
+        cdef liaison_mailbox **box = &self.box
         try:
             while True:
-                r = liaison_mailbox_open(space.space, what, <liaison_open>how, &policy, &self.box)
+                with nogil:
+                    r = liaison_mailbox_open(space.space, called, opening, &policy, box)
                 if r == LIAISON_ORPHANED:
                     if how == OPEN:  # its name is free, or will be
                         mourn_quietly(mourner, space, address)
@@ -197,7 +205,9 @@ cdef class End:
                     # A port that has ended keeps no name from other kinds of links either.
                     if not mourner(space, address):
                         break
-                elif r != -4:  # EINTR: reserving memory was interrupted
+                elif r == LIAISON_INTERRUPTED:
+                    propagate()
+                elif r != -4:  # EINTR
                     break
                 elif PyErr_CheckSignals() < 0:
                     propagate()
@@ -1061,9 +1071,13 @@ def open_pipe(End reader not None, End writer not None, SpaceHandle space not No
     cdef liaison_mailbox *one
     cdef liaison_mailbox *other
     pipe_policy(&policy, capacity, max_message, memory)
-    cdef int r = liaison_pipe_create(space.space, &policy, &one, &other)
+    cdef int r
+    with nogil:
+        r = liaison_pipe_create(space.space, &policy, &one, &other)
     if r != LIAISON_OK:
         reader.is_closed = writer.is_closed = True
+        if r == LIAISON_INTERRUPTED:
+            propagate()
         raise failure(r, "a pipe", 0, "pipe")
     reader.begin_pipe(space, "", make_coder, bytes_only, one, READS)
     writer.begin_pipe(space, "", make_coder, bytes_only, other, WRITES)
@@ -1078,11 +1092,16 @@ def open_named_pipe(End reader not None, End writer not None, SpaceHandle space 
     cdef liaison_mailbox *here
     cdef bytes what = name.encode()
     pipe_policy(&policy, capacity, max_message, memory)
-    cdef int r = liaison_named_pipe_open(space.space, what, &policy, &there, &here)
+    cdef int r
+    cdef const char *called = what
+    with nogil:
+        r = liaison_named_pipe_open(space.space, called, &policy, &there, &here)
     if r != LIAISON_OK:
         reader.is_closed = writer.is_closed = True
         if r == LIAISON_DESTROYED:
             raise held_name(address)
+        if r == LIAISON_INTERRUPTED:
+            propagate()
         raise failure(r, address, 0, "named pipe")
     reader.begin_pipe(space, address, make_coder, bytes_only, here, READS)
     writer.begin_pipe(space, address, make_coder, bytes_only, there, WRITES)

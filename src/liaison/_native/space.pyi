@@ -5,6 +5,7 @@ from liaison.link import Peer
 __pyx_capi__: dict[str, object]
 
 def root_of(uid: int, shared: bool) -> str: ...
+def missing() -> str: ...
 
 @disjoint_base
 class SpaceHandle:

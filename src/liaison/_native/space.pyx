@@ -13,7 +13,7 @@ from liaison._native.failure import RESULTS as _RESULTS, failure
 from liaison.errors import InvalidAddress
 from liaison.link import Peer
 
-assert len(_RESULTS) == LIAISON_ORPHANED + 1
+assert len(_RESULTS) == LIAISON_UNSUPPORTED + 1
 assert _RESULTS[LIAISON_TOO_LARGE] == "TOO_LARGE"
 
 cdef size_t MEMBERS = 4096
@@ -46,6 +46,11 @@ def root_of(uint32_t uid, bint shared):
     if r != LIAISON_OK:
         raise failure(r, f"the spaces of user {uid}")
     return (<bytes>path).decode("utf-8", "surrogateescape")
+
+
+def missing():
+    """What the last `Unsupported` of this thread is about, in a word or two."""
+    return (<bytes>liaison_missing()).decode()
 
 
 cdef class SpaceHandle:
