@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/futex.h"
 #include "base/process.h"
 #include "links/handle.h"
 #include "links/port.h"

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/futex.h"
 #include "base/process.h"
 #include "links/port.h"
 #include "links/recover.h"
@@ -107,7 +108,7 @@ void receipt_wake_index(struct segment *s, uint32_t index)
     struct receipt *r = &s->receipts[index - 1];
     add32(&r->bell, 1); /* announce, then look */
     if (look32(&r->waiting))
-        futex_wake(&r->bell, 1 << 30);
+        futex_wake(&r->bell, FUTEX_ALL);
 }
 
 void receipt_sweep(struct segment *s, uint32_t slot, uint64_t identity)

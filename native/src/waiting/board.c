@@ -3,9 +3,9 @@
 #include <sched.h>
 #include <sys/mman.h>
 
+#include "base/futex.h"
 #include "base/process.h"
 #include "space/member.h"
-#include "waiting/wait.h"
 
 #define PAGE_SIZE 4096u
 

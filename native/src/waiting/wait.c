@@ -1,14 +1,9 @@
 #include "waiting/wait.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <linux/futex.h>
 #include <sched.h>
-#include <stddef.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "base/futex.h"
 #include "base/process.h"
 #include "links/port.h"
 #include "links/recover.h"
@@ -22,19 +17,6 @@
 #define SLICE_LAST (3000 * MILLISECOND)
 #define SLICE_WATCH (3 * MILLISECOND)
 #define LOOKS_SOON 8u /* ms; see bell_arm() */
-
-int futex_wake(word32 *word, int how_many)
-{
-    return (int)syscall(SYS_futex, word, FUTEX_WAKE, how_many, NULL, NULL, 0);
-}
-
-int futex_sleep(word32 *word, uint32_t value, int64_t nanoseconds)
-{
-    struct timespec t = {nanoseconds / 1000000000, nanoseconds % 1000000000};
-    if (syscall(SYS_futex, word, FUTEX_WAIT, value, &t, NULL, 0) == 0 || errno == EAGAIN)
-        return 0;
-    return -errno;
-}
 
 /* ---- the table ----------------------------------------------------------------------- */
 
@@ -232,7 +214,7 @@ static struct wakeup wake(struct segment *s, enum waiter_role role, enum bells b
         exchange(&e->detail, before, now);
         if (!exchange32(&e->signal, SIGNAL_WAITING, SIGNAL_WOKEN))
             continue;
-        if (syscall(SYS_futex, &e->signal, FUTEX_WAKE, 1, NULL, NULL, 0) == 1)
+        if (futex_wake(&e->signal, 1) == 1)
             return (struct wakeup){oldest, spared, ticket};
         /* Nobody slept on it: either it is just about to, and will not, or it is dead and
          * the next one must be woken in its place. */
@@ -290,12 +272,12 @@ static void wake_where(struct segment *s, uint64_t owner)
             if (stays_armed(e))
                 ring(s, e);
             else if (exchange32(&e->signal, SIGNAL_WAITING, SIGNAL_WOKEN))
-                futex_wake(&e->signal, INT_MAX);
+                futex_wake(&e->signal, FUTEX_ALL);
         }
     for (uint32_t i = 0; i < s->geometry.receipts; i++)
         if (glance32(&s->receipts[i].waiting)) {
             add32(&s->receipts[i].bell, 1);
-            futex_wake(&s->receipts[i].bell, INT_MAX);
+            futex_wake(&s->receipts[i].bell, FUTEX_ALL);
         }
 }
 

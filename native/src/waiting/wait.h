@@ -97,10 +97,4 @@ void wait_sweep(struct segment *s, uint64_t identity);
 
 uint32_t wait_count(struct segment *s, enum waiter_role role);
 
-/* The futex itself. */
-/* How many were woken. */
-int futex_wake(word32 *word, int how_many);
-/* 0 woken or changed, -ETIMEDOUT, -EINTR */
-int futex_sleep(word32 *word, uint32_t value, int64_t nanoseconds);
-
 #endif
