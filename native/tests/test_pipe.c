@@ -10,7 +10,7 @@
 
 #include "check.h"
 #include "victim.h"
-#include "waiting/board.h"
+#include "space/board.h"
 
 static liaison_space *space;
 static uint64_t mutations, adopted, opened;

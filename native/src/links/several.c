@@ -18,7 +18,7 @@
 #include "links/port.h"
 #include "links/recover.h"
 #include "space/member.h"
-#include "waiting/board.h"
+#include "space/board.h"
 #include "waiting/wait.h"
 
 #define MILLISECOND INT64_C(1000000)

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/process.h"
-#include "waiting/board.h"
+#include "space/board.h"
 
 #define PAGE 4096
 #define PERMITS 64

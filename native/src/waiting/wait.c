@@ -9,7 +9,7 @@
 #include "links/recover.h"
 #include "space/doorbell.h"
 #include "space/member.h"
-#include "waiting/board.h"
+#include "space/board.h"
 
 #define MILLISECOND INT64_C(1000000)
 #define SLICE_FIRST (2 * MILLISECOND)

@@ -20,7 +20,7 @@
 #include "links/handle.h"
 #include "space/member.h"
 #include "steps/stepper.h"
-#include "waiting/board.h"
+#include "space/board.h"
 #include "waiting/wait.h"
 
 static liaison_space *space;

@@ -1,4 +1,4 @@
-#include "waiting/board.h"
+#include "space/board.h"
 
 #include <sched.h>
 #include <sys/mman.h>
