@@ -9,7 +9,7 @@
  *   announce / look       A announces (sequentially consistent write), then looks at B's
  *                         word; B announces, then looks at A's. At least one sees the other.
  *                         Release and acquire do not give this: both may look too early.
- *                         Used where a sleeper meets a waker (wait.c) and where a claim of a
+ *                         Used where a sleeper meets a waker (calling.c) and where a claim of a
  *                         block meets a claim of its part (arena.c).
  *
  * On x86 an exchange is a full barrier and an observing load a plain one, so the stronger

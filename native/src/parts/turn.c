@@ -1,9 +1,9 @@
 #include "parts/turn.h"
 
 #include "links/recover.h"
+#include "parts/calling.h"
 #include "parts/cell.h"
 #include "parts/ring.h"
-#include "waiting/wait.h"
 
 #define TRIES (1u << 16)
 

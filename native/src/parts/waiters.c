@@ -1,0 +1,71 @@
+#include "parts/waiters.h"
+
+#include <sched.h>
+
+#include "base/process.h"
+#include "space/doorbell.h"
+
+int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t detail,
+               uint32_t *out)
+{
+    uint64_t me = glance(&s->identity);
+    for (uint32_t i = 0; i < WAITERS; i++) {
+        struct waiter *e = &s->waiters[role][i];
+        if (glance(&e->owner) != 0 || !exchange(&e->owner, 0, me))
+            continue;
+        note(&e->ticket, add(&s->header->ticket, 1));
+        note32(&e->kind, kind);
+        publish(&e->detail, detail); /* whoever sees it sees the kind as well */
+        /* A thread's has none: an entry that was one and became the other is not taken for it. */
+        uint32_t t = (uint32_t)glance(&e->ticket);
+        announce32(&e->signal, kind == WAITER_DOORBELL
+                                   ? signal_armed(t * SIGNAL_COUNT, process_tick())
+                               : kind == WAITER_BOARD ? signal_board(t * SIGNAL_OWNER)
+                                                      : SIGNAL_WAITING);
+        set_bits(&s->header->waiters[role][i / 64], UINT64_C(1) << (i % 64));
+        *out = i;
+        return LIAISON_OK;
+    }
+    return LIAISON_EXHAUSTED;
+}
+
+uint32_t wait_leave(struct segment *s, enum waiter_role role, uint32_t i)
+{
+    struct waiter *e = &s->waiters[role][i];
+    uint32_t signal = swap32(&e->signal, SIGNAL_NONE);
+    clear_bits(&s->header->waiters[role][i / 64], UINT64_C(1) << (i % 64));
+    publish(&e->owner, 0);
+    return signal;
+}
+
+void wait_sweep(struct segment *s, uint64_t identity)
+{
+    for (int role = 0; role < 2; role++)
+        for (uint32_t i = 0; i < WAITERS; i++) {
+            struct waiter *e = &s->waiters[role][i];
+            /* First make it ours. Clearing a dead process's bit without owning the entry
+             * could clear the bit of its next owner, who would then never be woken. */
+            if (glance(&e->owner) != identity ||
+                !exchange(&e->owner, identity, glance(&s->identity)))
+                continue;
+            if (glance32(&e->kind) == WAITER_DOORBELL)
+                doorbell_remove(s->space, glance(&e->detail));
+            wait_leave(s, role, i);
+        }
+}
+
+uint32_t wait_count(struct segment *s, enum waiter_role role)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < WAITER_WORDS; i++)
+        for (uint64_t bits = look(&s->header->waiters[role][i]); bits; bits &= bits - 1) {
+            struct waiter *e = &s->waiters[role][i * 64 + (uint32_t)__builtin_ctzll(bits)];
+            n += !waiter_stays_armed(e) && glance32(&e->signal) != SIGNAL_NONE;
+        }
+    return n;
+}
+
+uint64_t waiter_here_and_now(void)
+{
+    return (uint64_t)(uint32_t)sched_getcpu() << 32 | process_tick();
+}
