@@ -1,4 +1,5 @@
-/* wait.pml — sleeping and waking: native/src/waiting/wait.c, parts/calling.c, and who calls it in sending.c and receiving.c.
+/* wait.pml — sleeping and waking: waiting/wait.c and parts/calling.c, and who calls these in sending.c
+ * and receiving.c.
  *
  * Receivers that find nothing fall asleep; senders and releasing holders bring messages. As in
  * mailbox.pml an inline is named after its C function and a STEP is one access. What the ring

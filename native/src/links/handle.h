@@ -4,7 +4,7 @@
 
 #include "parts/arena.h"
 #include "segment/segment.h"
-#include "waiting/bell.h"
+#include "waiting/descriptor.h"
 #include "waiting/spin.h"
 
 struct liaison_mailbox {
@@ -21,7 +21,7 @@ struct liaison_mailbox {
     bool buries;
     bool ended;     /* of a pipe: its end was given up */
     word64 claimed; /* of an endpoint: the epoch of the process that it names, by this handle */
-    struct bell bells[2]; /* by role */
+    struct descriptor descriptors[2]; /* by role */
 };
 
 /* Gives up one of `holds`, and the handle with the last. */
@@ -38,6 +38,9 @@ int mailbox_may_take(const liaison_mailbox *mailbox, uint64_t epoch);
 bool mailbox_has_message(liaison_mailbox *mailbox);
 /* Whether a receive that finds nothing would say that nothing will come. */
 bool mailbox_over(struct segment *s);
+
+/* Nothing was found: arms the receivers' descriptor anew, where there is one. */
+void descriptor_rearm(liaison_mailbox *mailbox);
 
 /* A handle for the segment, which stays the caller's where this gives NULL. */
 struct liaison_mailbox *handle_create(struct segment *s);

@@ -3,13 +3,14 @@
 #include <stdlib.h>
 
 #include "base/process.h"
+#include "links/around.h"
 #include "links/endpoint.h"
 #include "links/handle.h"
 #include "links/pipe.h"
 #include "links/port.h"
 #include "parts/receipt.h"
 #include "space/member.h"
-#include "waiting/bell.h"
+#include "waiting/awaiting.h"
 #include "waiting/wait.h"
 
 liaison_mailbox *handle_create(struct segment *s)
@@ -19,7 +20,8 @@ liaison_mailbox *handle_create(struct segment *s)
         return NULL;
     m->segment = s;
     note32(&m->holds, 1);
-    m->bells[RECEIVERS].door = m->bells[SENDERS].door = (struct doorbell){0, -1, -1, -1};
+    descriptor_init(&m->descriptors[RECEIVERS]);
+    descriptor_init(&m->descriptors[SENDERS]);
     spin_begin(&m->spin);
     /* Senders that begin in different places get in each other's way less. */
     note32(&m->cursor, glance32(&s->slot) * 37 % s->geometry.cells);
@@ -120,8 +122,8 @@ void mailbox_let_go(liaison_mailbox *m)
         port_bury_end(s);
     if (segment_is_port(s) && m->sends && add32(&s->senders, (uint32_t)-1) == 1)
         port_look(s, true); /* perhaps it was the last */
-    bell_close(m, RECEIVERS);
-    bell_close(m, SENDERS);
+    descriptor_close(&m->descriptors[RECEIVERS], s, RECEIVERS);
+    descriptor_close(&m->descriptors[SENDERS], s, SENDERS);
     segment_close(s);
     free(m);
 }
@@ -198,7 +200,7 @@ int liaison_receipt_state(liaison_mailbox *m, const struct liaison_receipt *rece
 int liaison_receipt_wait(liaison_mailbox *m, const struct liaison_receipt *receipt, int state,
                          const struct liaison_wait *wait)
 {
-    return receipt_await(m->segment, receipt, state, wait, &m->spin, &m->closed);
+    return receipt_await(m->segment, &links_around, receipt, state, wait, &m->spin, &m->closed);
 }
 
 void liaison_receipt_drop(liaison_mailbox *m, struct liaison_receipt *receipt)

@@ -1,5 +1,6 @@
 /* receiving.c — a message from the ring to a receiver, and what becomes of it. */
 #include "base/process.h"
+#include "links/around.h"
 #include "links/handle.h"
 #include "links/pipe.h"
 #include "links/port.h"
@@ -8,7 +9,6 @@
 #include "parts/receipt.h"
 #include "parts/ring.h"
 #include "parts/turn.h"
-#include "waiting/bell.h"
 #include "waiting/wait.h"
 
 static bool exclusive(const struct segment *s) { return s->geometry.access == LIAISON_EXCLUSIVE; }
@@ -134,7 +134,7 @@ int liaison_mailbox_try_take(liaison_mailbox *m, struct liaison_delivery *d)
         if (r == LIAISON_OK)
             r = turn_enter(s);
         if (r == LIAISON_BUSY)
-            bell_rearm(m);
+            descriptor_rearm(m);
         if (r != LIAISON_OK)
             return r;
     }
@@ -143,7 +143,7 @@ int liaison_mailbox_try_take(liaison_mailbox *m, struct liaison_delivery *d)
         if (exclusive(s))
             turn_leave(s);
         if (r == LIAISON_EMPTY)
-            bell_rearm(m);
+            descriptor_rearm(m);
     }
     return r;
 }
@@ -165,7 +165,7 @@ int liaison_mailbox_poll(liaison_mailbox *m, int64_t nanoseconds, struct liaison
                 return r;
         }
     } while (process_ticks() < until);
-    bell_rearm(m); /* not before: whoever sent meanwhile would have rung it for nothing */
+    descriptor_rearm(m); /* not before: whoever sent meanwhile would have rung it for nothing */
     return r;
 }
 
@@ -193,6 +193,7 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
     struct waiting w = {.segment = s,
                         .role = RECEIVERS,
                         .wait = &left,
+                        .around = &links_around,
                         .spin = &m->spin,
                         .closed = &m->closed,
                         .announced =
@@ -217,7 +218,7 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
     if (r != LIAISON_OK && exclusive(s) && observe(&s->epoch) == process_epoch())
         turn_leave(s);
     if (r == LIAISON_EMPTY)
-        bell_rearm(m);
+        descriptor_rearm(m);
     /* More than one message may have come, or come back, while a single sleeper was called. */
     if (r == LIAISON_OK && wait_any(s, RECEIVERS) && (ring_count(s) || cell_count_returned(s)))
         wait_wake(s, RECEIVERS);
@@ -330,6 +331,6 @@ int liaison_mailbox_ready(liaison_mailbox *m)
         return LIAISON_DESTROYED;
     if (segment_has_sides(s) && nothing_more_comes(s) && !may_come_back(s))
         return mailbox_has_message(m) ? LIAISON_OK : LIAISON_DESTROYED;
-    bell_rearm(m);
+    descriptor_rearm(m);
     return s->broken ? LIAISON_CORRUPT : LIAISON_EMPTY;
 }

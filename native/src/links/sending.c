@@ -1,5 +1,6 @@
 /* sending.c — a message from a sender's memory into the ring. */
 #include "base/process.h"
+#include "links/around.h"
 #include "links/handle.h"
 #include "links/pipe.h"
 #include "links/port.h"
@@ -8,6 +9,7 @@
 #include "parts/cell.h"
 #include "parts/receipt.h"
 #include "parts/ring.h"
+#include "waiting/awaiting.h"
 #include "waiting/wait.h"
 
 int liaison_mailbox_try_loan(liaison_mailbox *m, size_t size, bool receipt,
@@ -93,6 +95,7 @@ int liaison_mailbox_loan(liaison_mailbox *m, size_t size, bool receipt,
     r = wait_until(&(struct waiting){.segment = s,
                                      .role = SENDERS,
                                      .wait = wait,
+                                     .around = &links_around,
                                      .spin = &m->spin,
                                      .closed = &m->closed,
                                      .pending = LIAISON_FULL,
@@ -134,7 +137,8 @@ static int meet(liaison_mailbox *m, const struct liaison_wait *wait,
     struct liaison_wait present = *wait;
     if (wait->timeout == 0)
         present.timeout = PRESENT_RECEIVER;
-    int r = receipt_await(m->segment, receipt, LIAISON_RECEIVED, &present, &m->spin, &m->closed);
+    int r = receipt_await(m->segment, &links_around, receipt, LIAISON_RECEIVED, &present, &m->spin,
+                          &m->closed);
     if (r == LIAISON_OK)
         return r;
     if (liaison_mailbox_withdraw(m, receipt) == LIAISON_LEASE_LOST)
@@ -195,6 +199,7 @@ static int push(liaison_mailbox *m, struct liaison_loan *loan, uint32_t format,
         r = wait_until(&(struct waiting){.segment = s,
                                          .role = SENDERS,
                                          .wait = wait,
+                                         .around = &links_around,
                                          .spin = &m->spin,
                                          .closed = &m->closed,
                                          .pending = LIAISON_FULL,

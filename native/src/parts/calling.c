@@ -189,8 +189,8 @@ static void wake_where(struct segment *s, uint64_t owner)
         }
     for (uint32_t i = 0; i < s->geometry.receipts; i++)
         if (glance32(&s->receipts[i].waiting)) {
-            add32(&s->receipts[i].bell, 1);
-            futex_wake(&s->receipts[i].bell, FUTEX_ALL);
+            add32(&s->receipts[i].signal, 1);
+            futex_wake(&s->receipts[i].signal, FUTEX_ALL);
         }
 }
 

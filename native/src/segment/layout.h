@@ -173,7 +173,7 @@ _Static_assert(sizeof(struct waiter) == 32, "drawn");
 struct receipt {
     word64 claim;
     word64 outcome;
-    word32 bell;    /* futex word, raised with every outcome */
+    word32 signal;  /* futex word, raised with every outcome */
     word32 waiting; /* somebody may be asleep on it */
 };
 _Static_assert(sizeof(struct receipt) == 24, "drawn");

@@ -4,12 +4,14 @@
 
 #include "parts/calling.h"
 #include "parts/waiters.h"
+#include "waiting/sleeping.h"
 #include "waiting/spin.h"
 
 struct waiting {
     struct segment *segment;
     enum waiter_role role;
     const struct liaison_wait *wait;
+    const struct surroundings *around;
     struct spin *spin; /* the handle's */
     word32 *closed;    /* the handle's */
     bool announced;    /* be seen waiting from the first moment: do not spin before */
