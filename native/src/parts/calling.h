@@ -47,6 +47,9 @@ static inline struct wakeup wait_before_threads(struct segment *s, enum waiter_r
 }
 void wait_after_threads(struct segment *s, enum waiter_role role, struct wakeup before);
 
+/* Somebody has left in vain, on whom another caller may have relied. */
+void wait_left(struct segment *s, enum waiter_role role);
+
 /* Everybody: the link is destroyed, or a dead process's messages came back. */
 void wait_wake_all(struct segment *s);
 /* The threads of this process only. */

@@ -22,7 +22,10 @@ int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t
                                    ? signal_armed(t * SIGNAL_COUNT, process_tick())
                                : kind == WAITER_BOARD ? signal_board(t * SIGNAL_OWNER)
                                                       : SIGNAL_WAITING);
-        set_bits(&s->header->waiters[role][i / 64], UINT64_C(1) << (i % 64));
+        uint64_t bit = UINT64_C(1) << (i % 64);
+        if (waiter_stays_armed(e))
+            set_bits(&s->header->armed[role][i / 64], bit);
+        set_bits(&s->header->waiters[role][i / 64], bit);
         *out = i;
         return LIAISON_OK;
     }
@@ -32,9 +35,14 @@ int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t
 uint32_t wait_leave(struct segment *s, enum waiter_role role, uint32_t i)
 {
     struct waiter *e = &s->waiters[role][i];
+    uint64_t me = glance(&s->identity), bit = UINT64_C(1) << (i % 64);
+    if (glance(&e->owner) != me)
+        return SIGNAL_NONE; /* somebody wrote what is not its own; what is there now is not ours */
     uint32_t signal = swap32(&e->signal, SIGNAL_NONE);
-    clear_bits(&s->header->waiters[role][i / 64], UINT64_C(1) << (i % 64));
-    publish(&e->owner, 0);
+    clear_bits(&s->header->waiters[role][i / 64], bit);
+    if (look(&s->header->armed[role][i / 64]) & bit)
+        clear_bits(&s->header->armed[role][i / 64], bit);
+    exchange(&e->owner, me, 0);
     return signal;
 }
 

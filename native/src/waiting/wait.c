@@ -37,6 +37,8 @@ static int64_t look_around(const struct waiting *w, struct waiter *e, int64_t sl
     bool watch =
         care & CARE_WATCH && (glance32(&e->kind) == WAITER_WATCHER || !wait_watched(w->segment, e));
     announce32(&e->kind, watch ? WAITER_WATCHER : WAITER_THREAD);
+    if (watch)
+        note(&e->detail, waiter_here_and_now()); /* it sleeps lightly enough to stand in */
     return slice_after(slice, watch ? care : care & ~(unsigned)CARE_WATCH);
 }
 
@@ -59,24 +61,30 @@ int wait_until(const struct waiting *w)
             note(&e->detail, waiter_here_and_now());
         /* Announce, then look. A call that came while we looked around is heard, too: its caller
          * may be dead before there is what it called for. */
-        if (swap32(&e->signal, SIGNAL_WAITING) == SIGNAL_WOKEN) {
+        uint32_t signal = swap32(&e->signal, SIGNAL_WAITING);
+        if (signal == SIGNAL_WOKEN) {
             woken = true;
             sleeping.slice = SLICE_FIRST;
         }
-        r = observe32(w->closed) ? LIAISON_CLOSED : w->attempt(w->context);
-        if (r != w->pending || sleeping_over(&sleeping))
+        /* A stand-in leaves the message to who was called for it, as long as there is time. */
+        bool over = sleeping_over(&sleeping);
+        if (observe32(w->closed))
+            r = LIAISON_CLOSED;
+        else if (signal != SIGNAL_LIGHTLY || over)
+            r = w->attempt(w->context);
+        if (r != w->pending || over)
             break;
         int slept = sleeping_sleep(&sleeping, &e->signal, SIGNAL_WAITING);
-        woken = slept == 0;
+        woken = slept == 0 && look32(&e->signal) == SIGNAL_WOKEN;
         if (slept == LIAISON_INTERRUPTED) {
             r = slept;
             break;
         }
-        if (woken) {
+        if (slept == 0)
             sleeping.slice = SLICE_FIRST;
+        if (woken)
             spin_woken(w->spin, waiter_called_from(glance(&e->detail)),
                        process_now() - sleeping.began);
-        }
         if (slept == -ETIMEDOUT) {
             sleeping.slice = polling ? SLICE_FIRST : look_around(w, e, sleeping.slice);
             if (segment_vanished(s)) {
@@ -92,6 +100,8 @@ int wait_until(const struct waiting *w)
         bool called = wait_leave(s, w->role, index) == SIGNAL_WOKEN || woken;
         if ((r != LIAISON_OK && called) || (was_watching && w->around->care(s) & CARE_WATCH))
             wait_wake(s, w->role);
+        else if (r != LIAISON_OK)
+            wait_left(s, w->role);
     }
     return r;
 }
