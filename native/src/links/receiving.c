@@ -178,7 +178,7 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
 {
     struct segment *s = m->segment;
     int r = liaison_mailbox_try_take(m, d);
-    if ((r == LIAISON_EMPTY || r == LIAISON_BUSY) && recover_now_and_then(s, true))
+    if ((r == LIAISON_EMPTY || r == LIAISON_BUSY) && around_recover(s, wait->timeout != 0))
         r = liaison_mailbox_try_take(m, d);
     if (r == LIAISON_EMPTY && wait->timeout == 0 && segment_is_pipe(s)) {
         port_look(s, true); /* the last writer may have died since the clock's last tick */

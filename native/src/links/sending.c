@@ -83,7 +83,7 @@ int liaison_mailbox_loan(liaison_mailbox *m, size_t size, bool receipt,
 {
     struct segment *s = m->segment;
     int r = liaison_mailbox_try_loan(m, size, receipt, loan);
-    if (r == LIAISON_FULL && recover_now_and_then(s, true))
+    if (r == LIAISON_FULL && around_recover(s, wait->timeout != 0))
         r = liaison_mailbox_try_loan(m, size, receipt, loan);
     if (r == LIAISON_FULL && wait->timeout == 0 && segment_is_pipe(s)) {
         port_look(s, true); /* likewise the last reader */

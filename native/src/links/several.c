@@ -252,7 +252,7 @@ static int64_t look_around(liaison_several *q, int64_t slice)
         struct segment *s = p->segment;
         bool in_turn = (i + q->count - q->probed) % q->count < share;
         if ((in_turn || p->care) && observe(&s->epoch) == process_epoch()) {
-            recover_now_and_then(s, true);
+            around_recover(s, true);
             port_look(s, true);
             p->care = links_around.care(s);
             p->vanished = p->vanished || segment_vanished(s);

@@ -291,6 +291,8 @@ void wait_after_threads(struct segment *s, enum waiter_role role, struct wakeup 
 
 static void wake_where(struct segment *s, uint64_t owner)
 {
+    wait_call_crowd(s, RECEIVERS, FUTEX_ALL);
+    wait_call_crowd(s, SENDERS, FUTEX_ALL);
     for (int role = 0; role < 2; role++)
         for (uint32_t i = 0; i < WAITERS; i++) {
             struct waiter *e = &s->waiters[role][i];

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include "base/futex.h"
 #include "base/process.h"
 #include "space/doorbell.h"
 
@@ -32,6 +33,34 @@ int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t
     return LIAISON_EXHAUSTED;
 }
 
+uint32_t wait_join_crowd(struct segment *s, enum waiter_role role)
+{
+    word32 *word = &s->header->crowd[role];
+    uint32_t value = look32(word);
+    /* Who fails was overtaken by one that says the same, or by a caller: it will not sleep. */
+    if (!(value & CROWD_ASLEEP))
+        (void)exchange32(word, value, value | CROWD_ASLEEP);
+    return value | CROWD_ASLEEP;
+}
+
+/* That somebody sleeps is taken back by who finds nobody, and then whoever was about to does not:
+ * so it is said as long as there may be somebody, whoever of callers and sleepers dies. */
+void wait_call_crowd(struct segment *s, enum waiter_role role, int how_many)
+{
+    word32 *word = &s->header->crowd[role];
+    uint32_t value = look32(word);
+    if (value & CROWD_ASLEEP && futex_wake(word, how_many) < how_many)
+        (void)exchange32(word, value, (value | CROWD_ASLEEP) + 1);
+}
+
+static bool half_empty(const struct segment *s, enum waiter_role role)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < WAITER_WORDS; i++)
+        n += (uint32_t)__builtin_popcountll(look(&s->header->waiters[role][i]));
+    return n < WAITERS / 2;
+}
+
 uint32_t wait_leave(struct segment *s, enum waiter_role role, uint32_t i)
 {
     struct waiter *e = &s->waiters[role][i];
@@ -43,6 +72,8 @@ uint32_t wait_leave(struct segment *s, enum waiter_role role, uint32_t i)
     if (look(&s->header->armed[role][i / 64]) & bit)
         clear_bits(&s->header->armed[role][i / 64], bit);
     exchange(&e->owner, me, 0);
+    if (__builtin_expect(look32(&s->header->crowd[role]) & CROWD_ASLEEP, 0) && half_empty(s, role))
+        wait_call_crowd(s, role, 1);
     return signal;
 }
 

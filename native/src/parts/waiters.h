@@ -13,6 +13,12 @@ int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t
 /* Gives the signal as it was when it was silenced: who was called meanwhile must know. */
 uint32_t wait_leave(struct segment *s, enum waiter_role role, uint32_t entry);
 
+/* Threads that find the table full sleep on one word, and try for a place when they wake. Nobody
+ * calls them for a message, since there are those in the table; who leaves that half empty calls
+ * one. Says that there is somebody, and gives the word's value to sleep on. */
+uint32_t wait_join_crowd(struct segment *s, enum waiter_role role);
+void wait_call_crowd(struct segment *s, enum waiter_role role, int how_many);
+
 /* Takes over and clears the entries of a member that is dead, or leaves. */
 void wait_sweep(struct segment *s, uint64_t identity);
 

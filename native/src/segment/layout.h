@@ -168,6 +168,7 @@ static inline uint64_t called_word(uint32_t tick, uint32_t stand_in, uint32_t ca
 static inline uint32_t called_entry(uint64_t w) { return (uint32_t)w & 0xffffu; }
 static inline uint32_t called_stand_in(uint64_t w) { return (uint32_t)w >> 16; }
 static inline uint32_t called_tick(uint64_t w) { return (uint32_t)(w >> 32); }
+#define CROWD_ASLEEP 1u
 #define WAITERS 256u
 #define WAITER_WORDS (WAITERS / 64)
 enum waiter_role { RECEIVERS = 0, SENDERS = 1 };
@@ -277,6 +278,8 @@ struct header {
     word64 ticket;              /* of the next waiter */
     word64 arena_size;          /* bytes reserved so far; never too high */
     word64 called[2];           /* by role; a hint */
+    word32 crowd[2];            /* by role: {version 31 | asleep 1}; see waiters.h */
+    word32 looked;              /* tick in which somebody looked after all who take part */
     /* Of the waiters those that stay armed: set before their bit there, cleared after it. */
     word64 armed[2][WAITER_WORDS];
 

@@ -29,14 +29,16 @@ int wait_spin(const struct waiting *w, int64_t end)
     return r;
 }
 
-/* After a sleep that nobody ended: somebody may have died at it. */
+/* After a sleep that nobody ended: somebody may have died at it. `e` is NULL for one of the crowd.
+ */
 static int64_t look_around(const struct waiting *w, struct waiter *e, int64_t slice)
 {
     unsigned care = w->around->look(w->segment, slice_looks_at_all(slice));
     /* One who watches is enough, and it goes on doing so. */
-    bool watch =
-        care & CARE_WATCH && (glance32(&e->kind) == WAITER_WATCHER || !wait_watched(w->segment, e));
-    announce32(&e->kind, watch ? WAITER_WATCHER : WAITER_THREAD);
+    bool watch = e && care & CARE_WATCH &&
+                 (glance32(&e->kind) == WAITER_WATCHER || !wait_watched(w->segment, e));
+    if (e)
+        announce32(&e->kind, watch ? WAITER_WATCHER : WAITER_THREAD);
     if (watch)
         note(&e->detail, waiter_here_and_now()); /* it sleeps lightly enough to stand in */
     return slice_after(slice, watch ? care : care & ~(unsigned)CARE_WATCH);
@@ -52,20 +54,21 @@ int wait_until(const struct waiting *w)
         return r;
 
     uint32_t index;
-    bool polling = wait_enter(s, w->role, WAITER_THREAD, 0, &index) != LIAISON_OK;
-    struct waiter spare = {0}; /* the table is full: sleep, and look oneself */
-    struct waiter *e = polling ? &spare : &s->waiters[w->role][index];
+    struct waiter *e = NULL; /* NULL: the table is full */
     bool woken = false;
     for (;;) {
-        if (sleeping.slice == SLICE_FIRST)
-            note(&e->detail, waiter_here_and_now());
+        if (!e && wait_enter(s, w->role, WAITER_THREAD, 0, &index) == LIAISON_OK)
+            e = &s->waiters[w->role][index];
         /* Announce, then look. A call that came while we looked around is heard, too: its caller
          * may be dead before there is what it called for. */
-        uint32_t signal = swap32(&e->signal, SIGNAL_WAITING);
-        if (signal == SIGNAL_WOKEN) {
-            woken = true;
+        uint32_t signal = e ? swap32(&e->signal, SIGNAL_WAITING) : SIGNAL_NONE;
+        word32 *word = e ? &e->signal : &s->header->crowd[w->role];
+        uint32_t value = e ? SIGNAL_WAITING : wait_join_crowd(s, w->role);
+        woken |= signal == SIGNAL_WOKEN;
+        if (signal == SIGNAL_WOKEN || signal == SIGNAL_LIGHTLY)
             sleeping.slice = SLICE_FIRST;
-        }
+        if (e && sleeping.slice == SLICE_FIRST)
+            note(&e->detail, waiter_here_and_now());
         /* A stand-in leaves the message to who was called for it, as long as there is time. */
         bool over = sleeping_over(&sleeping);
         if (observe32(w->closed))
@@ -74,8 +77,8 @@ int wait_until(const struct waiting *w)
             r = w->attempt(w->context);
         if (r != w->pending || over)
             break;
-        int slept = sleeping_sleep(&sleeping, &e->signal, SIGNAL_WAITING);
-        woken = slept == 0 && look32(&e->signal) == SIGNAL_WOKEN;
+        int slept = sleeping_sleep(&sleeping, word, value);
+        woken = slept == 0 && e && look32(&e->signal) == SIGNAL_WOKEN;
         if (slept == LIAISON_INTERRUPTED) {
             r = slept;
             break;
@@ -86,22 +89,22 @@ int wait_until(const struct waiting *w)
             spin_woken(w->spin, waiter_called_from(glance(&e->detail)),
                        process_now() - sleeping.began);
         if (slept == -ETIMEDOUT) {
-            sleeping.slice = polling ? SLICE_FIRST : look_around(w, e, sleeping.slice);
+            sleeping.slice = look_around(w, e, sleeping.slice);
             if (segment_vanished(s)) {
                 r = LIAISON_DESTROYED; /* removed behind our back: nobody will come */
                 break;
             }
         }
     }
-    if (!polling) {
-        bool was_watching = glance32(&e->kind) == WAITER_WATCHER;
-        /* Called and not coming: pass the call on. Leaving and learning of the call is one
-         * exchange: a call between the two would be nobody's, and its caller content. */
-        bool called = wait_leave(s, w->role, index) == SIGNAL_WOKEN || woken;
-        if ((r != LIAISON_OK && called) || (was_watching && w->around->care(s) & CARE_WATCH))
-            wait_wake(s, w->role);
-        else if (r != LIAISON_OK)
-            wait_left(s, w->role);
-    }
+    if (!e)
+        return r;
+    bool was_watching = glance32(&e->kind) == WAITER_WATCHER;
+    /* Called and not coming: pass the call on. Leaving and learning of the call is one exchange: a
+     * call between the two would be nobody's, and its caller content. */
+    bool called = wait_leave(s, w->role, index) == SIGNAL_WOKEN || woken;
+    if ((r != LIAISON_OK && called) || (was_watching && w->around->care(s) & CARE_WATCH))
+        wait_wake(s, w->role);
+    else if (r != LIAISON_OK)
+        wait_left(s, w->role);
     return r;
 }
