@@ -188,6 +188,8 @@ void liaison_port_end(liaison_mailbox *m)
         port_bereave(m->segment);
 }
 
+bool liaison_mailbox_vanished(liaison_mailbox *m) { return segment_vanished(m->segment); }
+
 /* ---- receipts ----------------------------------------------------------------------- */
 
 int liaison_receipt_state(liaison_mailbox *m, const struct liaison_receipt *receipt, int *state,

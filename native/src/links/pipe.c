@@ -389,7 +389,7 @@ int liaison_named_pipe_open(liaison_space *space, const char *name,
 bool liaison_pipe_destroyed(liaison_mailbox *m)
 {
     struct segment *s = m->segment;
-    return observe32(&s->header->state) == LINK_DESTROYED ||
+    return observe32(&s->header->state) == LINK_DESTROYED || glance32(&s->vanished) ||
            (s->first && observe32(&s->first->header->state) == LINK_DESTROYED);
 }
 

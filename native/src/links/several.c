@@ -32,7 +32,6 @@ struct place {
     uint64_t tag;
     uint32_t entry;
     bool lively;
-    bool vanished;
     unsigned care; /* for what may happen at it that nobody tells */
 };
 
@@ -191,10 +190,7 @@ static bool enliven_called(liaison_several *q, struct board *b)
     return any;
 }
 
-static int look_at(const struct place *p)
-{
-    return p->vanished ? LIAISON_DESTROYED : mailbox_receivable(p->mailbox);
-}
+static int look_at(const struct place *p) { return mailbox_receivable(p->mailbox); }
 
 /* Armed: what comes from now on rings. So whoever arms it looks at it afterwards. Also where it is
  * armed still, in another version: a caller whose mark was taken may be about to disarm it. */
@@ -255,7 +251,7 @@ static int64_t look_around(liaison_several *q, int64_t slice)
             around_recover(s, true);
             port_look(s, true);
             p->care = links_around.care(s);
-            p->vanished = p->vanished || segment_vanished(s);
+            (void)segment_vanished(s); /* mailbox_receivable() says so */
         }
         care |= p->care;
         if (look_at(p) != LIAISON_EMPTY)

@@ -714,9 +714,9 @@ bool segment_vanished(struct segment *s)
         return false; /* it never had a name */
     /* The coarse clock, for every send asks; the file system once a second. */
     uint32_t now = process_tick(), last = glance32(&s->last_seen);
-    if (now - last < 1000 || !exchange32(&s->last_seen, last, now))
-        return false;
-    return !linked(s);
+    if (now - last >= 1000 && exchange32(&s->last_seen, last, now) && !linked(s))
+        note32(&s->vanished, 1);
+    return glance32(&s->vanished);
 }
 
 int segment_take_away(int links, int names, const char *name, dev_t device, ino_t inode)
