@@ -160,6 +160,15 @@ GATES: tuple[Gate, ...] = (
         "rate",
         _least(0.6, Ours("fan/1:1", "rate")),
     ),
+    *(
+        Gate(
+            f"400 receivers wait, as {whose}: at least half the jobs a second of 2",
+            f"crowd/{whose}",
+            "400",
+            _least(0.5, Ours(f"crowd/{whose}", "2")),
+        )
+        for whose in ("threads", "processes")
+    ),
     Gate(
         "wait for 100 mailboxes: at most 3 x the time a message that waiting for one takes",
         "waiting",

@@ -58,12 +58,15 @@ def wait(
     releasing: int = 1,
     give_ups: int = 0,
     deaths: int = 0,
+    stops: int = 0,
+    mortal: int = 1,
     slices: int = 0,
     full: bool = False,
 ) -> Scenario:
     """A search of wait.pml, with two receivers."""
     bounds = {"SENDING": sending, "RELEASING": releasing}
-    bounds |= {"GIVE_UPS": give_ups, "DEATHS": deaths, "SLICES": slices}
+    bounds |= {"GIVE_UPS": give_ups, "DEATHS": deaths, "STOPS": stops}
+    bounds |= {"MORTAL": mortal, "SLICES": slices}
     return Scenario(name, "wait.pml", bounds, full=full)
 
 
@@ -126,6 +129,8 @@ SCENARIOS = [
     mailbox("no cycle: two send, one receives", *SSR, progress=True),
     mailbox("no cycle: one sends, two receive", *SRR, progress=True),
     wait("asleep: one is sent, one comes back"),
+    wait("asleep: the called one stops", releasing=0, stops=1, slices=1),
+    wait("asleep: the called one dies", releasing=0, deaths=1, mortal=0, slices=1),
     several("asleep at a board: one link"),
     several("asleep at a board: two links", links=2),
     several("the board comes to another", senders=1, successor=1, sweepers=1),
@@ -149,7 +154,7 @@ SCENARIOS = [
     wait("asleep: one gives up", give_ups=1, full=True),
     wait("asleep: two are sent", sending=2, releasing=0, full=True),
     wait("asleep: two are sent, one gives up", sending=2, releasing=0, give_ups=1, full=True),
-    wait("asleep in slices: somebody dies", releasing=0, deaths=1, slices=1, full=True),
+    wait("asleep in slices: somebody dies", releasing=0, deaths=1, slices=2, full=True),
     mailbox("one sends, two receive, both cells full", *SRR, history=3, full=True),
     mailbox("whatever they like, a message there", *FREE, history=1, full=True),
     mailbox("whatever they like, one returned", *FREE, history=2, full=True),
@@ -182,6 +187,7 @@ ENTRY_SWEPT = several("", senders=1, successor=2, sweepers=1)
 SLEEP = wait("")
 SLEEP_BRIEFLY = wait("", give_ups=1)
 SLEEP_AND_DIE = wait("", deaths=1)
+SLEEP_AND_STOP = wait("", releasing=0, stops=1, slices=1)
 
 NAME = names("", cleaners=1)
 NAME_OF_ONE = names("", users=1, deaths=0)
@@ -236,6 +242,9 @@ FAULTS = [
     ("baton_dropped_after_taking", SLEEP, STUCK),
     ("baton_blind_to_what_came_back", SLEEP, STUCK),
     (None, SLEEP_AND_DIE, STUCK),
+    ("nobody_stands_in", SLEEP_AND_STOP, STUCK),
+    ("stand_in_not_kept", SLEEP_AND_STOP, STUCK),
+    ("told_to_sleep_lightly_while_awake", SLEEP_AND_STOP, STUCK),
     # board.c, who calls it in wait.c, and several.c
     ("called_once", BOARD_ALIVE, "lost_wakeup"),
     ("called_again_unsaid", BOARD, "lost_wakeup"),

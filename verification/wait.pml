@@ -1,12 +1,18 @@
-/* wait.pml — sleeping and waking: native/src/waiting/wait.c, and who calls it in sending.c and receiving.c.
+/* wait.pml — sleeping and waking: waiting/wait.c and parts/calling.c, and who calls these in sending.c
+ * and receiving.c.
  *
  * Receivers that find nothing fall asleep; senders and releasing holders bring messages. As in
  * mailbox.pml an inline is named after its C function and a STEP is one access. What the ring
  * and the cells do is proven there: here a message is a number in `ring` or `back`.
  *
  * Time is left out. Whether a call was made "a moment ago", which lets a waker rely on it, is
- * chosen freely at each look, so that the model does not depend on how that is measured. A
- * slice ends only when nothing else can happen any more, and only where SLICES allows it.
+ * chosen freely at each look, so that the model does not depend on how that is measured.
+ *
+ * A sleeper is LIGHT while its tick says that it looks by itself soon; then it FADES, which is that
+ * it still does, but its tick no longer says so; and after that look it is HEAVY, and sleeps until
+ * it is called. Where SLICES allows it, the slice of one that is not HEAVY ends when nothing else can
+ * happen any more, and with SLICES 2 that of any. STOPS is how many receivers stop for ever, which
+ * unlike the dead nobody clears away.
  */
 
 #ifndef DEATHS
@@ -17,6 +23,15 @@
 #endif
 #ifndef SLICES
 #define SLICES 0   /* whether a sleeper looks for itself when nobody calls it */
+#endif
+#ifndef STOPS
+#define STOPS 0
+#endif
+#ifndef STAND_INS
+#define STAND_INS (DEATHS + STOPS > 0) /* whether callers see to one */
+#endif
+#ifndef MORTAL
+#define MORTAL 1   /* whether a sender or a releaser may die, too */
 #endif
 #ifndef SENDING
 #define SENDING 2
@@ -30,15 +45,22 @@
 #define NONE 0
 #define WAITING 1
 #define WOKEN 2
+#define LIGHTLY 3
+
+#define LIGHT 2
+#define FADES 1
+#define HEAVY 0
 
 byte signal[RECEIVERS];
 byte ticket[RECEIVERS];
 byte bits;              /* who is to be looked at */
 bit in_kernel[RECEIVERS]; /* asleep on the futex */
 bit dead[RECEIVERS];
+byte depth[RECEIVERS]; /* how it sleeps */
+byte hint_called, hint_stand_in; /* entries + 1 */
 byte tickets = 1;
 byte ring, back;        /* messages that wait; those that came back */
-byte deaths = DEATHS, give_ups = GIVE_UPS;
+byte deaths = DEATHS, give_ups = GIVE_UPS, stops = STOPS;
 
 /* Who sleeps beside a message when nobody is left to call it blocks the search: it ends in
  * what Spin calls an invalid end state. */
@@ -48,52 +70,137 @@ byte brought; /* by whom: also by the dead, perhaps without a message */
 #define STEP(access) \
     if \
     :: atomic { access } \
-    :: atomic { deaths > 0 -> deaths--; goto killed } \
+    :: atomic { mortal && deaths > 0 -> deaths--; goto killed } \
     fi
-#define REGISTERS byte b, oldest, called, before, before_ticket; bit ok
-#define forget b = 0; oldest = 0; called = 0; before = 0; before_ticket = 0; ok = 0
+#define REGISTERS byte b, oldest, called, before, before_ticket, x, y; bit ok, mortal, given_up
+#define forget b = 0; oldest = 0; called = 0; before = 0; before_ticket = 0; x = 0; y = 0; ok = 0; given_up = 0
 
-/* The ticket is read with the signal: nobody enters twice here. */
+#define asleep(n) (signal[n] == WAITING || signal[n] == LIGHTLY)
+#define the_other(n) (1 - (n))
+
+/* Entry `x` - 1 was called. The only other one stands in, or has to. */
+inline find_stand_in()
+{
+    y = 0;
+    do
+    :: STEP(if :: bits & (1 << the_other(x - 1)) -> y = the_other(x - 1) + 1 :: else -> y = 0; break fi);
+       STEP(if
+            :: signal[y - 1] == WAITING && depth[y - 1] == LIGHT -> break
+            :: !asleep(y - 1) -> y = 0; break
+            :: else
+            fi);
+#ifdef MUTANT_nobody_stands_in
+       break;
+#endif
+       STEP(if
+            :: signal[y - 1] == WAITING -> signal[y - 1] = LIGHTLY; ok = 1
+            :: else -> ok = (signal[y - 1] == LIGHTLY)
+            fi);
+       if
+       :: ok ->
+          ok = 0;
+          STEP(if
+               :: in_kernel[y - 1] -> in_kernel[y - 1] = 0; break
+               :: !in_kernel[y - 1] && dead[y - 1] -> /* wait_sweep */
+                  signal[y - 1] = NONE; bits = bits & ~(1 << (y - 1)); y = 0
+               :: else -> break
+               fi)
+       :: else
+       fi
+    od
+}
+
+/* A hint of this tick which says that there was nobody holds for those who have come since. */
+#define nobody_heavy (!(bits & (1 << the_other(x - 1))) || depth[the_other(x - 1)] == LIGHT)
+
+inline keep_stand_in()
+{
+    STEP(if
+         :: hint_called == x && hint_stand_in == 0 && nobody_heavy -> ok = 1
+         :: hint_called == x && hint_stand_in -> y = hint_stand_in; ok = 0
+         :: y = 0; ok = 0 /* of another call, or an older tick */
+         fi);
+    if
+    :: !ok && y ->
+       STEP(ok = (signal[y - 1] == LIGHTLY || (signal[y - 1] == WAITING && depth[y - 1] == LIGHT)))
+    :: else
+    fi;
+    if
+    :: !ok -> find_stand_in(); STEP(hint_called = x; hint_stand_in = y)
+    :: else
+    fi;
+    atomic { ok = 0; y = 0 }
+}
+
+/* The ticket is read with the signal: nobody enters twice here. Without stand-ins whoever was called
+ * may be relied on, and not only who was called last, which is more than the engine does. */
 #define LOOK(n) \
     STEP(if \
-         :: signal[n] == WOKEN -> called = n + 1; before_ticket = ticket[n] /* it is coming */ \
-         :: signal[n] != WAITING /* or it is late */ \
-         :: signal[n] == WAITING -> \
-            if \
-            :: oldest == 0 || ticket[n] < before_ticket -> \
-               oldest = n + 1; before_ticket = ticket[n] \
-            :: else \
-            fi \
+         :: !STAND_INS && signal[n] == WOKEN -> called = n + 1; before_ticket = ticket[n] \
+         :: !STAND_INS && signal[n] == WOKEN /* or it is late */ \
+         :: asleep(n) && (oldest == 0 || ticket[n] < before_ticket) -> \
+            oldest = n + 1; before_ticket = ticket[n] \
+         :: else \
          fi)
+
+#if STAND_INS
+#define ONE_STEP
+#else
+#define ONE_STEP -> break
+#endif
 
 /* `called`: entry + 1 of whom this relies on, whose ticket is `before_ticket`; or 0. */
 inline wait_wake()
 {
     do
-    :: STEP(b = bits; oldest = 0; before_ticket = 0; if :: b == 0 -> break :: else fi);
+    ::
+#if STAND_INS
+       STEP(x = hint_called);
+       if
+       :: x ->
+          STEP(if
+               :: signal[x - 1] == WOKEN -> called = x; before_ticket = ticket[x - 1]
+               :: skip /* has come; or was called longer ago, and is late */
+               fi)
+       :: else
+       fi;
+       if :: called -> keep_stand_in(); break :: else fi;
+#endif
+       STEP(b = bits; oldest = 0; before_ticket = 0; if :: b == 0 -> break :: else fi);
        if :: b & 1 -> LOOK(0) :: else fi;
        if :: !called && (b & 2) -> LOOK(1) :: else fi;
        if
        :: called || !oldest -> break
        :: else ->
+#if STAND_INS
+          x = oldest;
+          find_stand_in();
+#endif
           STEP(if
-               :: signal[oldest - 1] == WAITING -> signal[oldest - 1] = WOKEN; called = oldest
+               :: asleep(oldest - 1) -> signal[oldest - 1] = WOKEN; called = oldest
                :: else
                fi);
           if
           :: called ->
              /* The system call, which tells whether anybody slept; if not, perhaps it died. */
              STEP(if
-                  :: in_kernel[called - 1] -> in_kernel[called - 1] = 0; break
+                  :: in_kernel[called - 1] -> in_kernel[called - 1] = 0 ONE_STEP
                   :: !in_kernel[called - 1] && dead[called - 1] -> /* wait_sweep */
                      signal[called - 1] = NONE; bits = bits & ~(1 << (called - 1)); called = 0
-                  :: else -> break
+                  :: else ONE_STEP
                   fi)
+#if STAND_INS
+             ;
+             if
+             :: called -> STEP(hint_called = x; hint_stand_in = y); break
+             :: else
+             fi
+#endif
           :: else
           fi
        fi
     od;
-    atomic { b = 0; oldest = 0 }
+    atomic { b = 0; oldest = 0; x = 0; y = 0 }
 }
 
 inline wait_before()
@@ -115,6 +222,10 @@ inline wait_after()
        :: !ok ->
           STEP(ok = (signal[before - 1] == WOKEN));
           if :: ok -> STEP(ok = (ticket[before - 1] == before_ticket)) :: else fi
+#if STAND_INS && !defined(MUTANT_stand_in_not_kept)
+          ;
+          if :: ok -> ok = 0; x = before; keep_stand_in(); x = 0; ok = 1 :: else fi
+#endif
        :: else
        fi
     :: else
@@ -127,6 +238,7 @@ inline wait_after()
 proctype sender()
 {
     REGISTERS;
+    mortal = MORTAL;
     wait_before();
     STEP(ring++);
     wait_after();
@@ -136,6 +248,7 @@ killed: atomic { forget; brought++ }
 proctype releaser()
 {
     REGISTERS;
+    mortal = MORTAL;
     wait_before();
     STEP(back++);
     wait_after();
@@ -165,34 +278,51 @@ inline attempt()
 #define MORE (ring + back > 0)
 #endif
 
+#define ends_alone(n) (SLICES && (depth[n] != HEAVY || SLICES == 2))
+
 /* liaison_mailbox_take, wait_until */
 proctype receiver(byte me)
 {
     REGISTERS;
     bit woken;
+    mortal = 1;
     /* wait_enter: nobody looks at the rest before the bit is set. */
-    STEP(ticket[me] = tickets; tickets++; signal[me] = WAITING; bits = bits | 1 << me);
+    STEP(ticket[me] = tickets; tickets++; depth[me] = (SLICES > 0) * LIGHT; signal[me] = WAITING;
+         bits = bits | 1 << me);
     do
-    :: STEP(signal[me] = WAITING); /* announce, then look */
+    :: STEP(b = (signal[me] == LIGHTLY); /* announce, then look */
+            if
+#ifndef MUTANT_told_to_sleep_lightly_while_awake
+            :: signal[me] == LIGHTLY -> depth[me] = (SLICES > 0) * LIGHT
+#endif
+            :: signal[me] == WOKEN -> depth[me] = (SLICES > 0) * LIGHT
+            :: else
+            fi;
+            signal[me] = WAITING);
 #ifdef MUTANT_not_looked_again
        skip;
 #else
-       attempt();
+       if :: !b -> attempt() :: else fi; /* who stands in leaves it to the other */
        if :: ok -> break :: else fi;
 #endif
-       STEP(if :: signal[me] == WAITING -> in_kernel[me] = 1; woken = 0
-            :: else -> woken = 1 fi);
+       STEP(b = 0; if :: signal[me] == WAITING -> in_kernel[me] = 1; woken = 0
+            :: else -> woken = (signal[me] == WOKEN); depth[me] = (SLICES > 0) * LIGHT fi);
        if
-       :: woken
+       :: !in_kernel[me] && signal[me] != WAITING
        :: else ->
-          if
-          :: atomic { !in_kernel[me] -> woken = 1 }
-          :: atomic { give_ups > 0 -> give_ups--; in_kernel[me] = 0 }; break
-          :: atomic { nothing_left -> in_kernel[me] = 0; goto over } /* sleeps for ever */
-          :: atomic { SLICES && timeout && in_kernel[me] && ring + back > 0 -> in_kernel[me] = 0 }
-          :: atomic { deaths > 0 -> deaths--; goto killed }
-          fi
+          do
+          :: atomic { !in_kernel[me] -> woken = (signal[me] == WOKEN); depth[me] = (SLICES > 0) * LIGHT; break }
+          :: atomic { SLICES && in_kernel[me] && depth[me] == LIGHT -> depth[me] = FADES }
+          :: atomic { SLICES && in_kernel[me] && depth[me] == FADES ->
+                      in_kernel[me] = 0; depth[me] = HEAVY; break } /* and looks once more */
+          :: atomic { in_kernel[me] && give_ups > 0 -> give_ups--; in_kernel[me] = 0; given_up = 1; break }
+          :: atomic { in_kernel[me] && nothing_left -> in_kernel[me] = 0; goto over } /* sleeps for ever */
+          :: atomic { SLICES == 2 && timeout && in_kernel[me] && ring + back > 0 -> in_kernel[me] = 0; break }
+          :: atomic { in_kernel[me] && deaths > 0 -> deaths--; goto killed }
+          :: atomic { stops > 0 -> stops--; in_kernel[me] = 0; goto over } /* woken or not */
+          od
        fi;
+       if :: given_up -> break :: else fi;
 #ifdef MUTANT_not_looked_again
        if :: woken -> attempt(); if :: ok -> break :: else fi :: else fi
 #endif
@@ -206,11 +336,19 @@ proctype receiver(byte me)
     STEP(bits = bits & ~(1 << me));
     if
     :: !ok && PASS_ON -> called = 0; wait_wake()
+#if STAND_INS && !defined(MUTANT_stand_in_leaves_unsaid)
+    :: !ok && !PASS_ON -> /* wait_left */
+       called = 0;
+       STEP(x = hint_called);
+       if :: x -> STEP(ok = (signal[x - 1] == WOKEN)); x = 0; if :: ok -> ok = 0; wait_wake() :: else fi
+       :: else
+       fi
+#endif
     :: ok ->
        ok = 0; called = 0;
        STEP(b = bits);
        if :: b -> STEP(ok = MORE) :: else fi;
-       if :: ok -> wait_wake() :: else fi
+       if :: ok -> ok = 0; wait_wake() :: else fi
     :: else
     fi;
     goto over;

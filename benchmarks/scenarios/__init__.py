@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 
 from .connection import ConnectionFlow, ConnectionPingPong
 from .contract import Metric, Scenario, Trial
+from .crowd import Crowd
 from .fan import Fan
 from .flow import Flow
 from .idle import Idle, Memory
@@ -31,6 +32,8 @@ SCENARIOS: tuple[Scenario, ...] = (
     *(Flow(size, "in place") for size in (64, _MIB)),
     Leasing(),
     *(Fan(senders, receivers) for senders, receivers in ((1, 1), (8, 1), (1, 8), (8, 8))),
+    Crowd("threads"),
+    Crowd("processes"),
     ConnectionPingPong(64),
     ConnectionFlow(_MIB),
     Waiting(),

@@ -391,6 +391,10 @@ typedef bool (*liaison_visit)(void *context, const struct liaison_delivery *mess
 LIAISON_API int liaison_mailbox_peek(liaison_mailbox *mailbox, size_t max, liaison_visit visit,
                                      void *context);
 
+/* Whether its files were removed behind our back, so that nobody who comes finds it. Looks at most
+ * once in a second. */
+LIAISON_API bool liaison_mailbox_vanished(liaison_mailbox *mailbox);
+
 enum liaison_receipt_state {
     LIAISON_QUEUED = 1,
     LIAISON_RECEIVED,

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "space/board.h"
 #include "victim.h"
-#include "waiting/board.h"
 
 static liaison_space *space;
 static uint64_t mutations, adopted, opened;

@@ -34,10 +34,10 @@
  *                   the turn after the ring word had become FULL. Lost: a message that is
  *                   there, with everybody who was told of it content.
  *   5  a bell       a sender: 1, and looks at the bell's or board's signal (ring). The owner:
- *                   arms it (bell.c, several.c), looks at the link. And again at the board:
+ *                   arms it (descriptor.c, several.c), looks at the link. And again at the board:
  *                   who calls marks a place, looks whether somebody sleeps there; who sleeps
  *                   says so, looks for marks. Lost: as in 1, for a descriptor or a set.
- *   6  a receipt    the holder: the cell's word, or the claim's generation, raises `bell`, looks
+ *   6  a receipt    the holder: the cell's word, or the claim's generation, raises `signal`, looks
  *                   at `waiting`. The waiter: raises `waiting`, looks at the cell's word.
  *   7  a hold       who has a message in hand: `held`, looks for a sleeper that sleeps lightly
  *                   (wait_watch). Such a sleeper leaves: its signal, looks at `held`

@@ -11,7 +11,8 @@ liaison_mailbox *handle_create(struct segment *s)
         return NULL;
     m->segment = s;
     note32(&m->holds, 1);
-    m->bells[RECEIVERS].door = m->bells[SENDERS].door = (struct doorbell){0, -1, -1, -1};
+    descriptor_init(&m->descriptors[RECEIVERS]);
+    descriptor_init(&m->descriptors[SENDERS]);
     spin_begin(&m->spin);
     linger_begin(&m->lingers[RECEIVERS], LINGER_RECEIVING, s->geometry.cells);
     linger_begin(&m->lingers[SENDERS], LINGER_SENDING, s->geometry.cells);
@@ -34,8 +35,8 @@ void mailbox_let_go(liaison_mailbox *m)
     liaison_port_end(m);
     if (s->kind->closed)
         s->kind->closed(m);
-    bell_close(m, RECEIVERS);
-    bell_close(m, SENDERS);
+    descriptor_close(&m->descriptors[RECEIVERS], s, RECEIVERS);
+    descriptor_close(&m->descriptors[SENDERS], s, SENDERS);
     segment_close(s);
     free(m);
 }

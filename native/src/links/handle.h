@@ -4,7 +4,7 @@
 
 #include "parts/arena.h"
 #include "segment/segment.h"
-#include "waiting/bell.h"
+#include "waiting/descriptor.h"
 #include "waiting/linger.h"
 #include "waiting/spin.h"
 
@@ -23,7 +23,7 @@ struct liaison_mailbox {
     bool buries;
     bool ended;     /* of a pipe: its end was given up */
     word64 claimed; /* of an endpoint: the epoch of the process that it names, by this handle */
-    struct bell bells[2]; /* by role */
+    struct descriptor descriptors[2]; /* by role */
 };
 
 /* Gives up one of `holds`, and the handle with the last. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/process.h"
+#include "links/around.h"
 #include "links/handle.h"
 #include "links/link.h"
 #include "links/pipe.h"
@@ -10,6 +11,7 @@
 #include "parts/receipt.h"
 #include "segment/naming.h"
 #include "space/member.h"
+#include "waiting/awaiting.h"
 #include "waiting/wait.h"
 
 int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_open how,
@@ -105,6 +107,8 @@ int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
     return r < 0 ? r : LIAISON_OK; /* a name that it still has, whoever asks for it takes away */
 }
 
+bool liaison_mailbox_vanished(liaison_mailbox *m) { return segment_vanished(m->segment); }
+
 /* ---- receipts ----------------------------------------------------------------------- */
 
 int liaison_receipt_state(liaison_mailbox *m, const struct liaison_receipt *receipt, int *state,
@@ -117,7 +121,7 @@ int liaison_receipt_state(liaison_mailbox *m, const struct liaison_receipt *rece
 int liaison_receipt_wait(liaison_mailbox *m, const struct liaison_receipt *receipt, int state,
                          const struct liaison_wait *wait)
 {
-    return receipt_await(m->segment, receipt, state, wait, &m->spin, &m->closed);
+    return receipt_await(m->segment, &links_around, receipt, state, wait, &m->spin, &m->closed);
 }
 
 void liaison_receipt_drop(liaison_mailbox *m, struct liaison_receipt *receipt)

@@ -417,7 +417,7 @@ int liaison_named_pipe_open(liaison_space *space, const char *name,
 bool liaison_pipe_destroyed(liaison_mailbox *m)
 {
     struct segment *s = m->segment;
-    return segment_state(s) == LINK_DESTROYED ||
+    return segment_state(s) == LINK_DESTROYED || glance32(&s->vanished) ||
            (s->first && segment_state(s->first) == LINK_DESTROYED);
 }
 

@@ -1,7 +1,7 @@
 /* receiving.c — a message from the ring to a receiver, and what becomes of it. */
 #include "links/receiving.h"
 #include "base/process.h"
-
+#include "links/around.h"
 #include "links/pipe.h"
 #include "links/port.h"
 #include "links/turn.h"
@@ -9,7 +9,6 @@
 #include "parts/receipt.h"
 #include "parts/ring.h"
 #include "segment/recover.h"
-#include "waiting/bell.h"
 #include "waiting/wait.h"
 
 static bool exclusive(const struct segment *s) { return s->geometry.access == LIAISON_EXCLUSIVE; }
@@ -62,7 +61,7 @@ int mailbox_receivable(liaison_mailbox *m)
     struct segment *s = m->segment;
     if (s->kind->sides && nothing_more_comes(s) && !may_come_back(s))
         return mailbox_has_message(m) ? LIAISON_OK : LIAISON_DESTROYED;
-    return LIAISON_EMPTY;
+    return glance32(&s->vanished) ? LIAISON_DESTROYED : LIAISON_EMPTY;
 }
 
 static int take_from_cells(struct segment *s, uint64_t epoch, struct liaison_delivery *d)
@@ -126,6 +125,16 @@ static int attempt_take(void *context)
 }
 static int attempt_turn(void *context) { return turn_enter(context); }
 
+/* What every try ends with that was in vain: whoever waits, in whichever way, tries now and then.
+ */
+static int nothing_to_be_had(liaison_mailbox *m, int r)
+{
+    if (segment_vanished(m->segment))
+        return LIAISON_DESTROYED;
+    descriptor_rearm(m);
+    return r;
+}
+
 int liaison_mailbox_try_take(liaison_mailbox *m, struct liaison_delivery *d)
 {
     struct segment *s = m->segment;
@@ -134,17 +143,15 @@ int liaison_mailbox_try_take(liaison_mailbox *m, struct liaison_delivery *d)
         r = segment_check(s, process_epoch());
         if (r == LIAISON_OK)
             r = turn_enter(s);
-        if (r == LIAISON_BUSY)
-            bell_rearm(m);
         if (r != LIAISON_OK)
-            return r;
+            return r == LIAISON_BUSY ? nothing_to_be_had(m, r) : r;
     }
     r = take(m, d);
     if (__builtin_expect(r != LIAISON_OK, 0)) {
         if (exclusive(s))
             turn_leave(s);
         if (r == LIAISON_EMPTY)
-            bell_rearm(m);
+            r = nothing_to_be_had(m, r);
     }
     return r;
 }
@@ -180,8 +187,7 @@ int liaison_mailbox_poll(liaison_mailbox *m, int64_t nanoseconds, struct liaison
                 return r;
         }
     } while (process_ticks() < until);
-    bell_rearm(m); /* not before: whoever sent meanwhile would have rung it for nothing */
-    return r;
+    return nothing_to_be_had(m, r); /* not before: whoever sent meanwhile would have rung in vain */
 }
 
 /* Who waits at a rendezvous for no longer is to be seen waiting from the first moment, and does
@@ -193,7 +199,7 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
 {
     struct segment *s = m->segment;
     int r = liaison_mailbox_try_take(m, d);
-    if ((r == LIAISON_EMPTY || r == LIAISON_BUSY) && recover_now_and_then(s, true))
+    if ((r == LIAISON_EMPTY || r == LIAISON_BUSY) && around_recover(s, wait->timeout != 0))
         r = liaison_mailbox_try_take(m, d);
     if (r == LIAISON_EMPTY && linger_fits(wait) && !exclusive(s))
         r = take_later(m, d);
@@ -201,8 +207,6 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
         sides_look(s, true); /* the last writer may have died since the clock's last tick */
         r = liaison_mailbox_try_take(m, d);
     }
-    if (r == LIAISON_EMPTY && segment_vanished(s))
-        return LIAISON_DESTROYED;
     if ((r != LIAISON_EMPTY && r != LIAISON_BUSY) || wait->timeout == 0)
         return r;
     struct liaison_wait left = *wait;
@@ -210,6 +214,7 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
     struct waiting w = {.segment = s,
                         .role = RECEIVERS,
                         .wait = &left,
+                        .around = &links_around,
                         .spin = &m->spin,
                         .closed = &m->closed,
                         .announced =
@@ -234,7 +239,7 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
     if (r != LIAISON_OK && exclusive(s) && observe(&s->epoch) == process_epoch())
         turn_leave(s);
     if (r == LIAISON_EMPTY)
-        bell_rearm(m);
+        descriptor_rearm(m);
     /* More than one message may have come, or come back, while a single sleeper was called. */
     if (r == LIAISON_OK && wait_any(s, RECEIVERS) && (ring_count(s) || cell_count_returned(s)))
         wait_wake(s, RECEIVERS);
@@ -343,10 +348,8 @@ int liaison_mailbox_ready(liaison_mailbox *m)
         return LIAISON_OK;
     if (is_pipe(s))
         sides_look(s, true); /* the descriptor may have told it before the clock's next tick */
-    if (segment_vanished(s))
-        return LIAISON_DESTROYED;
     if (s->kind->sides && nothing_more_comes(s) && !may_come_back(s))
         return mailbox_has_message(m) ? LIAISON_OK : LIAISON_DESTROYED;
-    bell_rearm(m);
-    return s->broken ? LIAISON_CORRUPT : LIAISON_EMPTY;
+    r = nothing_to_be_had(m, LIAISON_EMPTY);
+    return s->broken ? LIAISON_CORRUPT : r;
 }

@@ -1,5 +1,6 @@
 /* sending.c — a message from a sender's memory into the ring. */
 #include "base/process.h"
+#include "links/around.h"
 #include "links/handle.h"
 #include "links/pipe.h"
 #include "links/port.h"
@@ -8,6 +9,7 @@
 #include "parts/receipt.h"
 #include "parts/ring.h"
 #include "segment/recover.h"
+#include "waiting/awaiting.h"
 #include "waiting/wait.h"
 
 /* `cells`: how many it may look at. */
@@ -111,6 +113,7 @@ int liaison_mailbox_loan(liaison_mailbox *m, size_t size, bool receipt,
     struct waiting w = {.segment = s,
                         .role = SENDERS,
                         .wait = wait,
+                        .around = &links_around,
                         .spin = &m->spin,
                         .closed = &m->closed,
                         .announced = true,
@@ -122,7 +125,7 @@ int liaison_mailbox_loan(liaison_mailbox *m, size_t size, bool receipt,
     l.cells = UINT32_MAX;
     if (r == LIAISON_FULL)
         r = attempt_loan(&l);
-    if (r == LIAISON_FULL && recover_now_and_then(s, true))
+    if (r == LIAISON_FULL && around_recover(s, wait->timeout != 0))
         r = attempt_loan(&l);
     if (r == LIAISON_FULL && wait->timeout == 0 && is_pipe(s)) {
         sides_look(s, true); /* likewise the last reader */
@@ -167,7 +170,8 @@ static int meet(liaison_mailbox *m, const struct liaison_wait *wait,
     struct liaison_wait present = *wait;
     if (wait->timeout == 0)
         present.timeout = PRESENT_RECEIVER;
-    int r = receipt_await(m->segment, receipt, LIAISON_RECEIVED, &present, &m->spin, &m->closed);
+    int r = receipt_await(m->segment, &links_around, receipt, LIAISON_RECEIVED, &present, &m->spin,
+                          &m->closed);
     if (r == LIAISON_OK)
         return r;
     if (liaison_mailbox_withdraw(m, receipt) == LIAISON_LEASE_LOST)
@@ -228,6 +232,7 @@ static int push(liaison_mailbox *m, struct liaison_loan *loan, uint32_t format,
         r = wait_until(&(struct waiting){.segment = s,
                                          .role = SENDERS,
                                          .wait = wait,
+                                         .around = &links_around,
                                          .spin = &m->spin,
                                          .closed = &m->closed,
                                          .pending = LIAISON_FULL,

@@ -13,18 +13,11 @@
 #include <string.h>
 
 #include "base/process.h"
-#include "links/port.h"
+#include "links/around.h"
 #include "links/receiving.h"
-#include "segment/recover.h"
+#include "space/board.h"
 #include "space/member.h"
-#include "waiting/board.h"
 #include "waiting/wait.h"
-
-#define MILLISECOND INT64_C(1000000)
-#define SLICE_FIRST (2 * MILLISECOND)
-#define SLICE_LONG (32 * MILLISECOND)
-#define SLICE_LAST (3000 * MILLISECOND)
-#define SLICE_WATCH (3 * MILLISECOND)
 
 #define NOWHERE UINT32_MAX /* as an entry: none yet, or the table was full */
 #define LIVELY_MOST 8u     /* that are looked at in every round, rather than armed */
@@ -37,8 +30,7 @@ struct place {
     uint64_t tag;
     uint32_t entry;
     bool lively;
-    bool vanished;
-    bool watched; /* somebody else holds a message of it, and may die */
+    unsigned care; /* for what may happen at it that nobody tells */
 };
 
 struct liaison_several {
@@ -196,10 +188,7 @@ static bool enliven_called(liaison_several *q, struct board *b)
     return any;
 }
 
-static int look_at(const struct place *p)
-{
-    return p->vanished ? LIAISON_DESTROYED : mailbox_receivable(p->mailbox);
-}
+static int look_at(const struct place *p) { return mailbox_receivable(p->mailbox); }
 
 /* Armed: what comes from now on rings. So whoever arms it looks at it afterwards. Also where it is
  * armed still, in another version: a caller whose mark was taken may be about to disarm it. */
@@ -251,30 +240,24 @@ static void look_round(liaison_several *q, struct finding *f, bool quieten)
 static int64_t look_around(liaison_several *q, int64_t slice)
 {
     size_t share = q->count < PROBED ? q->count : PROBED;
-    bool watching = false, hurry = false;
+    unsigned care = CARE_NOTHING;
     for (size_t i = 0; i < q->count; i++) {
         struct place *p = &q->places[i];
         struct segment *s = p->segment;
         bool in_turn = (i + q->count - q->probed) % q->count < share;
-        if ((in_turn || p->watched) && observe(&s->epoch) == process_epoch()) {
-            recover_now_and_then(s, true);
+        if ((in_turn || p->care) && observe(&s->epoch) == process_epoch()) {
+            around_recover(s, true);
             sides_look(s, true);
-            p->watched = recover_others_hold(s) || sides_watched(s);
-            p->vanished = p->vanished || segment_vanished(s);
+            p->care = links_around.care(s);
+            (void)segment_vanished(s); /* mailbox_receivable() says so */
         }
-        watching |= p->watched;
-        hurry |= p->watched && sides_watched(s);
+        care |= p->care;
         if (look_at(p) != LIAISON_EMPTY)
             enliven(q, i);
     }
     q->probed = q->count ? (q->probed + share) % q->count : 0;
     q->surveyed = process_tick();
-    slice *= slice < SLICE_LONG ? 2 : 4;
-    if (slice > SLICE_LAST)
-        slice = SLICE_LAST;
-    if (hurry && slice > SLICE_LONG)
-        slice = SLICE_LONG;
-    return watching && slice > SLICE_WATCH ? SLICE_WATCH : slice;
+    return slice_after(slice, care);
 }
 
 /* ---- waiting ------------------------------------------------------------------------------ */
@@ -303,19 +286,17 @@ static void spin(liaison_several *q, struct board *b, struct finding *f, int64_t
     spin_ended(&q->spin, worth, f->count != 0);
 }
 
-/* Every place is quiet. Gives what futex_sleep() gives. */
-static int sleep_on(liaison_several *q, struct board *b, int64_t nanoseconds)
+/* Every place is quiet. Gives what sleeping_sleep() gives. */
+static int sleep_on(liaison_several *q, struct board *b, struct sleeping *sleeping)
 {
     uint32_t awake = board_next(glance32(&b->state)), asleep = awake | BOARD_ASLEEP;
     announce32(&b->state, asleep); /* announce, then look */
-    int r = 0;
-    int64_t began = process_now();
-    if (!board_marked(b) && !look32(&q->called))
-        r = futex_sleep(&b->state, asleep, nanoseconds);
+    bool called = board_marked(b) || look32(&q->called);
+    int r = sleeping_sleep(sleeping, &b->state, called ? awake : asleep);
     bool woken = r == 0 && look32(&b->state) == awake;
     announce32(&b->state, awake);
     if (woken)
-        spin_woken(&q->spin, glance32(&b->processor), process_now() - began);
+        spin_woken(&q->spin, glance32(&b->processor), process_now() - sleeping->began);
     return r;
 }
 
@@ -365,16 +346,14 @@ int liaison_several_wait(liaison_several *q, const struct liaison_wait *wait, ui
     int r = first_look(q, &f, &b);
     if (r != LIAISON_OK)
         return r;
-    int64_t now = process_now();
-    bool forever = wait->timeout < 0 || wait->timeout > INT64_MAX - now;
-    int64_t end = forever ? -1 : now + wait->timeout;
+    struct sleeping sleeping;
+    sleeping_begin(&sleeping, wait, process_now());
     if (f.count == 0 && wait->timeout != 0)
-        spin(q, b, &f, end);
-    int64_t slice = SLICE_FIRST;
+        spin(q, b, &f, sleeping.end);
     while (f.count == 0) {
         q->polling = false;
         if (enliven_called(q, b))
-            slice = SLICE_FIRST; /* who called may die before it does what it called for */
+            sleeping.slice = SLICE_FIRST; /* who called may die before it does what it called for */
         look_round(q, &f, true);
         if (f.count)
             break;
@@ -382,26 +361,24 @@ int liaison_several_wait(liaison_several *q, const struct liaison_wait *wait, ui
             r = LIAISON_OK;
             break;
         }
-        now = process_now();
-        if (end >= 0 && now >= end) {
+        if (sleeping_over(&sleeping)) {
             /* What the dead did not tell of counts as well, the last time that one looks. */
             r = LIAISON_EMPTY;
-            look_around(q, slice);
+            look_around(q, sleeping.slice);
             look_round(q, &f, false);
             break;
         }
-        int64_t sleep = q->polling ? SLICE_FIRST : slice;
-        if (end >= 0 && sleep > end - now)
-            sleep = end - now;
-        int slept = sleep_on(q, b, sleep);
-        if (slept == -ETIMEDOUT)
-            slice = look_around(q, slice);
-        else if (slept == 0)
-            slice = SLICE_FIRST;
-        if (slept != 0 && wait->interrupted && wait->interrupted(wait->context)) {
-            r = LIAISON_INTERRUPTED;
+        if (q->polling)
+            sleeping.slice = SLICE_FIRST;
+        int slept = sleep_on(q, b, &sleeping);
+        if (slept == LIAISON_INTERRUPTED) {
+            r = slept;
             break;
         }
+        if (slept == -ETIMEDOUT)
+            sleeping.slice = look_around(q, sleeping.slice);
+        else if (slept == 0)
+            sleeping.slice = SLICE_FIRST;
     }
     *count = f.count;
     return f.count ? LIAISON_OK : r;

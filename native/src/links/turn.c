@@ -1,9 +1,9 @@
 #include "links/turn.h"
 
+#include "parts/calling.h"
 #include "parts/cell.h"
 #include "parts/ring.h"
 #include "segment/recover.h"
-#include "waiting/wait.h"
 
 #define TRIES (1u << 16)
 

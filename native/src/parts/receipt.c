@@ -1,13 +1,11 @@
 #include "parts/receipt.h"
 
-#include <errno.h>
 #include <string.h>
 
+#include "base/futex.h"
 #include "base/process.h"
-#include "links/port.h"
-#include "segment/recover.h"
+#include "parts/calling.h"
 #include "space/member.h"
-#include "waiting/wait.h"
 
 /* Failed exchanges that are still taken for contention. */
 #define TRIES 1000u
@@ -105,9 +103,9 @@ void receipt_wake_index(struct segment *s, uint32_t index)
     if (index == 0 || index > s->geometry.receipts)
         return;
     struct receipt *r = &s->receipts[index - 1];
-    add32(&r->bell, 1); /* announce, then look */
+    add32(&r->signal, 1); /* announce, then look */
     if (look32(&r->waiting))
-        futex_wake(&r->bell, 1 << 30);
+        futex_wake(&r->signal, FUTEX_ALL);
 }
 
 void receipt_sweep(struct segment *s, uint32_t slot, uint64_t identity)
@@ -120,9 +118,8 @@ void receipt_sweep(struct segment *s, uint32_t slot, uint64_t identity)
     }
 }
 
-/* What the message has come to, and whose doing that is. */
-static int state_of(struct segment *s, const struct liaison_receipt *receipt,
-                    struct liaison_peer *peer)
+int receipt_state(struct segment *s, const struct liaison_receipt *receipt,
+                  struct liaison_peer *peer)
 {
     uint64_t h = look(&segment_cell(s, receipt->cell)->header);
     uint64_t w = look(&s->receipts[receipt->index - 1].outcome);
@@ -142,7 +139,7 @@ static int state_of(struct segment *s, const struct liaison_receipt *receipt,
                                                         : LIAISON_ACKNOWLEDGED;
 }
 
-static bool valid(struct segment *s, const struct liaison_receipt *receipt)
+bool receipt_valid(struct segment *s, const struct liaison_receipt *receipt)
 {
     return receipt->index != 0 && receipt->index <= s->geometry.receipts &&
            receipt->cell < s->geometry.cells && receipt->epoch == process_epoch() &&
@@ -152,99 +149,10 @@ static bool valid(struct segment *s, const struct liaison_receipt *receipt)
 int receipt_look(struct segment *s, const struct liaison_receipt *receipt, int *state,
                  struct liaison_peer *peer)
 {
-    if (!valid(s, receipt))
+    if (!receipt_valid(s, receipt))
         return LIAISON_INVALID;
     if (peer)
         memset(peer, 0, sizeof *peer);
-    *state = state_of(s, receipt, peer);
+    *state = receipt_state(s, receipt, peer);
     return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
-}
-
-#define SLICE_FIRST INT64_C(2000000)
-#define SLICE_WATCH INT64_C(3000000)
-#define SLICE_LAST INT64_C(3000000000)
-
-struct awaiting {
-    struct segment *segment;
-    const struct liaison_receipt *receipt;
-    int state;
-};
-/* Looks at the cell alone while the message is in it: its holder writes the outcome's line. */
-static int attempt_state(void *context)
-{
-    const struct awaiting *a = context;
-    struct segment *s = a->segment;
-    uint64_t h = look(&segment_cell(s, a->receipt->cell)->header);
-    bool there = cell_generation(h) == a->receipt->cell_generation;
-    int state = !there                         ? state_of(s, a->receipt, NULL)
-                : cell_state(h) == CELL_LEASED ? LIAISON_RECEIVED
-                                               : LIAISON_QUEUED;
-    if (s->broken)
-        return LIAISON_CORRUPT;
-    return state >= a->state ? LIAISON_OK : LIAISON_EMPTY;
-}
-
-int receipt_await(struct segment *s, const struct liaison_receipt *receipt, int state,
-                  const struct liaison_wait *wait, struct spin *spin, word32 *closed)
-{
-    if (!valid(s, receipt))
-        return LIAISON_INVALID;
-    struct awaiting awaiting = {s, receipt, state};
-    struct waiting w = {.segment = s,
-                        .spin = spin,
-                        .closed = closed,
-                        .pending = LIAISON_EMPTY,
-                        .attempt = attempt_state,
-                        .context = &awaiting};
-    int result = attempt_state(&awaiting);
-    if (result != LIAISON_EMPTY)
-        return result;
-    int64_t now = process_now();
-    int64_t end = wait->timeout < 0 || now > INT64_MAX - wait->timeout ? -1 : now + wait->timeout;
-    result = wait_spin(&w, end);
-    if (result != LIAISON_EMPTY)
-        return result;
-    struct receipt *r = &s->receipts[receipt->index - 1];
-    int64_t slice = SLICE_FIRST;
-    add32(&r->waiting, 1);
-    for (;;) {
-        uint32_t bell = look32(&r->bell);
-        result = attempt_state(&awaiting);
-        if (result != LIAISON_EMPTY)
-            break;
-        if (look32(closed)) {
-            result = LIAISON_CLOSED;
-            break;
-        }
-        if (segment_state(s) != LINK_LIVE) {
-            result = LIAISON_DESTROYED;
-            break;
-        }
-        now = process_now();
-        if (end >= 0 && now >= end) {
-            result = LIAISON_EMPTY;
-            break;
-        }
-        int64_t sleep = end >= 0 && end - now < slice ? end - now : slice;
-        int slept = futex_sleep(&r->bell, bell, sleep);
-        if (slept == 0)
-            spin_slept(spin, process_now() - now);
-        if (slept == -ETIMEDOUT) {
-            recover_dead(s, slice == SLICE_FIRST);
-            sides_look(s, true);
-            slice = slice * 2 < SLICE_LAST ? slice * 2 : SLICE_LAST;
-            if (sides_watched(s))
-                slice = SLICE_WATCH;
-            if (segment_vanished(s)) {
-                result = LIAISON_DESTROYED;
-                break;
-            }
-        }
-        if (slept != 0 && wait->interrupted && wait->interrupted(wait->context)) {
-            result = LIAISON_INTERRUPTED;
-            break;
-        }
-    }
-    add32(&r->waiting, (uint32_t)-1);
-    return result;
 }

@@ -3,7 +3,6 @@
 #define LIAISON_RECEIPT_H
 
 #include "segment/segment.h"
-#include "waiting/spin.h"
 
 /* Claims a place; LIAISON_FULL when all are in use. */
 int receipt_claim(struct segment *s, uint32_t *index, uint32_t *generation);
@@ -23,8 +22,10 @@ void receipt_sweep(struct segment *s, uint32_t slot, uint64_t identity);
 
 int receipt_look(struct segment *s, const struct liaison_receipt *receipt, int *state,
                  struct liaison_peer *peer);
-/* LIAISON_EMPTY when the time is over. */
-int receipt_await(struct segment *s, const struct liaison_receipt *receipt, int state,
-                  const struct liaison_wait *wait, struct spin *spin, word32 *closed);
+/* Whether it is this process's, of this link. */
+bool receipt_valid(struct segment *s, const struct liaison_receipt *receipt);
+/* What the message has come to, and whose doing that is; `receipt` is valid. */
+int receipt_state(struct segment *s, const struct liaison_receipt *receipt,
+                  struct liaison_peer *peer);
 
 #endif

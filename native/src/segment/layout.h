@@ -136,9 +136,10 @@ struct waiter {
     word64 owner;  /* identity of the member; an attachment's number comes again */
     word64 ticket; /* order of arrival */
     word64 detail; /* a doorbell's number; a board's place, see board.h; of a thread, the tick of
-                    * its last call or falling asleep */
+                    * its last call, or of when it began to sleep in short slices */
 };
-enum { SIGNAL_NONE = 0, SIGNAL_WAITING = 1, SIGNAL_WOKEN = 2 };
+/* LIGHTLY: a thread that is asleep, and is to sleep anew in short slices; see calling.c. */
+enum { SIGNAL_NONE = 0, SIGNAL_WAITING = 1, SIGNAL_WOKEN = 2, SIGNAL_LIGHTLY = 3 };
 #define SIGNAL_MASK 3u
 /* A board's has a version above, {version 29 | 1}, another each time it is armed, and another for
  * each that the entry is given to. */
@@ -162,6 +163,15 @@ static inline uint32_t signal_armed(uint32_t before, uint32_t tick)
 /* A watcher looks after the leases of others: it sleeps in short slices. Doorbells and boards
  * stay armed while nobody waits at them: they are called besides, never instead of a thread. */
 enum { WAITER_THREAD = 0, WAITER_WATCHER = 1, WAITER_DOORBELL = 2, WAITER_BOARD = 3 };
+/* Who was called last, and who stands in for it: {tick 32 | stand-in + 1 16 | called + 1 16}. */
+static inline uint64_t called_word(uint32_t tick, uint32_t stand_in, uint32_t called)
+{
+    return (uint64_t)tick << 32 | (uint64_t)stand_in << 16 | called;
+}
+static inline uint32_t called_entry(uint64_t w) { return (uint32_t)w & 0xffffu; }
+static inline uint32_t called_stand_in(uint64_t w) { return (uint32_t)w >> 16; }
+static inline uint32_t called_tick(uint64_t w) { return (uint32_t)(w >> 32); }
+#define CROWD_ASLEEP 1u
 #define WAITERS 256u
 #define WAITER_WORDS (WAITERS / 64)
 enum waiter_role { RECEIVERS = 0, SENDERS = 1 };
@@ -176,7 +186,7 @@ _Static_assert(sizeof(struct waiter) == 32, "drawn");
 struct receipt {
     word64 claim;
     word64 outcome;
-    word32 bell;    /* futex word, raised with every outcome */
+    word32 signal;  /* futex word, raised with every outcome */
     word32 waiting; /* somebody may be asleep on it */
 };
 _Static_assert(sizeof(struct receipt) == 24, "drawn");
@@ -283,6 +293,11 @@ struct header {
                                    {version 32 | count 20 | owner 12} */
     word64 ticket;              /* of the next waiter */
     word64 arena_size;          /* bytes reserved so far; never too high */
+    word64 called[2];           /* by role; a hint */
+    word32 crowd[2];            /* by role: {version 31 | asleep 1}; see waiters.h */
+    word32 looked;              /* tick in which somebody looked after all who take part */
+    /* Of the waiters those that stay armed: set before their bit there, cleared after it. */
+    word64 armed[2][WAITER_WORDS];
 
     /* What an endpoint is called now; of a pair's link, by which name its sender knows the
      * receiver. `naming`, {changes 63 | half 1}, is raised by every change of the names and says

@@ -778,7 +778,7 @@ bool segment_vanished(struct segment *s)
         return false;
     /* The coarse clock, for every send asks; the file system once a second. */
     uint32_t now = process_tick(), last = glance32(&s->last_seen);
-    if (now - last < 1000 || !exchange32(&s->last_seen, last, now))
-        return false;
-    return !linked(s);
+    if (now - last >= 1000 && exchange32(&s->last_seen, last, now) && !linked(s))
+        note32(&s->vanished, 1);
+    return glance32(&s->vanished);
 }

@@ -19,6 +19,7 @@ struct segment {
     const struct kind *kind;
     struct geometry geometry; /* private, validated: the only one that is used */
     word32 broken;            /* raised by the guard */
+    word32 vanished;          /* its files were removed behind our back */
 
     uint8_t *base;
     uint64_t length; /* that is mapped */
@@ -102,7 +103,9 @@ int segment_attach(struct segment *s);
 int segment_reserve(struct segment *s, uint64_t offset, uint64_t length);
 
 /* Whether the link can no longer be found: its file was removed behind our back, and
- * whoever asks for its name now gets another. Looks at most once in a second. */
+ * whoever asks for its name now gets another. Looks at most once in a second, and
+ * keeps what it found. Asked by whatever finds nothing, and by what sends: so each way of waiting,
+ * which tries now and then, ends with it. What is left can still be received. */
 bool segment_vanished(struct segment *s);
 
 void segment_id(const struct geometry *g, char text[40]);

@@ -10,8 +10,8 @@
 
 #include "base/platform.h"
 #include "base/process.h"
+#include "space/board.h"
 #include "space/draft.h"
-#include "waiting/board.h"
 
 #define PAGE 4096 /* of the layout, whatever the machine's are */
 #define PERMITS 64

@@ -18,9 +18,9 @@
 
 #include "check.h"
 #include "links/receiving.h"
+#include "space/board.h"
 #include "space/member.h"
 #include "steps/stepper.h"
-#include "waiting/board.h"
 #include "waiting/wait.h"
 
 static liaison_space *space;

@@ -160,6 +160,7 @@ cdef extern from "liaison.h" nogil:
                              liaison_peer *peer)
     int liaison_mailbox_doorbell(liaison_mailbox *mailbox, int *fd)
     int liaison_mailbox_doorbell_for_room(liaison_mailbox *mailbox, int *fd)
+    bint liaison_mailbox_vanished(liaison_mailbox *mailbox)
     int liaison_mailbox_ready(liaison_mailbox *mailbox)
 
     ctypedef struct liaison_several:

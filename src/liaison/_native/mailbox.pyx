@@ -1037,6 +1037,8 @@ cdef class End:
         """LIAISON_OK while a message that was sent here may still be received."""
         cdef liaison_loan loan
         cdef int r = liaison_mailbox_ready(self.box)
+        if liaison_mailbox_vanished(self.box):
+            return LIAISON_DESTROYED  # whoever receives it: nobody who comes from now on
         if r == LIAISON_DENIED:  # who only sends learns it by trying that
             r = liaison_mailbox_try_loan(self.box, 0, False, &loan)
             if r == LIAISON_OK:

@@ -1,10 +1,10 @@
-#include "waiting/board.h"
+#include "space/board.h"
 
 #include <sched.h>
 
+#include "base/futex.h"
 #include "base/process.h"
 #include "space/member.h"
-#include "waiting/wait.h"
 
 /* Numbers from outside are checked: whatever they are, the result lies in the mapping. */
 struct board *board_find(const struct liaison_space *space, uint64_t owner, uint64_t detail)

@@ -1,0 +1,64 @@
+/* calling.h — who calls whom of those that wait.
+ *
+ * Callers wake the oldest sleeper, one for one message, and only if there is one: nobody asleep, no
+ * system call.
+ *
+ * A caller can die between its change and its call. So it calls first (`wait_before`), makes the
+ * change, and then makes sure (`wait_after`): whoever slept when it began is already awake when it
+ * can die. Who goes to sleep in between sleeps in slices that begin short and grow with the time it
+ * has slept: what it missed it finds after one to three times that, and three seconds at most. */
+#ifndef LIAISON_CALLING_H
+#define LIAISON_CALLING_H
+
+#include "parts/waiters.h"
+
+struct wakeup {
+    uint32_t entry; /* + 1; 0: nobody was woken */
+    bool spared;    /* a doorbell was not rung that is to be rung afterwards */
+    uint64_t ticket;
+};
+
+struct wakeup wait_wake(struct segment *s, enum waiter_role role);
+/* Before there is a reason. */
+struct wakeup wait_wake_early(struct segment *s, enum waiter_role role);
+/* Without ringing the doorbells and boards. */
+struct wakeup wait_wake_threads(struct segment *s, enum waiter_role role);
+/* Rings the doorbells and boards that are armed, and wakes no thread. */
+void wait_ring(struct segment *s, enum waiter_role role);
+
+static inline struct wakeup wait_before(struct segment *s, enum waiter_role role)
+{
+    if (__builtin_expect(wait_any(s, role), 0))
+        return wait_wake_early(s, role);
+    return (struct wakeup){0, false, 0};
+}
+void wait_after_slow(struct segment *s, enum waiter_role role, struct wakeup before);
+static inline void wait_after(struct segment *s, enum waiter_role role, struct wakeup before)
+{
+    if (__builtin_expect(wait_any(s, role), 0))
+        wait_after_slow(s, role, before);
+}
+
+static inline struct wakeup wait_before_threads(struct segment *s, enum waiter_role role)
+{
+    if (wait_any(s, role))
+        return wait_wake_threads(s, role);
+    return (struct wakeup){0, false, 0};
+}
+void wait_after_threads(struct segment *s, enum waiter_role role, struct wakeup before);
+
+/* Somebody has left in vain, on whom another caller may have relied. */
+void wait_left(struct segment *s, enum waiter_role role);
+
+/* Everybody: the link is destroyed, or a dead process's messages came back. */
+void wait_wake_all(struct segment *s);
+/* The threads of this process only. */
+void wait_wake_own(struct segment *s);
+
+/* Whether somebody other than `except` watches over the messages that others hold. */
+bool wait_watched(struct segment *s, const struct waiter *except);
+/* Somebody now holds a message for a while: sees to it that one of the sleepers, if there
+ * are any, sleeps lightly enough to notice its death. */
+void wait_watch(struct segment *s);
+
+#endif

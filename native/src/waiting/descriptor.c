@@ -1,0 +1,62 @@
+#include "waiting/descriptor.h"
+
+#include "base/process.h"
+#include "parts/waiters.h"
+#include "waiting/slices.h"
+
+void descriptor_init(struct descriptor *d) { *d = (struct descriptor){.door = {0, -1, -1, -1}}; }
+
+void descriptor_close(struct descriptor *d, struct segment *s, enum waiter_role role)
+{
+    if (d->door.fd < 0)
+        return;
+    if (observe(&d->epoch) == process_epoch() && !s->broken) {
+        wait_leave(s, role, d->entry);
+        doorbell_remove(s->space, d->door.number);
+    }
+    doorbell_close(&d->door);
+}
+
+void descriptor_arm(struct descriptor *d, struct segment *s, enum waiter_role role, unsigned care)
+{
+    struct waiter *e = &s->waiters[role][d->entry];
+    uint32_t signal = look32(&e->signal);
+    /* Armed already, and nothing has called since: its reminder is as good as another. */
+    if ((signal & SIGNAL_MASK) == SIGNAL_WAITING && glance(&d->slice) != 0 &&
+        doorbell_quiet(&d->door))
+        return;
+    doorbell_silence(&d->door);
+    /* The first few slices find what somebody left who died before it rang; so none rings before
+     * it sends, while the tick in the word says that they have just begun. */
+    int64_t slice = (int64_t)glance(&d->slice);
+    uint32_t tick = signal / SIGNAL_TICK;
+    if ((signal & SIGNAL_MASK) == SIGNAL_WOKEN || slice == 0) {
+        slice = SLICE_FIRST;
+        tick = process_tick();
+    } else {
+        slice = slice_after(slice, care);
+    }
+    note(&d->slice, (uint64_t)slice);
+    doorbell_remind(&d->door, slice);
+    /* Announce, then look. Another version: a waker that is slow cannot disarm this one. */
+    announce32(&e->signal, signal_armed(signal, tick));
+}
+
+int descriptor_make(struct descriptor *d, struct segment *s, enum waiter_role role, uint64_t epoch)
+{
+    struct doorbell door;
+    descriptor_close(d, s, role); /* a parent's: only the descriptors are ours */
+    int r = doorbell_create(s->space, &door);
+    if (r != LIAISON_OK)
+        return r;
+    r = wait_enter(s, role, WAITER_DOORBELL, door.number, &d->entry);
+    if (r != LIAISON_OK) {
+        doorbell_remove(s->space, door.number);
+        doorbell_close(&door);
+        return r;
+    }
+    d->door = door;
+    note(&d->slice, 0);
+    publish(&d->epoch, epoch);
+    return LIAISON_OK;
+}

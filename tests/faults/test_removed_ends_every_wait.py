@@ -1,0 +1,174 @@
+"""Whichever way somebody waits at whichever link, it ends when the link's files are removed.
+
+All ways wait at once, each in a thread, so that the removal is waited for once.
+"""
+
+import selectors
+import shutil
+import threading
+from dataclasses import dataclass, field
+
+import anyio
+import pytest
+
+import liaison
+from liaison import Destroyed, Endpoint, Mailbox, MessageQueue, NamedPipe, NotFound, Port, aio
+from liaison.testing import until
+
+PATIENCE = 60  # seconds; it takes three
+
+
+@dataclass
+class Waits:
+    """What waits, by its name, and what each of them got."""
+
+    got: dict[str, object] = field(default_factory=dict)
+    threads: dict[str, threading.Thread] = field(default_factory=dict)
+
+    def start(self, name, wait):
+        def run():
+            try:
+                self.got[name] = wait()
+            except BaseException as error:
+                self.got[name] = type(error)
+
+        self.threads[name] = threading.Thread(target=run, daemon=True)
+        self.threads[name].start()
+
+    def all_end(self, *how):
+        for name, thread in self.threads.items():
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), f"{name} still waits"
+        assert set(self.got.values()) <= {Destroyed, *how}, self.got
+
+
+def _loops(end):
+    for _ in end:
+        pass
+    return Destroyed  # that is what ends the loop
+
+
+def _with_a_descriptor(end):
+    with selectors.DefaultSelector() as selector:
+        selector.register(end.fileno(), selectors.EVENT_READ)
+        while True:
+            selector.select(PATIENCE)
+            end.try_receive()
+
+
+def _among_several(end, other):
+    while True:
+        for ready in liaison.wait([end, other]):
+            ready.try_receive()
+
+
+def _in_a_task(end):
+    async def main():
+        await end.receive()
+
+    anyio.run(main)
+
+
+def _sending_in_a_task(end):
+    async def main():
+        await end.send("no room")
+
+    anyio.run(main)
+
+
+def _receipt_in_a_task(end):
+    async def main():
+        receipt = await end.send("nobody comes", receipt=True)
+        await receipt.wait_received()
+
+    anyio.run(main)
+
+
+def _watch(waits, kind, opened, tasks):
+    """Each way of waiting for a message has an end of its own."""
+    waits.start(f"{kind}: receive", opened().receive)
+    waits.start(f"{kind}: for", lambda: _loops(opened()))
+    waits.start(f"{kind}: descriptor", lambda: _with_a_descriptor(opened()))
+    waits.start(f"{kind}: several", lambda: _among_several(opened(), opened()))
+    waits.start(f"{kind}: task", lambda: _in_a_task(tasks()))
+
+
+def _remove_files(space):
+    for part in ("names", "links"):
+        for file in (space.path / part).iterdir():
+            file.unlink()
+
+
+@pytest.mark.parametrize(
+    "remove", [_remove_files, lambda space: shutil.rmtree(space.path)], ids=["files", "space"]
+)
+def test_removal_ends_every_wait(space, remove):
+    """Blocking, in a loop, by a descriptor, among several, in tasks; messages, room, receipts."""
+    waits = Waits()
+    kept = []
+
+    def keep(end):
+        kept.append(end)
+        return end
+
+    keep(Mailbox("box", capacity=4))
+    keep(Mailbox("meet", capacity=0))
+    keep(Mailbox("turns", access="exclusive"))
+    keep(MessageQueue("queue"))
+    for name in ("box", "meet", "turns"):
+        _watch(
+            waits,
+            name,
+            lambda name=name: keep(Mailbox.open(name)),
+            lambda name=name: keep(aio.Mailbox.open(name)),
+        )
+    _watch(
+        waits,
+        "queue",
+        lambda: keep(MessageQueue.open("queue")),
+        lambda: keep(aio.MessageQueue.open("queue")),
+    )
+    for n, wait in enumerate((lambda end: end.receive(), _loops, _with_a_descriptor)):
+        port = keep(Port(f"port{n}"))
+        waits.start(f"port: {n}", lambda port=port, wait=wait: wait(port))
+        pipe = keep(NamedPipe(f"pipe{n}"))
+        waits.start(f"pipe: {n}", lambda pipe=pipe, wait=wait: wait(pipe))
+        point = keep(Endpoint(f"point{n}"))
+        waits.start(f"endpoint: {n}", lambda point=point, wait=wait: wait(point))
+    waits.start("port: task", lambda: _in_a_task(keep(aio.Port("porttask"))))
+    waits.start("pipe: task", lambda: _in_a_task(keep(aio.NamedPipe("pipetask"))))
+    waits.start("endpoint: task", lambda: _in_a_task(keep(aio.Endpoint("pointtask"))))
+    full = keep(Mailbox("full", capacity=1))
+    receipt = full.send("it is full", receipt=True)
+    waits.start("room: send", lambda: keep(Mailbox.open("full")).send("no room"))
+    waits.start("room: task", lambda: _sending_in_a_task(keep(aio.Mailbox.open("full"))))
+    waits.start("receipt", receipt.wait_received)
+    keep(Mailbox("asked", capacity=4))
+    waits.start("receipt: task", lambda: _receipt_in_a_task(keep(aio.Mailbox.open("asked"))))
+    until(
+        lambda: all(t.is_alive() for t in waits.threads.values()) and len(kept) >= 40,
+        "all have begun",
+        patience=PATIENCE,
+    )
+    remove(space)
+    waits.all_end()
+
+
+def test_removal_ends_an_endpoint_at_full_load(space):
+    """Also where a message is always there."""
+    alice, bob = Endpoint("alice"), Endpoint("bob")
+    waits = Waits()
+
+    def send():
+        while True:
+            alice.send("bob", "more")
+
+    def receive_any():
+        while True:
+            bob.receive()
+
+    waits.start("from anyone", receive_any)
+    waits.start("send", send)
+    until(lambda: bob.statistics().taken > 1000, "messages flow", patience=PATIENCE)
+    _remove_files(space)
+    waits.all_end(NotFound)  # whoever sends looks for the name again
