@@ -22,8 +22,8 @@ void port_look(struct segment *s, bool at_once);
 /* Whether this process should look every few milliseconds while it sleeps. */
 bool port_watched(const struct segment *s);
 
-/* For who wants to send, after a look: LIAISON_NOT_FOUND or LIAISON_ORPHANED when it is too late for
- * that. */
+/* For who wants to send, after a look: LIAISON_NOT_FOUND or LIAISON_ORPHANED when it is too late
+ * for that. */
 int port_admit(const struct segment *s);
 
 /* A sender has its place now, and counts. */
