@@ -78,8 +78,8 @@ int segment_map(struct liaison_space *space, int file, const struct stat *st, st
  * whole takes longer than all that can be looked at in it. */
 int segment_glance(struct liaison_space *space, int file, const struct stat *st,
                    struct segment **out);
-/* As segment_map() does, what has this name in the directory `names`. LIAISON_NOT_FOUND also where looking
- * showed that it is over, which takes its names away. */
+/* As segment_map() does, what has this name in the directory `names`. LIAISON_NOT_FOUND also where
+ * looking showed that it is over, which takes its names away. */
 int segment_find(struct liaison_space *space, int names, const char *name, struct segment **out,
                  struct stat *st);
 void segment_close(struct segment *s);
