@@ -260,6 +260,9 @@ LIAISON_API uint64_t liaison_link_version(liaison_mailbox *mailbox);
 /* Become the process that the endpoint names. LIAISON_BUSY: a living process is, perhaps this
  * one. It ends when the handle is closed, and when the process does. */
 LIAISON_API int liaison_endpoint_claim(liaison_mailbox *mailbox);
+/* Destroys an endpoint that no living process is; another link, which is empty and which no living
+ * process has open for more than looking. LIAISON_BUSY: it is not so, or not any more. */
+LIAISON_API int liaison_link_end_unneeded(liaison_mailbox *mailbox);
 /* Who that is; `identity` 0 when nobody is. */
 LIAISON_API void liaison_endpoint_holder(liaison_mailbox *mailbox, struct liaison_peer *peer);
 /* What this process is called in the space, for others to see: an endpoint's name, or "". */

@@ -5,13 +5,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "links/handle.h"
+#include "parts/turn.h"
 #include "segment/naming.h"
 #include "space/doorbell.h"
 #include "space/draft.h"
 #include "space/member.h"
+#include "waiting/wait.h"
 
 /* Whether a living process is attached. */
-static bool attached(const struct segment *s)
+static bool attached(struct segment *s)
 {
     uint32_t top = look32(&s->header->attachments_top);
     for (uint32_t i = 0; i < top && i < s->geometry.attachments; i++) {
@@ -27,7 +30,7 @@ static bool attached(const struct segment *s)
  * attaches after that takes the announcement back, so that the second exchange fails. One
  * cleaner at a time, by the lock of the link's names: another one's announcement, which knows
  * nothing of who has come since we looked, would be exchanged for ours. */
-static bool condemn(struct segment *s)
+static bool condemn(struct segment *s, bool (*used)(struct segment *s))
 {
     word32 *state = &s->header->state;
     uint32_t before = segment_state(s), condemned = before | LINK_CONDEMNED;
@@ -36,7 +39,7 @@ static bool condemn(struct segment *s)
     /* Also where one that was killed has said it before us. */
     if (!exchange32(state, before, condemned) && look32(state) != condemned)
         return false;
-    if (!attached(s))
+    if (!used(s))
         return exchange32(state, condemned, LINK_DESTROYED) && !s->broken;
     (void)exchange32(state, condemned, before); /* unless somebody was faster */
     return false;
@@ -72,7 +75,8 @@ static void clean_link(struct liaison_space *space, int links, int names, const 
     }
     if (naming_lock(fd, 0) == LIAISON_OK) { /* or somebody is about to remove it, or cleans */
         uint32_t *count = unwanted(s, &st, unused_too, out);
-        if (count && condemn(s) && naming_clear(links, names, fd, &s->geometry) == LIAISON_OK) {
+        if (count && condemn(s, attached) &&
+            naming_clear(links, names, fd, &s->geometry) == LIAISON_OK) {
             ++*count;
             out->bytes += (uint64_t)st.st_blocks * 512;
         }
@@ -80,6 +84,33 @@ static void clean_link(struct liaison_space *space, int links, int names, const 
     }
     segment_close(s);
     close(fd);
+}
+
+/* An endpoint is used by who is called so, whoever else has it open. */
+static bool needed(struct segment *s)
+{
+    struct liaison_statistics now;
+    if (s->geometry.kind == LIAISON_KIND_ENDPOINT) {
+        uint64_t holder = turn_holder(s);
+        return holder && member_alive(s->space, holder);
+    }
+    /* Nobody attached first: who leaves what it sends is here until it has sent it. */
+    return attached(s) ||
+           liaison_mailbox_statistics(&(struct liaison_mailbox){.segment = s}, &now) !=
+               LIAISON_OK ||
+           now.waiting || now.leased || now.loaned;
+}
+static bool condemn_unneeded(struct segment *s) { return condemn(s, needed); }
+
+int liaison_link_end_unneeded(liaison_mailbox *m)
+{
+    struct segment *s = m->segment;
+    int r = segment_look(s);
+    if (r == LIAISON_OK)
+        r = naming_end_if(s, condemn_unneeded);
+    if (r == LIAISON_OK)
+        wait_wake_all(s);
+    return r;
 }
 
 int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned *out)

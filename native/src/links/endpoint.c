@@ -67,6 +67,11 @@ int liaison_endpoint_claim(liaison_mailbox *m)
         r = turn_take_alone(s);
     if (r != LIAISON_OK)
         return r;
+    /* Announced, now look: who ends what nobody has announces that, and looks for whoever has. */
+    if (segment_spare(s) != LINK_LIVE) {
+        turn_leave(s);
+        return LIAISON_DESTROYED;
+    }
     segment_tell_role(s, ROLE_RECEIVES);
     publish(&m->claimed, epoch);
     /* The one before may have died between taking a name away and saying so. */

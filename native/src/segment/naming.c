@@ -178,7 +178,9 @@ static int reach(const struct segment *s, struct place *p)
     return r;
 }
 
-int naming_end(struct segment *s)
+int naming_end(struct segment *s) { return naming_end_if(s, NULL); }
+
+int naming_end_if(struct segment *s, bool (*may)(struct segment *s))
 {
     struct place p;
     int r = reach(s, &p);
@@ -186,7 +188,7 @@ int naming_end(struct segment *s)
         return r == LIAISON_NOT_FOUND ? LIAISON_OK : r;
     r = naming_lock(p.file, NAMING_PATIENCE);
     if (r == LIAISON_OK) {
-        r = naming_clear(p.links, p.names, p.file, &s->geometry);
+        r = may && !may(s) ? LIAISON_BUSY : naming_clear(p.links, p.names, p.file, &s->geometry);
         naming_unlock(p.file);
     }
     leave(&p);

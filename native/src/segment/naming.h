@@ -31,6 +31,8 @@ void naming_finish(struct liaison_space *space, int names, int file, const struc
 /* The same for who has not locked them, and has the link mapped. LIAISON_BUSY: whoever asks for one
  * of the names, or cleans, takes it away. */
 int naming_end(struct segment *s);
+/* The same if the link, with the lock held, `may` end. LIAISON_BUSY also where it may not. */
+int naming_end_if(struct segment *s, bool (*may)(struct segment *s));
 
 /* Before the n-th look whether a name is free, which a destroyed link still has: its destroyer is
  * about to take it away, or was stopped. LIAISON_DESTROYED: that was the last; it takes a tenth of

@@ -77,6 +77,11 @@ static void open_and_send(void)
     open_or_create();
     send();
 }
+static void open_send_and_close(void)
+{
+    open_and_send();
+    liaison_mailbox_close(box);
+}
 static void send_by_the_inherited(void) { outcome->sent = test_send(box, "m", 1, 0); }
 static void take_undelivered(void)
 {
@@ -91,11 +96,51 @@ static void destroy(void)
         (void)liaison_mailbox_destroy(box, true);
 }
 
+static const struct liaison_policy endpoint = {
+    .kind = LIAISON_KIND_ENDPOINT, .capacity = -1, .pair_capacity = -1};
+
+static void make_endpoint(liaison_space *s)
+{
+    CHECK_OK(liaison_mailbox_open(s, NAME, LIAISON_CREATE, &endpoint, &box));
+    CHECK_OK(liaison_endpoint_claim(box));
+}
+static void end_unneeded(void)
+{
+    liaison_mailbox *m;
+    if (liaison_mailbox_open(space, NAME, LIAISON_OBSERVE, NULL, &m) == LIAISON_OK)
+        (void)liaison_link_end_unneeded(m);
+}
+static void claim(void)
+{
+    for (int r = LIAISON_DESTROYED; r == LIAISON_DESTROYED;) {
+        outcome->opened =
+            liaison_mailbox_open(space, NAME, LIAISON_OPEN_OR_CREATE, &endpoint, &box);
+        CHECK_OK(outcome->opened);
+        r = liaison_endpoint_claim(box);
+        CHECK(r == LIAISON_OK || r == LIAISON_DESTROYED);
+    }
+}
+/* Whether it is an endpoint, by the name that it claimed. */
+static void still_claimed(void)
+{
+    liaison_mailbox *m;
+    struct liaison_info here, there;
+    outcome->sent = LIAISON_DESTROYED;
+    if (liaison_link_version(box) & 1 ||
+        liaison_mailbox_open(space, NAME, LIAISON_OBSERVE, NULL, &m) != LIAISON_OK)
+        return;
+    liaison_mailbox_info(box, &here);
+    liaison_mailbox_info(m, &there);
+    outcome->sent = strcmp(here.id, there.id) == 0 ? LIAISON_OK : LIAISON_DESTROYED;
+}
+
 static const struct role {
     void (*ready)(void), (*operate)(void), (*afterwards)(void); /* when both have operated */
 } cleans = {nothing, clean, nothing}, opens = {nothing, open_and_send, nothing},
   only_opens = {nothing, open_it, send}, inherits = {inherit, send_by_the_inherited, nothing},
-  buries = {nothing, open_to_bury, take_undelivered}, destroys = {nothing, destroy, nothing};
+  buries = {nothing, open_to_bury, take_undelivered}, destroys = {nothing, destroy, nothing},
+  ends = {nothing, end_unneeded, nothing}, claims = {nothing, claim, still_claimed},
+  passes = {nothing, open_send_and_close, nothing};
 
 static const struct pair {
     const char *name;
@@ -107,6 +152,11 @@ static const struct pair {
     {"clean / open, send", make, &cleans, &opens, true, false},
     {"clean / open; send later", make, &cleans, &only_opens, true, false},
     {"clean / send by the inherited", make, &cleans, &inherits, false, false},
+    {"end an unneeded one / open, send", make, &ends, &opens, true, false},
+    {"end an unneeded one / open, send, close", make, &ends, &passes, true, false},
+    {"open, send / end an unneeded one", make, &opens, &ends, true, false},
+    {"end an unneeded endpoint / claim", make_endpoint, &ends, &claims, true, false},
+    {"claim / end an unneeded endpoint", make_endpoint, &claims, &ends, true, false},
     {"clean / bury", make_orphan, &cleans, &buries, true, false},
     {"clean / destroy", make, &cleans, &destroys, false, true},
     {"clean / clean", make, &cleans, &cleans, false, false},
@@ -125,7 +175,8 @@ static void reached(const void *base, const void *at)
     size_t offset = (size_t)((const uint8_t *)at - (const uint8_t *)base);
     bool place = offset >= geometry->attachments_at &&
                  offset < geometry->attachments_at + PLACES * sizeof(struct attachment);
-    bool state = offset >= offsetof(struct header, state) && offset < offsetof(struct header, tail);
+    bool state =
+        offset >= offsetof(struct header, state) && offset < offsetof(struct header, ticket);
     if ((place || state) && outcome->accesses++ == outcome->at)
         raise(SIGSTOP);
 }
@@ -231,6 +282,7 @@ static int can_be_made(void *context)
 {
     (void)context;
     space = tree_open_space();
+    clean();
     if (liaison_mailbox_open(space, NAME, LIAISON_BURY, NULL, &box) == LIAISON_OK) {
         liaison_mailbox_close(box);
         tree_bury(space);
@@ -242,14 +294,14 @@ static int can_be_made(void *context)
 
 static const char *judge(const struct pair *p, bool killed)
 {
-    bool burying = p->before == make_orphan;
+    bool other = p->before == make_orphan || p->before == make_endpoint;
     if (outcome->opened != LIAISON_OK && outcome->opened != LIAISON_NOT_FOUND &&
         !(killed && outcome->opened == -1) && p->must_send)
         return "opening it gave no sensible result";
     if (p->must_send && outcome->opened == LIAISON_OK && outcome->sent != LIAISON_OK &&
         !(killed && outcome->sent == -1))
         return "what was opened has been cleaned away";
-    if (outcome->sent == LIAISON_OK && !burying && test_wait(test_child(waits_there, NULL)) != 0)
+    if (outcome->sent == LIAISON_OK && !other && test_wait(test_child(waits_there, NULL)) != 0)
         return "the accepted message is not where the name leads";
     return NULL;
 }
@@ -300,7 +352,8 @@ static bool try_one(const struct pair *p, int at, bool die)
     /* Nothing that a living process uses goes by cleaning once more, with the links too. */
     CHECK(test_wait(test_child(clean_alone, space)) == 0);
     CHECK(test_wait(test_child(clean_alone, &points)) == 0);
-    if (!s && !(killed && p->first->operate != clean))
+    bool stays = p->second != &passes && !(killed && p->first->operate != clean);
+    if (!s && stays)
         s = judge(p, killed);
     if (!killed)
         end(&first);

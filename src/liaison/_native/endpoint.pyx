@@ -153,6 +153,22 @@ def call_sender(End end not None, name not None):
     end.sender_name = name
 
 
+def end_unneeded(End end not None):
+    """Destroy an endpoint that nobody has, or another link that is empty and in nobody's use.
+
+    Whether it is destroyed now: whoever comes to use it meanwhile keeps it.
+    """
+    cdef int r
+    end.check()
+    with nogil:
+        r = liaison_link_end_unneeded(end.box)
+    if r == LIAISON_BUSY:
+        return False
+    if r != LIAISON_OK and r != LIAISON_DESTROYED:
+        raise end.fail(r)
+    return True
+
+
 def holder(End end not None):
     """The process that the endpoint names; None when no living one does."""
     cdef liaison_peer peer

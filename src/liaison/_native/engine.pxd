@@ -116,6 +116,7 @@ cdef extern from "liaison.h" nogil:
     int liaison_link_set_label(liaison_mailbox *mailbox, const char *label)
     uint64_t liaison_link_version(liaison_mailbox *mailbox)
     int liaison_endpoint_claim(liaison_mailbox *mailbox)
+    int liaison_link_end_unneeded(liaison_mailbox *mailbox)
     void liaison_endpoint_holder(liaison_mailbox *mailbox, liaison_peer *peer)
     int liaison_space_introduce(liaison_space *space, const char *name)
     int liaison_mailbox_try_loan(liaison_mailbox *mailbox, size_t size, bint receipt,

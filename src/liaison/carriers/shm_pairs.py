@@ -156,8 +156,8 @@ def is_over(where: Address, end: Own) -> bool:
     facts = end.about()
     if not facts["lifetime"] or native.holder(end) is not None:
         return False
-    with suppress(errors.Destroyed):
-        end.destroy(force=True)
+    if not native.end_unneeded(end):
+        return False  # somebody has just become it
     remove_pairs(where, facts["id"])
     return True
 
@@ -187,10 +187,11 @@ def clean_pairs(where: Address) -> int:
                     removed += is_over(replace(where, name=name), end)
                 continue
             with closing(Way.begin(where, way[1], way[2], "observe")) as end:
-                orphan = _number(space, "links", way[1]) is None
-                if orphan or (is_empty(end) and not has_sender(end, space)):
+                if _number(space, "links", way[1]) is None:
                     end.destroy(force=True)
                     removed += 1
+                elif is_empty(end) and not has_sender(end, space):
+                    removed += native.end_unneeded(end)
     return removed
 
 
