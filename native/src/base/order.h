@@ -34,7 +34,7 @@
  *                   the turn after the ring word had become FULL. Lost: a message that is
  *                   there, with everybody who was told of it content.
  *   5  a bell       a sender: 1, and looks at the bell's or board's signal (ring). The owner:
- *                   arms it (descriptor.c, several.c), looks at the link. And again at the board:
+ *                   arms it (readiness.c, several.c), looks at the link. And again at the board:
  *                   who calls marks a place, looks whether somebody sleeps there; who sleeps
  *                   says so, looks for marks. Lost: as in 1, for a descriptor or a set.
  *   6  a receipt    the holder: the cell's word, or the claim's generation, raises `signal`, looks

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "links/handle.h"
-#include "parts/turn.h"
+#include "links/turn.h"
 #include "segment/naming.h"
 #include "space/doorbell.h"
 #include "space/draft.h"

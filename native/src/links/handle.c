@@ -11,8 +11,8 @@ liaison_mailbox *handle_create(struct segment *s)
         return NULL;
     m->segment = s;
     note32(&m->holds, 1);
-    descriptor_init(&m->descriptors[RECEIVERS]);
-    descriptor_init(&m->descriptors[SENDERS]);
+    readiness_init(&m->readiness[RECEIVERS]);
+    readiness_init(&m->readiness[SENDERS]);
     spin_begin(&m->spin);
     linger_begin(&m->lingers[RECEIVERS], LINGER_RECEIVING, s->geometry.cells);
     linger_begin(&m->lingers[SENDERS], LINGER_SENDING, s->geometry.cells);
@@ -35,8 +35,8 @@ void mailbox_let_go(liaison_mailbox *m)
     liaison_port_end(m);
     if (s->kind->closed)
         s->kind->closed(m);
-    descriptor_close(&m->descriptors[RECEIVERS], s, RECEIVERS);
-    descriptor_close(&m->descriptors[SENDERS], s, SENDERS);
+    readiness_close(&m->readiness[RECEIVERS], s, RECEIVERS);
+    readiness_close(&m->readiness[SENDERS], s, SENDERS);
     segment_close(s);
     free(m);
 }

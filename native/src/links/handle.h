@@ -4,8 +4,8 @@
 
 #include "parts/arena.h"
 #include "segment/segment.h"
-#include "waiting/descriptor.h"
 #include "waiting/linger.h"
+#include "waiting/readiness.h"
 #include "waiting/spin.h"
 
 struct liaison_mailbox {
@@ -23,7 +23,7 @@ struct liaison_mailbox {
     bool buries;
     bool ended;     /* of a pipe: its end was given up */
     word64 claimed; /* of an endpoint: the epoch of the process that it names, by this handle */
-    struct descriptor descriptors[2]; /* by role */
+    struct readiness readiness[2]; /* by role */
 };
 
 /* Gives up one of `holds`, and the handle with the last. */

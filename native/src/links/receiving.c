@@ -131,7 +131,7 @@ static int nothing_to_be_had(liaison_mailbox *m, int r)
 {
     if (segment_vanished(m->segment))
         return LIAISON_DESTROYED;
-    descriptor_rearm(m);
+    readiness_rearm(m);
     return r;
 }
 
@@ -239,7 +239,7 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
     if (r != LIAISON_OK && exclusive(s) && observe(&s->epoch) == process_epoch())
         turn_leave(s);
     if (r == LIAISON_EMPTY)
-        descriptor_rearm(m);
+        readiness_rearm(m);
     /* More than one message may have come, or come back, while a single sleeper was called. */
     if (r == LIAISON_OK && wait_any(s, RECEIVERS) && (ring_count(s) || cell_count_returned(s)))
         wait_wake(s, RECEIVERS);

@@ -16,7 +16,7 @@ bool mailbox_has_message(liaison_mailbox *mailbox);
 /* Whether a receive that finds nothing would say that nothing will come. */
 bool mailbox_over(struct segment *s);
 
-/* Nothing was found: arms the receivers' descriptor anew, where there is one. In descriptors.c. */
-void descriptor_rearm(liaison_mailbox *mailbox);
+/* Nothing was found: arms the receivers' descriptor anew, where there is one. In fileno.c. */
+void readiness_rearm(liaison_mailbox *mailbox);
 
 #endif

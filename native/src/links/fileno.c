@@ -1,10 +1,10 @@
-/* descriptors.c — a link's descriptors: armed while there is nothing, and readable when there may
+/* fileno.c — a link's descriptors: armed while there is nothing, and readable when there may
  * be. */
 #include "base/process.h"
 #include "links/around.h"
 #include "links/pipe.h"
 #include "links/receiving.h"
-#include "waiting/descriptor.h"
+#include "waiting/readiness.h"
 
 static void arm(liaison_mailbox *m, enum waiter_role role)
 {
@@ -12,13 +12,13 @@ static void arm(liaison_mailbox *m, enum waiter_role role)
     unsigned care = links_around.care(s);
     if (s->geometry.kind == LIAISON_KIND_PIPE)
         care &= ~(unsigned)CARE_SIDE; /* its token, which is in the descriptor, tells */
-    descriptor_arm(&m->descriptors[role], s, role, care);
+    readiness_arm(&m->readiness[role], s, role, care);
 }
 
-void descriptor_rearm(liaison_mailbox *m)
+void readiness_rearm(liaison_mailbox *m)
 {
     struct segment *s = m->segment;
-    const struct descriptor *d = &m->descriptors[RECEIVERS];
+    const struct readiness *d = &m->readiness[RECEIVERS];
     if (observe(&d->epoch) != process_epoch())
         return;
     arm(m, RECEIVERS);
@@ -30,7 +30,7 @@ void descriptor_rearm(liaison_mailbox *m)
 static int find_or_make(liaison_mailbox *m, enum waiter_role role, bool *made)
 {
     struct segment *s = m->segment;
-    struct descriptor *d = &m->descriptors[role];
+    struct readiness *d = &m->readiness[role];
     uint64_t epoch = process_epoch();
     bool denied = role == SENDERS && is_pipe(s) && !pipe_admits(m, SENDERS);
     int r = denied              ? LIAISON_DENIED
@@ -41,12 +41,12 @@ static int find_or_make(liaison_mailbox *m, enum waiter_role role, bool *made)
         return r;
     process_lock();
     if (observe(&d->epoch) != epoch) {
-        r = descriptor_make(d, s, role, epoch);
+        r = readiness_make(d, s, role, epoch);
         if (r == LIAISON_OK)
             r = pipe_tell(s, role, d->door.fd);
         *made = r == LIAISON_OK;
         if (!*made) {
-            descriptor_close(d, s, role);
+            readiness_close(d, s, role);
             publish(&d->epoch, 0);
         }
     }
@@ -61,8 +61,8 @@ int liaison_mailbox_doorbell(liaison_mailbox *m, int *fd)
     if (r != LIAISON_OK)
         return r;
     if (made)
-        descriptor_rearm(m);
-    *fd = m->descriptors[RECEIVERS].door.fd;
+        readiness_rearm(m);
+    *fd = m->readiness[RECEIVERS].door.fd;
     return LIAISON_OK;
 }
 
@@ -73,6 +73,6 @@ int liaison_mailbox_doorbell_for_room(liaison_mailbox *m, int *fd)
     if (r != LIAISON_OK)
         return r;
     arm(m, SENDERS);
-    *fd = m->descriptors[SENDERS].door.fd;
+    *fd = m->readiness[SENDERS].door.fd;
     return LIAISON_OK;
 }

@@ -1,12 +1,12 @@
-#include "waiting/descriptor.h"
+#include "waiting/readiness.h"
 
 #include "base/process.h"
 #include "parts/waiters.h"
 #include "waiting/slices.h"
 
-void descriptor_init(struct descriptor *d) { *d = (struct descriptor){.door = {0, -1, -1, -1}}; }
+void readiness_init(struct readiness *d) { *d = (struct readiness){.door = {0, -1, -1, -1}}; }
 
-void descriptor_close(struct descriptor *d, struct segment *s, enum waiter_role role)
+void readiness_close(struct readiness *d, struct segment *s, enum waiter_role role)
 {
     if (d->door.fd < 0)
         return;
@@ -17,7 +17,7 @@ void descriptor_close(struct descriptor *d, struct segment *s, enum waiter_role 
     doorbell_close(&d->door);
 }
 
-void descriptor_arm(struct descriptor *d, struct segment *s, enum waiter_role role, unsigned care)
+void readiness_arm(struct readiness *d, struct segment *s, enum waiter_role role, unsigned care)
 {
     struct waiter *e = &s->waiters[role][d->entry];
     uint32_t signal = look32(&e->signal);
@@ -42,10 +42,10 @@ void descriptor_arm(struct descriptor *d, struct segment *s, enum waiter_role ro
     announce32(&e->signal, signal_armed(signal, tick));
 }
 
-int descriptor_make(struct descriptor *d, struct segment *s, enum waiter_role role, uint64_t epoch)
+int readiness_make(struct readiness *d, struct segment *s, enum waiter_role role, uint64_t epoch)
 {
     struct doorbell door;
-    descriptor_close(d, s, role); /* a parent's: only the descriptors are ours */
+    readiness_close(d, s, role); /* a parent's: only the descriptors are ours */
     int r = doorbell_create(s->space, &door);
     if (r != LIAISON_OK)
         return r;
