@@ -7,11 +7,12 @@
  * every operation, which costs each of them and leaks whatever it jumps out of.
  *
  * A fault that is not ours goes to the handler that was there before. */
+#include "base/guard.h"
+
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/order.h"
 #include "base/process.h"
 
 struct guarded {

@@ -7,7 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/process.h"
+#include "base/guard.h"
 #include "segment/segment.h"
 #include "space/doorbell.h"
 #include "space/member.h"

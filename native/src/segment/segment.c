@@ -10,6 +10,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/guard.h"
 #include "base/process.h"
 #include "links/pipe.h"
 #include "links/port.h"

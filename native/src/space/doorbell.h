@@ -5,7 +5,7 @@
 #ifndef LIAISON_DOORBELL_H
 #define LIAISON_DOORBELL_H
 
-#include "space/space.h"
+#include "space/place.h"
 
 /* `fifo` is for silencing; `fd`, for users, is readable when the bell rang or the timer ended. */
 struct doorbell {

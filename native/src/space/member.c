@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/guard.h"
 #include "base/process.h"
-#include "waiting/board.h"
 
 #define PAGE 4096
 #define PERMITS 64
@@ -32,7 +32,7 @@ _Static_assert(sizeof(struct record) == 256, "drawn");
 #define CLAIM(number) (MEMBERS + (number)) /* the byte that its next holder locks first */
 #define RECORD_AT(n) (PAGE + (off_t)(n) * (off_t)sizeof(struct record))
 #define BOARDS_AT RECORD_AT(MEMBERS)
-#define BOARDS_SIZE ((size_t)MEMBERS * BOARDS * sizeof(struct board))
+#define BOARDS_SIZE ((size_t)MEMBERS * BOARDS_OF_MEMBER)
 #define FILE_SIZE (BOARDS_AT + (off_t)BOARDS_SIZE)
 _Static_assert(BOARDS_AT % PAGE == 0, "mapped");
 

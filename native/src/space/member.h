@@ -14,10 +14,12 @@
 #ifndef LIAISON_MEMBER_H
 #define LIAISON_MEMBER_H
 
-#include "space/space.h"
+#include "space/place.h"
 
 #define MEMBERS 4096u
 #define MEMBERS_NAME "members"
+/* Bytes that each has for its boards at the file's end; drawn in waiting/board.h. */
+#define BOARDS_OF_MEMBER 1024u
 
 static inline uint32_t identity_number(uint64_t identity)
 {
