@@ -3,6 +3,7 @@
 #define LIAISON_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/order.h"
@@ -26,5 +27,10 @@ int64_t process_ticks(void);
 uint32_t process_tick(void);
 /* Monotonic nanoseconds; setting the clock has no effect on it. */
 int64_t process_now(void);
+
+/* When it was started, in seconds since the epoch; where nobody tells, now. */
+double process_started(void);
+/* What it was started as, with nothing that moves a cursor. */
+void process_command(char *text, size_t size);
 
 #endif

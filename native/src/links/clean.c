@@ -35,7 +35,8 @@ static bool condemn(struct liaison_space *space, int fd, const struct geometry *
         return false;
     word32 broken = 0; /* cut off since its header was read */
     bool condemned = guard_add(h, PAGE, &broken);
-    bool ours = condemned && exchange32(&h->state, LINK_LIVE, LINK_DESTROYED);
+    bool ours = condemned && exchange32(&h->state, LINK_LIVE, LINK_DESTROYED) &&
+                segment_is_at_home(g, space);
     if (ours && attached(space, fd, g)) {
         exchange32(&h->state, LINK_DESTROYED, LINK_LIVE);
         condemned = false;
@@ -60,7 +61,9 @@ static void clean_link(struct liaison_space *space, int links, int names, const 
         close(fd); /* another version's, or damaged: not ours to judge */
         return;
     }
-    bool used = attached(space, fd, &h.geometry);
+    /* Of another table nobody can tell who lives, and nobody can come any more. */
+    bool stray = !segment_is_at_home(&h.geometry, space);
+    bool used = !stray && attached(space, fd, &h.geometry);
     bool destroyed = segment_gone(&h.geometry, glance32(&h.state));
     if (aside) {
         /* A destroyer died between taking a name away and putting back what was not its
@@ -78,16 +81,16 @@ static void clean_link(struct liaison_space *space, int links, int names, const 
         return;
     }
     bool nameless = st.st_nlink < 2;
-    bool unused = !used && !member_alive(space, h.geometry.creator);
+    bool unused = !stray && !used && !member_alive(space, h.geometry.creator);
     /* What waits in a named pipe when the last process lets go of it is gone, as with any pipe. */
     bool let_go = unused && h.geometry.kind == LIAISON_KIND_NAMED_PIPE;
-    bool unwanted = destroyed || (nameless && !used) || let_go || (unused_too && unused);
+    bool unwanted = stray || destroyed || (nameless && !used) || let_go || (unused_too && unused);
     bool condemned = unwanted && condemn(space, fd, &h.geometry);
     close(fd);
     if (!condemned)
         return;
     segment_unlink(space, st.st_dev, st.st_ino, name);
-    if (nameless || destroyed)
+    if (stray || nameless || destroyed)
         out->nameless++;
     else
         out->links++;

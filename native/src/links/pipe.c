@@ -43,7 +43,8 @@ static bool bereave(struct segment *s, enum waiter_role role)
 static bool is_token(const struct segment *s, int fd)
 {
     struct stat st;
-    return fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && st.st_ino == s->geometry.token;
+    return fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == s->geometry.token[0] &&
+           st.st_ino == s->geometry.token[1];
 }
 
 static bool is_memory(const struct segment *s, int fd)
@@ -222,7 +223,7 @@ int liaison_pipe_create(liaison_space *space, const struct liaison_policy *polic
     struct segment *s = NULL;
     int r = fstat(token[0], &st) == 0 ? LIAISON_OK : -errno;
     if (r == LIAISON_OK)
-        r = segment_create_nameless(space, &p, st.st_ino, &s);
+        r = segment_create_nameless(space, &p, &st, &s);
     if (r != LIAISON_OK) {
         close(token[0]);
         close(token[1]);

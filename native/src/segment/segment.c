@@ -323,6 +323,10 @@ static int begin_header(struct liaison_space *space, const char *name,
     memset(h, 0, sizeof *h);
     struct geometry *g = &h->geometry;
     int r = geometry_of(policy, name, g);
+    g->table[0] = space->table[0];
+    g->table[1] = space->table[1];
+    if (r == LIAISON_OK && table_lost(space))
+        r = LIAISON_FOREIGN;
     if (r == LIAISON_OK)
         r = member_identity(space, &g->creator);
     if (r == LIAISON_OK && getrandom(g->id, sizeof g->id, 0) != sizeof g->id)
@@ -451,6 +455,8 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
         struct header h;
         ssize_t n = pread(fd, &h, sizeof h, 0);
         r = n == (ssize_t)sizeof h ? geometry_check(&h, (uint64_t)st.st_size) : LIAISON_CORRUPT;
+        if (r == LIAISON_OK && !segment_is_at_home(&h.geometry, space))
+            r = LIAISON_FOREIGN;
         if (r != LIAISON_OK)
             goto out;
         segment_id(&h.geometry, id);
@@ -471,6 +477,11 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
             }
         }
         s = enlist_or_find(s);
+    }
+    if (!segment_is_at_home(&s->geometry, space)) { /* open from before the table was replaced */
+        r = LIAISON_FOREIGN;
+        segment_close(s);
+        goto out;
     }
     r = port_admit(s, attach);
     if (segment_gone(&s->geometry, observe32(&s->header->state))) {
@@ -509,7 +520,7 @@ static int memory_file(void)
 }
 
 int segment_create_nameless(struct liaison_space *space, const struct liaison_policy *policy,
-                            uint64_t token, struct segment **out)
+                            const struct stat *token, struct segment **out)
 {
     struct header h;
     struct geometry *g = &h.geometry;
@@ -517,9 +528,8 @@ int segment_create_nameless(struct liaison_space *space, const struct liaison_po
     int r = begin_header(space, "", policy, &h);
     if (r != LIAISON_OK)
         return r;
-    g->home[0] = space->device;
-    g->home[1] = space->inodes[SPACE_TOP];
-    g->token = token;
+    g->token[0] = token->st_dev;
+    g->token[1] = token->st_ino;
     h.checksum = checksum(g);
     int fd = memory_file();
     if (fd < 0)
@@ -567,8 +577,7 @@ int segment_adopt(struct liaison_space *space, int file, struct segment **out)
         s = enlist_or_find(s);
     }
     /* Of another space, who lives there would seem dead here. */
-    if (s->geometry.kind != LIAISON_KIND_PIPE || s->geometry.home[0] != space->device ||
-        s->geometry.home[1] != space->inodes[SPACE_TOP])
+    if (s->geometry.kind != LIAISON_KIND_PIPE || !segment_is_at_home(&s->geometry, space))
         r = LIAISON_MISMATCH;
     if (r == LIAISON_OK)
         r = segment_attach(s);
@@ -711,13 +720,12 @@ static bool linked(const struct segment *s)
 
 bool segment_vanished(struct segment *s)
 {
-    if (s->geometry.kind == LIAISON_KIND_PIPE)
-        return false; /* it never had a name */
     /* The coarse clock, for every send asks; the file system once a second. */
     uint32_t now = process_tick(), last = glance32(&s->last_seen);
     if (now - last < 1000 || !exchange32(&s->last_seen, last, now))
-        return false;
-    return !linked(s);
+        return observe32(&s->space->lost);
+    /* A pipe never had a name. */
+    return table_lost(s->space) || (s->geometry.kind != LIAISON_KIND_PIPE && !linked(s));
 }
 
 int segment_take_away(int links, int names, const char *name, dev_t device, ino_t inode)

@@ -77,7 +77,7 @@ bool segment_fits(const struct liaison_policy *p, const struct geometry *g);
 
 /* Makes a segment that has no name and never gets one; `file` is its descriptor, the segment's. */
 int segment_create_nameless(struct liaison_space *space, const struct liaison_policy *policy,
-                            uint64_t token, struct segment **out);
+                            const struct stat *token, struct segment **out);
 /* Maps and attaches the nameless segment whose descriptor this is, which stays the caller's. */
 int segment_adopt(struct liaison_space *space, int file, struct segment **out);
 /* Maps and attaches the second half of a named pipe's file. LIAISON_NOT_FOUND: the name leads
@@ -104,6 +104,12 @@ int segment_take_away(int links, int names, const char *name, dev_t device, ino_
 void segment_unlink(struct liaison_space *space, dev_t device, ino_t inode, const char *id);
 
 void segment_id(const struct geometry *g, char text[40]);
+
+/* Whether its users are members of the space, as that is now: all others would seem dead. */
+static inline bool segment_is_at_home(const struct geometry *g, const struct liaison_space *space)
+{
+    return g->table[0] == space->table[0] && g->table[1] == space->table[1];
+}
 
 static inline bool segment_is_port(const struct segment *s)
 {

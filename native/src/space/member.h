@@ -14,12 +14,7 @@
 #ifndef LIAISON_MEMBER_H
 #define LIAISON_MEMBER_H
 
-#include "space/place.h"
-
-#define MEMBERS 4096u
-#define MEMBERS_NAME "members"
-/* Bytes that each has for its boards at the file's end; drawn in waiting/board.h. */
-#define BOARDS_OF_MEMBER 1024u
+#include "space/table.h"
 
 static inline uint32_t identity_number(uint64_t identity)
 {
@@ -27,15 +22,12 @@ static inline uint32_t identity_number(uint64_t identity)
 }
 static inline uint64_t identity_generation(uint64_t identity) { return identity >> 16; }
 
-/* Makes the file, whole or not at all, in a space's directory; its group is the directory's.
- * -EEXIST when there is one; another negative errno. */
-int members_create(int directory, mode_t mode);
-
 /* This process's identity in the space, registering it at first use, and again in a
  * forked child. LIAISON_EXHAUSTED when all numbers are living processes'. */
 int member_identity(struct liaison_space *space, uint64_t *identity);
 
-/* False only when the member is certainly dead; an error counts as alive. */
+/* False only when the member is certainly dead; an error counts as alive, and so does whoever is
+ * looked for in a file that is another's by now. */
 bool member_alive(struct liaison_space *space, uint64_t identity);
 
 /* What is known about a member; `pid` is what the caller noted of it, or 0. */

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "base/descriptor.h"
 #include "base/order.h"
 #include "liaison.h"
 #include "space/directory.h"
@@ -25,13 +26,18 @@ enum space_part {
 struct liaison_space {
     struct liaison_space *next; /* process table; guarded by process_lock */
     int references;             /* likewise */
-    char path[PATH_MAX];
     dev_t device;
     ino_t inodes[SPACE_PARTS];
     uid_t owner;
     gid_t group;
     mode_t mode;      /* of the directory */
     mode_t file_mode; /* 0600, or 0660 in a group's space */
+
+    /* The members file; see member.h. */
+    uint64_t table[2];       /* its random id */
+    struct descriptor probe; /* for looking at other members' locks */
+    word32 lost;             /* it was removed, replaced or damaged: for good */
+    word32 last_seen;        /* tick; when we last looked whether it was */
     /* This process as a member: valid while `epoch` is the process's own. */
     word64 epoch;
     word64 identity;
@@ -40,7 +46,8 @@ struct liaison_space {
     struct board *boards;  /* of all members */
     uint32_t boards_taken; /* of this process's own, a bit each; guarded by process_lock */
     word32 page_broken;    /* the file was cut off, and the page is now ours alone */
-    _Atomic int probe;     /* descriptor for looking at other members' locks */
+
+    char path[];
 };
 
 /* A plain file of a space whose directory has this mode. */

@@ -17,7 +17,7 @@ static struct liaison_space *spaces;
 static int make_all(int fd, const struct shape *shape)
 {
     int r = place_make_parts(fd, shape);
-    return r == 0 ? members_create(fd, place_file_mode(shape->mode)) : r;
+    return r == 0 ? table_create(fd, place_file_mode(shape->mode)) : r;
 }
 static void remove_all(int fd)
 {
@@ -36,56 +36,65 @@ void space_sweep(const struct liaison_space *space)
     root_sweep(root, space->owner, &whole_space);
 }
 
-static bool same(const struct liaison_space *s, const struct stat st[SPACE_PARTS])
+static bool same(const struct liaison_space *a, const struct liaison_space *b)
 {
-    bool same = s->device == st[SPACE_TOP].st_dev;
+    /* By the members file too: the numbers of directories that were removed come again. */
+    return a->device == b->device && memcmp(a->inodes, b->inodes, sizeof a->inodes) == 0 &&
+           a->probe.inode == b->probe.inode && memcmp(a->table, b->table, sizeof a->table) == 0;
+}
+
+/* The space as it was found. */
+static struct liaison_space *describe(const char *path, const struct stat st[SPACE_PARTS])
+{
+    struct liaison_space *s = calloc(1, sizeof *s + strlen(path) + 1);
+    if (!s)
+        return NULL;
+    strcpy(s->path, path);
+    s->references = 1;
+    s->device = st[SPACE_TOP].st_dev;
     for (int i = 0; i < SPACE_PARTS; i++)
-        same = same && s->inodes[i] == st[i].st_ino;
-    return same;
+        s->inodes[i] = st[i].st_ino;
+    s->owner = st[SPACE_TOP].st_uid;
+    s->group = st[SPACE_TOP].st_gid;
+    s->mode = st[SPACE_TOP].st_mode & 07777;
+    s->file_mode = place_file_mode(s->mode);
+    s->probe = DESCRIPTOR_NONE;
+    return s;
 }
 
 int liaison_space_open(const char *root, uint32_t owner, const char *name, bool create, int64_t gid,
                        liaison_space **out)
 {
-    if (!name_valid(name))
-        return LIAISON_INVALID;
+    char path[PATH_MAX];
     struct stat st[SPACE_PARTS];
-    if (root[0] != '/')
+    if (!name_valid(name) || root[0] != '/' ||
+        (size_t)snprintf(path, sizeof path, "%s/%s", root, name) >= sizeof path)
         return LIAISON_INVALID;
     int fd = place_find(root, owner, name, create, gid, &whole_space, st);
     if (fd < 0)
         return space_result(fd);
+    struct liaison_space *fresh = describe(path, st);
+    int r = fresh ? table_find(fresh, fd) : -ENOMEM;
     close(fd);
-    int r = LIAISON_OK;
-
+    if (r != LIAISON_OK) {
+        free(fresh);
+        return r;
+    }
     process_lock();
     struct liaison_space *s = spaces;
-    while (s && !same(s, st))
+    while (s && !same(s, fresh))
         s = s->next;
     if (s) {
         s->references++;
-    } else if ((s = calloc(1, sizeof *s)) == NULL) {
-        r = -ENOMEM;
-    } else if ((size_t)snprintf(s->path, sizeof s->path, "%s/%s", root, name) >= sizeof s->path) {
-        free(s);
-        r = LIAISON_INVALID;
     } else {
-        s->references = 1;
-        s->device = st[SPACE_TOP].st_dev;
-        for (int i = 0; i < SPACE_PARTS; i++)
-            s->inodes[i] = st[i].st_ino;
-        s->owner = st[SPACE_TOP].st_uid;
-        s->group = st[SPACE_TOP].st_gid;
-        s->mode = st[SPACE_TOP].st_mode & 07777;
-        s->file_mode = place_file_mode(s->mode);
-        s->probe = -1;
-        s->next = spaces;
-        spaces = s;
+        fresh->next = spaces;
+        spaces = fresh;
     }
     process_unlock();
-    if (r == LIAISON_OK)
-        *out = s;
-    return r;
+    if (s)
+        free(fresh);
+    *out = s ? s : fresh;
+    return LIAISON_OK;
 }
 
 struct liaison_space *space_hold(struct liaison_space *space)
@@ -112,6 +121,8 @@ void liaison_space_close(liaison_space *space)
     }
     process_unlock();
 }
+
+bool liaison_space_lost(const liaison_space *space) { return observe32(&space->lost) != 0; }
 
 const char *liaison_space_path(const liaison_space *space) { return space->path; }
 

@@ -226,6 +226,11 @@ cdef class End:
                 return self.ending()
             if r == LIAISON_DENIED:
                 return self.wrong_end()
+        if r == LIAISON_DESTROYED and liaison_space_lost(self.space.space):
+            return errors.Destroyed(
+                f"{self.address} is gone: {self.space.path}/members, the table of the processes "
+                "that use its space, was removed, replaced or cut off, and nobody can tell any "
+                "more which of them live; end them, and remove what is left with `liaison clean`")
         if r == LIAISON_DESTROYED and self.mourner is not None and not self.observing:
             mourn_quietly(self.mourner, self.space, self.address)
         elif r == LIAISON_DENIED and self.kind == "port":
