@@ -1,6 +1,7 @@
 #include "base/descriptor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 bool descriptor_is(const struct descriptor *d, const struct stat *st)
@@ -45,4 +46,15 @@ void descriptor_close(struct descriptor *d)
     atomic_store(&d->fd, -1);
     if (fd >= 0)
         close(fd);
+}
+
+bool descriptor_mark(int fd, int mark) { return fcntl(fd, F_SETSIG, mark) == 0; }
+
+bool descriptor_marked(int fd, int mark)
+{
+    int found = fcntl(fd, F_GETSIG);
+    /* Asked once more, unless it was closed: who takes it for closed leaks it. */
+    if (found < 0 && errno != EBADF)
+        found = fcntl(fd, F_GETSIG);
+    return found == mark;
 }

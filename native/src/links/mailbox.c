@@ -19,7 +19,7 @@ liaison_mailbox *handle_create(struct segment *s)
         return NULL;
     m->segment = s;
     note32(&m->holds, 1);
-    m->bells[RECEIVERS].door = m->bells[SENDERS].door = (struct doorbell){0, -1, -1, -1};
+    m->bells[RECEIVERS].door = m->bells[SENDERS].door = DOORBELL_NONE;
     spin_begin(&m->spin);
     /* Senders that begin in different places get in each other's way less. */
     note32(&m->cursor, glance32(&s->slot) * 37 % s->geometry.cells);

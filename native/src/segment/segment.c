@@ -218,7 +218,8 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
     }
     s->base = base;
     s->references = 1;
-    s->file = s->token[RECEIVERS] = s->token[SENDERS] = -1;
+    s->file = (struct descriptor){-1, st->st_dev, st->st_ino};
+    s->token[RECEIVERS] = s->token[SENDERS] = (struct descriptor){-1, g->token[0], g->token[1]};
     s->device = st->st_dev;
     s->inode = st->st_ino;
     note32(&s->last_seen, process_tick());
@@ -545,7 +546,7 @@ int segment_create_nameless(struct liaison_space *space, const struct liaison_po
         close(fd);
         return space_result(r);
     }
-    s->file = fd;
+    s->file.fd = fd;
     r = segment_attach(s);
     enlist(s);
     if (r == LIAISON_OK)

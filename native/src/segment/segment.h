@@ -47,10 +47,10 @@ struct segment {
     word64 burying; /* epoch of this process while a thread of it buries a port's messages */
 
     /* Of a pipe; all guarded by process_lock. By role: the handles of this process that are such
-     * an end, and of one without a name their token, or -1. */
+     * an end, and of one without a name their token. */
     uint32_t ends[2];
-    int token[2];
-    int file; /* the memory's own descriptor, to be passed on; or -1 */
+    struct descriptor token[2];
+    struct descriptor file; /* the memory's own, to be passed on */
     word32 closings_seen;
     /* Of a named pipe's way back, which is the second half of its file. */
     struct segment *first;

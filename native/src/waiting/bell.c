@@ -36,7 +36,8 @@ static void arm(liaison_mailbox *m, enum waiter_role role)
     if ((signal & SIGNAL_MASK) == SIGNAL_WAITING && glance(&b->slice) != 0 &&
         doorbell_quiet(&b->door))
         return;
-    doorbell_silence(&b->door);
+    if (!doorbell_silence(&b->door))
+        return;
     /* Slices as in wait.c: each time that nothing was found, twice as long. The first few find
      * what somebody left who died before it rang; so none rings before it sends, while the tick in
      * the word says that they have just begun. */
@@ -99,8 +100,8 @@ static int find_or_make(liaison_mailbox *m, enum waiter_role role, bool *made)
     if (r != LIAISON_OK)
         return r;
     process_lock(); /* of threads that ask at once, one makes it */
-    if (observe(&b->epoch) != epoch) {
-        bell_close(m, role); /* a parent's: only the descriptors are ours */
+    if (observe(&b->epoch) != epoch || !doorbell_stands(&b->door)) {
+        bell_close(m, role); /* of a parent's only the descriptors are ours */
         r = make(m, role, epoch);
         *made = r == LIAISON_OK;
     }
