@@ -127,6 +127,7 @@ def _asks_again():
     back.send("waits")
     select.select([box], [], [], 60)
     back.send(box.receive(timeout=0))
+    box.close()
     assert all(os.path.samestat(os.fstat(fd), os.stat("/dev/null")) for fd in own)
     os._exit(0)
 

@@ -56,14 +56,10 @@ static int map_members(struct liaison_space *space, int fd)
         munmap(lock, TABLE_ALIGNMENT);
         return r;
     }
-    if (space->page) { /* our parent's, which is not mapped here */
-        guard_remove_locked(space->page);
-        guard_remove_locked(space->boards);
-    }
     space->page = NULL;
     space->page_broken = 0;
-    bool guarded = guard_add_locked(page, TABLE_ALIGNMENT, &space->page_broken);
-    if (!guarded || !guard_add_locked(boards, BOARDS_SIZE, &space->page_broken)) {
+    bool guarded = guard_add_locked(page, TABLE_ALIGNMENT, &space->page_broken, true);
+    if (!guarded || !guard_add_locked(boards, BOARDS_SIZE, &space->page_broken, true)) {
         if (guarded)
             guard_remove_locked(page);
         munmap(boards, BOARDS_SIZE);
@@ -189,11 +185,9 @@ int member_introduce(struct liaison_space *space, const char *name)
 
 void member_leave(struct liaison_space *space)
 {
-    if (space->page) {
+    if (glance(&space->epoch) == process_epoch() && space->page) {
         guard_remove_locked(space->page);
         guard_remove_locked(space->boards);
-    }
-    if (glance(&space->epoch) == process_epoch() && space->page) {
         munmap(space->boards, BOARDS_SIZE);
         munmap(space->page, TABLE_ALIGNMENT);
         munmap(space->lock, TABLE_ALIGNMENT);
