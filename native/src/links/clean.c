@@ -100,9 +100,12 @@ static void clean_link(struct liaison_space *space, int links, int names, const 
 int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned *out)
 {
     memset(out, 0, sizeof *out);
+    space_hold(space);
     int fd, names, r = space_links_and_names(space, &fd, &names);
-    if (r != LIAISON_OK)
+    if (r != LIAISON_OK) {
+        space_release(space);
         return r;
+    }
     DIR *listing = fdopendir(fd);
     if (!listing) {
         r = space_result(-errno);
@@ -116,5 +119,6 @@ int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned
     close(names);
     out->doorbells = doorbell_clean(space);
     space_sweep(space);
+    space_release(space);
     return r;
 }

@@ -253,7 +253,7 @@ static void unmap(struct segment *s)
 {
     guard_remove(s->base);
     munmap(s->base, s->geometry.size);
-    liaison_space_close(s->space);
+    space_release(s->space);
     if (s->geometry.kind == LIAISON_KIND_PIPE)
         pipe_let_go(s);
     if (s->first)
@@ -350,15 +350,16 @@ int segment_create(struct liaison_space *space, const char *name,
 {
     struct header h;
     struct geometry *g = &h.geometry;
-    int r = name_of_link_valid(name) ? begin_header(space, name, policy, &h) : LIAISON_INVALID;
-    if (r != LIAISON_OK)
-        return r;
-    h.checksum = checksum(g);
-
     int links, names;
-    r = space_links_and_names(space, &links, &names);
-    if (r != LIAISON_OK)
+    space_hold(space);
+    int r = name_of_link_valid(name) ? begin_header(space, name, policy, &h) : LIAISON_INVALID;
+    if (r == LIAISON_OK)
+        r = space_links_and_names(space, &links, &names);
+    if (r != LIAISON_OK) {
+        space_release(space);
         return r;
+    }
+    h.checksum = checksum(g);
     int fd = -1;
     struct segment *s = NULL;
     /* Told at once when the name is taken, rather than after reserving all that memory. */
@@ -397,6 +398,7 @@ out:
         close(fd);
     close(names);
     close(links);
+    space_release(space);
     return space_result(r);
 }
 
@@ -441,9 +443,12 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
 {
     if (!name_of_link_valid(name))
         return LIAISON_INVALID;
+    space_hold(space);
     int names = space_part(space, SPACE_NAMES);
-    if (names < 0)
+    if (names < 0) {
+        space_release(space);
         return space_result(names);
+    }
     char id[40];
     int fd = -1;
     struct stat st;
@@ -505,6 +510,7 @@ out:
     if (fd >= 0)
         close(fd);
     close(names);
+    space_release(space);
     return r;
 }
 
@@ -526,25 +532,25 @@ int segment_create_nameless(struct liaison_space *space, const struct liaison_po
     struct header h;
     struct geometry *g = &h.geometry;
     struct stat st;
+    space_hold(space);
     int r = begin_header(space, "", policy, &h);
-    if (r != LIAISON_OK)
-        return r;
     g->token[0] = token->st_dev;
     g->token[1] = token->st_ino;
     h.checksum = checksum(g);
-    int fd = memory_file();
-    if (fd < 0)
-        return fd;
-    r = fill(fd, &h, 0600);
+    int fd = r == LIAISON_OK ? memory_file() : -1;
+    if (r == LIAISON_OK)
+        r = fd < 0 ? fd : fill(fd, &h, 0600);
     if (r == 0 && (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0 ||
                    fstat(fd, &st) != 0))
         r = -errno;
     struct segment *s;
     if (r == 0)
         r = map(space, fd, &st, g, 0, &s);
+    space_release(space); /* the segment has its own hold */
     if (r != 0) {
-        close(fd);
-        return space_result(r);
+        if (fd >= 0)
+            close(fd);
+        return r < 0 ? space_result(r) : r;
     }
     s->file.fd = fd;
     r = segment_attach(s);
@@ -708,15 +714,18 @@ int segment_attach(struct segment *s)
 
 static bool linked(const struct segment *s)
 {
-    /* One call: every sleeper asks this now and then. */
-    char id[40], path[PATH_MAX + 64];
+    char id[40], path[64];
     struct stat st;
+    int space = space_directory(s->space);
+    if (space < 0)
+        return space != -ENOENT;
     segment_id(&s->geometry, id);
-    snprintf(path, sizeof path, "%s/links/%s", s->space->path, id);
-    if (lstat(path, &st) != 0)
+    snprintf(path, sizeof path, "links/%s", id);
+    if (fstatat(space, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return errno != ENOENT && errno != ENOTDIR; /* other failures are no sign of removal */
     /* The permanent name alone: the others were removed, and nobody can find it. */
-    return st.st_ino == s->inode && st.st_dev == s->device && st.st_nlink > 1;
+    return st.st_ino == s->inode && st.st_dev == s->device && st.st_nlink > 1 &&
+           space_stands(s->space);
 }
 
 bool segment_vanished(struct segment *s)

@@ -36,27 +36,18 @@ static int map_part(int fd, int protection, off_t at, size_t size, void **part)
     return r;
 }
 
-/* The lock has a mapping of its own: the file may be cut off like any other, and the guard then
- * puts a page of our own in the place of the one that is looked at. If that one held the lock as
- * well, we would be dead to the others. */
-static int map_members(struct liaison_space *space, int fd)
+/* What a member needs while it uses links. */
+static int map_words(struct liaison_space *space, int fd)
 {
-    void *lock, *page, *boards;
-    int r = map_part(fd, PROT_NONE, 0, TABLE_ALIGNMENT, &lock);
+    void *page, *boards;
+    int r = map_part(fd, PROT_READ | PROT_WRITE, 0, TABLE_ALIGNMENT, &page);
     if (r != 0)
         return r;
-    r = map_part(fd, PROT_READ | PROT_WRITE, 0, TABLE_ALIGNMENT, &page);
-    if (r != 0) {
-        munmap(lock, TABLE_ALIGNMENT);
-        return r;
-    }
     r = map_part(fd, PROT_READ | PROT_WRITE, BOARDS_AT, BOARDS_SIZE, &boards);
     if (r != 0) {
         munmap(page, TABLE_ALIGNMENT);
-        munmap(lock, TABLE_ALIGNMENT);
         return r;
     }
-    space->page = NULL;
     space->page_broken = 0;
     bool guarded = guard_add_locked(page, TABLE_ALIGNMENT, &space->page_broken, true);
     if (!guarded || !guard_add_locked(boards, BOARDS_SIZE, &space->page_broken, true)) {
@@ -64,10 +55,8 @@ static int map_members(struct liaison_space *space, int fd)
             guard_remove_locked(page);
         munmap(boards, BOARDS_SIZE);
         munmap(page, TABLE_ALIGNMENT);
-        munmap(lock, TABLE_ALIGNMENT);
         return -ENOMEM;
     }
-    space->lock = lock;
     space->page = page;
     space->boards = boards;
     space->boards_taken = 0;
@@ -102,8 +91,10 @@ static int claim(int fd, uint32_t *out)
     return LIAISON_EXHAUSTED;
 }
 
-/* With the process lock held. */
-static int enrol(struct liaison_space *space, uint64_t *identity)
+/* With the process lock held: takes a number. The lock has a mapping of its own: the file may be
+ * cut off like any other, and the guard then puts a page of our own in the place of the one that is
+ * looked at. If that one held the lock as well, we would be dead to the others. */
+static int enrol(struct liaison_space *space)
 {
     int fd;
     int r = table_open(space, &fd);
@@ -136,34 +127,45 @@ static int enrol(struct liaison_space *space, uint64_t *identity)
         r = e == 0 ? LIAISON_OK : space_result(e);
         lock_byte(fd, F_OFD_SETLK, CLAIM(number), &none);
     }
+    if (r == LIAISON_OK)
+        r = map_part(fd, PROT_NONE, 0, TABLE_ALIGNMENT, &space->lock);
     if (r == LIAISON_OK) {
-        r = map_members(space, fd);
-        if (r == LIAISON_OK)
-            *identity = record.generation << 16 | (number + 1);
+        note(&space->identity, record.generation << 16 | (number + 1));
+        publish(&space->enrolled, process_epoch());
     }
     close(fd); /* the mapping keeps the lock */
+    return r;
+}
+
+/* With the process lock held. */
+static int settle_in(struct liaison_space *space)
+{
+    int fd, r = LIAISON_OK;
+    if (glance(&space->enrolled) != process_epoch())
+        r = enrol(space);
+    if (r == LIAISON_OK)
+        r = table_open(space, &fd);
+    if (r != LIAISON_OK)
+        return r;
+    r = map_words(space, fd);
+    close(fd);
+    if (r == LIAISON_OK)
+        publish(&space->epoch, process_epoch());
     return r;
 }
 
 int member_identity(struct liaison_space *space, uint64_t *identity)
 {
     uint64_t epoch = process_epoch();
-    if (observe(&space->epoch) == epoch) {
-        *identity = glance(&space->identity);
-        return LIAISON_OK;
-    }
-    process_lock();
     int r = LIAISON_OK;
-    if (glance(&space->epoch) != epoch) {
-        r = enrol(space, identity);
-        if (r == LIAISON_OK) {
-            note(&space->identity, *identity);
-            publish(&space->epoch, epoch);
-        }
-    } else {
-        *identity = glance(&space->identity);
+    if (observe(&space->epoch) != epoch) {
+        process_lock();
+        if (glance(&space->epoch) != epoch)
+            r = settle_in(space);
+        process_unlock();
     }
-    process_unlock();
+    if (r == LIAISON_OK)
+        *identity = glance(&space->identity);
     return r;
 }
 
@@ -183,16 +185,25 @@ int member_introduce(struct liaison_space *space, const char *name)
     return r;
 }
 
-void member_leave(struct liaison_space *space)
+void member_rest(struct liaison_space *space)
 {
-    if (glance(&space->epoch) == process_epoch() && space->page) {
+    if (glance(&space->epoch) == process_epoch()) {
+        publish(&space->epoch, 0);
         guard_remove_locked(space->page);
         guard_remove_locked(space->boards);
         munmap(space->boards, BOARDS_SIZE);
         munmap(space->page, TABLE_ALIGNMENT);
-        munmap(space->lock, TABLE_ALIGNMENT);
+        space->page = NULL;
+        space->boards = NULL;
     }
     descriptor_close(&space->probe);
+}
+
+void member_leave(struct liaison_space *space)
+{
+    member_rest(space);
+    if (glance(&space->enrolled) == process_epoch())
+        munmap(space->lock, TABLE_ALIGNMENT);
 }
 
 /* The descriptor for probing, opened anew when somebody closed it behind our back. */
@@ -215,7 +226,7 @@ bool member_alive(struct liaison_space *space, uint64_t identity)
     uint32_t number = identity_number(identity);
     if (number >= MEMBERS)
         return false; /* not an identity: nobody will miss it */
-    if (glance(&space->epoch) == process_epoch() && identity == glance(&space->identity))
+    if (glance(&space->enrolled) == process_epoch() && identity == glance(&space->identity))
         return true;
     int fd = probe_descriptor(space);
     if (fd < 0)
@@ -292,8 +303,7 @@ static uint32_t next_enrolled(int fd, uint32_t from)
     return end;
 }
 
-int liaison_space_members(liaison_space *space, struct liaison_peer *peers, size_t max,
-                          size_t *count)
+int members_list(struct liaison_space *space, struct liaison_peer *peers, size_t max, size_t *count)
 {
     *count = 0;
     int fd = probe_descriptor(space);

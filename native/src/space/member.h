@@ -23,7 +23,8 @@ static inline uint32_t identity_number(uint64_t identity)
 static inline uint64_t identity_generation(uint64_t identity) { return identity >> 16; }
 
 /* This process's identity in the space, registering it at first use, and again in a
- * forked child. LIAISON_EXHAUSTED when all numbers are living processes'. */
+ * forked child; from then on its boards are mapped, until it rests. LIAISON_EXHAUSTED when all
+ * numbers are living processes'. */
 int member_identity(struct liaison_space *space, uint64_t *identity);
 
 /* False only when the member is certainly dead; an error counts as alive, and so does whoever is
@@ -38,6 +39,10 @@ void member_peer(struct liaison_space *space, uint64_t identity, int32_t pid,
 void member_peer_numbered(struct liaison_space *space, uint32_t number, int32_t pid,
                           struct liaison_peer *peer);
 
+/* See liaison_space_members. */
+int members_list(struct liaison_space *space, struct liaison_peer *peers, size_t max,
+                 size_t *count);
+
 /* Writes what this member is called. */
 int member_introduce(struct liaison_space *space, const char *name);
 
@@ -49,7 +54,9 @@ int32_t member_pid(void);
 int member_spin_begin(struct liaison_space *space);
 void member_spin_end(struct liaison_space *space, int permit);
 
-/* With the process lock held: gives the membership up. */
+/* With the process lock held. Rests: keeps the membership, and no more than that. Leaves: gives it
+ * up. */
+void member_rest(struct liaison_space *space);
 void member_leave(struct liaison_space *space);
 
 #endif

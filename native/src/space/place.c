@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "space/root.h"
@@ -97,15 +98,10 @@ int place_find(const char *root, uid_t owner, const char *name, bool create, int
     return r;
 }
 
-int space_part(const struct liaison_space *space, enum space_part part)
+/* Sees that it is this part. Not by its number alone: that of a directory that was removed comes
+ * again. Result: the descriptor, or it is closed. */
+static int check_part(const struct liaison_space *space, enum space_part part, int fd)
 {
-    /* By a path, in one call: where it leads is seen by what was found. */
-    char path[PATH_MAX + 8];
-    snprintf(path, sizeof path, part == SPACE_TOP ? "%s" : "%s/%s", space->path, part_names[part]);
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    /* Not by its number alone: that of a directory that was removed comes again. */
     struct shape shape = {space->owner, part_mode(part, space->mode),
                           space->file_mode == 0600 ? (gid_t)-1 : space->group};
     struct stat st;
@@ -117,7 +113,42 @@ int space_part(const struct liaison_space *space, enum space_part part)
     return r;
 }
 
-int space_links_and_names(const struct liaison_space *space, int *links, int *names)
+int space_directory(struct liaison_space *space)
+{
+    int fd = descriptor_number(&space->directory);
+    if (fd != -EBADF)
+        return fd;
+    int number = atomic_load(&space->directory.fd);
+    /* By a path: where it leads is seen by what was found. */
+    fd = open(space->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    fd = fd < 0 ? -errno : check_part(space, SPACE_TOP, fd);
+    return fd < 0 ? fd : descriptor_renew(&space->directory, number, fd);
+}
+
+bool space_stands(struct liaison_space *space)
+{
+    char beside[LIAISON_NAME_MAX + 8];
+    struct stat st;
+    int fd = space_directory(space);
+    if (fd < 0)
+        return fd != -ENOENT && fd != -ENOTDIR;
+    snprintf(beside, sizeof beside, "..%s", strrchr(space->path, '/'));
+    if (fstatat(fd, beside, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno != ENOENT && errno != ENOTDIR; /* other failures are no sign of removal */
+    return descriptor_is(&space->directory, &st);
+}
+
+int space_part(struct liaison_space *space, enum space_part part)
+{
+    int top = space_directory(space);
+    if (top < 0)
+        return top;
+    int fd = openat(top, part == SPACE_TOP ? "." : part_names[part],
+                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -errno : check_part(space, part, fd);
+}
+
+int space_links_and_names(struct liaison_space *space, int *links, int *names)
 {
     *links = space_part(space, SPACE_LINKS);
     *names = *links < 0 ? *links : space_part(space, SPACE_NAMES);

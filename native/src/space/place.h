@@ -24,8 +24,10 @@ enum space_part {
 };
 
 struct liaison_space {
-    struct liaison_space *next; /* process table; guarded by process_lock */
-    int references;             /* likewise */
+    struct liaison_space *next;  /* process table; guarded by process_lock */
+    int references;              /* likewise */
+    int uses;                    /* likewise: of these, links that are open and those who look */
+    struct descriptor directory; /* open while there are uses */
     dev_t device;
     ino_t inodes[SPACE_PARTS];
     uid_t owner;
@@ -38,10 +40,12 @@ struct liaison_space {
     struct descriptor probe; /* for looking at other members' locks */
     word32 lost;             /* it was removed, replaced or damaged: for good */
     word32 last_seen;        /* tick; when we last looked whether it was */
-    /* This process as a member: valid while `epoch` is the process's own. */
-    word64 epoch;
+    /* This process as a member: valid while `enrolled` is the process's own epoch. */
+    word64 enrolled;
     word64 identity;
     void *lock; /* the mapping that holds the member's lock; never touched */
+    /* And what it needs while it uses links: valid while `epoch` is the process's own. */
+    word64 epoch;
     struct members_page *page;
     struct board *boards;  /* of all members */
     uint32_t boards_taken; /* of this process's own, a bit each; guarded by process_lock */
@@ -63,16 +67,23 @@ int place_find(const char *root, uid_t owner, const char *name, bool create, int
 int place_make_parts(int fd, const struct shape *shape);
 void place_remove_parts(int fd);
 
+/* The space's own directory, kept open while the space is used: so neither a chroot nor a new mount
+ * namespace changes where it is. Opened anew, by its path, when somebody closed it. Result: its
+ * number, which is the space's; -ENOENT when it is gone or another, or another negative errno. */
+int space_directory(struct liaison_space *space);
+
+/* Whether it still has its name: whoever comes would find another, or none. */
+bool space_stands(struct liaison_space *space);
+
 /* Opens one of the space's directories anew and checks that it is still the same one: in a space
  * that is shared, whoever may rename a directory could put another in its place, or a symbolic link
  * to somewhere else. So what lies in a directory is named by one component below a descriptor from
- * here, and never by a path. No descriptor is kept: a process that daemonises closes all, and their
- * numbers then mean other files. Result: a descriptor, -ENOENT when the directory is gone or
- * another, or another negative errno. */
-int space_part(const struct liaison_space *space, enum space_part part);
+ * here, and never by a path. Result: a descriptor, -ENOENT when the directory is gone or another,
+ * or another negative errno. */
+int space_part(struct liaison_space *space, enum space_part part);
 
 /* The two that have the names of links. */
-int space_links_and_names(const struct liaison_space *space, int *links, int *names);
+int space_links_and_names(struct liaison_space *space, int *links, int *names);
 
 /* Opens a file in one of the space's directories, following nothing. LIAISON_DENIED when it is not
  * a plain file with the owner and mode that the space's files have. */

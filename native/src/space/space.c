@@ -12,7 +12,14 @@
 #include "space/member.h"
 #include "space/root.h"
 
-static struct liaison_space *spaces;
+/* By the number of their directory. */
+#define BUCKETS 1024u
+static struct liaison_space *spaces[BUCKETS];
+
+static struct liaison_space **bucket_of(const struct liaison_space *s)
+{
+    return &spaces[s->inodes[SPACE_TOP] % BUCKETS];
+}
 
 static int make_all(int fd, const struct shape *shape)
 {
@@ -59,6 +66,7 @@ static struct liaison_space *describe(const char *path, const struct stat st[SPA
     s->mode = st[SPACE_TOP].st_mode & 07777;
     s->file_mode = place_file_mode(s->mode);
     s->probe = DESCRIPTOR_NONE;
+    s->directory = (struct descriptor){-1, st[SPACE_TOP].st_dev, st[SPACE_TOP].st_ino};
     return s;
 }
 
@@ -81,14 +89,14 @@ int liaison_space_open(const char *root, uint32_t owner, const char *name, bool 
         return r;
     }
     process_lock();
-    struct liaison_space *s = spaces;
+    struct liaison_space **bucket = bucket_of(fresh), *s = *bucket;
     while (s && !same(s, fresh))
         s = s->next;
     if (s) {
         s->references++;
     } else {
-        fresh->next = spaces;
-        spaces = fresh;
+        fresh->next = *bucket;
+        *bucket = fresh;
     }
     process_unlock();
     if (s)
@@ -101,25 +109,38 @@ struct liaison_space *space_hold(struct liaison_space *space)
 {
     process_lock();
     space->references++;
+    space->uses++;
     process_unlock();
     return space;
 }
 
-void liaison_space_close(liaison_space *space)
+static void give_up(struct liaison_space *space, int uses)
 {
-    if (!space)
-        return;
     process_lock();
+    space->uses -= uses;
+    if (uses && space->uses == 0) {
+        member_rest(space);
+        descriptor_close(&space->directory);
+    }
     if (--space->references == 0) {
-        struct liaison_space **at = &spaces;
+        struct liaison_space **at = bucket_of(space);
         while (*at != space)
             at = &(*at)->next;
         *at = space->next;
         member_leave(space);
+        descriptor_close(&space->directory);
         doorbell_forget();
         free(space);
     }
     process_unlock();
+}
+
+void space_release(struct liaison_space *space) { give_up(space, 1); }
+
+void liaison_space_close(liaison_space *space)
+{
+    if (space)
+        give_up(space, 0);
 }
 
 bool liaison_space_lost(const liaison_space *space) { return observe32(&space->lost) != 0; }
@@ -128,6 +149,17 @@ const char *liaison_space_path(const liaison_space *space) { return space->path;
 
 int liaison_space_directory(liaison_space *space, enum liaison_space_part part, int *fd)
 {
+    space_hold(space);
     *fd = space_part(space, (enum space_part)part);
+    space_release(space);
     return *fd < 0 ? space_result(*fd) : LIAISON_OK;
+}
+
+int liaison_space_members(liaison_space *space, struct liaison_peer *peers, size_t max,
+                          size_t *count)
+{
+    space_hold(space);
+    int r = members_list(space, peers, max, count);
+    space_release(space);
+    return r;
 }

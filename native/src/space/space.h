@@ -5,8 +5,11 @@
 #include "space/names.h"
 #include "space/place.h"
 
-/* Another hold on the same space. */
+/* Another hold on the same space, of one that uses it. With the last the descriptors are closed and
+ * all is unmapped but what shows that this process lives: the space then costs one mapping, and
+ * links that it has made are still those of a living process. */
 struct liaison_space *space_hold(struct liaison_space *space);
+void space_release(struct liaison_space *space);
 
 /* Removes what makers of this user's spaces left when they died. */
 void space_sweep(const struct liaison_space *space);

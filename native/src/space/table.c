@@ -74,13 +74,12 @@ int table_find(struct liaison_space *space, int directory)
 
 int table_open(struct liaison_space *space, int *fd)
 {
-    int directory = space_part(space, SPACE_TOP);
+    int directory = space_directory(space);
     if (directory < 0)
         return space_result(directory);
     struct stat st;
     struct preamble p;
     int r = open_named(space, directory, fd, &st, &p);
-    close(directory);
     if (r == LIAISON_NOT_FOUND || r == LIAISON_VERSION)
         r = LIAISON_FOREIGN;
     if (r == LIAISON_OK &&

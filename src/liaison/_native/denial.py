@@ -47,14 +47,13 @@ def absence(root: str, owner: int, name: str) -> NotFound:
     return NotFound(f"there is no space {name!r}; one that is used is made by that")
 
 
-def ruin(root: str, owner: int, name: str) -> Corrupt:
+def ruin(root: str, name: str) -> Corrupt:
     """Say that the space's table of processes is no longer one, or was one elsewhere."""
     table = os.path.join(root, name, "members")
-    space = f"{_user(owner)}@{name}" if root.endswith(".shared") else name
     return Corrupt(
         f"space {name!r} may not be used: {table}, the table of the processes that use it, was "
         "copied there, overwritten or cut off, and nobody can tell which of them live; end them, "
-        f"and remove the space with `liaison rm --space {space}`"
+        f"and remove the space with `rm -r {os.path.join(root, name)}`"
     )
 
 

@@ -61,7 +61,7 @@ cdef class SpaceHandle:
         if r == LIAISON_NOT_FOUND:
             raise absence(root, owner, name)
         if r == LIAISON_FOREIGN:
-            raise ruin(root, owner, name)
+            raise ruin(root, name)
         if r != LIAISON_OK:
             raise failure(r, f"space {name!r}")
 
