@@ -3,6 +3,7 @@
 The child has the end, and not the thread: it closes the end, and that is that.
 """
 
+import contextlib
 import os
 import signal
 import threading
@@ -22,10 +23,8 @@ def _waits(end, operation):
 
 
 def _until_it_fails(operation):
-    try:
+    with contextlib.suppress(Destroyed, ValueError):
         operation()
-    except (Destroyed, ValueError):
-        pass
 
 
 def _child(body):
