@@ -53,6 +53,7 @@ enum liaison_result {
     LIAISON_EXHAUSTED,   /* every member number or attachment is a living process's */
     LIAISON_ORPHANED,    /* a port without its receiver, with messages for its dead letters */
     LIAISON_UNSUPPORTED, /* this kernel or sandbox lacks what is needed: liaison_missing */
+    LIAISON_FOREIGN,     /* its users are known by another members file than the space's */
 };
 
 /* What the last LIAISON_UNSUPPORTED of this thread was about, in a word or two. Asked once. */
@@ -82,6 +83,10 @@ LIAISON_API int liaison_space_open(const char *root, uint32_t owner, const char 
                                    int64_t gid, liaison_space **space);
 LIAISON_API void liaison_space_close(liaison_space *space);
 LIAISON_API const char *liaison_space_path(const liaison_space *space);
+
+/* Whether its members file was removed, replaced or damaged since it was opened: nobody can tell
+ * any more who lives, and its links are LIAISON_DESTROYED for those who have them open. */
+LIAISON_API bool liaison_space_lost(const liaison_space *space);
 
 enum liaison_space_part { LIAISON_SPACE_LINKS = 1, LIAISON_SPACE_NAMES, LIAISON_SPACE_BELLS };
 /* Opens one of the space's directories, seen to be still the same one: in a shared space its path

@@ -23,7 +23,7 @@ static const char *doing = "";
 #define TAKES (ALWAYS | SET(LIAISON_EMPTY) | SET(LIAISON_LEASE_LOST))
 #define OPENS                                                                                      \
     (ALWAYS | SET(LIAISON_NOT_FOUND) | SET(LIAISON_BUSY) | SET(LIAISON_EXHAUSTED) |                \
-     SET(LIAISON_MISMATCH) | SET(LIAISON_VERSION))
+     SET(LIAISON_MISMATCH) | SET(LIAISON_VERSION) | SET(LIAISON_FOREIGN))
 
 static int may(unsigned allowed, const char *call, int result)
 {
@@ -210,7 +210,7 @@ static void adopts_what_was_forged(unsigned step)
             doing = "adopting what was forged";
             CHECK(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0 && fstat(ends[0], &st) == 0);
             memcpy(pristine, i.bytes, PAGE);
-            memcpy(pristine + offsetof(struct geometry, token), &st.st_ino, 8);
+            memcpy(pristine + offsetof(struct geometry, token) + 8, &st.st_ino, 8);
             seal(pristine);
             memcpy(header, pristine, PAGE);
             change(&w, header);

@@ -107,6 +107,31 @@ def _closes_everything():
     os._exit(0)
 
 
+def test_a_daemons_descriptors_are_made_anew(mailbox):
+    """After all descriptors were closed, fileno() gives one that works."""
+    box, back = mailbox(), mailbox("back")
+    with Process(_asks_again) as daemon:
+        assert back.receive(timeout=60) == "waits"
+        box.send("heard")
+        assert back.receive(timeout=60) == "heard"
+        daemon.wait()
+
+
+def _asks_again():
+    box, back = Mailbox("box"), Mailbox("back")
+    box.fileno()
+    os.closerange(3, 1024)
+    own = [os.open("/dev/null", os.O_RDONLY) for _ in range(50)]
+    box.try_receive()
+    assert box.fileno() not in own
+    back.send("waits")
+    select.select([box], [], [], 60)
+    back.send(box.receive(timeout=0))
+    box.close()
+    assert all(os.path.samestat(os.fstat(fd), os.stat("/dev/null")) for fd in own)
+    os._exit(0)
+
+
 @pytest.mark.parametrize("kind", ["file", "fifo"])
 def test_a_descriptor_that_became_another_file_s_is_not_written_to(mailbox, tmp_path, kind):
     """Who has sent keeps descriptors to wake receivers with; their numbers may be others' later."""

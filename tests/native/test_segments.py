@@ -12,7 +12,7 @@ from liaison import Corrupt, LiaisonError, Mailbox, Space, VersionMismatch
 from liaison.testing import Process, point, until
 from tests.links.actor import Actor
 
-LAYOUT = Path(__file__).parents[2] / "native" / "src" / "layout.h"
+LAYOUT = Path(__file__).parents[2] / "native" / "src" / "segment" / "layout.h"
 PAGE = 4096
 
 

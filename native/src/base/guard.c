@@ -7,18 +7,27 @@
  * every operation, which costs each of them and leaks whatever it jumps out of.
  *
  * A fault that is not ours goes to the handler that was there before. */
+#include "base/guard.h"
+
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#include "base/order.h"
 #include "base/process.h"
 
 struct guarded {
     word64 base; /* 0: the entry is free; written last when taken, first when freed */
     word64 size;
+    word64 epoch; /* of the process that has the mapping; 0: its children have it too */
     _Atomic(word32 *) broken;
 };
+
+/* Told by the epoch, and not dropped at a fork: a bare clone runs no handlers. */
+static bool is_here(const struct guarded *g)
+{
+    uint64_t epoch = look(&g->epoch);
+    return epoch == 0 || epoch == process_epoch();
+}
 
 /* Chunks are linked, never freed: the handler may be walking them at any time. */
 struct chunk {
@@ -37,7 +46,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
         for (size_t i = 0; i < sizeof c->entry / sizeof c->entry[0]; i++) {
             struct guarded *g = &c->entry[i];
             uint64_t base = look(&g->base), size = look(&g->size);
-            if (!base || at < base || at - base >= size || look(&g->base) != base)
+            if (!base || at < base || at - base >= size || !is_here(g) || look(&g->base) != base)
                 continue;
             word32 *broken = atomic_load(&g->broken);
             void *p = mmap((void *)(uintptr_t)base, size, PROT_READ | PROT_WRITE,
@@ -64,7 +73,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
     }
 }
 
-bool guard_add_locked(void *base, uint64_t size, word32 *broken)
+bool guard_add_locked(void *base, uint64_t size, word32 *broken, bool private)
 {
     if (!installed) {
         struct sigaction action;
@@ -79,8 +88,10 @@ bool guard_add_locked(void *base, uint64_t size, word32 *broken)
     for (struct chunk *c = &first;;) {
         for (size_t i = 0; i < sizeof c->entry / sizeof c->entry[0]; i++) {
             struct guarded *g = &c->entry[i];
-            if (look(&g->base))
+            if (look(&g->base) && is_here(g))
                 continue;
+            publish(&g->base, 0); /* where a parent had one */
+            publish(&g->epoch, private ? process_epoch() : 0);
             atomic_store(&g->broken, broken);
             publish(&g->size, size);
             publish(&g->base, (uintptr_t)base);
@@ -101,7 +112,7 @@ bool guard_add_locked(void *base, uint64_t size, word32 *broken)
 bool guard_add(void *base, uint64_t size, word32 *broken)
 {
     process_lock();
-    bool added = guard_add_locked(base, size, broken);
+    bool added = guard_add_locked(base, size, broken, false);
     process_unlock();
     return added;
 }
@@ -110,7 +121,7 @@ void guard_remove_locked(void *base)
 {
     for (struct chunk *c = &first; c; c = atomic_load(&c->next))
         for (size_t i = 0; i < sizeof c->entry / sizeof c->entry[0]; i++)
-            if (look(&c->entry[i].base) == (uintptr_t)base)
+            if (look(&c->entry[i].base) == (uintptr_t)base && is_here(&c->entry[i]))
                 publish(&c->entry[i].base, 0);
 }
 

@@ -1,8 +1,11 @@
 #include "base/process.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -104,3 +107,44 @@ uint32_t process_tick(void)
 /* CLOCK_MONOTONIC through the vDSO costs some 20 ns, which is fine for bounding a spin of
  * microseconds; raw counters would need calibrating and differ between machines. */
 int64_t process_ticks(void) { return process_now(); }
+
+double process_started(void)
+{
+    struct timespec real, boot;
+    clock_gettime(CLOCK_REALTIME, &real);
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    double now = (double)real.tv_sec + (double)real.tv_nsec / 1e9;
+    char text[1024];
+    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n <= 0)
+        return now;
+    text[n] = 0;
+    char *p = strrchr(text, ')'); /* the command may hold anything, even this */
+    unsigned long long ticks;
+    if (!p || sscanf(p + 1,
+                     " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+                     "%*d %llu",
+                     &ticks) != 1)
+        return now;
+    double up = (double)boot.tv_sec + (double)boot.tv_nsec / 1e9;
+    return now - up + (double)ticks / (double)sysconf(_SC_CLK_TCK);
+}
+
+void process_command(char *text, size_t size)
+{
+    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, size - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n < 0)
+        n = 0;
+    while (n > 0 && text[n - 1] == 0)
+        n--;
+    for (ssize_t i = 0; i < n; i++)
+        if ((unsigned char)text[i] < ' ' || text[i] == 127)
+            text[i] = ' '; /* NULs between arguments, and nothing that moves a cursor */
+    text[n] = 0;
+}

@@ -3,6 +3,7 @@
 #define LIAISON_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/order.h"
@@ -27,12 +28,9 @@ uint32_t process_tick(void);
 /* Monotonic nanoseconds; setting the clock has no effect on it. */
 int64_t process_now(void);
 
-/* Tells the SIGBUS guard of a mapping, or that it is gone. A page that vanished beneath a
- * guarded mapping (the file was truncated) reads as zeros and raises `*broken`. */
-bool guard_add(void *base, uint64_t size, word32 *broken);
-void guard_remove(void *base);
-/* The same for who has the process lock already. */
-bool guard_add_locked(void *base, uint64_t size, word32 *broken);
-void guard_remove_locked(void *base);
+/* When it was started, in seconds since the epoch; where nobody tells, now. */
+double process_started(void);
+/* What it was started as, with nothing that moves a cursor. */
+void process_command(char *text, size_t size);
 
 #endif

@@ -25,6 +25,12 @@ static bool attached(struct segment *s)
     return false;
 }
 
+static bool nobody(struct segment *s)
+{
+    (void)s;
+    return false;
+}
+
 /* Nobody may come to use what is about to be unlinked: who opens it now finds it destroyed.
  * Announce, then look again: whoever attached before it was announced is seen, and whoever
  * attaches after that takes the announcement back, so that the second exchange fails. One
@@ -50,6 +56,8 @@ static uint32_t *unwanted(struct segment *s, const struct stat *st, bool unused_
                           struct liaison_cleaned *out)
 {
     bool destroyed = segment_gone(&s->geometry, segment_state(s));
+    if (!segment_is_at_home(&s->geometry, s->space))
+        return &out->nameless; /* by another table nobody can tell who lives, and nobody can come */
     bool nameless = st->st_nlink < 2, used = attached(s);
     bool unused = !used && !member_alive(s->space, s->geometry.creator);
     /* What waits in a named pipe when the last process lets go of it is gone, as with any pipe. */
@@ -75,7 +83,8 @@ static void clean_link(struct liaison_space *space, int links, int names, const 
     }
     if (naming_lock(fd, 0) == LIAISON_OK) { /* or somebody is about to remove it, or cleans */
         uint32_t *count = unwanted(s, &st, unused_too, out);
-        if (count && condemn(s, attached) &&
+        bool stray = !segment_is_at_home(&s->geometry, s->space);
+        if (count && condemn(s, stray ? nobody : attached) &&
             naming_clear(links, names, fd, &s->geometry) == LIAISON_OK) {
             ++*count;
             out->bytes += (uint64_t)st.st_blocks * 512;
@@ -116,9 +125,12 @@ int liaison_link_end_unneeded(liaison_mailbox *m)
 int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned *out)
 {
     memset(out, 0, sizeof *out);
+    space_hold(space);
     int fd, names, r = space_links_and_names(space, &fd, &names);
-    if (r != LIAISON_OK)
+    if (r != LIAISON_OK) {
+        space_release(space);
         return r;
+    }
     DIR *listing = fdopendir(fd);
     if (!listing) {
         r = space_result(-errno);
@@ -135,5 +147,6 @@ int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned
     close(names);
     out->doorbells = doorbell_clean(space);
     space_sweep(space);
+    space_release(space);
     return r;
 }

@@ -101,8 +101,12 @@ void liaison_endpoint_holder(liaison_mailbox *m, struct liaison_peer *peer)
 int liaison_space_introduce(liaison_space *space, const char *name)
 {
     uint64_t me;
+    space_hold(space);
     int r = name[0] == 0 || name_valid(name) ? member_identity(space, &me) : LIAISON_INVALID;
-    return r == LIAISON_OK ? member_introduce(space, name) : r;
+    if (r == LIAISON_OK)
+        r = member_introduce(space, name);
+    space_release(space);
+    return r;
 }
 
 /* ---- the kind ------------------------------------------------------------------------------- */

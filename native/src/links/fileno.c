@@ -40,7 +40,7 @@ static int find_or_make(liaison_mailbox *m, enum waiter_role role, bool *made)
     if (r != LIAISON_OK)
         return r;
     process_lock();
-    if (observe(&d->epoch) != epoch) {
+    if (observe(&d->epoch) != epoch || !doorbell_stands(&d->door)) {
         r = readiness_make(d, s, role, epoch);
         if (r == LIAISON_OK)
             r = pipe_tell(s, role, d->door.fd);

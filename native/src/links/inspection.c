@@ -59,7 +59,7 @@ int liaison_mailbox_info(liaison_mailbox *m, struct liaison_info *info)
     member_peer(s->space, g->creator, 0, &info->creator);
     int links = space_part(s->space, SPACE_LINKS);
     struct stat st;
-    if (g->kind == LIAISON_KIND_PIPE && fstat(s->file, &st) == 0)
+    if (g->kind == LIAISON_KIND_PIPE && fstat(descriptor_number(&s->file), &st) == 0)
         info->bytes = (uint64_t)st.st_blocks * 512;
     if (links >= 0) {
         if (fstatat(links, info->id, &st, AT_SYMLINK_NOFOLLOW) == 0)

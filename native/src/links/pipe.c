@@ -34,26 +34,12 @@ static bool bereave(struct segment *s, enum waiter_role role)
 
 /* ---- the token ------------------------------------------------------------------------- */
 
-/* Whether the descriptor is still the token: a process that daemonises closes all, and their
- * numbers then mean other files. */
-static bool is_token(const struct segment *s, int fd)
-{
-    struct stat st;
-    return fd >= 0 && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && st.st_ino == s->geometry.token;
-}
-
-static bool is_memory(const struct segment *s, int fd)
-{
-    struct stat st;
-    return fd >= 0 && fstat(fd, &st) == 0 && st.st_ino == s->inode && st.st_dev == s->device;
-}
-
 /* With the process lock held: another thread may be about to close it. */
 static bool other_side_gone(const struct segment *s, enum waiter_role ours)
 {
-    struct pollfd p = {.fd = s->token[ours]};
+    struct pollfd p = {.fd = descriptor_number(&s->token[ours])};
     return p.fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) &&
-           is_token(s, p.fd);
+           descriptor_number(&s->token[ours]) == p.fd; /* not closed meanwhile */
 }
 
 static void look_at_token(struct segment *s)
@@ -71,18 +57,16 @@ static void look_at_token(struct segment *s)
 int pipe_tell(struct segment *s, enum waiter_role role, int epoll)
 {
     struct epoll_event hang_up = {.events = 0}; /* which is told unasked */
-    bool told =
-        s->token[role] < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, s->token[role], &hang_up) == 0;
+    int token = descriptor_number(&s->token[role]);
+    bool told = token < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, token, &hang_up) == 0;
     return told ? LIAISON_OK : -errno;
 }
 
 static void let_go(struct segment *s)
 {
     for (int role = 0; role < 2; role++)
-        if (is_token(s, s->token[role]))
-            close(s->token[role]);
-    if (is_memory(s, s->file))
-        close(s->file);
+        descriptor_close(&s->token[role]);
+    descriptor_close(&s->file);
 }
 
 /* ---- the sides of a named pipe ----------------------------------------------------------- */
@@ -199,13 +183,8 @@ static void end(liaison_mailbox *m)
     bool ended = m->ended;
     m->ended = true;
     bool last = !ended && --s->ends[role] == 0;
-    int token = -1;
-    if (last && is_token(s, s->token[role]))
-        token = s->token[role];
     if (last)
-        s->token[role] = -1;
-    if (token >= 0)
-        close(token);
+        descriptor_close(&s->token[role]);
     process_unlock();
     if (!last || s->broken)
         return;
@@ -246,15 +225,15 @@ int liaison_pipe_create(liaison_space *space, const struct liaison_policy *polic
     struct segment *s = NULL;
     int r = fstat(token[0], &st) == 0 ? LIAISON_OK : -errno;
     if (r == LIAISON_OK)
-        r = segment_create_nameless(space, &p, st.st_ino, &s);
+        r = segment_create_nameless(space, &p, &st, &s);
     if (r != LIAISON_OK) {
         close(token[0]);
         close(token[1]);
         return r;
     }
     process_lock();
-    s->token[RECEIVERS] = token[0];
-    s->token[SENDERS] = token[1];
+    s->token[RECEIVERS].fd = token[0];
+    s->token[SENDERS].fd = token[1];
     s->references++;
     process_unlock();
     r = handle(s, RECEIVERS, reader);
@@ -274,11 +253,10 @@ int liaison_pipe_descriptors(liaison_mailbox *m, int *memory, int *token)
     if (s->geometry.kind != LIAISON_KIND_PIPE)
         return LIAISON_INVALID;
     process_lock();
-    *memory = s->file;
-    *token = m->ended ? -1 : s->token[m->receives ? RECEIVERS : SENDERS];
-    bool both = is_memory(s, *memory) && is_token(s, *token);
+    *memory = descriptor_number(&s->file);
+    *token = m->ended ? -1 : descriptor_number(&s->token[m->receives ? RECEIVERS : SENDERS]);
     process_unlock();
-    return both ? LIAISON_OK : LIAISON_CLOSED;
+    return *memory >= 0 && *token >= 0 ? LIAISON_OK : LIAISON_CLOSED;
 }
 
 int liaison_pipe_adopt(liaison_space *space, int memory, int token, liaison_mailbox **out,
@@ -294,7 +272,8 @@ int liaison_pipe_adopt(liaison_space *space, int memory, int token, liaison_mail
     int r = segment_adopt(space, memory, &s);
     if (r != LIAISON_OK)
         return r;
-    if (!is_token(s, token)) {
+    struct stat st;
+    if (fstat(token, &st) != 0 || !descriptor_is(&s->token[role], &st)) {
         segment_close(s);
         return LIAISON_MISMATCH;
     }
@@ -302,11 +281,11 @@ int liaison_pipe_adopt(liaison_space *space, int memory, int token, liaison_mail
     (void)fcntl(token, F_SETFD, FD_CLOEXEC);
     /* From here on they are ours: kept, or closed where this process has them already. */
     process_lock();
-    int file = s->file, other = s->token[role];
-    if (!is_memory(s, file))
-        s->file = file = memory;
-    if (!is_token(s, other))
-        s->token[role] = other = token;
+    int file = descriptor_number(&s->file), other = descriptor_number(&s->token[role]);
+    if (file < 0)
+        s->file.fd = file = memory;
+    if (other < 0)
+        s->token[role].fd = other = token;
     process_unlock();
     if (file != memory)
         close(memory);

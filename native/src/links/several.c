@@ -82,7 +82,7 @@ void liaison_several_close(liaison_several *q)
     }
     if (own(q))
         board_give(q->space, q->board);
-    liaison_space_close(q->space);
+    space_release(q->space);
     free(q->places);
     free(q->lively);
     free(q);

@@ -245,8 +245,8 @@ struct geometry {
     uint32_t lifetime;      /* of a port or an endpoint, else 0 */
     uint32_t pair_capacity; /* of an endpoint: messages on a link to it; 0 rendezvous */
     uint32_t spare;
-    uint64_t home[2]; /* of a pipe: device and inode of the space that its users are members of */
-    uint64_t token;   /* of a pipe: inode of its token */
+    uint64_t table[2]; /* id of the members file by which its users know one another */
+    uint64_t token[2]; /* of a pipe: device and inode of its token */
     char name[LIAISON_NAME_MAX + 4];        /* the first one */
     char dead_letters[LIAISON_ADDRESS_MAX]; /* of a pair's link: its sender's address at first */
 };

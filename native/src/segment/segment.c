@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/guard.h"
 #include "base/platform.h"
 #include "base/process.h"
 #include "segment/naming.h"
@@ -194,7 +195,8 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
     s->base = base;
     s->length = length;
     s->references = 1;
-    s->file = s->token[RECEIVERS] = s->token[SENDERS] = -1;
+    s->file = (struct descriptor){-1, st->st_dev, st->st_ino};
+    s->token[RECEIVERS] = s->token[SENDERS] = (struct descriptor){-1, g->token[0], g->token[1]};
     s->device = st->st_dev;
     s->inode = st->st_ino;
     note32(&s->last_seen, process_tick());
@@ -229,7 +231,7 @@ static void unmap(struct segment *s)
 {
     guard_remove(s->base);
     munmap(s->base, s->length);
-    liaison_space_close(s->space);
+    space_release(s->space);
     if (s->kind->leave)
         s->kind->leave(s);
     if (s->first)
@@ -241,9 +243,10 @@ static void unmap(struct segment *s)
 static int reopen(struct segment *s, int *fd, struct stat *st)
 {
     char id[40];
-    if (s->geometry.kind == LIAISON_KIND_PIPE) { /* which no path leads to: only while it is kept */
-        *fd = fcntl(s->file, F_DUPFD_CLOEXEC, 0);
-        if (*fd >= 0 && fstat(*fd, st) == 0 && st->st_ino == s->inode && st->st_dev == s->device)
+    if (s->kind->nameless) { /* no path leads to it: only while it is kept */
+        int kept = descriptor_number(&s->file);
+        *fd = kept < 0 ? kept : fcntl(kept, F_DUPFD_CLOEXEC, 0);
+        if (*fd >= 0 && fstat(*fd, st) == 0 && descriptor_is(&s->file, st))
             return 0;
         if (*fd >= 0)
             close(*fd);
@@ -346,6 +349,10 @@ static int begin_header(struct liaison_space *space, const char *name,
     memset(h, 0, sizeof *h);
     struct geometry *g = &h->geometry;
     int r = geometry_of(policy, name, g);
+    g->table[0] = space->table[0];
+    g->table[1] = space->table[1];
+    if (r == LIAISON_OK && table_lost(space))
+        r = LIAISON_FOREIGN;
     if (r == LIAISON_OK)
         r = member_identity(space, &g->creator);
     if (r == LIAISON_OK)
@@ -368,15 +375,16 @@ static int create(struct liaison_space *space, const char *name,
 {
     struct header h;
     struct geometry *g = &h.geometry;
-    int r = name_of_link_valid(name) ? begin_header(space, name, policy, &h) : LIAISON_INVALID;
-    if (r != LIAISON_OK)
-        return r;
-    h.checksum = checksum(g);
-
     int links, names;
-    r = space_links_and_names(space, &links, &names);
-    if (r != LIAISON_OK)
+    space_hold(space);
+    int r = name_of_link_valid(name) ? begin_header(space, name, policy, &h) : LIAISON_INVALID;
+    if (r == LIAISON_OK)
+        r = space_links_and_names(space, &links, &names);
+    if (r != LIAISON_OK) {
+        space_release(space);
         return r;
+    }
+    h.checksum = checksum(g);
     struct draft draft = {.fd = -1};
     struct segment *s = NULL;
     /* Told at once when the name is taken, rather than after reserving all that memory. */
@@ -408,6 +416,7 @@ out:
     draft_end(&draft);
     close(names);
     close(links);
+    space_release(space);
     return space_result(r);
 }
 
@@ -496,8 +505,13 @@ int segment_find(struct liaison_space *space, int names, const char *name, struc
     struct segment *s;
     r = segment_map(space, fd, st, &s);
     if (r == LIAISON_OK) {
-        sides_look(s, true);
-        if (segment_gone(&s->geometry, segment_state(s))) {
+        /* Whether it was mapped before the table was replaced, or is opened after that. */
+        bool stray = !segment_is_at_home(&s->geometry, space);
+        if (!stray)
+            sides_look(s, true);
+        if (stray) {
+            r = LIAISON_FOREIGN;
+        } else if (segment_gone(&s->geometry, segment_state(s))) {
             /* Its destroyer died half-way, or is about to remove the name. */
             naming_finish(space, names, fd, &s->geometry);
             r = LIAISON_NOT_FOUND;
@@ -513,8 +527,8 @@ int segment_find(struct liaison_space *space, int names, const char *name, struc
     return r;
 }
 
-int segment_open(struct liaison_space *space, const char *name, const struct liaison_policy *policy,
-                 bool attach, struct segment **out)
+static int open_named(struct liaison_space *space, const char *name,
+                      const struct liaison_policy *policy, bool attach, struct segment **out)
 {
     int names = space_part(space, SPACE_NAMES);
     if (names < 0)
@@ -542,6 +556,15 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
     return r;
 }
 
+int segment_open(struct liaison_space *space, const char *name, const struct liaison_policy *policy,
+                 bool attach, struct segment **out)
+{
+    space_hold(space);
+    int r = open_named(space, name, policy, attach, out);
+    space_release(space);
+    return r;
+}
+
 /* ---- pipes --------------------------------------------------------------------------- */
 
 /* Not in the space's file system, but memory that no path leads to, and that nobody can cut off;
@@ -566,23 +589,20 @@ static int memory_file(struct liaison_space *space, bool *sealed)
 }
 
 int segment_create_nameless(struct liaison_space *space, const struct liaison_policy *policy,
-                            uint64_t token, struct segment **out)
+                            const struct stat *token, struct segment **out)
 {
     struct header h;
     struct geometry *g = &h.geometry;
     struct stat st;
+    space_hold(space);
     int r = begin_header(space, "", policy, &h);
-    if (r != LIAISON_OK)
-        return r;
-    g->home[0] = space->device;
-    g->home[1] = space->inodes[SPACE_TOP];
-    g->token = token;
+    g->token[0] = token->st_dev;
+    g->token[1] = token->st_ino;
     h.checksum = checksum(g);
     bool sealed;
-    int fd = memory_file(space, &sealed);
-    if (fd < 0)
-        return space_result(fd);
-    r = fill(fd, &h, 0600);
+    int fd = r == LIAISON_OK ? memory_file(space, &sealed) : -1;
+    if (r == LIAISON_OK)
+        r = fd < 0 ? fd : fill(fd, &h, 0600);
     if (r == 0 && sealed && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
         r = -errno;
     if (r == 0 && fstat(fd, &st) != 0)
@@ -590,11 +610,13 @@ int segment_create_nameless(struct liaison_space *space, const struct liaison_po
     struct segment *s;
     if (r == 0)
         r = map(space, fd, &st, g, 0, g->size, &s);
+    space_release(space); /* the segment has its own hold */
     if (r != 0) {
-        close(fd);
-        return space_result(r);
+        if (fd >= 0)
+            close(fd);
+        return r < 0 ? space_result(r) : r;
     }
-    s->file = fd;
+    s->file.fd = fd;
     r = segment_attach(s);
     enlist(s);
     if (r == LIAISON_OK)
@@ -626,8 +648,7 @@ int segment_adopt(struct liaison_space *space, int file, struct segment **out)
         s = enlist_or_find(s);
     }
     /* Of another space, who lives there would seem dead here. */
-    if (!s->kind->nameless || s->geometry.home[0] != space->device ||
-        s->geometry.home[1] != space->inodes[SPACE_TOP])
+    if (!s->kind->nameless || !segment_is_at_home(&s->geometry, space))
         r = LIAISON_MISMATCH;
     if (r == LIAISON_OK)
         r = segment_attach(s);
@@ -758,27 +779,26 @@ int segment_attach(struct segment *s)
 
 static bool linked(const struct segment *s)
 {
-    char id[40];
+    char id[40], path[64];
     struct stat st;
-    int links = space_part(s->space, SPACE_LINKS);
-    if (links < 0)
-        return links != -ENOENT; /* other failures are no sign of removal */
+    int space = space_directory(s->space);
+    if (space < 0)
+        return space != -ENOENT;
     segment_id(&s->geometry, id);
-    int r = fstatat(links, id, &st, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : -errno;
-    close(links);
-    if (r != 0)
-        return r != -ENOENT;
+    snprintf(path, sizeof path, "links/%s", id);
+    if (fstatat(space, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno != ENOENT && errno != ENOTDIR; /* other failures are no sign of removal */
     /* The permanent name alone: the others were removed, and nobody can find it. */
-    return st.st_ino == s->inode && st.st_dev == s->device && st.st_nlink > 1;
+    return st.st_ino == s->inode && st.st_dev == s->device && st.st_nlink > 1 &&
+           space_stands(s->space);
 }
 
 bool segment_vanished(struct segment *s)
 {
-    if (s->kind->nameless)
-        return false;
     /* The coarse clock, for every send asks; the file system once a second. */
     uint32_t now = process_tick(), last = glance32(&s->last_seen);
-    if (now - last >= 1000 && exchange32(&s->last_seen, last, now) && !linked(s))
+    if (now - last >= 1000 && exchange32(&s->last_seen, last, now) &&
+        (table_lost(s->space) || (!s->kind->nameless && !linked(s))))
         note32(&s->vanished, 1);
-    return glance32(&s->vanished);
+    return glance32(&s->vanished) || observe32(&s->space->lost);
 }

@@ -49,10 +49,10 @@ struct segment {
     word64 burying; /* epoch of this process while a thread of it buries a port's messages */
 
     /* Of a pipe; all guarded by process_lock. By role: the handles of this process that are such
-     * an end, and of one without a name their token, or -1. */
+     * an end, and of one without a name their token. */
     uint32_t ends[2];
-    int token[2];
-    int file; /* the memory's own descriptor, to be passed on; or -1 */
+    struct descriptor token[2];
+    struct descriptor file; /* the memory's own, to be passed on */
     word32 closings_seen;
     /* Of a named pipe's way back, which is the second half of its file. */
     struct segment *first;
@@ -89,7 +89,7 @@ bool segment_fits(const struct liaison_policy *p, const struct geometry *g);
 
 /* Makes a segment that has no name and never gets one; `file` is its descriptor, the segment's. */
 int segment_create_nameless(struct liaison_space *space, const struct liaison_policy *policy,
-                            uint64_t token, struct segment **out);
+                            const struct stat *token, struct segment **out);
 /* Maps and attaches the nameless segment whose descriptor this is, which stays the caller's. */
 int segment_adopt(struct liaison_space *space, int file, struct segment **out);
 /* Maps and attaches the second half of a named pipe's file. LIAISON_NOT_FOUND: the name leads
@@ -109,6 +109,12 @@ int segment_reserve(struct segment *s, uint64_t offset, uint64_t length);
 bool segment_vanished(struct segment *s);
 
 void segment_id(const struct geometry *g, char text[40]);
+
+/* Whether its users are members of the space, as that is now: all others would seem dead. */
+static inline bool segment_is_at_home(const struct geometry *g, const struct liaison_space *space)
+{
+    return g->table[0] == space->table[0] && g->table[1] == space->table[1];
+}
 
 /* Whether there is nothing left of it to look at. */
 static inline bool segment_gone(const struct geometry *g, uint32_t state)

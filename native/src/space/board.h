@@ -20,7 +20,7 @@
 #ifndef LIAISON_BOARD_H
 #define LIAISON_BOARD_H
 
-#include "space/space.h"
+#include "space/member.h"
 
 #define BOARDS 16u /* of a member: as many of its threads can wait at once */
 #define BOARD_WORDS 7u
@@ -36,6 +36,7 @@ struct board {
     word64 called[BOARD_WORDS];
 };
 _Static_assert(sizeof(struct board) == 64, "a line");
+_Static_assert(BOARDS * sizeof(struct board) == BOARDS_OF_MEMBER, "as the members file has them");
 #define BOARD_ASLEEP 1u
 #define BOARD_CALLED 2u
 

@@ -9,10 +9,12 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/order.h"
 #include "base/platform.h"
 
 #define FRESH ".liaison-new-" /* and a number: a directory that is being made */
 #define TRIES 100
+#define OFTEN 64u
 
 bool directory_fits(const struct stat *st, const struct shape *shape)
 {
@@ -150,7 +152,11 @@ int directory_make(int parent, const char *name, const struct shape *shape,
     int r = make_once(parent, name, shape, content);
     for (int tries = 0; r == -EBUSY && tries < TRIES; tries++)
         r = make_once(parent, name, shape, content);
-    directory_sweep(parent, content);
+    /* It reads all names: whoever makes ten thousand directories does not do so for each. */
+    static word32 made;
+    uint32_t n = add32(&made, 1);
+    if (n < OFTEN || n % OFTEN == 0)
+        directory_sweep(parent, content);
     return r;
 }
 

@@ -15,6 +15,8 @@
 #include "base/process.h"
 #include "space/directory.h"
 
+#define KEPT 16u
+#define MARK_LAST 64            /* signals there are */
 #define PIPE_SIZE_MAX (1 << 20) /* unless root allowed more */
 #define READS 256
 #define FRESH ".new-" /* and the bell's name: a directory in which it is made */
@@ -81,30 +83,51 @@ static int create_fifo(const struct liaison_space *space, int bells, const char 
     return r;
 }
 
+static bool listen_to(int epoll, int fd)
+{
+    struct epoll_event readable = {.events = EPOLLIN};
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &readable) == 0;
+}
+
+/* Those of bells that were rung are above. */
+static int mark_of(const struct doorbell *bell)
+{
+    return 1 + (int)(bell->number % (MARK_LAST - KEPT));
+}
+
 static int create(struct liaison_space *space, struct doorbell *bell)
 {
-    *bell = (struct doorbell){0, -1, -1, -1};
+    int fifo = -1;
+    *bell = DOORBELL_NONE;
     int bells = space_part(space, SPACE_BELLS);
     if (bells < 0)
         return space_result(bells);
     char name[24];
     int r = platform_random(&bell->number, sizeof bell->number);
-    struct epoll_event readable = {.events = EPOLLIN};
     name_of(bell->number, name);
     if (r == 0 && (bell->timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) < 0)
         r = platform_refused(errno) ? platform_lacks("timerfd_create()") : -errno;
     if (r == 0 && (bell->fd = epoll_create1(EPOLL_CLOEXEC)) < 0)
         r = platform_refused(errno) ? platform_lacks("epoll_create1()") : -errno;
-    if (r == 0 && epoll_ctl(bell->fd, EPOLL_CTL_ADD, bell->timer, &readable) != 0)
+    if (r == 0 && (!descriptor_mark(bell->timer, mark_of(bell)) ||
+                   !descriptor_mark(bell->fd, mark_of(bell)) || !listen_to(bell->fd, bell->timer)))
         r = -errno;
     if (r == 0)
-        r = create_fifo(space, bells, name, &bell->fifo);
-    if (r == 0 && epoll_ctl(bell->fd, EPOLL_CTL_ADD, bell->fifo, &readable) != 0) {
-        r = -errno;
-        unlinkat(bells, name, 0);
+        r = create_fifo(space, bells, name, &fifo);
+    if (r == 0) {
+        r = descriptor_keep(&bell->fifo, fifo);
+        if (r == 0 && !listen_to(bell->fd, fifo))
+            r = -errno;
+        if (r != 0)
+            unlinkat(bells, name, 0);
     }
-    if (r != 0)
-        doorbell_close(bell);
+    if (r != 0) {
+        const int made[] = {fifo, bell->timer, bell->fd};
+        for (int i = 0; i < 3; i++)
+            if (made[i] >= 0)
+                close(made[i]);
+        *bell = DOORBELL_NONE;
+    }
     close(bells);
     return space_result(r);
 }
@@ -121,23 +144,26 @@ int doorbell_create(struct liaison_space *space, struct doorbell *bell)
 
 void doorbell_close(struct doorbell *bell)
 {
-    if (bell->fifo >= 0)
-        close(bell->fifo);
-    if (bell->timer >= 0)
+    /* What is not all there cannot be told apart: of that the FIFO alone is closed. */
+    if (doorbell_stands(bell)) {
         close(bell->timer);
-    if (bell->fd >= 0)
         close(bell->fd);
-    *bell = (struct doorbell){0, -1, -1, -1};
+    }
+    descriptor_close(&bell->fifo);
+    *bell = DOORBELL_NONE;
 }
 
-/* Bells that were rung lately: opening one takes longer than all the rest of a message. Whoever
- * closes all descriptors closes these too, and their numbers may then be other files'. So each
- * bears a mark: the signal that it would send if it had an owner and were asked to. Another file
- * has this one only where somebody chose the same, for the same number, in this process. To look at
- * it takes half the time of fstat, which took as long as sending the message. `holder`: the epoch
- * of the process of which a thread uses it. */
-#define KEPT 16u
-#define MARK_LAST 64 /* signals there are */
+/* Of two bells all numbers can be the other's, where all was closed in between: that the FIFO
+ * tells, and no mark. */
+bool doorbell_stands(const struct doorbell *bell)
+{
+    return descriptor_number(&bell->fifo) >= 0 && descriptor_marked(bell->timer, mark_of(bell)) &&
+           descriptor_marked(bell->fd, mark_of(bell));
+}
+
+/* Bells that were rung lately: opening one takes longer than all the rest of a message, and fstat
+ * as long as sending it: so they are known by a mark. `holder`: the epoch of the process of which a
+ * thread uses it. */
 static struct kept {
     word64 holder;
     uint64_t number;
@@ -150,17 +176,11 @@ static bool hold(struct kept *k)
     return holder != me && exchange(&k->holder, holder, me); /* a parent's thread is not here */
 }
 
-static int mark_of(const struct kept *k) { return MARK_LAST - (int)(k - kept); }
+static int mark_of_kept(const struct kept *k) { return MARK_LAST - (int)(k - kept); }
 
 static bool still_kept(const struct kept *k)
 {
-    if (k->fd == 0)
-        return false;
-    int mark = fcntl(k->fd - 1, F_GETSIG);
-    /* Asked once more, unless it was closed: who takes it for closed leaks it. */
-    if (mark < 0 && errno != EBADF)
-        mark = fcntl(k->fd - 1, F_GETSIG);
-    return mark == mark_of(k);
+    return k->fd != 0 && descriptor_marked(k->fd - 1, mark_of_kept(k));
 }
 
 static bool strike(int fd)
@@ -203,7 +223,7 @@ bool doorbell_ring(struct liaison_space *space, uint64_t number)
     int fd = open_bell(space, number, &settled);
     if (fd >= 0) {
         settled = strike(fd);
-        if (held && fcntl(fd, F_SETSIG, mark_of(k)) == 0) {
+        if (held && descriptor_mark(fd, mark_of_kept(k))) {
             k->number = number;
             k->fd = fd + 1;
         } else {
@@ -221,19 +241,29 @@ bool doorbell_quiet(const struct doorbell *bell)
     return poll(&p, 1, 0) == 0;
 }
 
-void doorbell_silence(const struct doorbell *bell)
+bool doorbell_silence(const struct doorbell *bell)
 {
+    int fifo = descriptor_number(&bell->fifo);
+    if (fifo < 0)
+        return false;
     /* As much as a pipe can hold and no more: others may write while this reads, and who
      * never stops is only heard again. */
     char drain[PIPE_SIZE_MAX / READS];
-    for (int i = 0; i < READS && read(bell->fifo, drain, sizeof drain) == sizeof drain; i++)
+    for (int i = 0; i < READS && read(fifo, drain, sizeof drain) == sizeof drain; i++)
         ;
+    return true;
 }
 
-void doorbell_remind(const struct doorbell *bell, int64_t nanoseconds)
+void doorbell_remind(struct doorbell *bell, int64_t nanoseconds)
 {
+    /* In a stream of messages the one that was set for the last will do: that saves two calls. */
+    int64_t now = process_now(), left = bell->due - now;
+    if (left >= nanoseconds / 2 && left <= nanoseconds)
+        return;
     struct itimerspec t = {.it_value = {nanoseconds / 1000000000, nanoseconds % 1000000000}};
-    timerfd_settime(bell->timer, 0, &t, NULL);
+    if (descriptor_marked(bell->timer, mark_of(bell)) &&
+        timerfd_settime(bell->timer, 0, &t, NULL) == 0)
+        bell->due = now + nanoseconds;
 }
 
 static void forget(struct kept *k, const uint64_t *number)

@@ -8,35 +8,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/guard.h"
 #include "base/platform.h"
 #include "base/process.h"
-#include "space/board.h"
-#include "space/draft.h"
 
-#define PAGE 4096 /* of the layout, whatever the machine's are */
-#define PERMITS 64
-
-/* The members file: one page of shared words, then a record a member, then the boards. Records
- * are read and written by system calls, not through a mapping: they are looked at seldom, and
- * so their pages need no reserving. A member's boards are reserved before it is one. The boards are
- * mapped by themselves. */
-struct members_page {
-    word64 spinners[PERMITS]; /* identity of who may spin now, or 0 */
-};
-struct record {
-    uint64_t generation; /* written by the holder of the claim only */
-    int32_t pid;
-    uint32_t spare;
-    double started;
-    char name[LIAISON_NAME_MAX + 4];
-    char command[128];
-};
-_Static_assert(sizeof(struct record) == 256, "drawn");
 #define CLAIM(number) (MEMBERS + (number)) /* the byte that its next holder locks first */
-#define RECORD_AT(n) (PAGE + (off_t)(n) * (off_t)sizeof(struct record))
-#define BOARDS_AT ((RECORD_AT(MEMBERS) + PAGE_MOST - 1) / PAGE_MOST * PAGE_MOST)
-#define BOARDS_SIZE ((size_t)MEMBERS * BOARDS * sizeof(struct board))
-#define FILE_SIZE (BOARDS_AT + (off_t)BOARDS_SIZE)
 
 static int lock_byte(int fd, int command, uint32_t number, short *type)
 {
@@ -47,100 +23,7 @@ static int lock_byte(int fd, int command, uint32_t number, short *type)
     return r != 0 && platform_refused(-r) && !held ? platform_lacks("OFD locks") : r;
 }
 
-static double process_started(void)
-{
-    struct timespec real, boot;
-    clock_gettime(CLOCK_REALTIME, &real);
-    clock_gettime(CLOCK_BOOTTIME, &boot);
-    double now = (double)real.tv_sec + (double)real.tv_nsec / 1e9;
-    char text[1024];
-    int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-    if (fd >= 0)
-        close(fd);
-    if (n <= 0)
-        return now;
-    text[n] = 0;
-    char *p = strrchr(text, ')'); /* the command may hold anything, even this */
-    unsigned long long ticks;
-    if (!p || sscanf(p + 1,
-                     " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-                     "%*d %llu",
-                     &ticks) != 1)
-        return now;
-    double up = (double)boot.tv_sec + (double)boot.tv_nsec / 1e9;
-    return now - up + (double)ticks / (double)sysconf(_SC_CLK_TCK);
-}
-
-static void process_command(char *text, size_t size)
-{
-    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, text, size - 1);
-    if (fd >= 0)
-        close(fd);
-    if (n < 0)
-        n = 0;
-    while (n > 0 && text[n - 1] == 0)
-        n--;
-    for (ssize_t i = 0; i < n; i++)
-        if ((unsigned char)text[i] < ' ' || text[i] == 127)
-            text[i] = ' '; /* NULs between arguments, and nothing that moves a cursor */
-    text[n] = 0;
-}
-
 int32_t member_pid(void) { return (int32_t)getpid(); }
-
-static int create(int directory, mode_t mode)
-{
-    struct draft draft;
-    int r = platform_may_reach(FILE_SIZE) ? draft_begin(&draft, directory, 0600) : -EFBIG;
-    if (r != 0)
-        return r;
-    r = platform_reserve(draft.fd, 0, PAGE, true);
-    if (r == 0 && (fchmod(draft.fd, mode) != 0 || ftruncate(draft.fd, FILE_SIZE) != 0))
-        r = -errno;
-    if (r == 0)
-        r = draft_name(&draft, directory, MEMBERS_NAME);
-    draft_end(&draft);
-    return r;
-}
-
-int members_create(int directory, mode_t mode)
-{
-    int r = create(directory, mode);
-    return r == -EAGAIN ? create(directory, mode) : r;
-}
-
-static int open_members(struct liaison_space *space, bool make, int *fd)
-{
-    int directory = space_part(space, SPACE_TOP);
-    if (directory < 0)
-        return space_result(directory);
-    struct stat st;
-    int r = space_file(space, directory, MEMBERS_NAME, O_RDWR, fd, &st);
-    if (r == LIAISON_NOT_FOUND && make) { /* somebody removed it */
-        int e = members_create(directory, space->file_mode);
-        r = e == 0 || e == -EEXIST ? space_file(space, directory, MEMBERS_NAME, O_RDWR, fd, &st)
-                                   : space_result(e);
-    }
-    close(directory);
-    if (r != LIAISON_OK)
-        return r;
-    if (st.st_nlink != 1) { /* a hard link to some other file of ours */
-        close(*fd);
-        return LIAISON_DENIED;
-    }
-    if (make && st.st_size < FILE_SIZE) {
-        int e = platform_may_reach(FILE_SIZE) ? platform_reserve(*fd, 0, PAGE, false) : -EFBIG;
-        if (e == 0 && ftruncate(*fd, FILE_SIZE) != 0)
-            e = -errno;
-        if (e != 0) {
-            close(*fd);
-            return space_result(e);
-        }
-    }
-    return LIAISON_OK;
-}
 
 /* A part of the file that no child inherits. */
 static int map_part(int fd, int protection, off_t at, size_t size, void **part)
@@ -155,42 +38,27 @@ static int map_part(int fd, int protection, off_t at, size_t size, void **part)
     return r;
 }
 
-/* The lock has a mapping of its own: the file may be cut off like any other, and the guard then
- * puts a page of our own in the place of the one that is looked at. If that one held the lock as
- * well, we would be dead to the others. */
-static int map_members(struct liaison_space *space, int fd)
+/* What a member needs while it uses links. */
+static int map_words(struct liaison_space *space, int fd)
 {
-    void *lock, *page, *boards;
-    int r = map_part(fd, PROT_NONE, 0, PAGE, &lock);
+    void *page, *boards;
+    int r = map_part(fd, PROT_READ | PROT_WRITE, 0, TABLE_ALIGNMENT, &page);
     if (r != 0)
         return r;
-    r = map_part(fd, PROT_READ | PROT_WRITE, 0, PAGE, &page);
-    if (r != 0) {
-        munmap(lock, PAGE);
-        return r;
-    }
     r = map_part(fd, PROT_READ | PROT_WRITE, BOARDS_AT, BOARDS_SIZE, &boards);
     if (r != 0) {
-        munmap(page, PAGE);
-        munmap(lock, PAGE);
+        munmap(page, TABLE_ALIGNMENT);
         return r;
     }
-    if (space->page) { /* our parent's, which is not mapped here */
-        guard_remove_locked(space->page);
-        guard_remove_locked(space->boards);
-    }
-    space->page = NULL;
     space->page_broken = 0;
-    bool guarded = guard_add_locked(page, PAGE, &space->page_broken);
-    if (!guarded || !guard_add_locked(boards, BOARDS_SIZE, &space->page_broken)) {
+    bool guarded = guard_add_locked(page, TABLE_ALIGNMENT, &space->page_broken, true);
+    if (!guarded || !guard_add_locked(boards, BOARDS_SIZE, &space->page_broken, true)) {
         if (guarded)
             guard_remove_locked(page);
         munmap(boards, BOARDS_SIZE);
-        munmap(page, PAGE);
-        munmap(lock, PAGE);
+        munmap(page, TABLE_ALIGNMENT);
         return -ENOMEM;
     }
-    space->lock = lock;
     space->page = page;
     space->boards = boards;
     space->boards_taken = 0;
@@ -201,13 +69,13 @@ static int map_members(struct liaison_space *space, int fd)
  * its own. Later there is no descriptor, and a page that is not there is a SIGBUS. */
 static int write_record(int fd, uint32_t number, const struct record *record)
 {
-    off_t boards = BOARDS_AT + (off_t)(number * BOARDS * sizeof(struct board));
+    off_t boards = BOARDS_AT + (off_t)number * BOARDS_OF_MEMBER;
     if (!platform_may_reach(RECORD_AT(number + 1)))
         return -EFBIG;
     ssize_t n = pwrite(fd, record, sizeof *record, RECORD_AT(number));
     if (n != (ssize_t)sizeof *record)
         return n < 0 ? -errno : -ENOSPC;
-    return platform_reserve(fd, boards, BOARDS * sizeof(struct board), true);
+    return platform_reserve(fd, boards, BOARDS_OF_MEMBER, true);
 }
 
 /* Finds a number that is nobody's, and locks its claim: its record is then ours to write. Only when
@@ -238,11 +106,13 @@ static int claim(int fd, uint32_t *out)
     return LIAISON_EXHAUSTED;
 }
 
-/* With the process lock held. */
-static int enrol(struct liaison_space *space, uint64_t *identity)
+/* With the process lock held: takes a number. The lock has a mapping of its own: the file may be
+ * cut off like any other, and the guard then puts a page of our own in the place of the one that is
+ * looked at. If that one held the lock as well, we would be dead to the others. */
+static int enrol(struct liaison_space *space)
 {
     int fd;
-    int r = open_members(space, true, &fd);
+    int r = table_open(space, &fd);
     if (r != LIAISON_OK)
         return r;
     uint32_t number = 0;
@@ -269,34 +139,45 @@ static int enrol(struct liaison_space *space, uint64_t *identity)
         r = e == 0 ? LIAISON_OK : space_result(e);
         lock_byte(fd, F_OFD_SETLK, CLAIM(number), &none);
     }
+    if (r == LIAISON_OK)
+        r = space_result(map_part(fd, PROT_NONE, 0, TABLE_ALIGNMENT, &space->lock));
     if (r == LIAISON_OK) {
-        r = space_result(map_members(space, fd));
-        if (r == LIAISON_OK)
-            *identity = record.generation << 16 | (number + 1);
+        note(&space->identity, record.generation << 16 | (number + 1));
+        publish(&space->enrolled, process_epoch());
     }
     close(fd); /* the mapping keeps the lock */
+    return r;
+}
+
+/* With the process lock held. */
+static int settle_in(struct liaison_space *space)
+{
+    int fd, r = LIAISON_OK;
+    if (glance(&space->enrolled) != process_epoch())
+        r = enrol(space);
+    if (r == LIAISON_OK)
+        r = table_open(space, &fd);
+    if (r != LIAISON_OK)
+        return r;
+    r = space_result(map_words(space, fd));
+    close(fd);
+    if (r == LIAISON_OK)
+        publish(&space->epoch, process_epoch());
     return r;
 }
 
 int member_identity(struct liaison_space *space, uint64_t *identity)
 {
     uint64_t epoch = process_epoch();
-    if (observe(&space->epoch) == epoch) {
-        *identity = glance(&space->identity);
-        return LIAISON_OK;
-    }
-    process_lock();
     int r = LIAISON_OK;
-    if (glance(&space->epoch) != epoch) {
-        r = enrol(space, identity);
-        if (r == LIAISON_OK) {
-            note(&space->identity, *identity);
-            publish(&space->epoch, epoch);
-        }
-    } else {
-        *identity = glance(&space->identity);
+    if (observe(&space->epoch) != epoch) {
+        process_lock();
+        if (glance(&space->epoch) != epoch)
+            r = settle_in(space);
+        process_unlock();
     }
-    process_unlock();
+    if (r == LIAISON_OK)
+        *identity = glance(&space->identity);
     return r;
 }
 
@@ -304,7 +185,7 @@ int member_introduce(struct liaison_space *space, const char *name)
 {
     char text[LIAISON_NAME_MAX + 4] = {0};
     int fd;
-    int r = open_members(space, false, &fd);
+    int r = table_open(space, &fd);
     if (r != LIAISON_OK)
         return r;
     memcpy(text, name, strnlen(name, LIAISON_NAME_MAX));
@@ -318,48 +199,38 @@ int member_introduce(struct liaison_space *space, const char *name)
     return r;
 }
 
-void member_leave(struct liaison_space *space)
+void member_rest(struct liaison_space *space)
 {
-    if (space->page) {
+    if (glance(&space->epoch) == process_epoch()) {
+        publish(&space->epoch, 0);
         guard_remove_locked(space->page);
         guard_remove_locked(space->boards);
-    }
-    if (glance(&space->epoch) == process_epoch() && space->page) {
         munmap(space->boards, BOARDS_SIZE);
-        munmap(space->page, PAGE);
-        munmap(space->lock, PAGE);
+        munmap(space->page, TABLE_ALIGNMENT);
+        space->page = NULL;
+        space->boards = NULL;
     }
-    if (space->probe >= 0) {
-        struct stat st;
-        /* Close it only if it is still ours. */
-        if (fstat(space->probe, &st) == 0 && st.st_size == FILE_SIZE)
-            close(space->probe);
-    }
+    descriptor_close(&space->probe);
 }
 
-/* The descriptor for probing, reopened when somebody closed it behind our back: it must be
- * the members file, or a lock that is not there would be taken for a death. */
+void member_leave(struct liaison_space *space)
+{
+    member_rest(space);
+    if (glance(&space->enrolled) == process_epoch())
+        munmap(space->lock, TABLE_ALIGNMENT);
+}
+
+/* The descriptor for probing, opened anew when somebody closed it behind our back. */
 static int probe_descriptor(struct liaison_space *space)
 {
-    int fd = atomic_load(&space->probe);
-    struct stat st;
-    if (fd >= 0 && fstat(fd, &st) != 0) {
-        if (errno != EBADF)
-            return -errno; /* nothing was closed: opening another would leak this one */
-    } else if (fd >= 0 && st.st_dev == space->device && S_ISREG(st.st_mode) &&
-               st.st_size == FILE_SIZE) {
+    int fresh, fd = descriptor_number(&space->probe);
+    if (fd != -EBADF)
         return fd;
-    }
-    int fresh;
-    int r = open_members(space, false, &fresh);
+    int number = atomic_load(&space->probe.fd);
+    int r = table_open(space, &fresh);
     if (r != LIAISON_OK)
         return r < 0 ? r : -ENOENT;
-    int expected = fd;
-    if (!atomic_compare_exchange_strong(&space->probe, &expected, fresh)) {
-        close(fresh); /* another thread was faster */
-        fresh = expected;
-    }
-    return fresh;
+    return descriptor_renew(&space->probe, number, fresh);
 }
 
 bool member_alive(struct liaison_space *space, uint64_t identity)
@@ -369,7 +240,7 @@ bool member_alive(struct liaison_space *space, uint64_t identity)
     uint32_t number = identity_number(identity);
     if (number >= MEMBERS)
         return false; /* not an identity: nobody will miss it */
-    if (glance(&space->epoch) == process_epoch() && identity == glance(&space->identity))
+    if (glance(&space->enrolled) == process_epoch() && identity == glance(&space->identity))
         return true;
     int fd = probe_descriptor(space);
     if (fd < 0)
@@ -377,13 +248,19 @@ bool member_alive(struct liaison_space *space, uint64_t identity)
     short type = F_WRLCK;
     if (lock_byte(fd, F_OFD_GETLK, number, &type) != 0)
         return true;
-    uint64_t generation = 0;
-    if (pread(fd, &generation, sizeof generation, RECORD_AT(number)) != sizeof generation)
-        return true;
-    /* The lock first, then the generation: where the lock is a successor's, that has counted up
-     * before it locked. */
-    bool alive = type != F_UNLCK && generation == identity_generation(identity);
-    return alive || probe_descriptor(space) != fd; /* swapped meanwhile: ask again later */
+    if (type != F_UNLCK) {
+        /* The lock first, then the generation: where the lock is a successor's, that has counted up
+         * before it locked. Unless what is in the file is no more what was written. */
+        uint64_t generation = 0;
+        ssize_t n = pread(fd, &generation, sizeof generation, RECORD_AT(number));
+        if (n != sizeof generation || generation == identity_generation(identity))
+            return true;
+        if (!table_intact(space, fd)) {
+            publish32(&space->lost, 1);
+            return true;
+        }
+    }
+    return descriptor_number(&space->probe) != fd; /* closed meanwhile: ask again later */
 }
 
 void member_peer(struct liaison_space *space, uint64_t identity, int32_t pid,
@@ -440,8 +317,7 @@ static uint32_t next_enrolled(int fd, uint32_t from)
     return end;
 }
 
-int liaison_space_members(liaison_space *space, struct liaison_peer *peers, size_t max,
-                          size_t *count)
+int members_list(struct liaison_space *space, struct liaison_peer *peers, size_t max, size_t *count)
 {
     *count = 0;
     int fd = probe_descriptor(space);

@@ -14,10 +14,7 @@
 #ifndef LIAISON_MEMBER_H
 #define LIAISON_MEMBER_H
 
-#include "space/space.h"
-
-#define MEMBERS 4096u
-#define MEMBERS_NAME "members"
+#include "space/table.h"
 
 static inline uint32_t identity_number(uint64_t identity)
 {
@@ -25,15 +22,13 @@ static inline uint32_t identity_number(uint64_t identity)
 }
 static inline uint64_t identity_generation(uint64_t identity) { return identity >> 16; }
 
-/* Makes the file, whole or not at all, in a space's directory; its group is the directory's.
- * -EEXIST when there is one; another negative errno. */
-int members_create(int directory, mode_t mode);
-
 /* This process's identity in the space, registering it at first use, and again in a
- * forked child. LIAISON_EXHAUSTED when all numbers are living processes'. */
+ * forked child; from then on its boards are mapped, until it rests. LIAISON_EXHAUSTED when all
+ * numbers are living processes'. */
 int member_identity(struct liaison_space *space, uint64_t *identity);
 
-/* False only when the member is certainly dead; an error counts as alive. */
+/* False only when the member is certainly dead; an error counts as alive, and so does whoever is
+ * looked for in a file that is another's by now. */
 bool member_alive(struct liaison_space *space, uint64_t identity);
 
 /* What is known about a member; `pid` is what the caller noted of it, or 0. */
@@ -43,6 +38,10 @@ void member_peer(struct liaison_space *space, uint64_t identity, int32_t pid,
 /* The same from a member's number and the pid it had, where no more was kept. */
 void member_peer_numbered(struct liaison_space *space, uint32_t number, int32_t pid,
                           struct liaison_peer *peer);
+
+/* See liaison_space_members. */
+int members_list(struct liaison_space *space, struct liaison_peer *peers, size_t max,
+                 size_t *count);
 
 /* Writes what this member is called. */
 int member_introduce(struct liaison_space *space, const char *name);
@@ -55,7 +54,9 @@ int32_t member_pid(void);
 int member_spin_begin(struct liaison_space *space);
 void member_spin_end(struct liaison_space *space, int permit);
 
-/* With the process lock held: gives the membership up. */
+/* With the process lock held. Rests: keeps the membership, and no more than that. Leaves: gives it
+ * up. */
+void member_rest(struct liaison_space *space);
 void member_leave(struct liaison_space *space);
 
 #endif

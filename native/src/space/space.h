@@ -1,76 +1,17 @@
-/* space.h — a directory of links, and the table of the processes that use them. */
+/* space.h — a directory of links, and the processes that use them, as this process has it open. */
 #ifndef LIAISON_SPACE_H
 #define LIAISON_SPACE_H
 
-#include <limits.h>
-#include <sys/stat.h>
-#include <sys/types.h>
+#include "space/names.h"
+#include "space/place.h"
 
-#include "base/order.h"
-#include "liaison.h"
-
-struct members_page;
-struct board;
-
-/* The directories that a space consists of. */
-enum space_part {
-    SPACE_TOP,
-    SPACE_LINKS = LIAISON_SPACE_LINKS,
-    SPACE_NAMES = LIAISON_SPACE_NAMES,
-    SPACE_BELLS = LIAISON_SPACE_BELLS,
-    SPACE_PARTS
-};
-
-struct liaison_space {
-    struct liaison_space *next; /* process table; guarded by process_lock */
-    int references;             /* likewise */
-    char path[PATH_MAX];
-    dev_t device;
-    ino_t inodes[SPACE_PARTS];
-    uid_t owner;
-    gid_t group;
-    mode_t mode;      /* of the directory */
-    mode_t file_mode; /* 0600, or 0660 in a group's space */
-    /* This process as a member: valid while `epoch` is the process's own. */
-    word64 epoch;
-    word64 identity;
-    void *lock; /* the mapping that holds the member's lock; never touched */
-    struct members_page *page;
-    struct board *boards;  /* of all members */
-    uint32_t boards_taken; /* of this process's own, a bit each; guarded by process_lock */
-    word32 page_broken;    /* the file was cut off, and the page is now ours alone */
-    _Atomic int probe;     /* descriptor for looking at other members' locks */
-};
-
-/* A name that may become a file: the grammar of addresses. */
-bool name_valid(const char *name);
-/* The same, or such a name behind a tilde: no user can say it, and no list shows it. Links that
- * are part of another one have such names. */
-bool name_of_link_valid(const char *name);
-
-/* Opens one of the space's directories anew and checks that it is still the same one: in a space
- * that is shared, whoever may rename a directory could put another in its place, or a symbolic link
- * to somewhere else. So what lies in a directory is named by one component below a descriptor from
- * here, and never by a path. No descriptor is kept: a process that daemonises closes all, and their
- * numbers then mean other files. Result: a descriptor, -ENOENT when the directory is gone or
- * another, or another negative errno. */
-int space_part(const struct liaison_space *space, enum space_part part);
-
-/* The two that have the names of links. */
-int space_links_and_names(const struct liaison_space *space, int *links, int *names);
-
-/* Opens a file in one of the space's directories, following nothing. LIAISON_DENIED when it is not
- * a plain file with the owner and mode that the space's files have. */
-int space_file(const struct liaison_space *space, int directory, const char *name, int flags,
-               int *fd, struct stat *status);
-
-/* Another hold on the same space. */
+/* Another hold on the same space, of one that uses it. With the last the descriptors are closed and
+ * all is unmapped but what shows that this process lives: the space then costs one mapping, and
+ * links that it has made are still those of a living process. */
 struct liaison_space *space_hold(struct liaison_space *space);
+void space_release(struct liaison_space *space);
 
 /* Removes what makers of this user's spaces left when they died. */
 void space_sweep(const struct liaison_space *space);
-
-/* A negative errno as a result: what users can meet becomes a condition. */
-int space_result(int negative_errno);
 
 #endif

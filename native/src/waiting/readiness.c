@@ -1,10 +1,16 @@
 #include "waiting/readiness.h"
 
+#include <string.h>
+
 #include "base/process.h"
 #include "parts/waiters.h"
 #include "waiting/slices.h"
 
-void readiness_init(struct readiness *d) { *d = (struct readiness){.door = {0, -1, -1, -1}}; }
+void readiness_init(struct readiness *d)
+{
+    memset(d, 0, sizeof *d);
+    d->door = DOORBELL_NONE;
+}
 
 void readiness_close(struct readiness *d, struct segment *s, enum waiter_role role)
 {
@@ -25,7 +31,8 @@ void readiness_arm(struct readiness *d, struct segment *s, enum waiter_role role
     if ((signal & SIGNAL_MASK) == SIGNAL_WAITING && glance(&d->slice) != 0 &&
         doorbell_quiet(&d->door))
         return;
-    doorbell_silence(&d->door);
+    if (!doorbell_silence(&d->door))
+        return; /* its numbers are other files' by now */
     /* The first few slices find what somebody left who died before it rang; so none rings before
      * it sends, while the tick in the word says that they have just begun. */
     int64_t slice = (int64_t)glance(&d->slice);

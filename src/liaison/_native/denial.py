@@ -12,9 +12,9 @@ import pwd
 import stat
 from dataclasses import dataclass
 
-from liaison.errors import AccessDenied, NotFound
+from liaison.errors import AccessDenied, Corrupt, NotFound
 
-__all__ = ["absence", "denial"]
+__all__ = ["absence", "denial", "ruin"]
 
 _STICKY = 0o1000
 _OTHERS_WRITE = 0o022
@@ -45,6 +45,16 @@ def absence(root: str, owner: int, name: str) -> NotFound:
             f"Space.create({name!r}, group=...)"
         )
     return NotFound(f"there is no space {name!r}; one that is used is made by that")
+
+
+def ruin(root: str, name: str) -> Corrupt:
+    """Say that the space's table of processes is no longer one, or was one elsewhere."""
+    table = os.path.join(root, name, "members")
+    return Corrupt(
+        f"space {name!r} may not be used: {table}, the table of the processes that use it, was "
+        "copied there, overwritten or cut off, and nobody can tell which of them live; end them, "
+        f"and remove the space with `rm -r {os.path.join(root, name)}`"
+    )
 
 
 @dataclass(frozen=True, slots=True)

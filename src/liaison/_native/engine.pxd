@@ -10,7 +10,7 @@ cdef extern from "liaison.h" nogil:
         LIAISON_NOT_FOUND, LIAISON_NAME_TAKEN, LIAISON_DENIED, LIAISON_MISMATCH, LIAISON_NOT_OWNER
         LIAISON_CLOSED, LIAISON_DESTROYED, LIAISON_LEASE_LOST, LIAISON_TOO_LARGE, LIAISON_NO_SPACE
         LIAISON_CORRUPT, LIAISON_VERSION, LIAISON_INTERRUPTED, LIAISON_INVALID, LIAISON_EXHAUSTED
-        LIAISON_ORPHANED, LIAISON_UNSUPPORTED
+        LIAISON_ORPHANED, LIAISON_UNSUPPORTED, LIAISON_FOREIGN
         LIAISON_QUEUED, LIAISON_RECEIVED, LIAISON_ACKNOWLEDGED, LIAISON_DEAD_LETTERED
         LIAISON_ADDRESS_MAX
     enum liaison_open:
@@ -87,6 +87,7 @@ cdef extern from "liaison.h" nogil:
     int liaison_space_open(const char *root, uint32_t owner, const char *name, bint create,
                            int64_t gid, liaison_space **space)
     void liaison_space_close(liaison_space *space)
+    boolean liaison_space_lost(const liaison_space *space)
     const char *liaison_space_path(const liaison_space *space)
     int liaison_space_directory(liaison_space *space, int part, int *fd)
     int liaison_space_members(liaison_space *space, liaison_peer *peers, size_t max, size_t *count)

@@ -26,7 +26,7 @@ RESULTS = tuple(
     for line in (
         "OK EMPTY FULL NO_RECEIVER BUSY NOT_FOUND NAME_TAKEN DENIED MISMATCH NOT_OWNER",
         "CLOSED DESTROYED LEASE_LOST TOO_LARGE NO_SPACE CORRUPT VERSION INTERRUPTED",
-        "INVALID EXHAUSTED ORPHANED UNSUPPORTED",
+        "INVALID EXHAUSTED ORPHANED UNSUPPORTED FOREIGN",
     )
     for word in line.split()
 )
@@ -111,6 +111,14 @@ _MEANING: dict[str, tuple[type[errors.LiaisonError], str]] = {
         (
             "{link} failed its checks: somebody with the right to write it damaged it; "
             "destroy it (`liaison rm --force`) and create it anew"
+        ),
+    ),
+    "FOREIGN": (
+        errors.Corrupt,
+        (
+            "{link} was made when its space had another table of processes: the file `members` "
+            "was removed or replaced since, and nobody can tell which of the link's users live; "
+            "end those that still have it open, and remove it with `liaison clean`"
         ),
     ),
     "VERSION": (

@@ -32,6 +32,7 @@ cdef class End:
     cdef bytes rest  # of a message that was read in part, from `rest_at` on; or None
     cdef Py_ssize_t rest_at
     cdef Py_ssize_t users
+    cdef unsigned forks  # how often processes had forked, from the first to this one, when counted
     cdef Py_ssize_t pins
     cdef object sender_name  # callable(): what a pair's sender is called, where that is known
     cdef void *held  # Held, the first of those not yet settled; borrowed
@@ -50,6 +51,9 @@ cdef class End:
     cdef object fail(self, int r, Py_ssize_t size=*)
     cdef int take_part(self) except -1
     cdef void leave(self) noexcept
+    cdef void enter(self) noexcept
+    cdef void exit(self) noexcept
+    cdef void recount(self) noexcept
     cdef int lay_to_rest(self) except -1
     cdef int copy_in(self, char *to, const char *head, Py_ssize_t h, const char *body,
                      Py_ssize_t n) except -1

@@ -7,7 +7,8 @@ longer, to sleep, and to copy a quarter of a megabyte or more.
 
 An end may be closed by one thread while another waits in it. So the engine's handle is given up
 only when nobody is inside (`users`) and nothing that was handed out still looks at its memory
-(`pins`); until then a closed end just refuses.
+(`pins`); until then a closed end just refuses. Of those who are inside at a fork the child has one
+thread only, the one that forked.
 """
 
 cimport cython
@@ -24,6 +25,7 @@ from libc.string cimport memcpy, memset, strncpy
 from liaison._native.engine cimport *
 from liaison._native.space cimport SpaceHandle, peer_of
 
+import os
 from dataclasses import replace
 from weakref import ref
 
@@ -34,6 +36,51 @@ from liaison.link import Statistics
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() noexcept
+
+cdef extern from *:
+    """
+    /* The ends that this thread is inside of; how many, where it is more than there is room for. */
+    #define LIAISON_DEEPEST 32
+    static __thread __attribute__((tls_model("initial-exec"))) void *inside[LIAISON_DEEPEST];
+    static __thread __attribute__((tls_model("initial-exec"))) unsigned depth;
+    /* Those that the thread which forked was inside of. */
+    static void *inherited[LIAISON_DEEPEST];
+    static unsigned inherited_depth, forks;
+
+    static inline void liaison_enter(void *end)
+    {
+        if (depth < LIAISON_DEEPEST)
+            inside[depth] = end;
+        depth++;
+    }
+    static inline void liaison_exit(void) { depth--; }
+    static void liaison_forked(void)
+    {
+        forks++;
+        inherited_depth = depth < LIAISON_DEEPEST ? depth : LIAISON_DEEPEST;
+        for (unsigned i = 0; i < inherited_depth; i++)
+            inherited[i] = inside[i];
+    }
+    static long liaison_inherited(void *end)
+    {
+        long n = 0;
+        for (unsigned i = 0; i < inherited_depth; i++)
+            n += inherited[i] == end;
+        return n;
+    }
+    """
+    void liaison_enter(void *end) noexcept
+    void liaison_exit() noexcept
+    void liaison_forked() noexcept
+    long liaison_inherited(void *end) noexcept
+    unsigned forks
+
+
+def _forked():
+    liaison_forked()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 # Called with each end that was closed by its user: what waits on its descriptor learns it so.
 closing = []
@@ -291,6 +338,26 @@ cdef class End:
 
     # ---- life ---------------------------------------------------------------------------
 
+    @cython.final
+    cdef void enter(self) noexcept:
+        """From here on the end may be closed by whoever runs, and is still needed."""
+        if self.forks != forks:
+            self.recount()
+        self.users += 1
+        liaison_enter(<void *>self)
+
+    @cython.final
+    cdef void exit(self) noexcept:
+        if self.forks != forks:
+            self.recount()
+        self.users -= 1
+        liaison_exit()
+
+    cdef void recount(self) noexcept:
+        """In a child: its parent's other threads are not here, and will never leave."""
+        self.users = liaison_inherited(<void *>self)
+        self.forks = forks
+
     cdef int check(self) except -1:
         if self.is_closed or self.box == NULL:
             raise failure(LIAISON_CLOSED, self.address or "this mailbox")
@@ -303,6 +370,11 @@ cdef class End:
                 return self.ending()
             if r == LIAISON_DENIED:
                 return self.wrong_end()
+        if r == LIAISON_DESTROYED and liaison_space_lost(self.space.space):
+            return errors.Destroyed(
+                f"{self.address} is gone: {self.space.path}/members, the table of the processes "
+                "that use its space, was removed, replaced or cut off, and nobody can tell any "
+                "more which of them live; end them, and remove what is left with `liaison clean`")
         if r == LIAISON_DESTROYED and self.mourner is not None and not self.observing:
             mourn_quietly(self.mourner, self.space, self.address)
         elif r == LIAISON_DENIED and self.kind == "port":
@@ -348,6 +420,8 @@ cdef class End:
     cdef void leave(self) noexcept:
         """Gives the engine's handle up when the end is closed and nobody needs it any more."""
         cdef liaison_mailbox *box = self.box
+        if self.forks != forks:
+            self.recount()
         if self.is_closed and self.users == 0 and self.pins == 0 and box != NULL:
             self.box = NULL
             liaison_mailbox_close(box)
@@ -359,7 +433,7 @@ cdef class End:
         if self.is_closed or self.box == NULL:
             return
         self.is_closed = True
-        self.users += 1
+        self.enter()
         liaison_mailbox_interrupt(self.box)
         cdef void *next = self.held
         cdef Held held
@@ -368,7 +442,7 @@ cdef class End:
             next = held.next
             held.give_up()
         liaison_port_end(self.box)
-        self.users -= 1
+        self.exit()
         self.leave()
         for told in closing:
             told(self)
@@ -410,20 +484,20 @@ cdef class End:
         if n < LARGE:
             memcpy(to + h, body, n)
         else:
-            self.users += 1
+            self.enter()
             with nogil:
                 memcpy(to + h, body, n)
-            self.users -= 1
+            self.exit()
         return 0
 
     cdef int reserve(self, Py_ssize_t size, bint receipt, const liaison_wait *wait,
                      liaison_loan *loan) except? -1:
         cdef int r = liaison_mailbox_loan_at_hand(self.box, size, receipt, loan)
         if r == LIAISON_FULL:
-            self.users += 1
+            self.enter()
             with nogil:
                 r = liaison_mailbox_loan(self.box, size, receipt, wait, loan)
-            self.users -= 1
+            self.exit()
             if self.is_closed and r != LIAISON_INTERRUPTED:
                 if r == LIAISON_OK:
                     liaison_mailbox_discard(self.box, loan)
@@ -437,10 +511,10 @@ cdef class End:
         if not self.rendezvous:
             r = liaison_mailbox_send_loan(self.box, loan, format, wait, receipt)
         else:
-            self.users += 1
+            self.enter()
             with nogil:
                 r = liaison_mailbox_send_loan(self.box, loan, format, wait, receipt)
-            self.users -= 1
+            self.exit()
         if r == LIAISON_OK:
             self.sent += 1
         return r
@@ -494,7 +568,7 @@ cdef class End:
         cdef Receipt result
         wait_of(timeout, &wait)
         cdef int r
-        self.users += 1
+        self.enter()
         try:
             r = self.put_object(message, &wait, &ticket if receipt else NULL, &size)
             if r != LIAISON_OK:
@@ -504,7 +578,7 @@ cdef class End:
                 result.begin(self, &ticket)
                 return result
         finally:
-            self.users -= 1
+            self.exit()
             if self.is_closed:
                 self.leave()
 
@@ -513,11 +587,11 @@ cdef class End:
         cdef liaison_wait wait
         cdef Py_ssize_t size
         wait_of(0, &wait)
-        self.users += 1
+        self.enter()
         try:
             return self.put_object(message, &wait, NULL, &size) == LIAISON_OK
         finally:
-            self.users -= 1
+            self.exit()
             if self.is_closed:
                 self.leave()
 
@@ -548,7 +622,7 @@ cdef class End:
         wait_of(0, &wait)
         receipt = receipt or self.rendezvous
         PyObject_GetBuffer(parcel[2], &view, PyBUF_CONTIG_RO)
-        self.users += 1
+        self.enter()
         try:
             self.take_part()
             size = len(head) + view.len
@@ -575,7 +649,7 @@ cdef class End:
             raise self.fail(r, size)
         finally:
             PyBuffer_Release(&view)
-            self.users -= 1
+            self.exit()
             if self.is_closed:
                 self.leave()
 
@@ -599,7 +673,7 @@ cdef class End:
         cdef int r
         self.take_part()
         deadline = Deadline(timeout) if left > 0 else None
-        self.users += 1
+        self.enter()
         try:
             for message in messages:
                 r = self.put_object(message, &wait, NULL, &size)
@@ -612,7 +686,7 @@ cdef class End:
                     wait.timeout = nanoseconds(deadline.remaining())
             return count
         finally:
-            self.users -= 1
+            self.exit()
             if self.is_closed:
                 self.leave()
 
@@ -627,7 +701,7 @@ cdef class End:
         cdef Py_buffer view
         wait_of(0, &wait)
         PyObject_GetBuffer(payload, &view, PyBUF_CONTIG_RO)
-        self.users += 1
+        self.enter()
         try:
             self.take_part()
             r = self.put(format, NULL, 0, <char *>view.buf, view.len, &wait, NULL)
@@ -635,7 +709,7 @@ cdef class End:
                 raise self.fail(r, view.len)
         finally:
             PyBuffer_Release(&view)
-            self.users -= 1
+            self.exit()
             if self.is_closed:
                 self.leave()
 
@@ -647,7 +721,7 @@ cdef class End:
         cdef int r
         wait_of(None, &wait)
         PyObject_GetBuffer(data, &view, PyBUF_CONTIG_RO)
-        self.users += 1
+        self.enter()
         try:
             self.take_part()
             while at < view.len:
@@ -661,7 +735,7 @@ cdef class End:
             return view.len
         finally:
             PyBuffer_Release(&view)
-            self.users -= 1
+            self.exit()
             if self.is_closed:
                 self.leave()
 
@@ -696,10 +770,10 @@ cdef class End:
                 if wait.timeout:
                     r = liaison_mailbox_poll(self.box, POLL, d)
                 if r == LIAISON_EMPTY or r == LIAISON_BUSY:
-                    self.users += 1
+                    self.enter()
                     with nogil:
                         r = liaison_mailbox_take(self.box, wait, d)
-                    self.users -= 1
+                    self.exit()
                     if self.is_closed:
                         if r == LIAISON_OK:
                             liaison_mailbox_release(self.box, d)
@@ -724,7 +798,7 @@ cdef class End:
     cdef int bury(self, liaison_delivery *d) except -1:
         """Moves a message to the dead letters. If they have no room it stays, and that is said."""
         view = PyMemoryView_FromMemory(<char *>d.data, d.size, PyBUF_READ)
-        self.users += 1
+        self.enter()
         try:
             self.undertaker(self, d.format, view, d.attempt)
             liaison_mailbox_bury(self.box, d)
@@ -733,7 +807,7 @@ cdef class End:
             raise
         finally:
             view.release()
-            self.users -= 1
+            self.exit()
             if self.is_closed:
                 self.leave()
         return 0
@@ -747,17 +821,17 @@ cdef class End:
                 return PyBytes_FromStringAndSize(<char *>d.data, d.size)
             copy = PyBytes_FromStringAndSize(NULL, d.size)
             to = PyBytes_AS_STRING(copy)
-            self.users += 1
+            self.enter()
             with nogil:
                 memcpy(to, d.data, d.size)
-            self.users -= 1
+            self.exit()
             return copy
         view = PyMemoryView_FromMemory(<char *>d.data, d.size, PyBUF_READ)
-        self.users += 1
+        self.enter()
         try:
             return self.translator().decode(d.format, view)
         finally:
-            self.users -= 1
+            self.exit()
             view.release()
 
     cdef object read(self, liaison_delivery *d):
@@ -781,12 +855,12 @@ cdef class End:
     cdef object receive_one(self, liaison_delivery *d):
         cdef int r
         # Decoding may run Python, in which this end may be closed; it is given up only afterwards.
-        self.users += 1
+        self.enter()
         try:
             message = self.read(d)
             r = liaison_mailbox_acknowledge(self.box, d)
         finally:
-            self.users -= 1
+            self.exit()
             if self.is_closed:
                 self.leave()
         if r != LIAISON_OK and r != LIAISON_DESTROYED:
@@ -899,7 +973,7 @@ cdef class End:
         taken = <liaison_delivery *>malloc(room * sizeof(liaison_delivery))
         if taken == NULL:
             raise MemoryError
-        self.users += 1  # decoding runs Python, which may close this end
+        self.enter()  # decoding runs Python, which may close this end
         try:
             r = self.get(&wait, &taken[0])
             if r != LIAISON_OK:
@@ -936,7 +1010,7 @@ cdef class End:
             return messages
         finally:
             free(taken)
-            self.users -= 1
+            self.exit()
             if self.is_closed:
                 self.leave()
 
@@ -989,9 +1063,9 @@ cdef class End:
         found = _Peek()
         found.end = self
         found.messages = []
-        self.users += 1
+        self.enter()
         r = liaison_mailbox_peek(self.box, max, visit, <void *>found)
-        self.users -= 1
+        self.exit()
         if self.is_closed:
             self.leave()
         if found.error is not None:
@@ -1566,12 +1640,12 @@ cdef class Receipt:
         cdef int r
         cdef End end = self.end
         wait_of(timeout, &wait)
-        end.users += 1
+        end.enter()
         try:
             with nogil:
                 r = liaison_receipt_wait(end.box, &self.receipt, state, &wait)
         finally:
-            end.users -= 1
+            end.exit()
         if r == LIAISON_INTERRUPTED:
             propagate()
         if r == LIAISON_EMPTY:

@@ -8,12 +8,12 @@ from liaison._native.engine cimport *
 
 import os
 
-from liaison._native.denial import absence, denial
+from liaison._native.denial import absence, denial, ruin
 from liaison._native.failure import RESULTS as _RESULTS, failure
 from liaison.errors import InvalidAddress
 from liaison.link import Peer
 
-assert len(_RESULTS) == LIAISON_UNSUPPORTED + 1
+assert len(_RESULTS) == LIAISON_FOREIGN + 1
 assert _RESULTS[LIAISON_TOO_LARGE] == "TOO_LARGE"
 
 cdef size_t MEMBERS = 4096
@@ -65,6 +65,8 @@ cdef class SpaceHandle:
             raise denial(root, owner, name, gid)
         if r == LIAISON_NOT_FOUND:
             raise absence(root, owner, name)
+        if r == LIAISON_FOREIGN:
+            raise ruin(root, name)
         if r != LIAISON_OK:
             raise failure(r, f"space {name!r}")
 

@@ -1,0 +1,49 @@
+"""The members file, by which a space knows who lives, is removed, replaced or damaged."""
+
+import os
+import shutil
+
+import pytest
+
+from liaison import Corrupt, Destroyed, Empty, Mailbox, Space
+from liaison.testing import until
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_users_learn_that_the_table_is_gone(mailbox, space, how):
+    """Who has a link open is told what happened, newcomers too, and cleaning mends the space."""
+    box = mailbox()
+    box.send("message")
+    members = space.path / "members"
+    if how == "replaced":
+        shutil.copy(members, space.path / "copy")
+        Space("other")
+        os.rename(space.root / str(os.geteuid()) / "other" / "members", members)
+    else:
+        members.unlink()
+    with pytest.raises(Corrupt, match="clean"), Mailbox("box"):
+        pass
+    with pytest.raises(Destroyed, match=f"{members}.*clean"):
+        until(lambda: _uses(box), "the end notices that nobody knows who lives")
+    assert Space().clean().remains == 1
+    with Mailbox("box") as new:
+        new.send("works")
+        assert new.receive(timeout=0) == "works"
+        new.destroy()
+
+
+def _uses(box):
+    """Never done: only an error ends it."""
+    try:
+        box.receive_many(10, timeout=0.001)
+    except Empty:
+        return False
+
+
+def test_a_damaged_table_is_an_error_that_helps(space):
+    """A members file that was cut off, or is a copy, is refused, and the error says what to do."""
+    Space()
+    members = space.path / "members"
+    os.truncate(members, 100)
+    with pytest.raises(Corrupt, match=f"{members}.*rm -r {space.path}"):
+        Space()
