@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "forgery.h"
+#include "space/table.h"
 
 static liaison_space *space;
 static struct progress *progress;
@@ -197,7 +198,10 @@ static int ask_who_is_who(void *context)
     CHECK(fd >= 0);
     for (int i = 0; i < 3000; i++) {
         uint64_t noise = (uint64_t)test_random(&seed) << 32 | test_random(&seed);
-        off_t at = (off_t)(test_random(&seed) % (PAGE + 3 * 256)) & ~7;
+        /* Of the shared words, or of the first records; without its preamble it is no table. */
+        uint32_t where = test_random(&seed) % (PAGE + 3 * 256) & ~7u;
+        off_t at = where >= PAGE ? RECORD_AT(0) + where - PAGE
+                                 : (off_t)offsetof(struct members_page, spinners) + where % 512;
         if (i % 3 == 0)
             noise |= UINT64_C(0x7ff8000000000000);
         CHECK(pwrite(fd, &noise, sizeof noise, at) == sizeof noise);

@@ -21,6 +21,7 @@
 
 #include "base/process.h"
 #include "links/port.h"
+#include "space/table.h"
 #include "victim.h"
 #include "waiting/wait.h"
 
@@ -231,7 +232,8 @@ static void aim(struct target *t, struct victim *v, uint8_t *members)
     add_part(t, s->base + g->ring_at, g->index_at - g->ring_at);
     if (g->arena_limit) /* the tags of 64 KiB and of what can be grown to here, and payloads */
         add_part(t, s->index, g->arena_start < 65536 ? 2 * PAGE : 3 * PAGE + 512);
-    add_part(t, members, 64);
+    /* Not its preamble: without that it is no table, see test_table.c. */
+    add_part(t, members + offsetof(struct members_page, spinners), PERMITS);
     uint32_t n = g->cells, me = segment_owner(s);
     const uint64_t dictionary[16] = {
         glance(&s->identity),
@@ -280,8 +282,9 @@ static void snapshot_take(struct snapshot *n, const struct segment *s, uint8_t *
 {
     uint64_t arena = s->geometry.arena_limit < 65536 ? s->geometry.arena_limit : 65536;
     uint64_t index = s->geometry.arena_limit ? INDEX_SIZE : 0;
-    *n = (struct snapshot){.at = {s->base, s->arena, members},
-                           .size = {s->geometry.index_at + index, arena, 512}};
+    *n = (struct snapshot){
+        .at = {s->base, s->arena, members},
+        .size = {s->geometry.index_at + index, arena, sizeof(struct members_page)}};
     for (int i = 0; i < 3; i++) {
         n->copy[i] = malloc(n->size[i] + 1);
         CHECK(n->copy[i]);
