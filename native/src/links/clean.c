@@ -56,8 +56,6 @@ static uint32_t *unwanted(struct segment *s, const struct stat *st, bool unused_
                           struct liaison_cleaned *out)
 {
     bool destroyed = segment_gone(&s->geometry, segment_state(s));
-    if (!segment_is_at_home(&s->geometry, s->space))
-        return &out->nameless; /* by another table nobody can tell who lives, and nobody can come */
     bool nameless = st->st_nlink < 2, used = attached(s);
     bool unused = !used && !member_alive(s->space, s->geometry.creator);
     /* What waits in a named pipe when the last process lets go of it is gone, as with any pipe. */
@@ -82,8 +80,9 @@ static void clean_link(struct liaison_space *space, int links, int names, const 
         return;
     }
     if (naming_lock(fd, 0) == LIAISON_OK) { /* or somebody is about to remove it, or cleans */
-        uint32_t *count = unwanted(s, &st, unused_too, out);
-        bool stray = !segment_is_at_home(&s->geometry, s->space);
+        /* By another table nobody can tell who lives, and nobody can come any more. */
+        bool stray = !segment_is_at_home(&s->geometry, space);
+        uint32_t *count = stray ? &out->nameless : unwanted(s, &st, unused_too, out);
         if (count && condemn(s, stray ? nobody : attached) &&
             naming_clear(links, names, fd, &s->geometry) == LIAISON_OK) {
             ++*count;
