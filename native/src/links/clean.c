@@ -8,6 +8,7 @@
 #include "links/handle.h"
 #include "links/turn.h"
 #include "segment/naming.h"
+#include "segment/opening.h"
 #include "space/doorbell.h"
 #include "space/draft.h"
 #include "space/member.h"

@@ -14,6 +14,7 @@
 #include "base/process.h"
 #include "links/turn.h"
 #include "segment/naming.h"
+#include "segment/opening.h"
 #include "space/member.h"
 
 int liaison_link_alias(liaison_mailbox *m, const char *name)

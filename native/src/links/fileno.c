@@ -1,9 +1,11 @@
 /* fileno.c — a link's descriptors: armed while there is nothing, and readable when there may
  * be. */
+#include "links/fileno.h"
+
 #include "base/process.h"
 #include "links/around.h"
+#include "links/available.h"
 #include "links/pipe.h"
-#include "links/receiving.h"
 #include "waiting/readiness.h"
 
 static void arm(liaison_mailbox *m, enum waiter_role role)

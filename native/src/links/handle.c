@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "segment/opening.h"
 #include "waiting/wait.h"
 
 liaison_mailbox *handle_create(struct segment *s)

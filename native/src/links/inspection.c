@@ -10,6 +10,7 @@
 #include "parts/cell.h"
 #include "parts/ring.h"
 #include "segment/naming.h"
+#include "segment/opening.h"
 #include "space/member.h"
 #include "waiting/wait.h"
 

@@ -10,6 +10,7 @@
 #include "links/port.h"
 #include "parts/receipt.h"
 #include "segment/naming.h"
+#include "segment/opening.h"
 #include "space/member.h"
 #include "waiting/awaiting.h"
 #include "waiting/wait.h"

@@ -11,6 +11,7 @@
 #include "base/process.h"
 #include "parts/cell.h"
 #include "segment/naming.h"
+#include "segment/opening.h"
 #include "space/member.h"
 #include "waiting/wait.h"
 

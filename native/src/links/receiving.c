@@ -1,7 +1,8 @@
 /* receiving.c — a message from the ring to a receiver, and what becomes of it. */
-#include "links/receiving.h"
 #include "base/process.h"
 #include "links/around.h"
+#include "links/available.h"
+#include "links/fileno.h"
 #include "links/pipe.h"
 #include "links/port.h"
 #include "links/turn.h"
@@ -12,57 +13,6 @@
 #include "waiting/wait.h"
 
 static bool exclusive(const struct segment *s) { return s->geometry.access == LIAISON_EXCLUSIVE; }
-
-bool mailbox_has_message(liaison_mailbox *m)
-{
-    struct segment *s = m->segment;
-    uint32_t waiting = 0;
-    if (liaison_mailbox_waiting(m, &waiting) != LIAISON_OK)
-        return true;
-    return waiting && (!exclusive(s) || turn_free(s));
-}
-
-bool mailbox_over(struct segment *s)
-{
-    uint32_t state = segment_state(s);
-    return state != LINK_LIVE && !(state == LINK_ENDED && is_pipe(s) && pipe_pending(s));
-}
-
-int mailbox_may_take(const liaison_mailbox *m, uint64_t epoch)
-{
-    struct segment *s = m->segment;
-    if (is_pipe(s) && !pipe_admits(m, RECEIVERS))
-        return LIAISON_DENIED;
-    int r = segment_check(s, epoch);
-    if (__builtin_expect(!s->kind->sides, 1) || (r != LIAISON_OK && r != LIAISON_DESTROYED))
-        return r;
-    if (is_port(s) && (!m->receives || !port_is_receiver(s)))
-        return LIAISON_DENIED;
-    return segment_state(s) == LINK_ENDED ? LIAISON_OK : r;
-}
-
-/* Whether the senders have ended, and what lies in the ring is all there will be. */
-static bool nothing_more_comes(struct segment *s)
-{
-    sides_look(s, false);
-    return segment_state(s) == LINK_ENDED && ring_close(s);
-}
-
-/* Of a pipe: whether a message that somebody else took may yet be for us. */
-static bool may_come_back(struct segment *s) { return is_pipe(s) && pipe_pending(s); }
-
-int mailbox_receivable(liaison_mailbox *m)
-{
-    if (look32(&m->closed))
-        return LIAISON_CLOSED;
-    int r = mailbox_may_take(m, process_epoch());
-    if (r != LIAISON_OK || mailbox_has_message(m))
-        return r;
-    struct segment *s = m->segment;
-    if (s->kind->sides && nothing_more_comes(s) && !may_come_back(s))
-        return mailbox_has_message(m) ? LIAISON_OK : LIAISON_DESTROYED;
-    return glance32(&s->vanished) ? LIAISON_DESTROYED : LIAISON_EMPTY;
-}
 
 static int take_from_cells(struct segment *s, uint64_t epoch, struct liaison_delivery *d)
 {
@@ -112,10 +62,10 @@ static int take(liaison_mailbox *m, struct liaison_delivery *d)
     r = take_from_cells(s, epoch, d);
     if (__builtin_expect(r != LIAISON_EMPTY || !s->kind->sides, 1))
         return r;
-    if (!nothing_more_comes(s))
+    if (!mailbox_nothing_more_comes(s))
         return LIAISON_EMPTY;
     r = take_from_cells(s, epoch, d); /* one that was accepted since we looked */
-    return r == LIAISON_EMPTY && !may_come_back(s) ? LIAISON_DESTROYED : r;
+    return r == LIAISON_EMPTY && !mailbox_may_come_back(s) ? LIAISON_DESTROYED : r;
 }
 
 static int attempt_take(void *context)
@@ -348,7 +298,7 @@ int liaison_mailbox_ready(liaison_mailbox *m)
         return LIAISON_OK;
     if (is_pipe(s))
         sides_look(s, true); /* the descriptor may have told it before the clock's next tick */
-    if (s->kind->sides && nothing_more_comes(s) && !may_come_back(s))
+    if (s->kind->sides && mailbox_nothing_more_comes(s) && !mailbox_may_come_back(s))
         return mailbox_has_message(m) ? LIAISON_OK : LIAISON_DESTROYED;
     r = nothing_to_be_had(m, LIAISON_EMPTY);
     return s->broken ? LIAISON_CORRUPT : r;

@@ -14,7 +14,7 @@
 
 #include "base/process.h"
 #include "links/around.h"
-#include "links/receiving.h"
+#include "links/available.h"
 #include "space/board.h"
 #include "space/member.h"
 #include "waiting/wait.h"

@@ -7,7 +7,7 @@
 #ifndef LIAISON_SEGMENT_H
 #define LIAISON_SEGMENT_H
 
-#include "segment/kind.h"
+#include "segment/geometry.h"
 #include "space/space.h"
 
 struct segment {
@@ -64,39 +64,7 @@ static inline struct cell *segment_cell(const struct segment *s, uint32_t i)
 }
 static inline uint32_t segment_owner(const struct segment *s) { return glance32(&s->slot) + 1; }
 
-/* Fills in everything that follows from what was asked for. The same function lays a new
- * segment out and checks an old one. */
-int geometry_plan(struct geometry *g);
-
-int segment_create(struct liaison_space *space, const char *name,
-                   const struct liaison_policy *policy, struct segment **out);
-/* Maps the link and, if `attach`, takes this process's place on it. */
-int segment_open(struct liaison_space *space, const char *name, const struct liaison_policy *policy,
-                 bool attach, struct segment **out);
-/* Maps the file, which stays the caller's, without taking a place on the link. */
-int segment_map(struct liaison_space *space, int file, const struct stat *st, struct segment **out);
-/* Maps what comes before the arena, for one look by somebody who has it to itself: mapping the
- * whole takes longer than all that can be looked at in it. */
-int segment_glance(struct liaison_space *space, int file, const struct stat *st,
-                   struct segment **out);
-/* As segment_map() does, what has this name in the directory `names`. LIAISON_NOT_FOUND also where
- * looking showed that it is over, which takes its names away. */
-int segment_find(struct liaison_space *space, int names, const char *name, struct segment **out,
-                 struct stat *st);
-void segment_close(struct segment *s);
-/* Whether it is what was asked for. */
-bool segment_fits(const struct liaison_policy *p, const struct geometry *g);
-
-/* Makes a segment that has no name and never gets one; `file` is its descriptor, the segment's. */
-int segment_create_nameless(struct liaison_space *space, const struct liaison_policy *policy,
-                            const struct stat *token, struct segment **out);
-/* Maps and attaches the nameless segment whose descriptor this is, which stays the caller's. */
-int segment_adopt(struct liaison_space *space, int file, struct segment **out);
-/* Maps and attaches the second half of a named pipe's file. LIAISON_NOT_FOUND: the name leads
- * elsewhere by now. */
-int segment_open_back(struct segment *first, struct segment **out);
-
-/* Makes sure that this process, not its parent, is attached. */
+/* Makes sure that this process, not its parent, is attached. In attachment.c. */
 int segment_attach(struct segment *s);
 
 /* Reserves bytes of the file that lie beyond what was reserved at creation. */
@@ -107,8 +75,6 @@ int segment_reserve(struct segment *s, uint64_t offset, uint64_t length);
  * keeps what it found. Asked by whatever finds nothing, and by what sends: so each way of waiting,
  * which tries now and then, ends with it. What is left can still be received. */
 bool segment_vanished(struct segment *s);
-
-void segment_id(const struct geometry *g, char text[40]);
 
 /* Whether its users are members of the space, as that is now: all others would seem dead. */
 static inline bool segment_is_at_home(const struct geometry *g, const struct liaison_space *space)

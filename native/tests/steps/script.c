@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "segment/opening.h"
 #include "segment/recover.h"
 #include "segment/segment.h"
 #include "space/member.h"

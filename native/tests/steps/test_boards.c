@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "links/receiving.h"
+#include "links/available.h"
 #include "space/board.h"
 #include "space/member.h"
 #include "steps/stepper.h"

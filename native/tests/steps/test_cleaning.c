@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "segment/opening.h"
 #include "segment/segment.h"
 #include "steps/stepper.h"
 #include "steps/trap.h"

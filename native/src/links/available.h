@@ -1,6 +1,6 @@
-/* receiving.h — whether there is something to receive. */
-#ifndef LIAISON_RECEIVING_H
-#define LIAISON_RECEIVING_H
+/* available.h — whether there is something to receive. */
+#ifndef LIAISON_AVAILABLE_H
+#define LIAISON_AVAILABLE_H
 
 #include "links/handle.h"
 
@@ -16,7 +16,9 @@ bool mailbox_has_message(liaison_mailbox *mailbox);
 /* Whether a receive that finds nothing would say that nothing will come. */
 bool mailbox_over(struct segment *s);
 
-/* Nothing was found: arms the receivers' descriptor anew, where there is one. In fileno.c. */
-void readiness_rearm(liaison_mailbox *mailbox);
+/* Whether the senders have ended, and what lies in the ring is all there will be. */
+bool mailbox_nothing_more_comes(struct segment *s);
+/* Of a pipe: whether a message that somebody else took may yet be for us. */
+bool mailbox_may_come_back(struct segment *s);
 
 #endif

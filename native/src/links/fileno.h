@@ -1,0 +1,10 @@
+/* fileno.h — a link's descriptors, for those who wait in an event loop. */
+#ifndef LIAISON_FILENO_H
+#define LIAISON_FILENO_H
+
+#include "links/handle.h"
+
+/* Nothing was found: arms the receivers' descriptor anew, where there is one. */
+void readiness_rearm(liaison_mailbox *mailbox);
+
+#endif
