@@ -32,7 +32,7 @@
 #include "liaison.h"
 
 #define LAYOUT_MAGIC UINT64_C(0x314e4f534941494c) /* "LIAISON1", little endian */
-#define LAYOUT_VERSION 1u
+#define LAYOUT_VERSION 2u
 
 #define PAGE 4096u /* a unit of the layout; the kernel's pages may be larger */
 #define LINE 128u  /* two cache lines: the neighbour is prefetched with the first */
