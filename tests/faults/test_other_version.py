@@ -8,7 +8,7 @@ import pytest
 from liaison import Mailbox, Space, VersionMismatch
 from tests.links.actor import Actor
 
-LAYOUT = Path(__file__).parents[2] / "native" / "src" / "layout.h"
+LAYOUT = Path(__file__).parents[2] / "native" / "src" / "segment" / "layout.h"
 PAGE = 4096
 
 

@@ -146,7 +146,7 @@ def test_removal_ends_every_wait(space, remove):
     keep(Mailbox("asked", capacity=4))
     waits.start("receipt: task", lambda: _receipt_in_a_task(keep(aio.Mailbox.open("asked"))))
     until(
-        lambda: all(t.is_alive() for t in waits.threads.values()) and len(kept) >= 40,
+        lambda: all(t.is_alive() for t in waits.threads.values()) and len(kept) == 45,
         "all have begun",
         patience=PATIENCE,
     )

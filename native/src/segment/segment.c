@@ -87,5 +87,7 @@ bool segment_vanished(struct segment *s)
     if (now - last >= 1000 && exchange32(&s->last_seen, last, now) &&
         (table_lost(s->space) || (!s->kind->nameless && !linked(s))))
         note32(&s->vanished, 1);
-    return glance32(&s->vanished) || observe32(&s->space->lost);
+    if (observe32(&s->space->lost))
+        note32(&s->vanished, 1);
+    return glance32(&s->vanished);
 }
