@@ -1,8 +1,8 @@
 """Check that the engine's files depend on each other downwards only, and without circles.
 
-A unit is a `.c` with its `.h`. It depends on the units whose headers it includes, and on those whose
-symbols it uses, as the object files tell: a function that liaison.h declares could be called from
-below without any include.
+A unit is a `.c` with its `.h`. It depends on the units whose headers it includes, and on those
+whose symbols it uses, as the object files tell: a function that liaison.h declares could be called
+from below without any include.
 """
 
 import re
