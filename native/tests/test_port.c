@@ -207,8 +207,8 @@ static void what_the_living_are_taking_is_not_buried_with_the_port(void)
     CHECK_OK(test_send(m, "a", 1, 0));
     uint64_t full = observe(&s->ring[0]);
     CHECK(ring_state(full) == RING_FULL);
-    CHECK(exchange(&s->ring[0], full, /* as ring_take does it, and no further */
-                   ring_word(0, ring_cell(full), segment_owner(s), RING_TAKEN)));
+    CHECK(replace(&s->ring[0], full, /* as ring_take does it, and no further */
+                  ring_word(0, ring_cell(full), segment_owner(s), RING_TAKEN)));
     liaison_port_end(m);
     CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_BURY, NULL, &burier));
     CHECK_RESULT(LIAISON_BUSY, liaison_port_undelivered(burier, &d));

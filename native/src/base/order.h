@@ -127,12 +127,12 @@ static inline void announce32(word32 *w, uint32_t value)
 
 /* The one way a word with an owner changes hands: exactly `from` becomes `to`. Also an
  * announcement; where it fails, a look. */
-static inline bool exchange(word64 *w, uint64_t from, uint64_t to)
+static inline bool replace(word64 *w, uint64_t from, uint64_t to)
 {
     return atomic_compare_exchange_strong_explicit(w, &from, to, memory_order_seq_cst,
                                                    memory_order_seq_cst);
 }
-static inline bool exchange32(word32 *w, uint32_t from, uint32_t to)
+static inline bool replace32(word32 *w, uint32_t from, uint32_t to)
 {
     return atomic_compare_exchange_strong_explicit(w, &from, to, memory_order_seq_cst,
                                                    memory_order_seq_cst);

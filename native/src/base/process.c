@@ -59,7 +59,7 @@ static uint64_t epoch_by_pid(void)
     uint64_t w = observe(&epoch_of_pid);
     while ((uint32_t)w != pid) {
         uint64_t mine = (add(&last_epoch, 1) + 1) << 32 | pid;
-        w = exchange(&epoch_of_pid, w, mine) ? mine : observe(&epoch_of_pid);
+        w = replace(&epoch_of_pid, w, mine) ? mine : observe(&epoch_of_pid);
     }
     return w >> 32;
 }
@@ -77,7 +77,7 @@ uint64_t process_epoch(void)
     }
     /* First use in this process; of threads that race here, one names the epoch. */
     uint64_t mine = add(&last_epoch, 1) + 1;
-    return exchange(epoch_page, 0, mine) ? mine : observe(epoch_page);
+    return replace(epoch_page, 0, mine) ? mine : observe(epoch_page);
 }
 
 void process_lock(void)

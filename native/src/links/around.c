@@ -17,7 +17,7 @@ static unsigned care(struct segment *s)
 static bool nobody_has_looked(struct segment *s)
 {
     uint32_t now = process_tick(), last = glance32(&s->header->looked);
-    return last != now && exchange32(&s->header->looked, last, now);
+    return last != now && replace32(&s->header->looked, last, now);
 }
 
 bool around_recover(struct segment *s, bool waits)

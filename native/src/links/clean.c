@@ -44,11 +44,11 @@ static bool condemn(struct segment *s, bool (*used)(struct segment *s))
     if (before == LINK_DESTROYED)
         return true;
     /* Also where one that was killed has said it before us. */
-    if (!exchange32(state, before, condemned) && look32(state) != condemned)
+    if (!replace32(state, before, condemned) && look32(state) != condemned)
         return false;
     if (!used(s))
-        return exchange32(state, condemned, LINK_DESTROYED) && !s->broken;
-    (void)exchange32(state, condemned, before); /* unless somebody was faster */
+        return replace32(state, condemned, LINK_DESTROYED) && !s->broken;
+    (void)replace32(state, condemned, before); /* unless somebody was faster */
     return false;
 }
 

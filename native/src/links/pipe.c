@@ -323,7 +323,7 @@ static int take_side(struct segment *first, const struct liaison_policy *policy,
         return r;
     if (segment_state(first) != LINK_LIVE)
         return LIAISON_NOT_FOUND; /* cleaned away, by who saw nobody attached */
-    return exchange(&first->header->second, 0, me) ? LIAISON_OK : LIAISON_BUSY;
+    return replace(&first->header->second, 0, me) ? LIAISON_OK : LIAISON_BUSY;
 }
 
 /* The first way; its name is taken from a pipe that is over. */

@@ -123,7 +123,7 @@ int port_bury_begin(struct segment *s)
     uint64_t epoch = process_epoch(), before = observe(&s->burying);
     /* The turn is the process's: its threads need one of their own. A value that a parent
      * left is another process's. */
-    if (before == epoch || !exchange(&s->burying, before, epoch))
+    if (before == epoch || !replace(&s->burying, before, epoch))
         return LIAISON_BUSY;
     r = turn_enter(s);
     if (r != LIAISON_OK)

@@ -288,7 +288,7 @@ int liaison_mailbox_offer(liaison_mailbox *m, struct liaison_loan *loan, uint32_
         return s->broken ? LIAISON_CORRUPT : r;
     /* It was never in the ring: nobody but us has touched the cell, and it is a loan again. */
     uint64_t queued = cell_word(cell_generation(loan->header), 0, segment_owner(s), CELL_QUEUED);
-    exchange(&segment_cell(s, loan->cell)->header, queued, loan->header);
+    replace(&segment_cell(s, loan->cell)->header, queued, loan->header);
     return s->broken ? LIAISON_CORRUPT : r;
 }
 

@@ -30,7 +30,7 @@ static bool sweep_cells(struct segment *s, uint32_t slot, uint64_t identity)
             /* Accepted, if the ring says so at the position last tried. If it was accepted
              * and has been taken since, the header has changed and neither exchange fits. */
             if (ring_holds(s, glance(&c->position), x))
-                exchange(&c->header, h, cell_word(cell_generation(h), 0, 0, CELL_QUEUED));
+                replace(&c->header, h, cell_word(cell_generation(h), 0, 0, CELL_QUEUED));
             else
                 changed |= cell_free(s, x, h);
             break;

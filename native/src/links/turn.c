@@ -26,7 +26,7 @@ static int take(struct segment *s, bool alone)
             return LIAISON_BUSY;
         } else if (owner == 0 || owner == me) {
             uint32_t count = owner == me ? turn_count(w) + 1 : 1;
-            if (exchange(at, w, turn_word(turn_version(w) + 1, count, me)))
+            if (replace(at, w, turn_word(turn_version(w) + 1, count, me)))
                 return LIAISON_OK;
         } else if (owner > s->geometry.attachments) {
             return LIAISON_CORRUPT;
@@ -70,7 +70,7 @@ void turn_leave(struct segment *s)
             before = any_message(s) ? wait_before(s, RECEIVERS) : wait_before_threads(s, RECEIVERS);
         uint64_t next =
             turn_word(turn_version(w) + 1, turn_count(w) - 1, last ? 0 : segment_owner(s));
-        if (!exchange(at, w, next))
+        if (!replace(at, w, next))
             continue;
         if (!last)
             return;
@@ -88,5 +88,5 @@ void turn_sweep(struct segment *s, uint32_t slot, uint64_t identity)
 {
     uint64_t w = look(&s->header->turn);
     if (turn_owner(w) == slot + 1 && look(&s->attachments[slot].identity) == identity)
-        exchange(&s->header->turn, w, turn_word(turn_version(w) + 1, 0, 0));
+        replace(&s->header->turn, w, turn_word(turn_version(w) + 1, 0, 0));
 }

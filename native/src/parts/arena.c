@@ -84,7 +84,7 @@ static bool split(struct segment *s, uint32_t level, uint64_t i)
             return true;
         if (tag_kind(tag) != TAG_FREE && alive(s, tag))
             return false;
-        if (exchange(at, tag, tag_word(0, 0, TAG_SPLIT)))
+        if (replace(at, tag, tag_word(0, 0, TAG_SPLIT)))
             return true;
     }
     return false;
@@ -108,27 +108,27 @@ static bool claim(struct segment *s, uint32_t level, uint64_t i, uint32_t cell, 
     if ((kind == TAG_WHOLE || kind == TAG_PROBING) && alive(s, tag))
         return false;
     if (kind == TAG_FREE || kind == TAG_WHOLE) {
-        if (!exchange(at, tag, whole)) {
+        if (!replace(at, tag, whole)) {
             *collided = true;
             return false;
         }
     } else {
         uint64_t probing = tag_word(generation, cell, TAG_PROBING);
-        if (!exchange(at, tag, probing)) {
+        if (!replace(at, tag, probing)) {
             *collided = true;
             return false;
         }
         if (parts_claimed(s, level, i)) {
-            exchange(at, probing, tag_word(0, 0, TAG_SPLIT));
+            replace(at, probing, tag_word(0, 0, TAG_SPLIT));
             return false;
         }
-        exchange(at, probing, whole);
+        replace(at, probing, whole);
     }
     /* Upwards: once a parent was seen SPLIT with our tag below it, nobody can take it away
      * unseen; downwards a parent could be claimed whole and split again between two looks. */
     for (uint32_t above = level + 1; above <= TOP; above++)
         if (tag_kind(look(tag_at(s, above, i >> (2 * (above - level))))) != TAG_SPLIT) {
-            exchange(at, whole, tag_word(0, 0, TAG_FREE));
+            replace(at, whole, tag_word(0, 0, TAG_FREE));
             *blocked = above;
             *collided = true;
             return false;
@@ -140,8 +140,8 @@ static void unclaim(struct segment *s, uint32_t level, uint64_t from, uint64_t t
                     uint32_t generation)
 {
     for (uint64_t i = from; i < to; i++)
-        exchange(tag_at(s, level, i), tag_word(generation, cell, TAG_WHOLE),
-                 tag_word(0, 0, TAG_FREE));
+        replace(tag_at(s, level, i), tag_word(generation, cell, TAG_WHOLE),
+                tag_word(0, 0, TAG_FREE));
 }
 
 /* Looks for `n` free neighbours among blocks [from, to). */
@@ -213,7 +213,7 @@ static int grow(struct segment *s, uint64_t size, uint64_t wanted)
     uint64_t now = size;
     for (uint32_t tries = 0; tries < TRIES && now < end;
          tries++, now = glance(&s->header->arena_size))
-        if (exchange(&s->header->arena_size, now, end))
+        if (replace(&s->header->arena_size, now, end))
             break;
     return LIAISON_OK;
 }

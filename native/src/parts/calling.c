@@ -14,7 +14,7 @@
 static void ring_doorbell(struct segment *s, struct waiter *e, uint32_t signal)
 {
     if ((signal & SIGNAL_MASK) == SIGNAL_WAITING && doorbell_ring(s->space, glance(&e->detail)))
-        exchange32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
+        replace32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
 }
 
 /* First the mark, then the word that says it was made, then the call: who dies in between leaves
@@ -29,7 +29,7 @@ static void ring_board(struct segment *s, struct waiter *e, uint32_t signal)
         return; /* who is called there looks around by itself */
     if ((signal & SIGNAL_MASK) == SIGNAL_WAITING) {
         board_mark(b, detail);
-        exchange32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
+        replace32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
     }
     board_wake(b);
 }
@@ -101,8 +101,8 @@ static bool asleep(uint32_t signal) { return signal == SIGNAL_WAITING || signal 
 /* Whether it is called now, by us. */
 static bool call(struct waiter *e)
 {
-    return exchange32(&e->signal, SIGNAL_WAITING, SIGNAL_WOKEN) ||
-           exchange32(&e->signal, SIGNAL_LIGHTLY, SIGNAL_WOKEN);
+    return replace32(&e->signal, SIGNAL_WAITING, SIGNAL_WOKEN) ||
+           replace32(&e->signal, SIGNAL_LIGHTLY, SIGNAL_WOKEN);
 }
 
 /* Whether thread `y` looks for itself within LIGHT ms, and lives on when `x` is killed. Its tick is
@@ -120,7 +120,7 @@ static bool lighten(struct segment *s, struct waiter *e)
     if (waiter_stays_armed(e))
         return false;
     /* Whose exchange it was may be dead: so it is woken in any case. */
-    if (!exchange32(&e->signal, SIGNAL_WAITING, SIGNAL_LIGHTLY) &&
+    if (!replace32(&e->signal, SIGNAL_WAITING, SIGNAL_LIGHTLY) &&
         look32(&e->signal) != SIGNAL_LIGHTLY)
         return false;
     if (futex_wake(&e->signal, 1) == 1 || owner == 0 || member_alive(s->space, owner))
@@ -167,7 +167,7 @@ static void keep_stand_in(struct segment *s, enum waiter_role role, uint32_t x, 
             return; /* or was woken, before this was written, and is about to */
     }
     y = find_stand_in(s, role, &table[x], now);
-    exchange(at, w, called_word(now, y, x + 1));
+    replace(at, w, called_word(now, y, x + 1));
 }
 
 /* ---- calling ------------------------------------------------------------------------------ */
@@ -235,7 +235,7 @@ static struct wakeup wake(struct segment *s, enum waiter_role role, enum bells b
             continue;
         /* By exchange: in a doorbell's or a board's entry it would overwrite where that is called.
          */
-        exchange(&e->detail, before, waiter_here_and_now());
+        replace(&e->detail, before, waiter_here_and_now());
         bool slept = futex_wake(&e->signal, 1) == 1;
         if (slept || owner == 0 || member_alive(s->space, owner)) {
             /* It slept, or was just about to and will not. */

@@ -12,7 +12,7 @@ bool cell_claim(struct segment *s, word32 *cursor, uint32_t most, uint32_t *cell
         struct cell *c = segment_cell(s, x);
         uint64_t h = look(&c->header); /* a sender that waits for room */
         uint64_t loaned = cell_word(cell_generation(h), 0, me, CELL_LOANED);
-        if (cell_state(h) == CELL_FREE && exchange(&c->header, h, loaned)) {
+        if (cell_state(h) == CELL_FREE && replace(&c->header, h, loaned)) {
             uint32_t next = x + 1 < n ? x + 1 : 0;
             note32(cursor, next);
             /* Its line lies in the cache of whoever freed it; ask for it while this
@@ -54,8 +54,8 @@ uint32_t cell_count_free_roughly(const struct segment *s, const word32 *cursor)
 
 bool cell_free(struct segment *s, uint32_t cell, uint64_t header)
 {
-    return exchange(&segment_cell(s, cell)->header, header,
-                    cell_word(cell_generation(header) + 1, 0, 0, CELL_FREE));
+    return replace(&segment_cell(s, cell)->header, header,
+                   cell_word(cell_generation(header) + 1, 0, 0, CELL_FREE));
 }
 
 /* The bit, then the epoch, then the cell: wherever this stops, whoever takes RETURNED cells
@@ -65,8 +65,8 @@ bool cell_return(struct segment *s, uint32_t cell, uint64_t header)
 {
     set_bits(&s->returned[cell / 64], UINT64_C(1) << (cell % 64));
     add(&s->header->return_epoch, 1);
-    return exchange(&segment_cell(s, cell)->header, header,
-                    cell_word(cell_generation(header), cell_deliveries(header), 0, CELL_RETURNED));
+    return replace(&segment_cell(s, cell)->header, header,
+                   cell_word(cell_generation(header), cell_deliveries(header), 0, CELL_RETURNED));
 }
 
 int cell_take_returned(struct segment *s, uint32_t *cell, uint64_t *header)
@@ -102,7 +102,7 @@ int cell_take_returned(struct segment *s, uint32_t *cell, uint64_t *header)
             /* Only a scan that saw no bit at all may say so: a bit whose cell is not
              * returned yet belongs to somebody who is about to. */
             if (!any)
-                exchange(&s->header->clean_epoch, clean, epoch);
+                replace(&s->header->clean_epoch, clean, epoch);
             return LIAISON_EMPTY;
         }
         uint32_t deliveries = cell_deliveries(oldest_header);
@@ -110,7 +110,7 @@ int cell_take_returned(struct segment *s, uint32_t *cell, uint64_t *header)
             deliveries++;
         uint64_t leased =
             cell_word(cell_generation(oldest_header), deliveries, segment_owner(s), CELL_LEASED);
-        if (exchange(&segment_cell(s, oldest)->header, oldest_header, leased)) {
+        if (replace(&segment_cell(s, oldest)->header, oldest_header, leased)) {
             /* Ours now: nobody else can be returning it, so the bit may go. */
             clear_bits(&s->returned[oldest / 64], UINT64_C(1) << (oldest % 64));
             *cell = oldest;

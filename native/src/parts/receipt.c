@@ -41,7 +41,7 @@ int receipt_claim(struct segment *s, uint32_t *index, uint32_t *generation)
         uint64_t w = look(&r->claim); /* a sender that waits for one to be dropped */
         if (w & 1)
             continue;
-        if (!exchange(&r->claim, w, claim_word(claim_generation(w) + 1, segment_owner(s), 1)))
+        if (!replace(&r->claim, w, claim_word(claim_generation(w) + 1, segment_owner(s), 1)))
             continue;
         *index = at + 1;
         *generation = claim_generation(w) + 1;
@@ -67,8 +67,8 @@ void receipt_free(struct segment *s, uint32_t index, uint32_t generation)
     if (index == 0 || index > s->geometry.receipts)
         return;
     struct wakeup before = wait_before(s, SENDERS);
-    if (exchange(&s->receipts[index - 1].claim, claim_word(generation, segment_owner(s), 1),
-                 claim_word(generation, 0, 0)))
+    if (replace(&s->receipts[index - 1].claim, claim_word(generation, segment_owner(s), 1),
+                claim_word(generation, 0, 0)))
         wait_after(s, SENDERS, before);
 }
 
@@ -93,7 +93,7 @@ void receipt_note(struct segment *s, uint32_t cell, int state)
             return;
         uint64_t next = outcome_word(generation, identity_number(glance(&s->identity)),
                                      glance32(&s->pid), (uint32_t)state - 1);
-        if (exchange(&r->outcome, w, next))
+        if (replace(&r->outcome, w, next))
             return;
     }
 }
@@ -114,7 +114,7 @@ void receipt_sweep(struct segment *s, uint32_t slot, uint64_t identity)
         uint64_t w = look(&s->receipts[i].claim);
         if ((w & 1) && claim_owner(w) == slot + 1 &&
             look(&s->attachments[slot].identity) == identity)
-            exchange(&s->receipts[i].claim, w, claim_word(claim_generation(w), 0, 0));
+            replace(&s->receipts[i].claim, w, claim_word(claim_generation(w), 0, 0));
     }
 }
 

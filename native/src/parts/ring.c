@@ -27,12 +27,12 @@ static void finish(struct segment *s, uint64_t position, uint64_t w)
             uint32_t deliveries = cell_deliveries(h), owner = ring_owner(w) & ~RING_WITHDRAWN;
             if (owner == ring_owner(w) && deliveries < DELIVERIES_MAX)
                 deliveries++;
-            if (exchange(&cell->header, h,
-                         cell_word(cell_generation(h), deliveries, owner, CELL_LEASED)))
+            if (replace(&cell->header, h,
+                        cell_word(cell_generation(h), deliveries, owner, CELL_LEASED)))
                 break;
         }
     }
-    exchange(at, w, ring_word(ring_cycle(w) + 1, 0, 0, RING_EMPTY));
+    replace(at, w, ring_word(ring_cycle(w) + 1, 0, 0, RING_EMPTY));
 }
 
 /* Asks for a small message's second line, as its header's is by the exchange that leases it: for
@@ -60,7 +60,7 @@ int ring_push(struct segment *s, uint32_t cell, uint64_t *position)
         if (ahead == 0 && ring_state(w) == RING_EMPTY) {
             /* Said before it is true: recovery looks for the message here, and only here. */
             note(&c->position, p);
-            if (exchange(at, w, ring_word(cycle, cell, 0, RING_FULL))) { /* acceptance */
+            if (replace(at, w, ring_word(cycle, cell, 0, RING_FULL))) { /* acceptance */
                 advance(&h->tail, p);
                 *position = p;
                 return LIAISON_OK;
@@ -102,7 +102,7 @@ int ring_take(struct segment *s, uint32_t *cell, uint64_t *header)
                 return LIAISON_CORRUPT;
             uint64_t taken = ring_word(cycle, x, me, RING_TAKEN);
             ask_for_payload(s, x);
-            if (exchange(at, w, taken)) { /* the lease */
+            if (replace(at, w, taken)) { /* the lease */
                 finish(s, p, taken);
                 advance(&h->head, p);
                 uint64_t now = observe(&segment_cell(s, x)->header);
@@ -139,7 +139,7 @@ bool ring_close(struct segment *s)
         if (ahead == 0 && ring_state(w) == RING_CLOSED)
             return true;
         if (ahead == 0 && ring_state(w) == RING_EMPTY) {
-            if (exchange(at, w, ring_word(cycle, 0, 0, RING_CLOSED)))
+            if (replace(at, w, ring_word(cycle, 0, 0, RING_CLOSED)))
                 return true;
         } else if (ahead >= 0) {
             advance(&h->tail, p++);
@@ -169,7 +169,7 @@ bool ring_withdraw(struct segment *s, uint64_t position, uint32_t cell)
     uint64_t full = ring_word(cycle_of(s, position), cell, 0, RING_FULL);
     uint64_t taken =
         ring_word(cycle_of(s, position), cell, segment_owner(s) | RING_WITHDRAWN, RING_TAKEN);
-    if (!exchange(ring_at(s, position), full, taken))
+    if (!replace(ring_at(s, position), full, taken))
         return false;
     finish(s, position, taken);
     return true;

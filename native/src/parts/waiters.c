@@ -12,7 +12,7 @@ int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t
     uint64_t me = glance(&s->identity);
     for (uint32_t i = 0; i < WAITERS; i++) {
         struct waiter *e = &s->waiters[role][i];
-        if (glance(&e->owner) != 0 || !exchange(&e->owner, 0, me))
+        if (glance(&e->owner) != 0 || !replace(&e->owner, 0, me))
             continue;
         note(&e->ticket, add(&s->header->ticket, 1));
         note32(&e->kind, kind);
@@ -39,7 +39,7 @@ uint32_t wait_join_crowd(struct segment *s, enum waiter_role role)
     uint32_t value = look32(word);
     /* Who fails was overtaken by one that says the same, or by a caller: it will not sleep. */
     if (!(value & CROWD_ASLEEP))
-        (void)exchange32(word, value, value | CROWD_ASLEEP);
+        (void)replace32(word, value, value | CROWD_ASLEEP);
     return value | CROWD_ASLEEP;
 }
 
@@ -50,7 +50,7 @@ void wait_call_crowd(struct segment *s, enum waiter_role role, int how_many)
     word32 *word = &s->header->crowd[role];
     uint32_t value = look32(word);
     if (value & CROWD_ASLEEP && futex_wake(word, how_many) < how_many)
-        (void)exchange32(word, value, (value | CROWD_ASLEEP) + 1);
+        (void)replace32(word, value, (value | CROWD_ASLEEP) + 1);
 }
 
 static bool half_empty(const struct segment *s, enum waiter_role role)
@@ -71,7 +71,7 @@ uint32_t wait_leave(struct segment *s, enum waiter_role role, uint32_t i)
     clear_bits(&s->header->waiters[role][i / 64], bit);
     if (look(&s->header->armed[role][i / 64]) & bit)
         clear_bits(&s->header->armed[role][i / 64], bit);
-    exchange(&e->owner, me, 0);
+    replace(&e->owner, me, 0);
     if (__builtin_expect(look32(&s->header->crowd[role]) & CROWD_ASLEEP, 0) && half_empty(s, role))
         wait_call_crowd(s, role, 1);
     return signal;
@@ -85,7 +85,7 @@ void wait_sweep(struct segment *s, uint64_t identity)
             /* First make it ours. Clearing a dead process's bit without owning the entry
              * could clear the bit of its next owner, who would then never be woken. */
             if (glance(&e->owner) != identity ||
-                !exchange(&e->owner, identity, glance(&s->identity)))
+                !replace(&e->owner, identity, glance(&s->identity)))
                 continue;
             if (glance32(&e->kind) == WAITER_DOORBELL)
                 doorbell_remove(s->space, glance(&e->detail));

@@ -12,9 +12,9 @@ static bool claim_attachment(struct segment *s, uint64_t me)
         uint32_t top = glance32(&s->header->attachments_top);
         for (uint32_t tries = 0; top < i + 1 && tries < ATTACHMENTS;
              tries++, top = glance32(&s->header->attachments_top))
-            if (exchange32(&s->header->attachments_top, top, i + 1))
+            if (replace32(&s->header->attachments_top, top, i + 1))
                 break;
-        if (!exchange(&s->attachments[i].identity, 0, me))
+        if (!replace(&s->attachments[i].identity, 0, me))
             continue;
         note32(&s->attachments[i].held, 0);
         note32(&s->attachments[i].roles, 0);

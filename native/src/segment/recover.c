@@ -11,7 +11,7 @@ static void sweep(struct segment *s, uint32_t slot, uint64_t identity)
     const struct repair *repair = s->kind->repair;
     bool changed = repair->sweep(s, slot, identity);
     repair->forget(s, identity);
-    exchange(&s->attachments[slot].identity, identity, 0);
+    replace(&s->attachments[slot].identity, identity, 0);
     if (changed)
         repair->wake(s);
 }
@@ -60,7 +60,7 @@ bool recover_dead(struct segment *s, bool all)
 bool recover_now_and_then(struct segment *s, bool all)
 {
     uint32_t now = process_tick(), last = glance32(&s->last_recovery[all]);
-    if (__builtin_expect(now == last, 1) || !exchange32(&s->last_recovery[all], last, now))
+    if (__builtin_expect(now == last, 1) || !replace32(&s->last_recovery[all], last, now))
         return false;
     return recover_dead(s, all);
 }
@@ -84,7 +84,7 @@ void recover_leave(struct segment *s)
     uint32_t slot = glance32(&s->slot);
     uint64_t me = glance(&s->identity);
     bool changed = s->kind->repair->sweep(s, slot, me);
-    exchange(&s->attachments[slot].identity, me, 0);
+    replace(&s->attachments[slot].identity, me, 0);
     if (changed)
         s->kind->repair->wake(s);
 }

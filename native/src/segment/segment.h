@@ -105,7 +105,7 @@ static inline uint32_t segment_spare(struct segment *s)
     uint32_t word = look32(&s->header->state);
     if (__builtin_expect((word & LINK_CONDEMNED) == 0, 1))
         return word;
-    (void)exchange32(&s->header->state, word, word & ~(uint32_t)LINK_CONDEMNED);
+    (void)replace32(&s->header->state, word, word & ~(uint32_t)LINK_CONDEMNED);
     /* One that says so again has yet to look at the attachments, and sees us there. */
     return segment_state(s);
 }
@@ -117,7 +117,7 @@ static inline bool segment_step(struct segment *s, uint32_t from, uint32_t to)
         uint32_t word = look32(&s->header->state);
         if ((word & ~(uint32_t)LINK_CONDEMNED) != from)
             return false;
-        if (exchange32(&s->header->state, word, to))
+        if (replace32(&s->header->state, word, to))
             return true;
     }
     return false; /* somebody writes there what no cleaner does */

@@ -70,9 +70,9 @@ void board_wake(struct board *b)
     if (futex_wake(&b->state, 1) == 0 && !(state & BOARD_CALLED)) {
         /* The sleeper was on its way, and may have gone to sleep just before the word is changed.
          * So it is called again, and the word says that it sleeps until that is done. */
-        (void)exchange32(&b->state, state, state | BOARD_CALLED); /* or another caller has */
+        (void)replace32(&b->state, state, state | BOARD_CALLED); /* or another caller has */
         state |= BOARD_CALLED;
         futex_wake(&b->state, 1);
     }
-    exchange32(&b->state, state, state & ~(BOARD_ASLEEP | BOARD_CALLED));
+    replace32(&b->state, state, state & ~(BOARD_ASLEEP | BOARD_CALLED));
 }

@@ -173,7 +173,7 @@ static struct kept {
 static bool hold(struct kept *k)
 {
     uint64_t me = process_epoch(), holder = look(&k->holder);
-    return holder != me && exchange(&k->holder, holder, me); /* a parent's thread is not here */
+    return holder != me && replace(&k->holder, holder, me); /* a parent's thread is not here */
 }
 
 static int mark_of_kept(const struct kept *k) { return MARK_LAST - (int)(k - kept); }

@@ -345,7 +345,7 @@ int member_spin_begin(struct liaison_space *space)
     for (unsigned i = 0; i < permits; i++) {
         word64 *w = &space->page->spinners[i];
         uint64_t holder = glance(w);
-        if (holder == 0 && exchange(w, 0, me))
+        if (holder == 0 && replace(w, 0, me))
             return (int)i;
     }
     /* All taken. Now and then see whether a holder was killed while it span. */
@@ -354,7 +354,7 @@ int member_spin_begin(struct liaison_space *space)
         for (unsigned i = 0; i < permits; i++) {
             word64 *w = &space->page->spinners[i];
             uint64_t holder = glance(w);
-            if (holder && !member_alive(space, holder) && exchange(w, holder, me))
+            if (holder && !member_alive(space, holder) && replace(w, holder, me))
                 return (int)i;
         }
     return -1;

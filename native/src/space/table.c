@@ -112,7 +112,7 @@ bool table_lost(struct liaison_space *space)
 {
     uint32_t now = process_tick(), last = glance32(&space->last_seen);
     int fd;
-    if (now - last >= 1000 && exchange32(&space->last_seen, last, now) &&
+    if (now - last >= 1000 && replace32(&space->last_seen, last, now) &&
         table_open(space, &fd) == LIAISON_OK)
         close(fd);
     return observe32(&space->lost);
