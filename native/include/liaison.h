@@ -88,6 +88,11 @@ LIAISON_API const char *liaison_space_path(const liaison_space *space);
  * any more who lives, and its links are LIAISON_DESTROYED for those who have them open. */
 LIAISON_API bool liaison_space_lost(const liaison_space *space);
 
+/* A space that nothing is open in keeps no descriptor, and each look at it opens and closes what it
+ * needs. Between these two it stays in use. */
+LIAISON_API void liaison_space_use(liaison_space *space);
+LIAISON_API void liaison_space_rest(liaison_space *space);
+
 enum liaison_space_part { LIAISON_SPACE_LINKS = 1, LIAISON_SPACE_NAMES, LIAISON_SPACE_BELLS };
 /* Opens one of the space's directories, seen to be still the same one: in a shared space its path
  * may lead elsewhere by now. The descriptor is the caller's to close. */

@@ -556,7 +556,7 @@ static bool every_word_one_at_a_time(uint64_t mutations)
         done += runs[ended].progress->mutations;
         printf("%-12s %9llu mutations;", scenarios[ended].name,
                (unsigned long long)runs[ended].progress->mutations);
-        for (int r = 0; r <= LIAISON_ORPHANED; r++)
+        for (int r = 0; r <= LIAISON_FOREIGN; r++)
             printf(" %llu", (unsigned long long)runs[ended].progress->results[r]);
         printf("\n");
         ended++;

@@ -17,7 +17,7 @@ struct progress {
     /* Of the last one, where that is known. */
     _Atomic uint64_t offset, value;
     _Atomic int stop;
-    _Atomic uint64_t results[LIAISON_ORPHANED + 1];
+    _Atomic uint64_t results[LIAISON_FOREIGN + 1];
 };
 struct progress *progress_new(void);
 

@@ -124,16 +124,17 @@ class Space:
         0
         """
         ports = 0
-        for name in self.names():
-            try:
-                with Observed.look(self.address(name)):
-                    ports += mourn(self._handle, self.address(name))
-            except NotFound:
-                ports += 1  # opening it noticed that it is over
-            except LiaisonError:
-                continue
-        pairs = clean_pairs(self._address)
-        found, remains, doorbells, freed = self._handle.clean(links)
+        with self._handle:
+            for name in self.names():
+                try:
+                    with Observed.look(self.address(name)):
+                        ports += mourn(self._handle, self.address(name))
+                except NotFound:
+                    ports += 1  # opening it noticed that it is over
+                except LiaisonError:
+                    continue
+            pairs = clean_pairs(self._address)
+            found, remains, doorbells, freed = self._handle.clean(links)
         return Cleaned(found + ports + pairs, remains, doorbells, freed)
 
     def __repr__(self) -> str:

@@ -110,6 +110,10 @@ static int look_at(struct liaison_space *space, int names, const char *name, str
         return r;
     r = segment_glance(space, fd, st, out);
     close(fd);
+    if (r == LIAISON_OK && !segment_is_at_home(&(*out)->geometry, space)) {
+        segment_close(*out);
+        r = LIAISON_FOREIGN;
+    }
     if (r != LIAISON_OK || !((*out)->kind->sides || st->st_nlink < 2 ||
                              segment_gone(&(*out)->geometry, segment_state(*out))))
         return r;

@@ -257,13 +257,13 @@ bool doorbell_silence(const struct doorbell *bell)
 void doorbell_remind(struct doorbell *bell, int64_t nanoseconds)
 {
     /* In a stream of messages the one that was set for the last will do: that saves two calls. */
-    int64_t now = process_now(), left = bell->due - now;
+    int64_t now = process_now(), left = (int64_t)glance(&bell->due) - now;
     if (left >= nanoseconds / 2 && left <= nanoseconds)
         return;
     struct itimerspec t = {.it_value = {nanoseconds / 1000000000, nanoseconds % 1000000000}};
     if (descriptor_marked(bell->timer, mark_of(bell)) &&
         timerfd_settime(bell->timer, 0, &t, NULL) == 0)
-        bell->due = now + nanoseconds;
+        note(&bell->due, (uint64_t)(now + nanoseconds));
 }
 
 static void forget(struct kept *k, const uint64_t *number)

@@ -12,7 +12,7 @@ struct doorbell {
     uint64_t number;
     struct descriptor fifo;
     int timer, fd;
-    int64_t due; /* when the timer ends */
+    word64 due; /* when the timer ends */
 };
 #define DOORBELL_NONE ((struct doorbell){.fifo = DESCRIPTOR_NONE, .timer = -1, .fd = -1})
 int doorbell_create(struct liaison_space *space, struct doorbell *bell);

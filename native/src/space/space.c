@@ -149,6 +149,9 @@ void liaison_space_close(liaison_space *space)
         give_up(space, 0);
 }
 
+void liaison_space_use(liaison_space *space) { space_hold(space); }
+void liaison_space_rest(liaison_space *space) { space_release(space); }
+
 bool liaison_space_lost(const liaison_space *space) { return observe32(&space->lost) != 0; }
 
 const char *liaison_space_path(const liaison_space *space) { return space->path; }

@@ -89,6 +89,8 @@ cdef extern from "liaison.h" nogil:
     void liaison_space_close(liaison_space *space)
     boolean liaison_space_lost(const liaison_space *space)
     const char *liaison_space_path(const liaison_space *space)
+    void liaison_space_use(liaison_space *space)
+    void liaison_space_rest(liaison_space *space)
     int liaison_space_directory(liaison_space *space, int part, int *fd)
     int liaison_space_members(liaison_space *space, liaison_peer *peers, size_t max, size_t *count)
     int liaison_space_clean(liaison_space *space, bint links, liaison_cleaned *out)

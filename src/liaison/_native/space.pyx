@@ -78,6 +78,14 @@ cdef class SpaceHandle:
         """The space's directory."""
         return (<bytes>liaison_space_path(self.space)).decode("utf-8", "surrogateescape")
 
+    def __enter__(self):
+        """Keep in use, for many looks, what each of them would open and close."""
+        liaison_space_use(self.space)
+        return self
+
+    def __exit__(self, *exception):
+        liaison_space_rest(self.space)
+
     def directory(self, str part):
         """A descriptor, the caller's to close, of the directory ``"links"``, ``"names"`` or
         ``"bells"``: in a shared space its path may lead elsewhere by now."""

@@ -50,7 +50,7 @@ def listed(where: Address, *, counts: bool) -> list[Listed | tuple[str, errors.L
     """
     try:
         space = shm.open_space(where, create=False)
-        with shm.directory(space, "names") as names:
+        with space, shm.directory(space, "names") as names:
             return list(_Listing(where, space, names, counts))
     except errors.NotFound:
         return []
