@@ -80,20 +80,23 @@ def test_listing_tells_why_a_link_cannot_be_looked_at(space):
     """Instead of a link of another version there is its name, with the error that opening gives."""
     with Mailbox("box") as box, Mailbox("other"):
         path = space.path / "links" / box.link.id
-    _write_version(path, b"\xff")
+    version = _write_version(path, b"\xff")
     name, error = links()[0]
     assert name == "box"
     assert isinstance(error, VersionMismatch)
     assert links()[1].link.name == "other"
     assert [link.name for link in Space().links()] == ["other"]
-    _write_version(path, b"\x01")
+    _write_version(path, version)
     Mailbox("box").destroy()
     Mailbox("other").destroy()
 
 
 def _write_version(path, version):
+    """Write another version, and give the one that was there."""
     with open(path, "r+b") as file:
+        before = os.pread(file.fileno(), 1, 8)
         os.pwrite(file.fileno(), version, 8)
+    return before
 
 
 def test_listing_reads_the_directory_once(space, monkeypatch):
