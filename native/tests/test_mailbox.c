@@ -180,6 +180,28 @@ static void destruction_wakes_everybody(void)
 
 static int destroy_anothers(void *context) { return liaison_mailbox_destroy(context, false); }
 
+static bool give_up(void *context)
+{
+    ++*(int *)context;
+    return true;
+}
+
+/* The undefined-behaviour sanitizer sees a deadline that ran over. */
+static void a_timeout_beyond_the_clock_is_for_ever(void)
+{
+    liaison_mailbox *m = test_mailbox(space, "centuries", 1);
+    int asked = 0;
+    struct liaison_wait wait = {INT64_MAX, give_up, &asked};
+    struct liaison_delivery d;
+    struct liaison_loan loan;
+    CHECK_RESULT(LIAISON_INTERRUPTED, liaison_mailbox_take(m, &wait, &d));
+    CHECK_OK(test_send(m, "full", 4, 0));
+    CHECK_RESULT(LIAISON_INTERRUPTED, liaison_mailbox_loan(m, 4, false, &wait, &loan));
+    CHECK(asked == 2);
+    CHECK_OK(liaison_mailbox_destroy(m, false));
+    liaison_mailbox_close(m);
+}
+
 static void only_its_creator_destroys_a_link_while_it_lives(void)
 {
     liaison_mailbox *m = test_mailbox(space, "mine", 4);
@@ -225,6 +247,7 @@ int main(void)
     a_rendezvous_meets_or_takes_back();
     a_receipt_tells_what_became_of_the_message();
     destruction_wakes_everybody();
+    a_timeout_beyond_the_clock_is_for_ever();
     only_its_creator_destroys_a_link_while_it_lives();
     names_outside_the_grammar_create_nothing();
     an_existing_link_is_not_opened_as_another();

@@ -102,7 +102,7 @@ static void look_at_sides(struct segment *s)
  * known to be over, and this one is not yet. */
 static bool news(const struct segment *s)
 {
-    return observe32(&s->header->closings) != glance32(&s->closings_seen) ||
+    return look32(&s->header->closings) != glance32(&s->closings_seen) ||
            (s->first && segment_state(s) == LINK_LIVE && segment_state(s->first) != LINK_LIVE);
 }
 

@@ -116,12 +116,12 @@ int liaison_mailbox_loan(liaison_mailbox *m, size_t size, bool receipt,
                         .around = &links_around,
                         .spin = &m->spin,
                         .closed = &m->closed,
-                        .announced = true,
+                        .announced = true, /* it spins below, looking at fewer cells */
                         .pending = LIAISON_FULL,
                         .attempt = attempt_loan,
                         .context = &l};
     if (r == LIAISON_FULL && wait->timeout)
-        r = wait_spin(&w, wait->timeout < 0 ? -1 : process_now() + wait->timeout);
+        r = wait_spin(&w, slice_end(wait, process_now()));
     l.cells = UINT32_MAX;
     if (r == LIAISON_FULL)
         r = attempt_loan(&l);
