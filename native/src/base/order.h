@@ -28,7 +28,7 @@
  *                   state or `closings`, looks at each signal, or a receipt's `waiting`. The
  *                   waiter: raises these, looks at `closed` (wait_until, receipt_await), the
  *                   state (segment_check, segment_look, mailbox_over) and `closings`
- *                   (pipe_news). Lost: a wait that nobody ends until its slice does.
+ *                   (pipe.c). Lost: a wait that nobody ends until its slice does.
  *   4  a turn       who leaves: the turn's word, looks at the ring (turn_leave), for a sender
  *                   that rang somebody who stood back because of the turn; that one looked at
  *                   the turn after the ring word had become FULL. Lost: a message that is
@@ -44,14 +44,13 @@
  *                   (recover_others_hold), and calls the next. Lost: nobody notices the
  *                   holder's death for up to 3 s.
  *   8  a place      who comes: its attachment's identity, looks at the link's state
- *                   (segment_open). Who cleans: the state, looks for identities (clean.c), by
- *                   a system call: a look of our own in between keeps that behind the write.
+ *                   (segment_spare). Who cleans: LINK_CONDEMNED, looks for identities (clean.c).
  *                   Lost: a link without a name that somebody uses.
  *   9  memory       who claims a part of a block: the part's tag, looks at those above; who
  *                   claims the whole: its tag, looks at the parts (arena.c). Lost: two
  *                   messages in one place.
  *
- * An exchange that fails is also a look, at the word that it did not change: wake_where()
+ * A replacement that fails is also a look, at the word that it did not change: wake_where()
  * takes one for "does not sleep". So it is sequentially consistent as well.
  *
  * On x86 an exchange is a full barrier and a look a plain load, so all this costs nothing
