@@ -128,7 +128,7 @@ def steps(session: nox.Session) -> None:
     session.run("cmake", "-G", "Ninja", "-S", ".", "-B", build, "-DLIAISON_TESTS=ON")
     session.run("cmake", "--build", build)
     session.run(f"{build}/test_states", external=True)
-    for test in ("preemptions", "kills", "stops", "trees", "names", "boards", "pipes"):
+    for test in ("preemptions", "kills", "stops", "trees", "names", "unnaming", "boards", "pipes"):
         session.run(f"{build}/test_{test}", "--all", external=True)
 
 

@@ -104,6 +104,17 @@ int test_wait(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+int test_descriptors(void)
+{
+    int n = 0;
+    DIR *listing = opendir("/proc/self/fd");
+    CHECK(listing);
+    while (readdir(listing))
+        n++;
+    closedir(listing);
+    return n;
+}
+
 uint32_t test_random(uint32_t *state)
 {
     *state ^= *state << 13;

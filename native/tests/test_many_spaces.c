@@ -1,7 +1,6 @@
 /* A space that nothing uses costs no descriptor and one mapping, whose process is a member still;
  * and where a space is, neither a chroot nor a new mount namespace changes for a process that uses
  * it. With --all, ten thousand spaces rather than five hundred. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -25,17 +24,6 @@ static liaison_space *open_space(const char *name)
     liaison_space *space;
     CHECK_OK(liaison_space_open(root, geteuid(), name, true, -1, &space));
     return space;
-}
-
-static int descriptors(void)
-{
-    int n = 0;
-    DIR *listing = opendir("/proc/self/fd");
-    CHECK(listing);
-    while (readdir(listing))
-        n++;
-    closedir(listing);
-    return n;
 }
 
 static int mappings(void)
@@ -70,21 +58,21 @@ static int use_many(void *context)
     CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
     liaison_space **spaces = calloc((size_t)count, sizeof *spaces);
     CHECK(spaces);
-    int before = descriptors();
+    int before = test_descriptors();
     for (int i = 0; i < count; i++) {
         char name[20];
         snprintf(name, sizeof name, "s%d", i);
         spaces[i] = open_space(name);
         use(spaces[i]);
-        CHECK(i % 100 || descriptors() == before);
+        CHECK(i % 100 || test_descriptors() == before);
     }
     CHECK(mappings() <= count);
     for (int i = 0; i < count; i += count / 10)
         use(spaces[i]); /* one that was at rest is as good as another */
-    CHECK(descriptors() == before && mappings() <= count);
+    CHECK(test_descriptors() == before && mappings() <= count);
     for (int i = 0; i < count; i++)
         liaison_space_close(spaces[i]);
-    CHECK(descriptors() == before && mappings() == 0);
+    CHECK(test_descriptors() == before && mappings() == 0);
     free(spaces);
     return 0;
 }
@@ -102,12 +90,12 @@ static int ask_who_lives(void *context)
 static void who_rests_is_a_member(void)
 {
     liaison_space *space = open_space("rest");
-    int before = descriptors();
+    int before = test_descriptors();
     liaison_mailbox *m = test_mailbox(space, "box", 1), *other;
     uint64_t identity = glance(&space->identity), again;
     CHECK_OK(test_send(m, "x", 1, 0));
     liaison_mailbox_close(m);
-    CHECK(descriptors() == before && mappings() == 1);
+    CHECK(test_descriptors() == before && mappings() == 1);
     CHECK(test_wait(test_child(ask_who_lives, &identity)) == 0);
     CHECK(member_alive(space, identity));
     /* Failing to open, and looking, leave nothing behind either. */
@@ -128,7 +116,7 @@ static void who_rests_is_a_member(void)
     CHECK(cleaned.links == 0); /* its creator lives */
     CHECK_OK(liaison_space_directory(space, LIAISON_SPACE_LINKS, &fd));
     close(fd);
-    CHECK(descriptors() == before && mappings() == 1);
+    CHECK(test_descriptors() == before && mappings() == 1);
     m = test_mailbox(space, "box", 1);
     CHECK_OK(member_identity(space, &again));
     CHECK(again == identity);

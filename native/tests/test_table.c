@@ -34,17 +34,6 @@ static const char *path_of(const char *space, const char *what)
     return p;
 }
 
-static int descriptors(void)
-{
-    int n = 0;
-    DIR *listing = opendir("/proc/self/fd");
-    CHECK(listing);
-    while (readdir(listing))
-        n++;
-    closedir(listing);
-    return n;
-}
-
 /* ---- a process that has a message under lease ----------------------------------------------- */
 
 struct holder {
@@ -203,7 +192,7 @@ static void users_are_told(int i, bool probed)
     cases[i].happen();
     /* A newcomer finds a link whose users it cannot know, and takes nothing. */
     CHECK(test_wait(test_child(come, NULL)) == LIAISON_FOREIGN);
-    int before = descriptors();
+    int before = test_descriptors();
     for (int n = 0; n < 3; n++)
         CHECK(member_alive(lab, holder));
     /* Who was there is told, and does not wait for ever. */
@@ -219,7 +208,7 @@ static void users_are_told(int i, bool probed)
     liaison_mailbox *other;
     CHECK_RESULT(LIAISON_FOREIGN, liaison_mailbox_open(lab, "new", LIAISON_CREATE, NULL, &other));
     CHECK(member_alive(lab, holder));
-    CHECK(descriptors() <= before + 1); /* a probe, where there was none */
+    CHECK(test_descriptors() <= before + 1); /* a probe, where there was none */
     if (probed) {
         kill_it(&h);
         /* What is open already is the old file, and the lock that it had is free. */
@@ -270,10 +259,10 @@ static void a_longer_file_is_as_good(void)
     char text[8];
     CHECK(truncate(path_of("lab", "members"), TABLE_SIZE + 1) == 0);
     CHECK(test_receive(m, text, sizeof text, SECOND / 20) == -LIAISON_EMPTY);
-    int before = descriptors();
+    int before = test_descriptors();
     kill_it(&h);
     CHECK(test_receive(m, text, sizeof text, 60 * SECOND) == 4);
-    CHECK(descriptors() == before - 4); /* the holder's pipes */
+    CHECK(test_descriptors() == before - 4); /* the holder's pipes */
     CHECK(test_wait(test_child(come, NULL)) == LIAISON_OK);
     CHECK_OK(liaison_mailbox_destroy(m, false));
     liaison_mailbox_close(m);
@@ -306,10 +295,10 @@ static int lose_all_descriptors(void *context)
     CHECK(test_receive(m, text, sizeof text, SECOND / 10) == -LIAISON_EMPTY);
     CHECK(atomic_load(&one->probe.fd) != probe);
     CHECK(!member_alive(two, nobody));
-    int before = descriptors();
+    int before = test_descriptors();
     liaison_mailbox_close(m);
     CHECK(fcntl(probe, F_GETFD) >= 0); /* still open: it is not the engine's */
-    CHECK(descriptors() <= before);
+    CHECK(test_descriptors() <= before);
     CHECK(write(go_on, "g", 1) == 1);
     return test_wait(h.pid);
 }

@@ -13,7 +13,7 @@ bool mailbox_has_message(liaison_mailbox *m)
     uint32_t waiting = 0;
     if (liaison_mailbox_waiting(m, &waiting) != LIAISON_OK)
         return true;
-    return waiting && (!(s->geometry.access == LIAISON_EXCLUSIVE) || turn_free(s));
+    return waiting && (s->geometry.access != LIAISON_EXCLUSIVE || turn_free(s));
 }
 
 bool mailbox_over(struct segment *s)
@@ -35,14 +35,12 @@ int mailbox_may_take(const liaison_mailbox *m, uint64_t epoch)
     return segment_state(s) == LINK_ENDED ? LIAISON_OK : r;
 }
 
-/* Whether the senders have ended, and what lies in the ring is all there will be. */
 bool mailbox_nothing_more_comes(struct segment *s)
 {
     sides_look(s, false);
     return segment_state(s) == LINK_ENDED && ring_close(s);
 }
 
-/* Of a pipe: whether a message that somebody else took may yet be for us. */
 bool mailbox_may_come_back(struct segment *s) { return is_pipe(s) && pipe_pending(s); }
 
 int mailbox_receivable(liaison_mailbox *m)

@@ -2,11 +2,12 @@
 
 #include "base/futex.h"
 #include "base/process.h"
+#include "parts/ring.h"
 #include "space/board.h"
 #include "space/doorbell.h"
 #include "space/member.h"
 
-#define LOOKS_SOON 8u /* ms; see descriptor.c */
+#define LOOKS_SOON 8u /* ms; see waiting/readiness.c */
 
 /* Rings an armed doorbell, and only then says so: who dies in between, or has no descriptor
  * left to ring with, leaves it armed for the next. The version in the word keeps a slow
@@ -58,8 +59,7 @@ static void ring(struct segment *s, struct waiter *e)
 static bool roomy(const struct segment *s)
 {
     uint32_t cells = s->geometry.cells;
-    int64_t queued = (int64_t)(glance(&s->header->tail) - glance(&s->header->head));
-    return s->geometry.rendezvous || queued <= cells - cells / 4;
+    return s->geometry.rendezvous || ring_count_roughly(s) <= cells - cells / 4;
 }
 
 /* Of the doorbells and boards that are armed; `BELLS_OF_OLD`: but for those whose owners look soon

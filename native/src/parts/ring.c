@@ -194,7 +194,7 @@ bool ring_full(struct segment *s)
     return (int64_t)(tail - head) >= (int64_t)s->geometry.cells;
 }
 
-uint32_t ring_count_roughly(struct segment *s)
+uint32_t ring_count_roughly(const struct segment *s)
 {
     int64_t n = (int64_t)(glance(&s->header->tail) - glance(&s->header->head));
     return n < 0 ? 0 : n > s->geometry.cells ? s->geometry.cells : (uint32_t)n;

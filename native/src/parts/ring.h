@@ -45,7 +45,7 @@ bool ring_full(struct segment *s);
 /* Messages queued, within what changes while one looks. */
 uint32_t ring_count(struct segment *s);
 /* The same, as far as the hints tell. */
-uint32_t ring_count_roughly(struct segment *s);
+uint32_t ring_count_roughly(const struct segment *s);
 
 /* Finishes every word that attachment `slot` left TAKEN. */
 void ring_finish_owner(struct segment *s, uint32_t slot);
