@@ -24,20 +24,19 @@ static struct segment *segments;
 /* ---- mapping ------------------------------------------------------------------- */
 
 static int map(struct liaison_space *space, int fd, const struct stat *st, const struct geometry *g,
-               uint64_t at, uint64_t length, struct segment **out)
+               uint64_t at, struct segment **out)
 {
     struct segment *s = calloc(1, sizeof *s);
     if (!s)
         return -ENOMEM;
     void *base =
-        mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)at);
+        mmap(NULL, g->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)at);
     if (base == MAP_FAILED) {
         int r = errno == ENODEV ? platform_lacks("shared mappings") : -errno;
         free(s);
         return r;
     }
     s->base = base;
-    s->length = length;
     s->references = 1;
     s->file = (struct descriptor){-1, st->st_dev, st->st_ino};
     s->token[RECEIVERS] = s->token[SENDERS] = (struct descriptor){-1, g->token[0], g->token[1]};
@@ -61,8 +60,8 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
     s->inline_max = g->stride - CELL_PAYLOAD;
     if (g->max_message && g->max_message < s->inline_max)
         s->inline_max = (uint32_t)g->max_message;
-    if (!guard_add(base, length, &s->broken)) {
-        munmap(base, length);
+    if (!guard_add(base, g->size, &s->broken)) {
+        munmap(base, g->size);
         free(s);
         return -ENOMEM;
     }
@@ -74,7 +73,7 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
 static void unmap(struct segment *s)
 {
     guard_remove(s->base);
-    munmap(s->base, s->length);
+    munmap(s->base, s->geometry.size);
     space_release(s->space);
     if (s->kind->leave)
         s->kind->leave(s);
@@ -189,7 +188,7 @@ static int create(struct liaison_space *space, const char *name,
     if (r == 0 && fstat(draft.fd, &st) != 0)
         r = -errno;
     if (r == 0)
-        r = map(space, draft.fd, &st, g, 0, g->size, &s);
+        r = map(space, draft.fd, &st, g, 0, &s);
     if (r == 0)
         r = segment_attach(s); /* before it has a name: nobody can be in our way */
     if (r == 0) {
@@ -270,7 +269,7 @@ int segment_map(struct liaison_space *space, int file, const struct stat *st, st
         return LIAISON_OK;
     int r = read_header(file, st, &h);
     if (r == LIAISON_OK)
-        r = map(space, file, st, &h.geometry, 0, h.geometry.size, out);
+        r = map(space, file, st, &h.geometry, 0, out);
     if (r == LIAISON_OK)
         *out = enlist_or_find(*out);
     return r;
@@ -281,7 +280,7 @@ int segment_glance(struct liaison_space *space, int file, const struct stat *st,
 {
     struct header h;
     int r = read_header(file, st, &h);
-    return r == LIAISON_OK ? map(space, file, st, &h.geometry, 0, h.geometry.arena_at, out) : r;
+    return r == LIAISON_OK ? map(space, file, st, &h.geometry, 0, out) : r;
 }
 
 int segment_find(struct liaison_space *space, int names, const char *name, struct segment **out,
@@ -399,7 +398,7 @@ int segment_create_nameless(struct liaison_space *space, const struct liaison_po
         r = -errno;
     struct segment *s;
     if (r == 0)
-        r = map(space, fd, &st, g, 0, g->size, &s);
+        r = map(space, fd, &st, g, 0, &s);
     space_release(space); /* the segment has its own hold */
     if (r != 0) {
         if (fd >= 0)
@@ -432,7 +431,7 @@ int segment_adopt(struct liaison_space *space, int file, struct segment **out)
         if (r == LIAISON_OK && !kind_find(h.geometry.kind)->nameless)
             r = LIAISON_MISMATCH;
         if (r == LIAISON_OK)
-            r = map(space, file, &st, &h.geometry, 0, h.geometry.size, &s);
+            r = map(space, file, &st, &h.geometry, 0, &s);
         if (r != LIAISON_OK)
             return r;
         s = enlist_or_find(s);
@@ -475,7 +474,7 @@ int segment_open_back(struct segment *first, struct segment **out)
                  (uint64_t)st.st_size != geometry_file_size(g))
             r = LIAISON_CORRUPT;
         if (r == LIAISON_OK)
-            r = map(first->space, fd, &st, g, g->size, g->size, &s);
+            r = map(first->space, fd, &st, g, g->size, &s);
         close(fd);
         if (r != LIAISON_OK)
             return r;

@@ -16,8 +16,8 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
                  bool attach, struct segment **out);
 /* Maps the file, which stays the caller's, without taking a place on the link. */
 int segment_map(struct liaison_space *space, int file, const struct stat *st, struct segment **out);
-/* Maps what comes before the arena, for one look by somebody who has it to itself: mapping the
- * whole takes longer than all that can be looked at in it. */
+/* Maps the file anew, for one look by the caller alone: the process's other threads do not find it.
+ */
 int segment_glance(struct liaison_space *space, int file, const struct stat *st,
                    struct segment **out);
 /* As segment_map() does, what has this name in the directory `names`. LIAISON_NOT_FOUND also where

@@ -22,7 +22,6 @@ struct segment {
     word32 vanished;          /* its files were removed behind our back */
 
     uint8_t *base;
-    uint64_t length; /* that is mapped */
     struct header *header;
     word64 *ring;
     uint64_t ring_mask;
