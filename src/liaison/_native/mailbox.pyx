@@ -40,7 +40,7 @@ cdef extern from "Python.h":
 cdef extern from *:
     """
     /* The ends that this thread is inside of; how many, where it is more than there is room for. */
-    #define LIAISON_DEEPEST 32
+    #define LIAISON_DEEPEST 8 /* few: all modules of a process share little room of this kind */
     static __thread __attribute__((tls_model("initial-exec"))) void *inside[LIAISON_DEEPEST];
     static __thread __attribute__((tls_model("initial-exec"))) unsigned depth;
     /* Those that the thread which forked was inside of. */
