@@ -1,6 +1,7 @@
 """Whichever way somebody waits at whichever link, it ends when the link's files are removed.
 
-All ways wait at once, each in a thread, so that the removal is waited for once.
+All ways wait at once, each in a thread, so that the removal is waited for once. What begins
+afterwards, here or in a forked child, is told the same.
 """
 
 import selectors
@@ -13,7 +14,7 @@ import pytest
 
 import liaison
 from liaison import Destroyed, Endpoint, Mailbox, MessageQueue, NamedPipe, NotFound, Port, aio
-from liaison.testing import until
+from liaison.testing import Process, until
 
 PATIENCE = 60  # seconds; it takes three
 
@@ -172,3 +173,57 @@ def test_removal_ends_an_endpoint_at_full_load(space):
     until(lambda: bob.statistics().taken > 1000, "messages flow", patience=PATIENCE)
     _remove_files(space)
     waits.all_end(NotFound)  # whoever sends looks for the name again
+
+
+_LATER = {
+    "receive": (lambda: Mailbox("box"), lambda box: box.receive()),
+    "send": (lambda: Mailbox("box", capacity=0), lambda box: box.send("to nobody")),
+    "several": (lambda: Mailbox("box"), lambda box: _among_several(box, box)),
+    "descriptor": (lambda: Mailbox("box"), lambda box: box.fileno()),
+    "receipt": (
+        lambda: Mailbox("box"),
+        lambda box: box.send("nobody comes", receipt=True).wait_received(),
+    ),
+    "port": (lambda: Port("port"), lambda port: port.receive()),
+    "descriptor of a port": (lambda: Port("port"), lambda port: port.fileno()),
+    "pipe": (lambda: NamedPipe("pipe"), lambda pipe: pipe.receive()),
+    "endpoint": (lambda: Endpoint("point"), lambda point: point.receive()),
+    "descriptor of an endpoint": (lambda: Endpoint("point"), lambda point: point.fileno()),
+    "task": (lambda: aio.Mailbox("box"), _in_a_task),
+    "task at a port": (lambda: aio.Port("port"), _in_a_task),
+    "task at a pipe": (lambda: aio.NamedPipe("pipe"), _in_a_task),
+    "task at an endpoint": (lambda: aio.Endpoint("point"), _in_a_task),
+    "task that sends": (lambda: aio.Mailbox("box", capacity=0), _sending_in_a_task),
+    "task with a receipt": (lambda: aio.Mailbox("box"), _receipt_in_a_task),
+}
+
+
+@pytest.mark.parametrize(("open_one", "use"), _LATER.values(), ids=_LATER)
+def test_what_begins_after_the_removal_is_told_the_same(space, open_one, use):
+    """Also where it needs something of the space that is not there any more."""
+    end = open_one()
+    shutil.rmtree(space.path)
+    with pytest.raises(Destroyed):
+        use(end)
+
+
+_USES = {
+    "send": lambda box: box.send("message"),
+    "receive": lambda box: box.receive(),
+    "descriptor": lambda box: box.fileno(),
+    "destroy": lambda box: box.destroy(),
+}
+
+
+def _is_told(box, use):
+    with pytest.raises(Destroyed):
+        _USES[use](box)
+
+
+@pytest.mark.parametrize("use", _USES)
+def test_a_forked_child_is_told_the_same(space, use):
+    """A child lives with the links that it inherited: to it they are gone, not damaged."""
+    box = Mailbox("box")
+    shutil.rmtree(space.path)
+    with Process(_is_told, box, use, fork=True) as process:
+        process.result(patience=PATIENCE)

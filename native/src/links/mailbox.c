@@ -82,7 +82,7 @@ int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
     int r = segment_look(s);
     if (r != LIAISON_OK && r != LIAISON_CORRUPT)
         return r;
-    r = member_identity(s->space, &me);
+    r = segment_identity(s, &me);
     if (r != LIAISON_OK)
         return r;
     if (!force && s->geometry.creator != me && member_alive(s->space, s->geometry.creator))

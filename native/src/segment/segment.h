@@ -65,6 +65,8 @@ static inline uint32_t segment_owner(const struct segment *s) { return glance32(
 
 /* Makes sure that this process, not its parent, is attached. In attachment.c. */
 int segment_attach(struct segment *s);
+/* Who this process is to the others on the link. */
+int segment_identity(struct segment *s, uint64_t *me);
 
 /* Reserves bytes of the file that lie beyond what was reserved at creation. */
 int segment_reserve(struct segment *s, uint64_t offset, uint64_t length);

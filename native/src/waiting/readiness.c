@@ -54,6 +54,10 @@ int readiness_make(struct readiness *d, struct segment *s, enum waiter_role role
     struct doorbell door;
     readiness_close(d, s, role); /* a parent's: only the descriptors are ours */
     int r = doorbell_create(s->space, &door);
+    if (r == LIAISON_NOT_FOUND) { /* a space's directories are removed with all that is in it */
+        note32(&s->vanished, 1);
+        r = LIAISON_DESTROYED;
+    }
     if (r != LIAISON_OK)
         return r;
     r = wait_enter(s, role, WAITER_DOORBELL, door.number, &d->entry);
