@@ -31,7 +31,7 @@
 #define STAND_INS (DEATHS + STOPS > 0) /* whether callers see to one */
 #endif
 #ifndef MORTAL
-#define MORTAL 1   /* whether a sender or a releaser may die, too */
+#define MORTAL 1   /* whether a sender or a releaser may die, too; 2: before there is its message */
 #endif
 #ifndef SENDING
 #define SENDING 2
@@ -40,7 +40,9 @@
 #define RELEASING 0
 #endif
 
+#ifndef RECEIVERS
 #define RECEIVERS 2
+#endif
 
 #define NONE 0
 #define WAITING 1
@@ -55,6 +57,7 @@ byte signal[RECEIVERS];
 byte ticket[RECEIVERS];
 byte bits;              /* who is to be looked at */
 bit in_kernel[RECEIVERS]; /* asleep on the futex */
+bit roused[RECEIVERS];    /* the system call was made for who was called last */
 bit dead[RECEIVERS];
 byte depth[RECEIVERS]; /* how it sleeps */
 byte hint_called, hint_stand_in; /* entries + 1 */
@@ -133,15 +136,28 @@ inline keep_stand_in()
 }
 
 /* The ticket is read with the signal: nobody enters twice here. Without stand-ins whoever was called
- * may be relied on, and not only who was called last, which is more than the engine does. */
+ * may be relied on, and not only who was called last, which is more than the engine does. With them
+ * who was called is taken for asleep, but where the tick says that the system call was made just
+ * now, or that it looks by itself. */
+#define OLDER(n) (oldest == 0 || ticket[n] < before_ticket)
 #define LOOK(n) \
     STEP(if \
          :: !STAND_INS && signal[n] == WOKEN -> called = n + 1; before_ticket = ticket[n] \
          :: !STAND_INS && signal[n] == WOKEN /* or it is late */ \
-         :: asleep(n) && (oldest == 0 || ticket[n] < before_ticket) -> \
+         :: STAND_INS && signal[n] == WOKEN && OLDER(n) AND_MAYBE_ASLEEP -> \
             oldest = n + 1; before_ticket = ticket[n] \
+         :: STAND_INS && signal[n] == WOKEN && JUST_NOW(n) \
+         :: asleep(n) && OLDER(n) -> oldest = n + 1; before_ticket = ticket[n] \
          :: else \
          fi)
+#ifdef MUTANT_the_called_is_awake
+#define AND_MAYBE_ASLEEP && false
+#else
+#define AND_MAYBE_ASLEEP
+#endif
+
+/* Who was woken at this tick, and fell asleep since and was called again, looks by itself soon. */
+#define JUST_NOW(n) (roused[n] || depth[n] == LIGHT)
 
 #if STAND_INS
 #define ONE_STEP
@@ -159,7 +175,7 @@ inline wait_wake()
        if
        :: x ->
           STEP(if
-               :: signal[x - 1] == WOKEN -> called = x; before_ticket = ticket[x - 1]
+               :: signal[x - 1] == WOKEN && JUST_NOW(x - 1) -> called = x; before_ticket = ticket[x - 1]
                :: skip /* has come; or was called longer ago, and is late */
                fi)
        :: else
@@ -168,7 +184,9 @@ inline wait_wake()
 #endif
        STEP(b = bits; oldest = 0; before_ticket = 0; if :: b == 0 -> break :: else fi);
        if :: b & 1 -> LOOK(0) :: else fi;
+#if RECEIVERS > 1
        if :: !called && (b & 2) -> LOOK(1) :: else fi;
+#endif
        if
        :: called || !oldest -> break
        :: else ->
@@ -177,18 +195,24 @@ inline wait_wake()
           find_stand_in();
 #endif
           STEP(if
-               :: asleep(oldest - 1) -> signal[oldest - 1] = WOKEN; called = oldest
+               :: asleep(oldest - 1) ->
+                  signal[oldest - 1] = WOKEN; roused[oldest - 1] = 0; called = oldest; ok = 1
+               :: STAND_INS && signal[oldest - 1] == WOKEN -> called = oldest /* by another */
                :: else
                fi);
           if
           :: called ->
              /* The system call, which tells whether anybody slept; if not, perhaps it died. */
              STEP(if
-                  :: in_kernel[called - 1] -> in_kernel[called - 1] = 0 ONE_STEP
+                  :: in_kernel[called - 1] ->
+                     in_kernel[called - 1] = 0; roused[called - 1] = STAND_INS ONE_STEP
                   :: !in_kernel[called - 1] && dead[called - 1] -> /* wait_sweep */
                      signal[called - 1] = NONE; bits = bits & ~(1 << (called - 1)); called = 0
-                  :: else ONE_STEP
-                  fi)
+                  :: !in_kernel[called - 1] && !dead[called - 1] && ok ->
+                     roused[called - 1] = STAND_INS ONE_STEP
+                  :: else -> roused[called - 1] = STAND_INS; called = 0 /* it is late, so somebody else */
+                  fi);
+             ok = 0
 #if STAND_INS
              ;
              if
@@ -200,7 +224,7 @@ inline wait_wake()
           fi
        fi
     od;
-    atomic { b = 0; oldest = 0; x = 0; y = 0 }
+    atomic { b = 0; oldest = 0; x = 0; y = 0; ok = 0 }
 }
 
 inline wait_before()
@@ -221,7 +245,8 @@ inline wait_after()
        if
        :: !ok ->
           STEP(ok = (signal[before - 1] == WOKEN));
-          if :: ok -> STEP(ok = (ticket[before - 1] == before_ticket)) :: else fi
+          /* Woken by us, as the engine can tell; here, by anybody. */
+          if :: ok -> STEP(ok = (ticket[before - 1] == before_ticket && (!STAND_INS || roused[before - 1]))) :: else fi
 #if STAND_INS && !defined(MUTANT_stand_in_not_kept)
           ;
           if :: ok -> ok = 0; x = before; keep_stand_in(); x = 0; ok = 1 :: else fi
@@ -238,9 +263,9 @@ inline wait_after()
 proctype sender()
 {
     REGISTERS;
-    mortal = MORTAL;
+    mortal = (MORTAL > 0);
     wait_before();
-    STEP(ring++);
+    STEP(ring++; if :: MORTAL == 2 -> mortal = 0 :: else fi);
     wait_after();
 killed: atomic { forget; brought++ }
 }
@@ -248,9 +273,9 @@ killed: atomic { forget; brought++ }
 proctype releaser()
 {
     REGISTERS;
-    mortal = MORTAL;
+    mortal = (MORTAL > 0);
     wait_before();
-    STEP(back++);
+    STEP(back++; if :: MORTAL == 2 -> mortal = 0 :: else fi);
     wait_after();
 killed: atomic { forget; brought++ }
 }
@@ -361,7 +386,8 @@ over:
 init {
     byte n;
     atomic {
-        run receiver(0); run receiver(1);
+        for (n : 0 .. RECEIVERS - 1) { run receiver(n) }
+        n = 0;
         do :: n < SENDING -> run sender(); n++ :: else -> break od;
         n = 0;
         do :: n < RELEASING -> run releaser(); n++ :: else -> break od;

@@ -184,7 +184,17 @@ static uint32_t on_its_way(const struct segment *s, enum waiter_role role, uint3
     return look32(&s->waiters[role][x - 1].signal) == SIGNAL_WOKEN ? x : 0;
 }
 
-static struct waiter *oldest_asleep(struct segment *s, enum waiter_role role)
+/* Asleep for all that is known: also who was called, by somebody who may have died before the
+ * system call that wakes. The tick of one that was called is of when it was woken, so this costs
+ * who is only late one system call in a tick. */
+static bool maybe_asleep(const struct waiter *e, uint32_t now)
+{
+    uint32_t signal = look32(&e->signal);
+    return !waiter_stays_armed(e) &&
+           (asleep(signal) || (signal == SIGNAL_WOKEN && (uint32_t)look(&e->detail) != now));
+}
+
+static struct waiter *oldest_asleep(struct segment *s, enum waiter_role role, uint32_t now)
 {
     struct waiter *table = s->waiters[role], *oldest = NULL;
     uint64_t ticket = 0;
@@ -192,7 +202,7 @@ static struct waiter *oldest_asleep(struct segment *s, enum waiter_role role)
         uint64_t bits = look(&s->header->waiters[role][i]);
         for (bits &= ~glance(&s->header->armed[role][i]); bits; bits &= bits - 1) {
             struct waiter *e = &table[i * 64 + (uint32_t)__builtin_ctzll(bits)];
-            if (!asleep(look32(&e->signal)) || waiter_stays_armed(e))
+            if (!maybe_asleep(e, now))
                 continue;
             uint64_t t = glance(&e->ticket);
             if (!oldest || (int64_t)(t - ticket) < 0) {
@@ -214,14 +224,14 @@ static struct wakeup wake(struct segment *s, enum waiter_role role, enum bells b
         uint32_t tick = process_tick();
         done.entry = on_its_way(s, role, tick);
         if (done.entry) {
-            done.ticket = glance(&table[done.entry - 1].ticket);
+            done.woken = glance(&table[done.entry - 1].detail);
             keep_stand_in(s, role, done.entry - 1, tick);
             return done;
         }
-        struct waiter *e = oldest_asleep(s, role);
+        struct waiter *e = oldest_asleep(s, role, tick);
         if (!e)
             return done;
-        uint64_t owner = glance(&e->owner), ticket = glance(&e->ticket);
+        uint64_t owner = glance(&e->owner);
         uint64_t before = look(&e->detail);
         if (waiter_stays_armed(e))
             continue; /* another's, since we looked */
@@ -231,20 +241,25 @@ static struct wakeup wake(struct segment *s, enum waiter_role role, enum bells b
             return done;
         /* First who stands in: then it is awake when we die. */
         uint32_t x = (uint32_t)(e - table) + 1, y = find_stand_in(s, role, e, tick);
-        if (!call(e))
+        bool first = call(e);
+        if (!first && !maybe_asleep(e, tick))
             continue;
-        /* By exchange: in a doorbell's or a board's entry it would overwrite where that is called.
-         */
-        replace(&e->detail, before, waiter_here_and_now());
+        /* From where, and when it is done that it was. By exchange: in a doorbell's or a board's
+         * entry it would overwrite where that is called. */
+        uint64_t now = waiter_from_here(tick), from = waiter_from_here((uint32_t)before);
+        replace(&e->detail, before, from);
         bool slept = futex_wake(&e->signal, 1) == 1;
-        if (slept || owner == 0 || member_alive(s->space, owner)) {
+        replace(&e->detail, from, now);
+        bool dead = !slept && owner != 0 && !member_alive(s->space, owner);
+        if (dead)
+            wait_sweep(s, owner); /* the next one is woken in its place */
+        if (slept || (first && !dead)) {
             /* It slept, or was just about to and will not. */
             note(&s->header->called[role], called_word(tick, y, x));
             done.entry = x;
-            done.ticket = ticket;
+            done.woken = now;
             return done;
         }
-        wait_sweep(s, owner); /* dead: the next one is woken in its place */
     }
     return done;
 }
@@ -262,14 +277,15 @@ struct wakeup wait_wake_threads(struct segment *s, enum waiter_role role)
     return wake(s, role, NO_BELLS);
 }
 
-/* Still about to look: it will see the change. If it has looked already, too early, and gone
- * back to sleep, it needs another call. */
+/* Still about to look: it will see the change. If it has looked already, too early, and gone back
+ * to sleep, it needs another call; also where it has one, whose caller may not have woken it yet.
+ */
 static bool still_coming(struct segment *s, enum waiter_role role, struct wakeup before)
 {
     if (before.entry == 0)
         return false;
     struct waiter *e = &s->waiters[role][before.entry - 1];
-    if (look32(&e->signal) != SIGNAL_WOKEN || glance(&e->ticket) != before.ticket)
+    if (look32(&e->signal) != SIGNAL_WOKEN || look(&e->detail) != before.woken)
         return false;
     keep_stand_in(s, role, before.entry - 1, process_tick());
     return true;
@@ -298,10 +314,12 @@ static void wake_where(struct segment *s, uint64_t owner)
             struct waiter *e = &s->waiters[role][i];
             if (look32(&e->signal) == SIGNAL_NONE || (owner && glance(&e->owner) != owner))
                 continue;
-            if (waiter_stays_armed(e))
+            if (waiter_stays_armed(e)) {
                 ring(s, e);
-            else if (call(e))
+            } else {
+                call(e); /* or somebody has, who may be dead */
                 futex_wake(&e->signal, FUTEX_ALL);
+            }
         }
     for (uint32_t i = 0; i < s->geometry.receipts; i++)
         if (look32(&s->receipts[i].waiting)) {

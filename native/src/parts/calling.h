@@ -15,7 +15,7 @@
 struct wakeup {
     uint32_t entry; /* + 1; 0: nobody was woken */
     bool spared;    /* a doorbell was not rung that is to be rung afterwards */
-    uint64_t ticket;
+    uint64_t woken; /* from where and when; another when it has come */
 };
 
 struct wakeup wait_wake(struct segment *s, enum waiter_role role);

@@ -104,7 +104,4 @@ uint32_t wait_count(struct segment *s, enum waiter_role role)
     return n;
 }
 
-uint64_t waiter_here_and_now(void)
-{
-    return (uint64_t)(uint32_t)sched_getcpu() << 32 | process_tick();
-}
+uint64_t waiter_from_here(uint32_t tick) { return (uint64_t)(uint32_t)sched_getcpu() << 32 | tick; }

@@ -40,8 +40,8 @@ static inline bool waiter_stays_armed(const struct waiter *e)
     return kind == WAITER_DOORBELL || kind == WAITER_BOARD;
 }
 
-/* A thread's `detail`: the processor above, the tick below. */
-uint64_t waiter_here_and_now(void);
+/* A thread's `detail`: this processor above, the tick below. */
+uint64_t waiter_from_here(uint32_t tick);
 static inline uint32_t waiter_called_from(uint64_t detail) { return (uint32_t)(detail >> 32); }
 
 #endif

@@ -136,7 +136,7 @@ struct waiter {
     word64 owner;  /* identity of the member; an attachment's number comes again */
     word64 ticket; /* order of arrival */
     word64 detail; /* a doorbell's number; a board's place, see board.h; of a thread, the tick of
-                    * its last call, or of when it began to sleep in short slices */
+                    * when it was last woken, or began to sleep in short slices */
 };
 /* LIGHTLY: a thread that is asleep, and is to sleep anew in short slices; see calling.c. */
 enum { SIGNAL_NONE = 0, SIGNAL_WAITING = 1, SIGNAL_WOKEN = 2, SIGNAL_LIGHTLY = 3 };

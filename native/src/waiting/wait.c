@@ -40,7 +40,8 @@ static int64_t look_around(const struct waiting *w, struct waiter *e, int64_t sl
     if (e)
         announce32(&e->kind, watch ? WAITER_WATCHER : WAITER_THREAD);
     if (watch)
-        note(&e->detail, waiter_here_and_now()); /* it sleeps lightly enough to stand in */
+        note(&e->detail,
+             waiter_from_here(process_tick())); /* it sleeps lightly enough to stand in */
     return slice_after(slice, watch ? care : care & ~(unsigned)CARE_WATCH);
 }
 
@@ -68,7 +69,7 @@ int wait_until(const struct waiting *w)
         if (signal == SIGNAL_WOKEN || signal == SIGNAL_LIGHTLY)
             sleeping.slice = SLICE_FIRST;
         if (e && sleeping.slice == SLICE_FIRST)
-            note(&e->detail, waiter_here_and_now());
+            note(&e->detail, waiter_from_here(process_tick()));
         /* A stand-in leaves the message to who was called for it, as long as there is time. */
         bool over = sleeping_over(&sleeping);
         if (look32(w->closed))

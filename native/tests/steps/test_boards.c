@@ -20,7 +20,7 @@
 #include "links/available.h"
 #include "space/board.h"
 #include "space/member.h"
-#include "steps/stepper.h"
+#include "steps/caller.h"
 #include "waiting/wait.h"
 
 static liaison_space *space;
@@ -89,22 +89,7 @@ static int play_the_sleeper(void *context)
     return 0;
 }
 
-/* Whether it lies on the futex, where nobody has woken it. Waits until it has come to either. */
-static bool sleeps(void)
-{
-    char path[64], expected[16], text[16] = "";
-    snprintf(path, sizeof path, "/proc/%d/syscall", sleeper->pid);
-    snprintf(expected, sizeof expected, "%d ", SYS_futex);
-    while (!sleeper->awake) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        CHECK(fd >= 0 && read(fd, text, sizeof text) > 0);
-        close(fd);
-        if (strncmp(text, expected, strlen(expected)) == 0 && !sleeper->awake)
-            return true;
-        sched_yield();
-    }
-    return false;
-}
+static bool sleeps(void) { return lies_on_the_futex(sleeper->pid, &sleeper->awake); }
 
 static void let_it(int what)
 {
@@ -148,47 +133,9 @@ static struct words words_now(void)
     return w;
 }
 
-/* ---- who calls ------------------------------------------------------------------------------ */
-
-static void come(void *context)
-{
-    (void)context;
-    CHECK_OK(liaison_mailbox_open(space, name, LIAISON_OPEN, NULL, &box));
-}
-static void send_one(void *context)
-{
-    (void)context;
-    CHECK_OK(test_send(box, "x", 1, 0));
-}
-static int call(void *context)
-{
-    come(context);
-    send_one(context);
-    return 0;
-}
-
-struct caller {
-    pid_t pid;
-    struct shared *shared;
-};
-static struct caller begin_caller(void)
-{
-    struct caller c = {.shared = stepper_shared()};
-    c.pid = stepper_start(&(struct body){come, send_one, NULL, c.shared});
-    return c;
-}
-/* False when it has come to its end before. */
-static bool step(const struct caller *c, unsigned long steps)
-{
-    bool within = true;
-    for (; steps > 0 && within; steps--)
-        within = stepper_step(c->pid, c->shared);
-    return within;
-}
 static void kill_caller(const struct caller *c)
 {
-    stepper_kill(c->pid);
-    shared_memory_free(c->shared, sizeof *c->shared);
+    caller_kill(c);
     kills++;
 }
 
@@ -218,7 +165,7 @@ static void begin(int what)
     begin_sleeper(what);
 }
 
-static void call_in_peace(void) { CHECK(test_wait(test_child(call, NULL)) == 0); }
+static void call_in_peace(void) { caller_send(space, name); }
 
 /* The sleeper must be awake: somebody has called it that has not died. */
 static void end(const char *what, unsigned long at, unsigned long and_at)
@@ -242,9 +189,9 @@ static void find_the_window(void)
     begin(LYING);
     let_it_sleep();
     struct words before = words_now();
-    struct caller c = begin_caller();
+    struct caller c = caller_begin(space, name);
     first = 0;
-    for (unsigned long k = 1; step(&c, 1); k++) {
+    for (unsigned long k = 1; caller_step(&c, 1); k++) {
         struct words now = words_now();
         if (memcmp(&now, &before, sizeof now) == 0)
             continue;
@@ -263,8 +210,8 @@ static void on_the_futex(void)
     for (unsigned long k = 0; within; k += all || (k + 8 >= first && k <= last) ? 1 : 41) {
         begin(LYING);
         let_it_sleep();
-        struct caller c = begin_caller();
-        within = step(&c, k);
+        struct caller c = caller_begin(space, name);
+        within = caller_step(&c, k);
         kill_caller(&c);
         call_in_peace();
         end("asleep", k, 0);
@@ -278,10 +225,10 @@ static void on_its_way(void)
     for (unsigned long k = first; k <= last; k += all ? 1 : 5)
         for (unsigned long on = 0; on <= width && on <= 150; on += all ? 1 : 9) {
             begin(LYING);
-            struct caller c = begin_caller();
-            bool within = step(&c, k);
+            struct caller c = caller_begin(space, name);
+            bool within = caller_step(&c, k);
             let_it_sleep();
-            within = within && step(&c, on);
+            within = within && caller_step(&c, on);
             kill_caller(&c);
             call_in_peace();
             end("on its way", k, k + on);
@@ -298,8 +245,8 @@ static void twice(void)
             begin(LYING);
             let_it_sleep();
             for (int i = 0; i < 2; i++) {
-                struct caller c = begin_caller();
-                step(&c, i ? j : k);
+                struct caller c = caller_begin(space, name);
+                caller_step(&c, i ? j : k);
                 kill_caller(&c);
             }
             call_in_peace();
@@ -313,8 +260,8 @@ static void still_up(void)
     bool within = true;
     for (unsigned long k = first; within; k += all ? 1 : 3) {
         begin(ARMED);
-        struct caller c = begin_caller();
-        within = step(&c, k);
+        struct caller c = caller_begin(space, name);
+        within = caller_step(&c, k);
         kill_caller(&c);
         call_in_peace();
         let_it(LYING);
@@ -331,10 +278,10 @@ static void arming_again(void)
         for (unsigned long on = 0; on <= 160; on += all ? 2 : 20) {
             bool killed = on < 160;
             begin(ARMED);
-            struct caller c = begin_caller();
-            bool within = step(&c, k);
+            struct caller c = caller_begin(space, name);
+            bool within = caller_step(&c, k);
             let_it(ARMED_AGAIN);
-            within = within && step(&c, killed ? on : ULONG_MAX);
+            within = within && caller_step(&c, killed ? on : ULONG_MAX);
             kill_caller(&c);
             if (killed)
                 call_in_peace();
