@@ -179,19 +179,29 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Every fault as often as it is promised: hours. LIAISON_KILLS says how many kills."""
+    """Every fault as often as it is promised: hours. LIAISON_KILLS says how many kills.
+
+    In storms of ten thousand, each with a seed of its own: LIAISON_SEED says where to begin.
+    """
     install(session, ".[test]")
-    kills = os.environ.get("LIAISON_KILLS", "100000")
-    env = {"LIAISON_KILLS": kills, "LIAISON_OFTEN": "1"}
-    few = {**env, "LIAISON_KILLS": str(int(kills) // 10)}
-    watchdog = ("-o", f"faulthandler_timeout={3600 + int(kills)}")  # above each test's own limit
+    kills, seed = (
+        int(os.environ.get("LIAISON_KILLS", "100000")),
+        os.environ.get("LIAISON_SEED", "1"),
+    )
+    each = min(kills, 10_000)
+    watchdog = ("-o", f"faulthandler_timeout={3600 + each}")  # above each test's own limit
     storm = ("pytest", "tests/crash", "-k", "storm", "-s", *watchdog, *session.posargs)
+
+    def env(seed: int) -> dict[str, str]:
+        return {"LIAISON_KILLS": str(each), "LIAISON_SEED": str(seed), "LIAISON_OFTEN": "1"}
+
+    for number in range(kills // each):
+        session.run(*storm, env=env(int(seed) + number))
+    # The same while the wall clock jumps by years.
+    session.run("python", "-m", "tests.faults.clock", *storm, env=env(0))
     # Deaths of all kinds, full disks and killers for want of memory among them.
     faults = ("pytest", "tests/faults", "-s", "--timeout=3600", *watchdog, *session.posargs)
-    session.run(*faults, env=env)
-    session.run(*storm, env=env)
-    # The same while the wall clock jumps by years.
-    session.run("python", "-m", "tests.faults.clock", *storm, env=few)
+    session.run(*faults, env=env(0))
 
 
 @nox.session
