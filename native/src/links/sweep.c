@@ -17,7 +17,7 @@ static bool sweep_cells(struct segment *s, uint32_t slot, uint64_t identity)
     bool changed = false;
     /* First the ring: after this no helper can lease anything to the slot any more. */
     ring_finish_owner(s, slot);
-    for (uint32_t x = 0; x < s->geometry.cells; x++) {
+    for (uint32_t x = 0; x < segment_cells(s); x++) {
         struct cell *c = segment_cell(s, x);
         uint64_t h = observe(&c->header);
         if (cell_owner(h) != slot + 1 || look(&s->attachments[slot].identity) != identity)
