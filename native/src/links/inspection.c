@@ -52,6 +52,11 @@ static void info_of(struct segment *s, struct liaison_info *info)
     info->creator.identity = g->creator;
 }
 
+void liaison_mailbox_describe(liaison_mailbox *m, struct liaison_info *info)
+{
+    info_of(m->segment, info);
+}
+
 int liaison_mailbox_info(liaison_mailbox *m, struct liaison_info *info)
 {
     struct segment *s = m->segment;

@@ -45,9 +45,12 @@ static bool sweep_cells(struct segment *s, uint32_t slot, uint64_t identity)
 
 static bool sweep(struct segment *s, uint32_t slot, uint64_t identity)
 {
-    /* Who never sent or received has nothing in the ring or the cells. */
-    bool changed = look32(&s->attachments[slot].roles) != 0 && sweep_cells(s, slot, identity);
-    receipt_sweep(s, slot, identity);
+    /* Who never sent or received has nothing in the ring or the cells, nor who never sent, a
+     * receipt. */
+    uint32_t roles = look32(&s->attachments[slot].roles);
+    bool changed = roles != 0 && sweep_cells(s, slot, identity);
+    if (roles & ROLE_SENDS)
+        receipt_sweep(s, slot, identity);
     turn_sweep(s, slot, identity);
     /* The next receiver's turn; or the end of the last sender, which a port's receiver awaits. */
     return changed || s->geometry.access == LIAISON_EXCLUSIVE ||
