@@ -49,7 +49,7 @@ static const struct scenario scenarios[] = {
     {"exclusive", {.capacity = 8, .memory = 65536, .access = LIAISON_EXCLUSIVE}},
     {"pair", {.capacity = 8, .memory = 16384, .access = LIAISON_PAIR}},
     {"rendezvous", {.capacity = 0, .memory = 65536}},
-    {"growing", {.capacity = 70}},
+    {"growing", {.capacity = CELLS_STEP + 70}},
     {"port", {.kind = LIAISON_KIND_PORT, .capacity = 6, .memory = 65536, .dead_letters = "grave"}},
     {"port, ended",
      {.kind = LIAISON_KIND_PORT,

@@ -205,6 +205,24 @@ def test_what_is_reserved_in_part_is_never_touched(small, left):
         box.destroy()
 
 
+def test_a_place_anywhere_is_used_before_there_is_no_space(small):
+    """Where there is no memory for more places, a free one is found wherever it lies."""
+    with Mailbox("box") as box, Mailbox("box") as other:
+        fill(small.root)
+        sent = until_no_space(box.send)
+        leases = [other.lease() for _ in range(sent)]
+        for one in (leases[sent // 2], leases[sent - 3], leases[20]):
+            one.acknowledge()
+            box.send("again")
+            with pytest.raises(NoSpace):
+                box.send("too many")
+        for lease in leases:
+            if lease not in (leases[sent // 2], leases[sent - 3], leases[20]):
+                lease.acknowledge()
+        assert box.receive_many(10) == ["again"] * 3
+        box.destroy()
+
+
 def test_a_pipe_does_without(small):
     """A pipe's memory is not in the space's file system, and does not depend on it."""
     reader, writer = pipe()

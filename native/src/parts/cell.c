@@ -2,6 +2,10 @@
 
 #include "parts/ring.h"
 
+/* Looks at cells before more memory is reserved. Where so many in a row are taken, most are; with
+ * no limit, senders would look at all those that are leased for long, each time anew. */
+#define FEW 16u
+
 /* Of `n` cells, looking at `most`. */
 static bool claim(struct segment *s, uint32_t n, uint32_t most, word32 *cursor, uint32_t *cell,
                   uint64_t *header)
@@ -48,18 +52,22 @@ static int reserve_more(struct segment *s, uint32_t n)
 
 int cell_claim(struct segment *s, word32 *cursor, uint32_t most, uint32_t *cell, uint64_t *header)
 {
-    uint32_t all = s->geometry.cells;
+    uint32_t all = s->geometry.cells, few = FEW;
+    int r = LIAISON_OK;
     /* Each time there are more cells than before, or the segment lies. */
-    for (uint32_t tries = 0; tries <= all / CELLS_STEP; tries++) {
+    for (uint32_t tries = 0; tries <= all / CELLS_STEP + 1; tries++) {
         uint32_t n = segment_cells(s);
-        if (__builtin_expect(claim(s, n, n < all ? n : most, cursor, cell, header), 1))
+        if (__builtin_expect(claim(s, n, n < all ? few : most, cursor, cell, header), 1))
             return LIAISON_OK;
         if (n == all)
             return LIAISON_FULL;
-        int r = reserve_more(s, n);
         if (r != LIAISON_OK)
             return r;
-        note32(cursor, n);
+        r = reserve_more(s, n);
+        if (r == LIAISON_OK)
+            note32(cursor, n);
+        else
+            few = all; /* those that there are have to do */
     }
     return LIAISON_CORRUPT;
 }
