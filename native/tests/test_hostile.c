@@ -49,7 +49,7 @@ static const struct scenario scenarios[] = {
     {"exclusive", {.capacity = 8, .memory = 65536, .access = LIAISON_EXCLUSIVE}},
     {"pair", {.capacity = 8, .memory = 16384, .access = LIAISON_PAIR}},
     {"rendezvous", {.capacity = 0, .memory = 65536}},
-    {"growing", {.capacity = 70}},
+    {"growing", {.capacity = CELLS_STEP + 70}},
     {"port", {.kind = LIAISON_KIND_PORT, .capacity = 6, .memory = 65536, .dead_letters = "grave"}},
     {"port, ended",
      {.kind = LIAISON_KIND_PORT,
@@ -393,6 +393,9 @@ static int be_two_victims(void *context)
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* or they would work for ever */
     const char *path = liaison_space_path(space);
     CHECK(write(run->handshake[1], path, strlen(path) + 1) == (ssize_t)strlen(path) + 1);
+    /* Not before it is open to who writes: they destroy it, too, and its name with it. */
+    while (run->progress->mutations == 0)
+        usleep(100);
     for (int i = 0; i < 2; i++)
         CHECK(pthread_create(&thread[i], NULL, work, &v[i]) == 0);
     for (int i = 0; i < 2; i++)

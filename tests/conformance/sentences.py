@@ -21,7 +21,7 @@ ELSEWHERE = {
     "The whole grammar of addresses, with users and hosts": "tests/test_address.py",
     "Which builtin class each error also is; errors survive pickling": "tests/test_errors.py",
     "Every kind of value, array and table that a message may be": "tests/test_codec.py",
-    "`NoSpace`: memory is reserved at creation, never a SIGBUS": "tests/faults/test_full_shm.py",
+    "`NoSpace`: memory asked for is reserved, never a SIGBUS": "tests/faults/test_full_shm.py",
     "`AccessDenied`: another user's spaces and links": "tests/faults/test_another_user.py",
     "`Corrupt`: hostile bytes harm nobody": "tests/faults/test_hostile_bytes.py",
     "`VersionMismatch`: a segment of another version": "tests/faults/test_other_version.py",

@@ -89,25 +89,13 @@ static int reserve_file(int fd, uint64_t from, uint64_t length)
     return platform_reserve(fd, (off_t)from, (off_t)length, true);
 }
 
-/* Of a block's index only the pages that a small arena needs: levels 2 to 6, the first
- * page of level 1 and of level 0. */
-static int reserve_index(int fd, const struct geometry *g, uint64_t at)
-{
-    if (g->arena_start == 0)
-        return 0;
-    if (g->arena_start == g->arena_limit)
-        return reserve_file(fd, at + g->index_at, geometry_index_size(g));
-    int r = reserve_file(fd, at + g->index_at, 2 * PAGE);
-    return r ? r : reserve_file(fd, at + g->index_at + 3 * PAGE, PAGE);
-}
-
 /* One segment, `at` in the file. */
 static int lay_out(int fd, const struct header *h, uint64_t at)
 {
     const struct geometry *g = &h->geometry;
-    int r = reserve_file(fd, at, geometry_cells_end(g));
-    if (r == 0)
-        r = reserve_index(fd, g, at);
+    int r = reserve_file(fd, at, g->cells_at + (uint64_t)g->cells_start * g->stride);
+    if (r == 0 && g->arena_start)
+        r = reserve_file(fd, at + g->index_at, geometry_index_size(g));
     if (r == 0)
         r = reserve_file(fd, at + g->arena_at, g->arena_start);
     if (r == 0) {
@@ -147,6 +135,7 @@ static int begin_header(struct liaison_space *space, const char *name,
     if (r == LIAISON_OK)
         r = space_result(platform_random(g->id, sizeof g->id));
     note(&h->arena_size, g->arena_start);
+    note32(&h->cells_top, g->cells_start);
     return r;
 }
 
