@@ -166,7 +166,8 @@ def look(SpaceHandle space not None, int names, str name not None, str address, 
          bint counts):
     """The facts about what has this name in the directory `names`, and its statistics if `counts`.
 
-    Raises as observing it does. `known` keeps who is who from one link to the next.
+    An endpoint has none of its own. Raises as observing it does. `known` keeps who is who from one
+    link to the next.
     """
     cdef liaison_info info
     cdef liaison_statistics counted
@@ -187,6 +188,7 @@ def look(SpaceHandle space not None, int names, str name not None, str address, 
             attached.append((who, bool(users[i].sends), bool(users[i].receives)))
     creator = known_peer(space, info.creator.identity, known)[0]
     facts = facts_of(&info, dead_letters, creator, attached)
+    counts = counts and facts["kind"] != "endpoint"
     return facts, statistics_of(&counted) if counts else None
 
 

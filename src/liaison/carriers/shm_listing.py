@@ -69,10 +69,10 @@ class _Listing:
         self._ways: dict[str, list[tuple[str, str]]] = {}  # by the receiver's id
         with os.scandir(names) as entries:
             for entry in entries:
-                if is_name(entry.name):
-                    self._called.setdefault(entry.inode(), []).append(entry.name)
-                elif match := WAY.match(entry.name):
+                if match := WAY.match(entry.name):
                     self._ways.setdefault(match[1], []).append((match[2], entry.name))
+                elif is_name(entry.name):
+                    self._called.setdefault(entry.inode(), []).append(entry.name)
 
     def __iter__(self) -> Iterator[Listed | tuple[str, errors.LiaisonError]]:
         found: list[tuple[str, list[str], tuple[dict[str, Any], Any] | errors.LiaisonError]] = []
