@@ -136,4 +136,8 @@ class Statistics:
         if len(several) == 1:
             return several[0]
         each = map(attrgetter(*cls.__match_args__), several)
-        return cls(*map(sum, zip(*each, strict=True))) if several else cls(*[0] * len(cls.__match_args__))
+        return (
+            cls(*map(sum, zip(*each, strict=True)))
+            if several
+            else cls(*[0] * len(cls.__match_args__))
+        )

@@ -62,7 +62,7 @@ class _Listing:
         self._space = space
         self._names = names
         self._counts = counts
-        self._prefix = str(replace(where, name="x"))[:-1]
+        self._prefix = str(where.called("x"))[:-1]
         self._known: dict[int, tuple[Peer, bool]] = {}
         self._labels: dict[str, str] = {}  # of endpoints, by id
         self._called: dict[int, list[str]] = {}  # by the file's number
