@@ -212,6 +212,9 @@ struct liaison_info {
     struct liaison_peer creator;
 };
 LIAISON_API int liaison_mailbox_info(liaison_mailbox *mailbox, struct liaison_info *info);
+/* The same without asking anybody, for what never changes: `bytes` is 0, and of the creator only
+ * its identity is filled in. */
+LIAISON_API void liaison_mailbox_describe(liaison_mailbox *mailbox, struct liaison_info *info);
 
 struct liaison_attached {
     struct liaison_peer peer;

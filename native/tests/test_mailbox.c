@@ -236,6 +236,24 @@ static void an_existing_link_is_not_opened_as_another(void)
     liaison_mailbox_close(m);
 }
 
+static void a_link_is_described_as_it_is_known(void)
+{
+    struct liaison_policy policy = {
+        .capacity = 3, .memory = 5000, .max_deliveries = 7, .dead_letters = "graves"};
+    struct liaison_info asked, known;
+    liaison_mailbox *m;
+    CHECK_OK(liaison_mailbox_open(space, "described", LIAISON_CREATE, &policy, &m));
+    CHECK_OK(liaison_mailbox_info(m, &asked));
+    liaison_mailbox_describe(m, &known);
+    CHECK(asked.bytes > 0 && asked.creator.identity == known.creator.identity);
+    asked.bytes = 0;
+    asked.creator = known.creator;
+    CHECK(memcmp(&asked, &known, sizeof known) == 0);
+    CHECK(known.policy.capacity == 3 && known.policy.max_deliveries == 7 && known.largest >= 5000);
+    CHECK_OK(liaison_mailbox_destroy(m, false));
+    liaison_mailbox_close(m);
+}
+
 int main(void)
 {
     space = test_space();
@@ -251,6 +269,7 @@ int main(void)
     only_its_creator_destroys_a_link_while_it_lives();
     names_outside_the_grammar_create_nothing();
     an_existing_link_is_not_opened_as_another();
+    a_link_is_described_as_it_is_known();
     liaison_space_close(space);
     return 0;
 }

@@ -110,6 +110,8 @@ static void sees_statistics(struct victim *v)
     MAY(ALWAYS, liaison_mailbox_waiting(m, &waiting));
     MAY(ALWAYS, liaison_mailbox_info(m, &info));
     CHECK(memchr(info.name, 0, sizeof info.name) && memchr(info.id, 0, sizeof info.id));
+    liaison_mailbox_describe(m, &info);
+    CHECK(memchr(info.name, 0, sizeof info.name) && memchr(info.id, 0, sizeof info.id));
 }
 
 static void sees_who_is_attached(struct victim *v)

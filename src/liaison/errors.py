@@ -285,7 +285,10 @@ class NotOwner(LiaisonError, PermissionError):
 
 
 class NoSpace(LiaisonError, OSError):
-    """The memory of a link could not be reserved; nothing was created.
+    """Memory for a link, or for one more message in it, could not be reserved.
+
+    Nothing was created, or sent. A link with ``memory=`` or ``max_message=`` has all of its memory
+    once it was created.
 
     ``errno`` tells why: ``ENOSPC``, the memory file system is full; ``EDQUOT``, the user's share of
     it is; ``EFBIG``, this process may not make files so large (``ulimit -f``). Fault: of the

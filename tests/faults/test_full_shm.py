@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from liaison import Endpoint, Mailbox, MessageQueue, NamedPipe, NoSpace, Port, Space
+from liaison import Endpoint, Full, Mailbox, MessageQueue, NamedPipe, NoSpace, Port, Space, pipe
 from tests.links.actor import Actor
 
 
@@ -152,6 +152,69 @@ def test_growth_goes_on_when_there_is_room_again(small):
         box.send(bytes(300_000))
         assert box.receive() == bytes(300_000)
         box.destroy()
+
+
+def until_no_space(send):
+    """Send until that is NoSpace, and return how many were sent."""
+    for number in range(1025):
+        try:
+            send(number)
+        except NoSpace:
+            return number
+    pytest.fail("there was memory for every place")
+
+
+@pytest.mark.parametrize("kind", [Mailbox, Port])
+def test_places_without_memory_raise_and_hurt_nothing(small, kind):
+    """Without memory= a place for which there is no memory is NoSpace; the others go on being used.
+
+    The capacity counts on, and as soon as the file system has room all of it can be filled.
+    """
+    with kind("box") as receiver, Actor(f"box = {kind.__name__}.open('box')") as sender:
+        fill(small.root)
+        sent = until_no_space(lambda number: sender.do(f"box.send({number})"))
+        assert 128 <= sent < 1024
+        for use in ("box.send(0, timeout=0)", "box.send(0, timeout=5)", "box.try_send(0)"):
+            with pytest.raises(NoSpace):
+                sender.do(use)
+        assert receiver.statistics().free == 1024 - sent
+        for number in range(300):
+            assert receiver.receive() == number
+            sender.do(f"box.send({sent + number})")
+        (small.root / "filler").unlink()
+        room = 1024 - sent
+        sender.do(f"[box.send({sent + 300} + i) for i in range({room})] and None")
+        with pytest.raises(Full):
+            sender.do("box.send(0, timeout=0)")
+        received = receiver.receive_many(2000)
+        assert received == list(range(300, 1324))
+        receiver.destroy()
+
+
+@pytest.mark.parametrize("left", [4096 * n for n in range(5)])
+def test_what_is_reserved_in_part_is_never_touched(small, left):
+    """Whatever little the file system has left, sending into it ends with NoSpace, not a signal."""
+    with Mailbox("box") as box:
+        fill(small.root, leave=left)
+        with Actor("box = Mailbox('box')") as other:
+            sent = until_no_space(lambda _: other.do("box.send(bytes(60), timeout=0)"))
+        assert sent >= 128
+        with pytest.raises(NoSpace):
+            box.send(bytes(100_000))
+        assert box.receive_many(2000) == [bytes(60)] * sent
+        box.destroy()
+
+
+def test_a_pipe_does_without(small):
+    """A pipe's memory is not in the space's file system, and does not depend on it."""
+    reader, writer = pipe()
+    with reader, writer:
+        fill(small.root)
+        for number in range(1024):
+            writer.send(number)
+        with pytest.raises(Full):
+            writer.send(0, timeout=0)
+        assert reader.receive_many(2000) == list(range(1024))
 
 
 def test_a_full_file_system_kills_nobody(small):

@@ -18,7 +18,7 @@ liaison_mailbox *handle_create(struct segment *s)
     linger_begin(&m->lingers[RECEIVERS], LINGER_RECEIVING, s->geometry.cells);
     linger_begin(&m->lingers[SENDERS], LINGER_SENDING, s->geometry.cells);
     /* Senders that begin in different places get in each other's way less. */
-    note32(&m->cursor, glance32(&s->slot) * 37 % s->geometry.cells);
+    note32(&m->cursor, glance32(&s->slot) * 37 % segment_cells(s));
     return m;
 }
 

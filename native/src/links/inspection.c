@@ -52,6 +52,11 @@ static void info_of(struct segment *s, struct liaison_info *info)
     info->creator.identity = g->creator;
 }
 
+void liaison_mailbox_describe(liaison_mailbox *m, struct liaison_info *info)
+{
+    info_of(m->segment, info);
+}
+
 int liaison_mailbox_info(liaison_mailbox *m, struct liaison_info *info)
 {
     struct segment *s = m->segment;
@@ -160,7 +165,9 @@ int liaison_mailbox_statistics(liaison_mailbox *m, struct liaison_statistics *ou
     out->accepted = glance(&s->header->tail);
     out->returned = cell_count_returned(s);
     out->waiting = ring_count(s) + out->returned;
-    for (uint32_t x = 0; x < s->geometry.cells; x++)
+    uint32_t cells = segment_cells(s);
+    out->free = s->geometry.cells - cells;
+    for (uint32_t x = 0; x < cells; x++)
         switch (cell_state(glance(&segment_cell(s, x)->header))) {
         case CELL_FREE:
             out->free++;
@@ -236,7 +243,7 @@ int liaison_mailbox_peek(liaison_mailbox *m, size_t max, liaison_visit visit, vo
     for (uint32_t n = cell_count_returned(s); n > 0 && max > 0 && more; n--) {
         uint32_t best = UINT32_MAX;
         uint64_t best_header = 0, best_position = 0;
-        for (uint32_t x = 0; x < s->geometry.cells; x++) {
+        for (uint32_t x = 0; x < segment_cells(s); x++) {
             uint64_t h = observe(&segment_cell(s, x)->header);
             uint64_t p = glance(&segment_cell(s, x)->position);
             if (cell_state(h) != CELL_RETURNED || (any && (int64_t)(p - after) <= 0) ||
@@ -263,7 +270,7 @@ int liaison_mailbox_peek(liaison_mailbox *m, size_t max, liaison_visit visit, vo
             continue;
         if (ring_state(w) == RING_EMPTY)
             break;
-        if (ring_cell(w) >= s->geometry.cells)
+        if (ring_cell(w) >= segment_cells(s))
             return LIAISON_CORRUPT;
         if (copy_message(s, ring_cell(w), ring_at(s, p), w, &d)) {
             more = visit(context, &d);

@@ -157,7 +157,7 @@ bool pipe_admits(const liaison_mailbox *m, enum waiter_role role)
 bool pipe_pending(struct segment *s)
 {
     uint32_t me = segment_owner(s);
-    for (uint32_t x = 0; x < s->geometry.cells; x++) {
+    for (uint32_t x = 0; x < segment_cells(s); x++) {
         uint64_t h = look(&segment_cell(s, x)->header);
         if (cell_state(h) == CELL_RETURNED || (cell_state(h) == CELL_LEASED && cell_owner(h) != me))
             return true;

@@ -150,7 +150,7 @@ int port_buried(struct segment *s)
     /* From here on a message is in a cell that is leased or returned, and each cell is read
      * once: whoever gives one back meanwhile cannot slip from one count into the other. */
     bool returned = false, leased = false;
-    for (uint32_t x = 0; x < s->geometry.cells; x++) {
+    for (uint32_t x = 0; x < segment_cells(s); x++) {
         uint32_t state = cell_state(look(&segment_cell(s, x)->header));
         returned |= state == CELL_RETURNED;
         leased |= state == CELL_LEASED;

@@ -40,8 +40,9 @@ static int try_loan(liaison_mailbox *m, size_t size, bool receipt, uint32_t cell
     bool follows = __builtin_expect(receipt || s->geometry.rendezvous, 0);
     if (follows && !receipt_vacant(s))
         return LIAISON_FULL;
-    if (!cell_claim(s, &m->cursor, cells, &x, &header))
-        return LIAISON_FULL;
+    r = cell_claim(s, &m->cursor, cells, &x, &header);
+    if (__builtin_expect(r != LIAISON_OK, 0))
+        return r;
     struct cell *c = segment_cell(s, x);
     void *data = c->payload;
     if (large) {

@@ -17,7 +17,7 @@ static bool sweep_cells(struct segment *s, uint32_t slot, uint64_t identity)
     bool changed = false;
     /* First the ring: after this no helper can lease anything to the slot any more. */
     ring_finish_owner(s, slot);
-    for (uint32_t x = 0; x < s->geometry.cells; x++) {
+    for (uint32_t x = 0; x < segment_cells(s); x++) {
         struct cell *c = segment_cell(s, x);
         uint64_t h = observe(&c->header);
         if (cell_owner(h) != slot + 1 || look(&s->attachments[slot].identity) != identity)
@@ -45,9 +45,12 @@ static bool sweep_cells(struct segment *s, uint32_t slot, uint64_t identity)
 
 static bool sweep(struct segment *s, uint32_t slot, uint64_t identity)
 {
-    /* Who never sent or received has nothing in the ring or the cells. */
-    bool changed = look32(&s->attachments[slot].roles) != 0 && sweep_cells(s, slot, identity);
-    receipt_sweep(s, slot, identity);
+    /* Who never sent or received has nothing in the ring or the cells, nor who never sent, a
+     * receipt. */
+    uint32_t roles = look32(&s->attachments[slot].roles);
+    bool changed = roles != 0 && sweep_cells(s, slot, identity);
+    if (roles & ROLE_SENDS)
+        receipt_sweep(s, slot, identity);
     turn_sweep(s, slot, identity);
     /* The next receiver's turn; or the end of the last sender, which a port's receiver awaits. */
     return changed || s->geometry.access == LIAISON_EXCLUSIVE ||

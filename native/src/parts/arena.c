@@ -40,7 +40,7 @@ static word64 *tag_at(const struct segment *s, uint32_t level, uint64_t i)
 static bool alive(const struct segment *s, uint64_t tag)
 {
     uint32_t x = tag_cell(tag);
-    return x < s->geometry.cells &&
+    return x < segment_cells(s) &&
            cell_generation(look(&segment_cell(s, x)->header)) == tag_generation(tag);
 }
 

@@ -2,10 +2,11 @@
 
 #include "parts/ring.h"
 
-bool cell_claim(struct segment *s, word32 *cursor, uint32_t most, uint32_t *cell, uint64_t *header)
+/* Of `n` cells, looking at `most`. */
+static bool claim(struct segment *s, uint32_t n, uint32_t most, word32 *cursor, uint32_t *cell,
+                  uint64_t *header)
 {
-    uint32_t n = s->geometry.cells, me = segment_owner(s);
-    uint32_t x = glance32(cursor);
+    uint32_t me = segment_owner(s), x = glance32(cursor);
     if (x >= n)
         x = 0;
     for (uint32_t i = 0; i < n && i < most; i++, x = x + 1 < n ? x + 1 : 0) {
@@ -27,25 +28,50 @@ bool cell_claim(struct segment *s, word32 *cursor, uint32_t most, uint32_t *cell
         }
         /* Freed in about the order in which they were filled: a miss mostly means full, and
          * the ring can often tell for certain without a walk through every cell. */
-        if (i == 1 && ring_full(s))
+        if (i == 1 && ring_full(s, n))
             return false;
     }
     return false;
 }
 
-static bool free_at(const struct segment *s, uint32_t x)
+/* Memory for more than `n` cells. Who dies before it is said leaves pages that the next one finds
+ * reserved; who is stopped there holds up nobody, and finds that another was faster. */
+static int reserve_more(struct segment *s, uint32_t n)
 {
-    return cell_state(glance(&segment_cell(s, x % s->geometry.cells)->header)) == CELL_FREE;
+    const struct geometry *g = &s->geometry;
+    uint32_t more = g->cells - n < CELLS_STEP ? g->cells - n : CELLS_STEP;
+    int r = segment_reserve(s, g->cells_at + (uint64_t)n * g->stride, (uint64_t)more * g->stride);
+    if (r == LIAISON_OK)
+        (void)replace32(&s->header->cells_top, n, n + more);
+    return r;
+}
+
+int cell_claim(struct segment *s, word32 *cursor, uint32_t most, uint32_t *cell, uint64_t *header)
+{
+    uint32_t all = s->geometry.cells;
+    /* Each time there are more cells than before, or the segment lies. */
+    for (uint32_t tries = 0; tries <= all / CELLS_STEP; tries++) {
+        uint32_t n = segment_cells(s);
+        if (__builtin_expect(claim(s, n, n < all ? n : most, cursor, cell, header), 1))
+            return LIAISON_OK;
+        if (n == all)
+            return LIAISON_FULL;
+        int r = reserve_more(s, n);
+        if (r != LIAISON_OK)
+            return r;
+        note32(cursor, n);
+    }
+    return LIAISON_CORRUPT;
 }
 
 uint32_t cell_count_free_roughly(const struct segment *s, const word32 *cursor)
 {
     /* They become free in about the order in which they were filled. */
-    uint32_t n = s->geometry.cells, x = glance32(cursor);
+    uint32_t n = segment_cells(s), x = glance32(cursor);
     const uint32_t steps[] = {1, 4, n / 4, n / 2 + 1};
     uint32_t found = 0;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0] && steps[i] > found; i++) {
-        if (!free_at(s, x + steps[i] - 1))
+        if (cell_state(glance(&segment_cell(s, (x + steps[i] - 1) % n)->header)) != CELL_FREE)
             break;
         found = steps[i];
     }
@@ -85,7 +111,7 @@ int cell_take_returned(struct segment *s, uint32_t *cell, uint64_t *header)
             any |= bits != 0;
             for (; bits; bits &= bits - 1) {
                 uint32_t x = i * 64 + (uint32_t)__builtin_ctzll(bits);
-                if (x >= s->geometry.cells)
+                if (x >= segment_cells(s))
                     return LIAISON_CORRUPT;
                 uint64_t h = look(&segment_cell(s, x)->header);
                 uint64_t position = glance(&segment_cell(s, x)->position);
@@ -129,7 +155,7 @@ uint32_t cell_count_returned(struct segment *s)
     for (uint32_t i = 0; i < (s->geometry.cells + 63) / 64; i++)
         for (uint64_t bits = look(&s->returned[i]); bits; bits &= bits - 1) {
             uint32_t x = i * 64 + (uint32_t)__builtin_ctzll(bits);
-            if (x < s->geometry.cells &&
+            if (x < segment_cells(s) &&
                 cell_state(look(&segment_cell(s, x)->header)) == CELL_RETURNED)
                 n++;
         }

@@ -16,7 +16,7 @@
 static void finish(struct segment *s, uint64_t position, uint64_t w)
 {
     word64 *at = ring_at(s, position);
-    if (ring_cell(w) < s->geometry.cells) {
+    if (ring_cell(w) < segment_cells(s)) {
         struct cell *cell = segment_cell(s, ring_cell(w));
         for (uint32_t tries = 0;; tries++) {
             if (tries == TRIES)
@@ -98,7 +98,7 @@ int ring_take(struct segment *s, uint32_t *cell, uint64_t *header)
             return LIAISON_EMPTY;
         if (ahead == 0 && ring_state(w) == RING_FULL) {
             uint32_t x = ring_cell(w);
-            if (x >= s->geometry.cells)
+            if (x >= segment_cells(s))
                 return LIAISON_CORRUPT;
             uint64_t taken = ring_word(cycle, x, me, RING_TAKEN);
             ask_for_payload(s, x);
@@ -182,7 +182,7 @@ bool ring_holds(struct segment *s, uint64_t position, uint32_t cell)
            (ring_state(w) == RING_FULL || ring_state(w) == RING_TAKEN) && ring_cell(w) == cell;
 }
 
-bool ring_full(struct segment *s)
+bool ring_full(struct segment *s, uint32_t cells)
 {
     if (s->geometry.rendezvous)
         return false; /* withdrawn messages leave holes */
@@ -191,7 +191,7 @@ bool ring_full(struct segment *s)
     uint64_t w = look(ring_at(s, head));
     if (ring_state(w) != RING_FULL || ring_cycle(w) != cycle_of(s, head))
         return false; /* the hint lags: no certainty */
-    return (int64_t)(tail - head) >= (int64_t)s->geometry.cells;
+    return (int64_t)(tail - head) >= (int64_t)cells;
 }
 
 uint32_t ring_count_roughly(const struct segment *s)

@@ -38,9 +38,9 @@ bool ring_withdraw(struct segment *s, uint64_t position, uint32_t cell);
  * queued there. */
 bool ring_holds(struct segment *s, uint64_t position, uint32_t cell);
 
-/* Certain knowledge that every cell is queued, without looking at the cells. False does
+/* Certain knowledge that so many cells are queued, without looking at the cells. False does
  * not mean that there is room. */
-bool ring_full(struct segment *s);
+bool ring_full(struct segment *s, uint32_t cells);
 
 /* Messages queued, within what changes while one looks. */
 uint32_t ring_count(struct segment *s);

@@ -10,7 +10,6 @@
 #define DEFAULT_STRIDE 128u
 #define ARENA_LIMIT (UINT64_C(1) << 30) /* where nothing was said */
 #define MEMORY_MAX (UINT64_C(1) << 40)
-#define ARENA_START (32u * 1024)
 
 uint64_t geometry_checksum(const struct geometry *g)
 {
@@ -28,10 +27,6 @@ static bool kind_fits(const struct geometry *g)
     return kind && kind->check(g);
 }
 
-uint64_t geometry_cells_end(const struct geometry *g)
-{
-    return g->cells_at + (uint64_t)g->cells * g->stride;
-}
 uint64_t geometry_index_size(const struct geometry *g)
 {
     return (g->arena_limit + BLOCK_TOP - 1) / BLOCK_TOP * INDEX_SIZE;
@@ -51,14 +46,10 @@ int geometry_plan(struct geometry *g)
     if (stride > UINT32_MAX)
         return LIAISON_INVALID;
     g->stride = (uint32_t)stride;
-    if (g->max_message) {
-        g->arena_limit = g->arena_start = 0;
-    } else if (g->memory) {
-        g->arena_limit = g->arena_start = round_up(g->memory, PAGE);
-    } else {
-        g->arena_limit = ARENA_LIMIT;
-        g->arena_start = ARENA_START;
-    }
+    bool grows = !g->max_message && !g->memory;
+    g->cells_start = grows && g->cells > CELLS_STEP ? CELLS_STEP : g->cells;
+    g->arena_start = round_up(g->memory, PAGE);
+    g->arena_limit = grows ? ARENA_LIMIT : g->arena_start;
     g->ring_at = PAGE;
     g->attachments_at = g->ring_at + (uint64_t)g->ring_size * sizeof(word64);
     g->waiters_at = g->attachments_at + round_up(g->attachments * sizeof(struct attachment), LINE);
@@ -68,7 +59,7 @@ int geometry_plan(struct geometry *g)
     /* What is reserved by itself, and the second half of a named pipe, which is mapped by itself,
      * begin at pages whatever their size. On smaller ones the rest costs addresses, and no memory.
      */
-    g->index_at = round_up(geometry_cells_end(g), PAGE_MOST);
+    g->index_at = round_up(g->cells_at + (uint64_t)g->cells * g->stride, PAGE_MOST);
     g->arena_at = round_up(g->index_at + geometry_index_size(g), PAGE_MOST);
     g->size = round_up(g->arena_at + g->arena_limit, PAGE_MOST);
     return LIAISON_OK;
@@ -143,7 +134,6 @@ int geometry_check(const struct header *h, uint64_t size)
     if (h->checksum != geometry_checksum(g))
         return LIAISON_CORRUPT;
     struct geometry plan = *g;
-    plan.spare = 0;
     if (g->access < LIAISON_ANY || g->access > LIAISON_PAIR || g->rendezvous > 1 || !kind_fits(g) ||
         geometry_plan(&plan) != LIAISON_OK || memcmp(&plan, g, sizeof plan) != 0 ||
         memchr(g->name, 0, sizeof g->name) == NULL ||

@@ -18,8 +18,7 @@ uint64_t geometry_checksum(const struct geometry *g);
 uint64_t geometry_file_size(const struct geometry *g);
 
 static inline uint64_t round_up(uint64_t n, uint64_t to) { return (n + to - 1) / to * to; }
-/* Where the cells end, and how many bytes the arena's index takes. */
-uint64_t geometry_cells_end(const struct geometry *g);
+/* Bytes of the arena's index. */
 uint64_t geometry_index_size(const struct geometry *g);
 
 /* Whether it is what was asked for. */

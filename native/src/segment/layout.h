@@ -14,6 +14,11 @@
  * The index, the arena and the end lie at multiples of 64 KiB, which is what the largest pages
  * of a kernel have.
  *
+ * The file is sparse. What was asked for has its memory from the beginning; a link for which
+ * neither `memory` nor `max_message` was said begins with the first CELLS_STEP cells and no arena.
+ * Two words of the header say how far there is memory, `cells_top` and `arena_size`: nothing
+ * beyond them is touched, which would take a page, or be a SIGBUS where there is none.
+ *
  * All zero is the initial state of everything but the header, so a new segment needs no
  * initialising pass: an empty ring word of cycle 0, a free cell of generation 0, no
  * attachment, no waiter, an arena of free blocks.
@@ -32,7 +37,7 @@
 #include "liaison.h"
 
 #define LAYOUT_MAGIC UINT64_C(0x314e4f534941494c) /* "LIAISON1", little endian */
-#define LAYOUT_VERSION 2u
+#define LAYOUT_VERSION 3u
 
 #define PAGE 4096u /* a unit of the layout; the kernel's pages may be larger */
 #define LINE 128u  /* two cache lines: the neighbour is prefetched with the first */
@@ -108,6 +113,7 @@ struct cell {
     uint8_t payload[];
 };
 #define CELL_PAYLOAD 56u
+#define CELLS_STEP 128u /* whose memory is reserved at a time, where it was not asked for */
 _Static_assert(offsetof(struct cell, payload) == CELL_PAYLOAD, "drawn");
 
 /* ---- attachments ----------------------------------------------------------------
@@ -209,7 +215,7 @@ static inline uint32_t tag_generation(uint64_t t) { return (uint32_t)(t >> 32); 
 #define BLOCK_MIN 1024u
 #define BLOCK_TOP (BLOCK_MIN << (2 * TOP))
 /* Levels 6 to 2 share the first page of a block's index (341 words), level 1 has two
- * pages and level 0 eight: a small arena reserves three pages, not eleven. */
+ * pages and level 0 eight: a small arena takes three pages, not eleven. */
 #define INDEX_SIZE (11u * PAGE)
 
 /* ---- the header -------------------------------------------------------------------- */
@@ -244,9 +250,9 @@ struct geometry {
     uint32_t max_deliveries;
     uint32_t lifetime;      /* of a port or an endpoint, else 0 */
     uint32_t pair_capacity; /* of an endpoint: messages on a link to it; 0 rendezvous */
-    uint32_t spare;
-    uint64_t table[2]; /* id of the members file by which its users know one another */
-    uint64_t token[2]; /* of a pipe: device and inode of its token */
+    uint32_t cells_start;   /* cells whose memory is reserved at creation */
+    uint64_t table[2];      /* id of the members file by which its users know one another */
+    uint64_t token[2];      /* of a pipe: device and inode of its token */
     char name[LIAISON_NAME_MAX + 4];        /* the first one */
     char dead_letters[LIAISON_ADDRESS_MAX]; /* of a pair's link: its sender's address at first */
 };
@@ -285,6 +291,7 @@ struct header {
     word64 second;   /* of a named pipe: identity of who came to its creator, once and for all */
     word32 closings; /* of a pipe: raised after an end of it was closed, for the others to look */
     word32 sender_came; /* to a port; raised by each sender once it has its place */
+    word32 cells_top;   /* cells below it have their memory; never too high, and never lowered */
 
     _Alignas(LINE) word64 tail; /* hint, never too high: every position below was sent */
     _Alignas(LINE) word64 head; /* hint, never too high: every position below was taken */

@@ -109,25 +109,13 @@ static int reserve_file(int fd, uint64_t from, uint64_t length)
     return platform_reserve(fd, (off_t)from, (off_t)length, true);
 }
 
-/* Of a block's index only the pages that a small arena needs: levels 2 to 6, the first
- * page of level 1 and of level 0. */
-static int reserve_index(int fd, const struct geometry *g, uint64_t at)
-{
-    if (g->arena_start == 0)
-        return 0;
-    if (g->arena_start == g->arena_limit)
-        return reserve_file(fd, at + g->index_at, geometry_index_size(g));
-    int r = reserve_file(fd, at + g->index_at, 2 * PAGE);
-    return r ? r : reserve_file(fd, at + g->index_at + 3 * PAGE, PAGE);
-}
-
 /* One segment, `at` in the file. */
 static int lay_out(int fd, const struct header *h, uint64_t at)
 {
     const struct geometry *g = &h->geometry;
-    int r = reserve_file(fd, at, geometry_cells_end(g));
-    if (r == 0)
-        r = reserve_index(fd, g, at);
+    int r = reserve_file(fd, at, g->cells_at + (uint64_t)g->cells_start * g->stride);
+    if (r == 0 && g->arena_start)
+        r = reserve_file(fd, at + g->index_at, geometry_index_size(g));
     if (r == 0)
         r = reserve_file(fd, at + g->arena_at, g->arena_start);
     if (r == 0) {
@@ -167,6 +155,7 @@ static int begin_header(struct liaison_space *space, const char *name,
     if (r == LIAISON_OK)
         r = space_result(platform_random(g->id, sizeof g->id));
     note(&h->arena_size, g->arena_start);
+    note32(&h->cells_top, g->cells_start);
     return r;
 }
 
@@ -321,24 +310,29 @@ int segment_glance(struct liaison_space *space, int file, const struct stat *st,
     int r = read_header(file, st, &h);
     if (r != LIAISON_OK)
         return r;
+    struct segment *s = begin(space, st, g);
+    if (!s)
+        return -ENOMEM;
+    s->header = &h; /* until it has its copy */
     uint64_t waiting = 0;
     for (uint32_t i = 0; i < 2 * WAITER_WORDS; i++)
         waiting |= glance(&h.waiters[i / WAITER_WORDS][i % WAITER_WORDS]);
     uint64_t users = glance32(&h.attachments_top);
     users = (users < g->attachments ? users : g->attachments) * sizeof(struct attachment);
+    uint64_t cells = g->cells_at - g->returned_at + (uint64_t)segment_cells(s) * g->stride;
     /* The ring, if that counts, and the attachments, then who waits, and the cells. */
     uint64_t first = counts ? g->ring_at : g->attachments_at;
     uint64_t size[] = {g->attachments_at + users - first,
                        counts && waiting ? 2 * WAITERS * sizeof(struct waiter) : 0,
-                       counts ? geometry_cells_end(g) - g->returned_at : 0};
+                       counts ? cells : 0};
     uint64_t total = sizeof h + size[0] + size[1] + size[2];
-    if (total > COPIED || (counts && glance(&h.arena_size) != 0))
+    if (total > COPIED || (counts && glance(&h.arena_size) != 0)) {
+        end(s);
         return map(space, file, st, g, 0, out);
-    struct segment *s = begin(space, st, g);
-    uint8_t *copy = s ? malloc(total) : NULL;
+    }
+    uint8_t *copy = malloc(total);
     if (!copy) {
-        if (s)
-            end(s);
+        end(s);
         return -ENOMEM;
     }
     s->base = copy;

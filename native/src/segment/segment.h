@@ -62,6 +62,16 @@ static inline struct cell *segment_cell(const struct segment *s, uint32_t i)
 {
     return (struct cell *)(s->cells + (uint64_t)i * s->geometry.stride);
 }
+/* How many cells have their memory. Nobody looks at another: that would take a page, or be a SIGBUS
+ * where there is none. The count is raised before a cell is used, so whoever has seen a cell's
+ * number in a word, and then looks here, finds it covered. */
+static inline uint32_t segment_cells(const struct segment *s)
+{
+    uint32_t top = look32(&s->header->cells_top);
+    return top < s->geometry.cells_start ? s->geometry.cells_start
+           : top < s->geometry.cells     ? top
+                                         : s->geometry.cells;
+}
 static inline uint32_t segment_owner(const struct segment *s) { return glance32(&s->slot) + 1; }
 
 /* Makes sure that this process, not its parent, is attached. In attachment.c. */

@@ -173,6 +173,19 @@ static const char *check_cell(const struct witness *w, uint32_t x)
     }
 }
 
+/* What has no memory is nobody's. */
+static const char *check_places(const struct witness *w)
+{
+    const struct geometry *g = w->geometry;
+    uint32_t top = header(w)->cells_top;
+    if (top < g->cells_start || top > g->cells)
+        return say("%u of %u places have memory", top, g->cells);
+    for (uint32_t x = top; x < g->cells; x++)
+        if (cell(w, x)->header != 0)
+            return say("cell %u is used and has no memory", x);
+    return NULL;
+}
+
 static const char *check_owners(const struct witness *w)
 {
     const struct geometry *g = w->geometry;
@@ -299,6 +312,8 @@ const char *invariants_always(const struct witness *w)
         s = check_ring(w);
     for (uint32_t x = 0; !s && x < w->geometry->cells; x++)
         s = check_cell(w, x);
+    if (!s)
+        s = check_places(w);
     if (!s)
         s = check_owners(w);
     return s ? s : check_arena(w, false);

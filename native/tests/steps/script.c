@@ -230,6 +230,10 @@ static void command(struct actor *a, char what, char letter, size_t size)
         if (a->result != LIAISON_LEASE_LOST) /* it was taken: it is with who took it */
             note_down(a, '!', a->offered);
         break;
+    case 'f':
+        for (uint32_t i = 0; i < CELLS_STEP; i++)
+            CHECK_OK(liaison_mailbox_try_loan(a->mailbox, 1, false, &loan));
+        break;
     case '=':
         loan = first_loan(a);
         letter = *(char *)loan.data;

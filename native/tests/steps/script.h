@@ -3,6 +3,7 @@
  *   +A      send message A (a letter at every KiB), if there is room
  *   +A3000  the same, 3000 bytes long
  *   *A      loan one and write A; sent by `=`, discarded by `-`
+ *   f       loan as many as have memory from the beginning, and keep them
  *   %A      send A with a receipt, which `/` drops and `?` waits upon for a moment
  *   $A      send A and wait a moment for room, or for a receiver
  *   ]A      the same, for ever

@@ -24,6 +24,7 @@
 static const struct scenario scenarios[] = {
     {"send", {.capacity = 4}, {{"+A+B", LEAVES}}, "", "+X", "A1 B1 > A1 B1 X1"},
     {"send in the arena", {.capacity = 4, .memory = 65536}, {{"+A5000+B2000<~", LEAVES}}, "", "+X3000", "A2 B1 > A2 B1 X1"},
+    {"send, more places", {.capacity = CELLS_STEP + 2}, {{"f", STAYS}}, "", "+X", "> X1"},
     {"receive", {.capacity = 4}, {{"+A+B", LEAVES}}, "<~", "<!", "A2 B1 > A3 B1 > B1"},
     {"lease", {.capacity = 4}, {{"+A+B", LEAVES}}, "+C", "<", "A1 B1 C1 > A2 B1 C1"},
     {"lease what was returned", {.capacity = 2}, {{"+A+B<", DIES}}, "", "<", "A2 B1 > A3 B1"},

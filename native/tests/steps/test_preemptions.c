@@ -21,6 +21,8 @@ struct pair {
 
 #define ANY(n) {.capacity = (n)}
 #define MEMORY {.capacity = 4, .memory = 64 * 1024}
+#define GROWS {.capacity = 2}
+#define MORE(n) {.capacity = CELLS_STEP + (n)}
 #define RENDEZVOUS {.capacity = 0}
 #define EXCLUSIVE {.capacity = 4, .access = LIAISON_EXCLUSIVE}
 #define PORT {.kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 60}
@@ -100,6 +102,14 @@ static const struct pair pairs[] = {
     {{"arena: a part / the whole and again", MEMORY, {{"+A1000<!", LEAVES}}, "", "+X1000", ""}, "", "+Y16384<!+Z16384", ""},
     {{"arena: send / acknowledge", MEMORY, {{"+A5000", LEAVES}}, "", "+X5000", ""}, "<", "!", ""},
     {{"arena: send / acknowledge, send", MEMORY, {{"+A30000", LEAVES}}, "", "+X30000", ""}, "<", "!+Y30000", ""},
+
+    {{"arena: begin / begin", GROWS, {{0}}, "", "+X3000", ""}, "", "+Y3000", ""},
+
+    {{"more places: send / send", MORE(2), {{"f", STAYS}}, "", "+X", ""}, "", "+Y", ""},
+    {{"more places: send / two sends", MORE(2), {{"f", STAYS}}, "", "+X", ""}, "", "+Y+Z", ""},
+    {{"more places: send / send, acknowledge", MORE(1), {{"f", STAYS}}, "", "+X", ""}, "", "+Y<!", ""},
+    {{"more places: take / send", MORE(2), {{"f", STAYS}}, "", "<!", ""}, "", "+Y", ""},
+    {{"more places: sweep / send", MORE(2), {{"f", DIES}}, "", "r", ""}, "", "+Y", ""},
 
     {{"turn: take / take", EXCLUSIVE, {{"+A+B", LEAVES}}, "", "<", ""}, "", "<", "!"},
     {{"turn: take / take and acknowledge", EXCLUSIVE, {{"+A+B", LEAVES}}, "", "<!", ""}, "", "<!", ""},

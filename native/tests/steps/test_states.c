@@ -16,6 +16,7 @@
 #define ANY(n) {.capacity = (n)}
 #define MEMORY {.capacity = 4, .memory = 64 * 1024}
 #define GROWS {.capacity = 2}
+#define MORE(n) {.capacity = CELLS_STEP + (n)}
 #define FIXED {.capacity = 2, .max_message = 200}
 #define EXCLUSIVE {.capacity = 3, .access = LIAISON_EXCLUSIVE}
 #define PAIR {.capacity = 3, .access = LIAISON_PAIR}
@@ -123,7 +124,15 @@ static const struct scenario scenarios[] = {
     {"acknowledge in the arena", MEMORY, {{"+A3000+B9000", LEAVES}}, "<", "!", "A2 B1 > B1"},
     {"release in the arena", MEMORY, {{"+A3000+B9000", LEAVES}}, "<", "~", "A2 B1"},
     {"discard in the arena", MEMORY, {{0}}, "*X9000", "-", ""},
-    {"send, the arena grows", GROWS, {{"+A20000", LEAVES}}, "", "+X30000", "A1 > A1 X1"},
+    {"send, the arena begins", GROWS, {{0}}, "", "+X3000", "> X1"},
+    {"send, the arena grows", GROWS, {{"+A50000", LEAVES}}, "", "+X30000", "A1 > A1 X1"},
+    {"send, more places", MORE(2), {{"f", STAYS}}, "", "+X", "> X1"},
+    {"send, more places, one taken", MORE(2), {{"f+A", STAYS}}, "", "+X", "A1 > A1 X1"},
+    {"send, no more places", MORE(1), {{"f+A", STAYS}}, "", "+X", "A1"},
+    {"send, more places, the dead's", MORE(2), {{"f", DIES}}, "", "+X", "> X1"},
+    {"take from more places", MORE(2), {{"f+A+B", STAYS}}, "", "<!", "A1 B1 > A2 B1 > B1"},
+    {"release in more places", MORE(2), {{"f+A+B", STAYS}}, "<", "~", "A2 B1"},
+    {"sweep, more places", MORE(3), {{"f", STAYS}, {"+A+B<*C", DIES}}, "", "r", "A2 B1"},
     {"send, of fixed size", FIXED, {{"+A200", LEAVES}}, "", "+X200", "A1 > A1 X1"},
 
     {"send with a receipt", ANY(3), {{"+A", LEAVES}}, "", "%X", "A1 > A1 X1"},

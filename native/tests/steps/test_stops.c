@@ -23,6 +23,7 @@
 static const struct scenario scenarios[] = {
     {"send", {.capacity = 4}, {{"+A", LEAVES}}, "", "+X", ""},
     {"send in the arena", {.capacity = 4, .memory = 65536}, {{"+A5000+B2000<!", LEAVES}}, "", "+X3000", ""},
+    {"send, more places", {.capacity = CELLS_STEP + 2}, {{"f", STAYS}}, "", "+X", ""},
     {"lease", {.capacity = 4}, {{"+A", LEAVES}}, "+B", "<", ""},
     {"receive", {.capacity = 4}, {{"+A+B", LEAVES}}, "<~", "<!", ""},
     {"acknowledge", {.capacity = 4}, {{"+A", LEAVES}}, "<", "!", ""},

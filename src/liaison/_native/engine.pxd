@@ -101,6 +101,7 @@ cdef extern from "liaison.h" nogil:
     void liaison_mailbox_interrupt(liaison_mailbox *mailbox)
     int liaison_mailbox_destroy(liaison_mailbox *mailbox, bint force)
     int liaison_mailbox_info(liaison_mailbox *mailbox, liaison_info *info)
+    void liaison_mailbox_describe(liaison_mailbox *mailbox, liaison_info *info)
     int liaison_mailbox_attached(liaison_mailbox *mailbox, liaison_attached *list, size_t max,
                                  size_t *count)
     int liaison_mailbox_statistics(liaison_mailbox *mailbox, liaison_statistics *out)

@@ -272,7 +272,7 @@ cdef class End:
         except BaseException:
             self.is_closed = True
             raise
-        liaison_mailbox_info(self.box, &info)
+        liaison_mailbox_describe(self.box, &info)
         self.learn(&info)
         if not self.dead_letters and self.max_deliveries:
             self.dead_letters = default_dead_letters
@@ -299,7 +299,7 @@ cdef class End:
         self.make_coder = make_coder
         self.bytes_only = bytes_only
         self.part = part
-        liaison_mailbox_info(box, &info)
+        liaison_mailbox_describe(box, &info)
         self.learn(&info)
         self.address = address or f"pipe:{(<bytes>info.id).decode()[:8]}"
         return 0
@@ -1214,7 +1214,7 @@ cdef class Burial:
         cdef int r = liaison_mailbox_open(space.space, what, <liaison_open>BURY, &policy, &self.box)
         if r != LIAISON_OK:
             raise failure(r, address, 0, "port")
-        liaison_mailbox_info(self.box, &info)
+        liaison_mailbox_describe(self.box, &info)
         self.dead_letters = (<bytes>info.policy.dead_letters).decode()
 
     def __dealloc__(self):

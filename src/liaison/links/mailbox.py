@@ -31,7 +31,8 @@ class Mailbox(LinkEnd):
     - ``max_message``: bytes of the largest message, for which room is then reserved in every
       place; None for messages of any size.
     - ``memory``: bytes for payloads that are too large for their place, all reserved at creation.
-      None begins with 32 KiB and reserves more when it is needed, up to 1 GiB.
+      None reserves more when it is needed, up to 1 GiB, and the places themselves 128 at a time;
+      a send for which there is no memory is then `NoSpace`.
     - ``access``: ``"any"`` (one of the waiting receivers gets the message, the oldest waiter
       first), ``"exclusive"`` (one process at a time may receive), ``"pair"`` (at most two processes
       on the link).
