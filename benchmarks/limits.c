@@ -206,6 +206,10 @@ static void ping_pong(const struct way *way, const int cpus[2], uint64_t budget)
         give_up("mmap");
     open_files(&link, way->name);
 
+    int arrived[2]; /* closed by the child when it is on its core: until then this one stands aside
+                     */
+    if (pipe(arrived))
+        give_up("pipe");
     fflush(stdout);
     pid_t child = fork();
     if (child < 0)
@@ -213,16 +217,23 @@ static void ping_pong(const struct way *way, const int cpus[2], uint64_t budget)
     if (child == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         pin(cpus[1]);
+        close(arrived[0]);
+        close(arrived[1]);
         for (uint32_t turn = 1;; turn++) {
             way->await(&link, 1, turn);
             way->tell(&link, 0, turn);
         }
     }
 
+    char nothing;
+    close(arrived[1]);
+    if (read(arrived[0], &nothing, 1) != 0)
+        give_up("read");
+    close(arrived[0]);
     uint32_t turn = 0;
     uint64_t began = clock_ns(), before = began;
     size_t count = 0;
-    /* The first tenth warms caches and lets the child arrive on its core. One reading of the clock
+    /* The first tenth warms caches. One reading of the clock
      * a round trip: what one sample ends with, the next one begins with. */
     while (before - began < budget && count < MOST_SAMPLES) {
         turn++;

@@ -10,6 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+_MOMENT = 10  # milliseconds: some ten thousand round trips
+_LONGEST = 2000  # nanoseconds: no two cores are so far apart
+
 
 class NoLimits(Exception):
     """The C program is neither installed nor can it be compiled here; the message says why."""
@@ -25,10 +28,25 @@ class Limits:
 
     def measure(self, names: tuple[str, ...], *, milliseconds: int = 50) -> None:
         """Measure once more; a run calls this each round, so limits see the same noise as peers."""
+        for name, figure in self._run(names, milliseconds).items():
+            self.measured.setdefault(name, []).append(figure)
+
+    def _run(self, names: tuple[str, ...], milliseconds: int) -> dict[str, Any]:
         command = [str(self._program), "--milliseconds", str(milliseconds), *names]
         answer = subprocess.run(command, capture_output=True, check=True, timeout=60)
-        for name, figure in json.loads(answer.stdout).items():
-            self.measured.setdefault(name, []).append(figure)
+        return json.loads(answer.stdout)
+
+    def spin(self) -> float | None:
+        """The nanoseconds of a spin ping-pong at this moment.
+
+        None where there is one core, or none left over: two that take turns on one core tell
+        nothing of the way between two.
+        """
+        for _ in range(3):
+            found = self._run(("spin",), _MOMENT)["spin"]
+            if found and found["p50"] < _LONGEST:
+                return float(found["p50"])
+        return None
 
     def close(self) -> None:
         if self._directory is not None:

@@ -18,6 +18,11 @@ of its own, {pinned}. The same run measured the machine's limits in C. Reading t
 {clock:.0f} ns to each ping-pong sample; nothing is subtracted. Absolute figures change from
 machine to machine, ratios less: `liaison bench` measures yours.
 
+How far apart two cores are decides most of all, and a host that moves virtual cores changes it from
+one minute to the next. So below each column stands what two processes that take turns spinning, in
+C, needed there and back just before its figures were measured: *near* is below 150 ns, *far* above
+400. A gate for one of the two counts the rounds at that distance alone.
+
 This page is written by `python -m benchmarks --write-docs docs`.
 """
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from .distance import Distance, distance
 from .machine import Machine
 from .options import Options
 from .peers import OURS
@@ -26,10 +27,23 @@ class Figure:
     metric: str
     unit: str
     rounds: tuple[float, ...]
+    spins: tuple[float | None, ...] = ()
+    """The nanoseconds of a spin ping-pong in C just before each round, where that was measured."""
 
     @property
     def value(self) -> float:
         return median(self.rounds)
+
+    def at(self, apart: Distance | None) -> Figure | None:
+        """The rounds with the cores so far apart; None where there are none."""
+        if apart is None:
+            return self
+        pairs = zip(self.rounds, self.spins, strict=False)
+        kept = [(value, spin) for value, spin in pairs if spin and distance(spin) == apart]
+        if not kept:
+            return None
+        rounds, spins = zip(*kept, strict=True)
+        return replace(self, rounds=rounds, spins=spins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +66,15 @@ class Results:
     clock_ns: float = 0.0
     """What the clock adds to each ping-pong sample; nothing is subtracted."""
 
-    def value(self, scenario: str, metric: str, contender: str = OURS) -> float | None:
+    def figure(self, scenario: str, metric: str, contender: str = OURS) -> Figure | None:
         for figure in self.figures:
             if (figure.scenario, figure.metric, figure.contender) == (scenario, metric, contender):
-                return figure.value
+                return figure
         return None
+
+    def value(self, scenario: str, metric: str, contender: str = OURS) -> float | None:
+        figure = self.figure(scenario, metric, contender)
+        return figure and figure.value
 
     def values(self, scenario: str, metric: str) -> dict[str, float]:
         """By contender."""
@@ -106,7 +124,11 @@ class Results:
             versions=document["versions"],
             limits=document["limits"],
             figures=[
-                Figure(f["scenario"], f["contender"], f["metric"], f["unit"], tuple(f["rounds"]))
+                Figure(
+                    *(f[name] for name in ("scenario", "contender", "metric", "unit")),
+                    rounds=tuple(f["rounds"]),
+                    spins=tuple(f["spins"]),
+                )
                 for f in document["figures"]
             ],
             absences=[Absence(**absence) for absence in document["absences"]],

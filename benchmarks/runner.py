@@ -94,7 +94,7 @@ def _run_scenario(
 ) -> None:
     steps.next(f"{scenario.title}: setting up")
     trials: dict[str, Trial] = {}
-    found: dict[tuple[str, str], list[float]] = {}
+    found: dict[tuple[str, str], list[tuple[float, float | None]]] = {}
 
     def drop(name: str, error: Exception) -> None:
         results.absences.append(Absence(scenario.key, name, _reason(error)))
@@ -115,19 +115,22 @@ def _run_scenario(
             names = list(trials)
             turn = number % len(names) if names else 0
             for name in names[turn:] + names[:turn]:
+                spin = None if limits is None else limits.spin()
                 try:
                     figures = trials[name].round()
                 except Exception as error:
                     drop(name, error)
                 else:
                     for metric, value in figures.items():
-                        found.setdefault((name, metric), []).append(value)
+                        found.setdefault((name, metric), []).append((value, spin))
     finally:
         for trial in trials.values():
             trial.close()
     units = {metric.name: metric.unit for metric in scenario.metrics}
     for (name, metric), rounds in found.items():
-        results.figures.append(Figure(scenario.key, name, metric, units[metric], tuple(rounds)))
+        values = tuple(value for value, _ in rounds)
+        spins = tuple(spin for _, spin in rounds)
+        results.figures.append(Figure(scenario.key, name, metric, units[metric], values, spins))
 
 
 def _reason(error: Exception) -> str:

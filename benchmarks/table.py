@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .distance import described
 from .peers import OURS
 from .results import Results
 from .samples import spread
@@ -149,9 +150,16 @@ def _section(title: str, family: str, results: Results) -> Section | None:
             for name in ("spin", "futex", "pipe", "socket")
             if results.limits.get(name)
         ]
+    rows.append(("cores apart, ns", *(_spin(names, column, results) for column in columns)))
     headers = ("", *(column.header for column in columns))
     notes = _unsteady(columns, results) + _absent(family, results)
     return Section(title, headers, tuple(rows), notes)
+
+
+def _spin(names: list[str], column: _Column, results: Results) -> str:
+    """The distance of the cores when the first contender that has a figure was measured."""
+    figures = (results.figure(column.scenario, column.metric.name, name) for name in names)
+    return described(next((figure.spins for figure in figures if figure is not None), ()))
 
 
 def _rank(name: str, tables: list[dict[str, float]], columns: list[_Column]) -> tuple[bool, float]:

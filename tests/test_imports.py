@@ -124,6 +124,20 @@ def test_importing_liaison_does_not_import_what_is_heavy(statement, module):
     assert _printed(program) == "False"
 
 
+def test_a_mailbox_of_bytes_needs_little(space):
+    """Neither what classes of facts are made of, nor the other kinds of links, nor msgspec."""
+    program = (
+        "import sys, liaison\n"
+        "with liaison.Mailbox('box') as box:\n"
+        "    box.send(b'bytes')\n"
+        "    assert box.receive() == b'bytes'\n"
+        "    box.destroy()\n"
+        "heavy = {'dataclasses', 'inspect', 'msgspec', 'liaison.link', 'liaison.links.endpoint'}\n"
+        "print(heavy & set(sys.modules))"
+    )
+    assert _printed(program) == "set()"
+
+
 def test_plain_messages_need_nothing_heavy(space):
     """Sending and receiving bytes and plain data does not import them either."""
     program = (
@@ -144,7 +158,8 @@ def _printed(program):
 
 
 def test_every_public_name_is_there():
-    """Each name in liaison.__all__ exists, and is documented."""
+    """Each name in liaison.__all__ exists, and is documented; also before it was imported."""
+    assert _printed("import liaison; print(set(liaison.__all__) - set(dir(liaison)))") == "set()"
     for name in liaison.__all__:
         assert getattr(liaison, name) is not None
         assert name.startswith("__") or getattr(liaison, name).__doc__

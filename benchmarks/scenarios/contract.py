@@ -13,11 +13,11 @@ from ..peers import Peer
 @dataclass(frozen=True, slots=True)
 class Metric:
     name: str
-    unit: Literal["us", "messages/s", "%", "KiB", "ms", "processes"]
+    unit: Literal["us", "messages/s", "jobs/s", "%", "KiB", "ms", "processes"]
 
     @property
     def less_is_better(self) -> bool:
-        return self.unit not in ("messages/s", "processes")
+        return self.unit not in ("messages/s", "jobs/s", "processes")
 
 
 class Trial(ABC):

@@ -17,6 +17,7 @@ from .contract import Metric, Scenario, Trial
 
 _FEW, _HUNDRED, MANY = 10, 100, 20_000
 _ENDS, MANY_ENDS = 100, 1_200
+_SMALLEST: dict[str, Any] = {"capacity": 1, "max_message": 8, "access": "pair"}
 _DESTROYED = 50
 _ROOM = 1 << 30  # bytes that the many take
 
@@ -35,17 +36,15 @@ def _measures() -> Job:
     space = liaison.Space(f"bench-scale-{os.getpid()}")
     made = 0
 
-    def box() -> Any:
-        """As small as they come."""
+    def box(**policy: Any) -> Any:
         nonlocal made
         made += 1
-        address = space.address(f"box{made}")
-        return liaison.Mailbox.create(address, capacity=1, max_message=8, access="pair")
+        return liaison.Mailbox.create(space.address(f"box{made}"), **policy)
 
     def destroying() -> float:
         times: list[float] = []
         for _ in range(_DESTROYED):
-            one = box()
+            one = box(**_SMALLEST)
             times.append(_time(lambda one=one: one.destroy()))
             one.close()
         return median(times)
@@ -55,7 +54,12 @@ def _measures() -> Job:
 
     def grow(to: int) -> None:
         for _ in range(to - len(space.names())):
-            box().close()
+            box(**_SMALLEST).close()
+
+    def clear() -> None:
+        for name in space.names():
+            with liaison.Mailbox.observe(space.address(name)) as one:
+                one.destroy()
 
     def step(order: Any) -> dict[str, float]:
         figures: dict[str, float] = {}
@@ -67,9 +71,11 @@ def _measures() -> Job:
         grow(MANY)
         figures["destroy, 20,000"] = destroying()
         figures["list, 20,000"] = listing(MANY)
-        for name in space.names():
-            with liaison.Mailbox.observe(space.address(name)) as one:
-                one.destroy()
+        clear()
+        for _ in range(_HUNDRED):
+            box().close()
+        figures["list, 100 defaults"] = listing(_HUNDRED)
+        clear()
         ends: list[Any] = []
         for count in (_ENDS, MANY_ENDS):
             while len(ends) < count:
@@ -110,6 +116,7 @@ class Scale(Scenario):
             Metric("destroy, 20,000", "us"),
             Metric("list, 100", "us"),
             Metric("list, 20,000", "us"),
+            Metric("list, 100 defaults", "us"),
             Metric("list, 100 endpoints", "us"),
             Metric("list, 1,200 endpoints", "us"),
         )

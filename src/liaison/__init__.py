@@ -43,21 +43,21 @@ from liaison.errors import (
     Unsupported,
     VersionMismatch,
 )
-from liaison.link import Link, Peer, Statistics
-from liaison.links.endpoint import Endpoint, receive, send
 from liaison.links.mailbox import Mailbox
-from liaison.links.pipe import NamedPipe, PipeReader, PipeWriter, pipe
 from liaison.links.port import Port
 from liaison.links.queue import MessageQueue
-from liaison.links.wait import wait
-from liaison.space import Space, spaces
 
 if _TYPE_CHECKING:
     __version__: str
     from liaison.carriers.contract import DeliveryContract as Delivery
     from liaison.carriers.contract import LoanContract as Loan
     from liaison.carriers.contract import ReceiptContract as Receipt
+    from liaison.link import Link, Peer, Statistics
+    from liaison.links.endpoint import Endpoint, receive, send
+    from liaison.links.pipe import NamedPipe, PipeReader, PipeWriter, pipe
     from liaison.links.socket import Connection, Listener, connect, listen
+    from liaison.links.wait import wait
+    from liaison.space import Space, spaces
 else:
     from liaison._native.mailbox import Delivery, Loan, Receipt
 
@@ -117,8 +117,20 @@ __all__ = [
 ]
 
 
-# Sockets and message types cost more to import than all the rest: who uses them pays for them.
-_LATER = dict.fromkeys(("Connection", "Listener", "connect", "listen"), "liaison.links.socket")
+# To import all of it takes three times as long as what most programs need: who uses the rest pays
+# for it.
+_LATER = {
+    name: module
+    for module, names in {
+        "liaison.link": ("Link", "Peer", "Statistics"),
+        "liaison.links.endpoint": ("Endpoint", "receive", "send"),
+        "liaison.links.pipe": ("NamedPipe", "PipeReader", "PipeWriter", "pipe"),
+        "liaison.links.socket": ("Connection", "Listener", "connect", "listen"),
+        "liaison.links.wait": ("wait",),
+        "liaison.space": ("Space", "spaces"),
+    }.items()
+    for name in names
+}
 
 
 def __getattr__(name: str) -> _Any:
@@ -132,3 +144,7 @@ def __getattr__(name: str) -> _Any:
         globals()[name] = found = getattr(import_module(_LATER[name]), name)
         return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
 
 from liaison.errors import InvalidAddress
 
@@ -33,7 +33,7 @@ _PARTS = {
     "tcp": {"hosts"},
     "tls": {"hosts"},
 }
-_FIELDS = ("space", "name", "owner", "hosts", "path", "credentials")
+_ALL = ("scheme", "space", "name", "owner", "hosts", "path", "credentials")
 _NATS_PORT = 4222
 _MAX_NAME = 100
 _MAX_HOST = 253
@@ -77,7 +77,6 @@ def is_name(text: str) -> bool:
     return len(text) <= _MAX_NAME and _NAME.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
 class Address:
     """Where a link (or, without a name, a space) is. Immutable, hashable, and always valid.
 
@@ -100,13 +99,69 @@ class Address:
     'shm://lab/orders'
     """
 
+    # No dataclass, which it could be: importing these takes longer than all that a mailbox needs.
+    __slots__ = ("credentials", "hosts", "name", "owner", "path", "scheme", "space")
+
     scheme: str
-    space: str = ""
-    name: str = ""
-    owner: str | None = None
-    hosts: tuple[tuple[str, int], ...] = ()
-    path: str = ""
-    credentials: str | None = field(default=None, repr=False)
+    space: str
+    name: str
+    owner: str | None
+    hosts: tuple[tuple[str, int], ...]
+    path: str
+    credentials: str | None
+
+    def __init__(
+        self,
+        scheme: str,
+        space: str = "",
+        name: str = "",
+        owner: str | None = None,
+        hosts: tuple[tuple[str, int], ...] = (),
+        path: str = "",
+        credentials: str | None = None,
+    ) -> None:
+        """Check every part."""
+        given = (scheme, space, name, owner, hosts, path, credentials)
+        for part, value in zip(_ALL, given, strict=True):
+            object.__setattr__(self, part, value)
+        self._check()
+
+    def called(self, name: str) -> Address:
+        """Return the address of what has this name in the same space.
+
+        >>> str(Address("shm", space="lab").called("orders"))
+        'shm://lab/orders'
+        """
+        scheme, space, _, *rest = self._values()
+        return type(self)(scheme, space, name, *rest)
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, part) for part in _ALL)
+
+    def __setattr__(self, part: str, value: object) -> NoReturn:
+        """Refuse: it is immutable."""
+        raise AttributeError(f"an address is immutable: make another one to change its {part}")
+
+    def __delattr__(self, part: str) -> NoReturn:
+        """Refuse: it is immutable."""
+        raise AttributeError(f"an address is immutable: it keeps its {part}")
+
+    def __eq__(self, other: object) -> bool:
+        """Compare all parts, the credentials too."""
+        return self._values() == other._values() if isinstance(other, Address) else NotImplemented
+
+    def __hash__(self) -> int:
+        """Agree with the comparison."""
+        return hash(self._values())
+
+    def __reduce__(self) -> tuple[type[Address], tuple[Any, ...]]:
+        """Travel as its parts."""
+        return type(self), self._values()
+
+    def __repr__(self) -> str:
+        """Show every part but the credentials."""
+        shown = ", ".join(f"{part}={getattr(self, part)!r}" for part in _ALL[:-1])
+        return f"Address({shown})"
 
     @classmethod
     def parse(cls, text: str, *, environ: Mapping[str, str] = os.environ) -> Address:
@@ -127,7 +182,7 @@ class Address:
         _check_text(text, "an address")
         if "://" not in text:
             check_name(text)
-            return replace(cls.current_space(environ=environ), name=text)
+            return cls.current_space(environ=environ).called(text)
         address = cls._from_url(text)
         if not address.name and "name" in _PARTS[address.scheme]:
             raise InvalidAddress(
@@ -207,11 +262,10 @@ class Address:
         hosts = tuple(_split_host(place, scheme, text) for place in places.split(","))
         return cls(scheme, name=name, hosts=hosts, credentials=credentials if at else None)
 
-    def __post_init__(self) -> None:
-        """Check every part, whichever way the address was made."""
+    def _check(self) -> None:
         if self.scheme not in _PARTS:
             raise InvalidAddress(f"unknown scheme {self.scheme!r}: use one of {', '.join(_PARTS)}")
-        for part in _FIELDS:
+        for part in _ALL[1:]:
             if part not in _PARTS[self.scheme] and getattr(self, part):
                 raise InvalidAddress(f"a {self.scheme}:// address has no {part}: leave it out")
         if self.scheme == "shm":

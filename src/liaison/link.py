@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from operator import attrgetter
 
 from liaison.printable import printable
 
@@ -134,5 +135,9 @@ class Statistics:
         """
         if len(several) == 1:
             return several[0]
-        names = [field.name for field in fields(cls)]
-        return cls(**{name: sum(getattr(one, name) for one in several) for name in names})
+        each = map(attrgetter(*cls.__match_args__), several)
+        return (
+            cls(*map(sum, zip(*each, strict=True)))
+            if several
+            else cls(*[0] * len(cls.__match_args__))
+        )

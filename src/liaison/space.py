@@ -93,9 +93,7 @@ class Space:
 
     def address(self, name: str) -> str:
         """The address of the link called `name` in this space."""
-        from dataclasses import replace
-
-        return str(replace(self._address, name=name))
+        return str(self._address.called(name))
 
     def names(self) -> list[str]:
         """The names of its links."""

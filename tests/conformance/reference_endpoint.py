@@ -121,7 +121,7 @@ class Endpoint(Closing, Here, EndpointContract):
         self._here()
         if name is None:
             self._passing = True
-            where = replace(Address.current_space(), name=f"process-{party.pid}-{uuid.uuid4().hex}")
+            where = Address.current_space().called(f"process-{party.pid}-{uuid.uuid4().hex}")
         else:
             where = parsed(name)
         if where.scheme != "shm":  # bare names are taken for that
@@ -176,7 +176,7 @@ class Endpoint(Closing, Here, EndpointContract):
         check_name(new)
         with self._locked() as desk:
             self._check()
-            where = replace(desk.where, name=new)
+            where = desk.where.called(new)
             if desk.world.links.setdefault(str(where), desk) is not desk:
                 raise errors.NameTaken(f"{where} exists")
             desk.names.add(str(where))
@@ -187,7 +187,7 @@ class Endpoint(Closing, Here, EndpointContract):
         check_name(old)
         with self._locked() as desk:
             self._check()
-            address = str(replace(desk.where, name=old))
+            address = str(desk.where.called(old))
             if old == self.name:
                 raise ValueError(f"{old} is what this endpoint is called")
             if address not in desk.names:
@@ -202,7 +202,7 @@ class Endpoint(Closing, Here, EndpointContract):
         where = name if isinstance(name, Address) else None
         if where is None:
             here = "://" not in name
-            where = replace(self._desk.where, name=check_name(name)) if here else parsed(name)
+            where = self._desk.where.called(check_name(name)) if here else parsed(name)
         if where.scheme != "shm":
             raise errors.InvalidAddress(f"{where}: the reference carries names alone")
         found = self._desk.world.links.get(str(where))

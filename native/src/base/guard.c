@@ -121,8 +121,10 @@ void guard_remove_locked(void *base)
 {
     for (struct chunk *c = &first; c; c = atomic_load(&c->next))
         for (size_t i = 0; i < sizeof c->entry / sizeof c->entry[0]; i++)
-            if (look(&c->entry[i].base) == (uintptr_t)base && is_here(&c->entry[i]))
+            if (look(&c->entry[i].base) == (uintptr_t)base && is_here(&c->entry[i])) {
                 publish(&c->entry[i].base, 0);
+                return;
+            }
 }
 
 void guard_remove(void *base)

@@ -105,15 +105,15 @@ int liaison_space_peer(liaison_space *space, uint64_t identity, struct liaison_p
 }
 
 /* Opens it where looking may have to do more than that. */
-static int look_at(struct liaison_space *space, int names, const char *name, struct segment **out,
-                   struct stat *st)
+static int look_at(struct liaison_space *space, int names, const char *name, bool counts,
+                   struct segment **out, struct stat *st)
 {
     int fd;
     int r = name_of_link_valid(name) ? space_file(space, names, name, O_RDWR, &fd, st)
                                      : LIAISON_INVALID;
     if (r != LIAISON_OK)
         return r;
-    r = segment_glance(space, fd, st, out);
+    r = segment_glance(space, fd, st, counts, out);
     close(fd);
     if (r == LIAISON_OK && !segment_is_at_home(&(*out)->geometry, space)) {
         segment_close(*out);
@@ -132,7 +132,7 @@ int liaison_space_look(liaison_space *space, int names, const char *name, struct
 {
     struct segment *s;
     struct stat st;
-    int r = look_at(space, names, name, &s, &st);
+    int r = look_at(space, names, name, statistics != NULL, &s, &st);
     if (r != LIAISON_OK)
         return r;
     info_of(s, info);

@@ -19,24 +19,18 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-static struct segment *segments;
+/* Those that this process has mapped, by their files' numbers; guarded by process_lock. */
+#define BUCKETS 1024u
+static struct segment *segments[BUCKETS];
 
 /* ---- mapping ------------------------------------------------------------------- */
 
-static int map(struct liaison_space *space, int fd, const struct stat *st, const struct geometry *g,
-               uint64_t at, struct segment **out)
+static struct segment *begin(struct liaison_space *space, const struct stat *st,
+                             const struct geometry *g)
 {
     struct segment *s = calloc(1, sizeof *s);
     if (!s)
-        return -ENOMEM;
-    void *base =
-        mmap(NULL, g->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)at);
-    if (base == MAP_FAILED) {
-        int r = errno == ENODEV ? platform_lacks("shared mappings") : -errno;
-        free(s);
-        return r;
-    }
-    s->base = base;
+        return NULL;
     s->references = 1;
     s->file = (struct descriptor){-1, st->st_dev, st->st_ino};
     s->token[RECEIVERS] = s->token[SENDERS] = (struct descriptor){-1, g->token[0], g->token[1]};
@@ -45,10 +39,37 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
     note32(&s->last_seen, process_tick());
     s->geometry = *g;
     s->kind = kind_find(g->kind);
-    s->header = base;
-    s->ring = (word64 *)(s->base + g->ring_at);
     s->ring_mask = g->ring_size - 1;
     s->ring_shift = (uint32_t)__builtin_ctz(g->ring_size);
+    s->inline_max = g->stride - CELL_PAYLOAD;
+    if (g->max_message && g->max_message < s->inline_max)
+        s->inline_max = (uint32_t)g->max_message;
+    s->space = space_hold(space);
+    return s;
+}
+
+static void end(struct segment *s)
+{
+    space_release(s->space);
+    free(s);
+}
+
+static int map(struct liaison_space *space, int fd, const struct stat *st, const struct geometry *g,
+               uint64_t at, struct segment **out)
+{
+    struct segment *s = begin(space, st, g);
+    if (!s)
+        return -ENOMEM;
+    void *base =
+        mmap(NULL, g->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)at);
+    if (base == MAP_FAILED) {
+        int r = errno == ENODEV ? platform_lacks("shared mappings") : -errno;
+        end(s);
+        return r;
+    }
+    s->base = base;
+    s->header = base;
+    s->ring = (word64 *)(s->base + g->ring_at);
     s->attachments = (struct attachment *)(s->base + g->attachments_at);
     s->waiters[RECEIVERS] = (struct waiter *)(s->base + g->waiters_at);
     s->waiters[SENDERS] = s->waiters[RECEIVERS] + WAITERS;
@@ -57,29 +78,28 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
     s->cells = s->base + g->cells_at;
     s->index = s->base + g->index_at;
     s->arena = s->base + g->arena_at;
-    s->inline_max = g->stride - CELL_PAYLOAD;
-    if (g->max_message && g->max_message < s->inline_max)
-        s->inline_max = (uint32_t)g->max_message;
     if (!guard_add(base, g->size, &s->broken)) {
         munmap(base, g->size);
-        free(s);
+        end(s);
         return -ENOMEM;
     }
-    s->space = space_hold(space);
     *out = s;
     return LIAISON_OK;
 }
 
 static void unmap(struct segment *s)
 {
-    guard_remove(s->base);
-    munmap(s->base, s->geometry.size);
-    space_release(s->space);
+    if (s->copied) {
+        free(s->base);
+    } else {
+        guard_remove(s->base);
+        munmap(s->base, s->geometry.size);
+    }
     if (s->kind->leave)
         s->kind->leave(s);
     if (s->first)
         segment_close(s->first);
-    free(s);
+    end(s);
 }
 
 /* ---- creation --------------------------------------------------------------------- */
@@ -139,12 +159,22 @@ static int begin_header(struct liaison_space *space, const char *name,
     return r;
 }
 
+static struct segment **bucket_of(ino_t inode) { return &segments[inode % BUCKETS]; }
+
+static void enlist_locked(struct segment *s)
+{
+    s->at = bucket_of(s->inode);
+    s->next = *s->at;
+    if (s->next)
+        s->next->at = &s->next;
+    *s->at = s;
+}
+
 /* Known to this process's other threads, and what else has it mapped. */
 static void enlist(struct segment *s)
 {
     process_lock();
-    s->next = segments;
-    segments = s;
+    enlist_locked(s);
     process_unlock();
 }
 
@@ -210,7 +240,7 @@ int segment_create(struct liaison_space *space, const char *name,
 static struct segment *find_locked(dev_t device, ino_t inode, bool back)
 {
     struct segment *s;
-    for (s = segments; s; s = s->next)
+    for (s = *bucket_of(inode); s; s = s->next)
         if (s->inode == inode && s->device == device && (s->first != NULL) == back) {
             s->references++;
             break;
@@ -231,10 +261,8 @@ static struct segment *enlist_or_find(struct segment *s)
 {
     process_lock();
     struct segment *other = find_locked(s->device, s->inode, s->first != NULL);
-    if (!other) {
-        s->next = segments;
-        segments = s;
-    }
+    if (!other)
+        enlist_locked(s);
     process_unlock();
     if (other)
         unmap(s);
@@ -264,12 +292,71 @@ int segment_map(struct liaison_space *space, int file, const struct stat *st, st
     return r;
 }
 
-int segment_glance(struct liaison_space *space, int file, const struct stat *st,
+/* Bytes of the file that lie there. */
+static int copy_part(int file, void *to, uint64_t at, uint64_t size)
+{
+    ssize_t n = size ? pread(file, to, size, (off_t)at) : 0;
+    return n < 0 ? -errno : (uint64_t)n == size ? LIAISON_OK : LIAISON_CORRUPT;
+}
+
+/* How much of a file a glance copies rather than maps: about where both take equally long. */
+#define COPIED 65536u
+
+int segment_glance(struct liaison_space *space, int file, const struct stat *st, bool counts,
                    struct segment **out)
 {
     struct header h;
+    const struct geometry *g = &h.geometry;
     int r = read_header(file, st, &h);
-    return r == LIAISON_OK ? map(space, file, st, &h.geometry, 0, out) : r;
+    if (r != LIAISON_OK)
+        return r;
+    struct segment *s = begin(space, st, g);
+    if (!s)
+        return -ENOMEM;
+    s->header = &h; /* until it has its copy */
+    uint64_t waiting = 0;
+    for (uint32_t i = 0; i < 2 * WAITER_WORDS; i++)
+        waiting |= glance(&h.waiters[i / WAITER_WORDS][i % WAITER_WORDS]);
+    uint64_t users = glance32(&h.attachments_top);
+    users = (users < g->attachments ? users : g->attachments) * sizeof(struct attachment);
+    uint64_t cells = g->cells_at - g->returned_at + (uint64_t)segment_cells(s) * g->stride;
+    /* The ring, if that counts, and the attachments, then who waits, and the cells. */
+    uint64_t first = counts ? g->ring_at : g->attachments_at;
+    uint64_t size[] = {g->attachments_at + users - first,
+                       counts && waiting ? 2 * WAITERS * sizeof(struct waiter) : 0,
+                       counts ? cells : 0};
+    uint64_t total = sizeof h + size[0] + size[1] + size[2];
+    if (total > COPIED || (counts && glance(&h.arena_size) != 0)) {
+        end(s);
+        return map(space, file, st, g, 0, out);
+    }
+    uint8_t *copy = malloc(total);
+    if (!copy) {
+        end(s);
+        return -ENOMEM;
+    }
+    s->base = copy;
+    s->copied = true;
+    s->header = memcpy(copy, &h, sizeof h);
+    copy += sizeof h;
+    s->ring = (word64 *)copy;
+    s->attachments = (struct attachment *)(copy + (g->attachments_at - first));
+    r = copy_part(file, copy, first, size[0]);
+    copy += size[0];
+    s->waiters[RECEIVERS] = (struct waiter *)copy;
+    s->waiters[SENDERS] = s->waiters[RECEIVERS] + WAITERS;
+    if (r == LIAISON_OK)
+        r = copy_part(file, copy, g->waiters_at, size[1]);
+    copy += size[1];
+    s->returned = (word64 *)copy;
+    s->cells = copy + (g->cells_at - g->returned_at);
+    if (r == LIAISON_OK)
+        r = copy_part(file, copy, g->returned_at, size[2]);
+    if (r == LIAISON_OK)
+        *out = s;
+    else
+        segment_close(s);
+    return r;
 }
 
 int segment_find(struct liaison_space *space, int names, const char *name, struct segment **out,
@@ -492,11 +579,10 @@ void segment_close(struct segment *s)
          * process's place still taken. */
         if (observe(&s->epoch) == process_epoch() && !s->broken)
             recover_leave(s);
-        struct segment **at = &segments;
-        while (*at && *at != s)
-            at = &(*at)->next;
-        if (*at)
-            *at = s->next;
+        if (s->at)
+            *s->at = s->next;
+        if (s->next)
+            s->next->at = s->at;
     }
     process_unlock();
     if (last)

@@ -16,9 +16,10 @@ int segment_open(struct liaison_space *space, const char *name, const struct lia
                  bool attach, struct segment **out);
 /* Maps the file, which stays the caller's, without taking a place on the link. */
 int segment_map(struct liaison_space *space, int file, const struct stat *st, struct segment **out);
-/* Maps the file anew, for one look by the caller alone: the process's other threads do not find it.
- */
-int segment_glance(struct liaison_space *space, int file, const struct stat *st,
+/* For one look by the caller alone, at the header, the attachments, and if `counts` at the ring,
+ * the cells, who waits and the arena: the process's other threads do not find it. Where that is
+ * little it is copied, which costs a third of mapping it. */
+int segment_glance(struct liaison_space *space, int file, const struct stat *st, bool counts,
                    struct segment **out);
 /* As segment_map() does, what has this name in the directory `names`. LIAISON_NOT_FOUND also where
  * looking showed that it is over, which takes its names away. */

@@ -11,8 +11,8 @@
 #include "space/space.h"
 
 struct segment {
-    struct segment *next; /* process table; guarded by process_lock */
-    int references;       /* likewise */
+    struct segment *next, **at; /* process table; guarded by process_lock */
+    int references;             /* likewise */
     dev_t device;
     ino_t inode;
     struct liaison_space *space;
@@ -22,6 +22,7 @@ struct segment {
     word32 vanished;          /* its files were removed behind our back */
 
     uint8_t *base;
+    bool copied; /* for one look, and not mapped: see segment_glance() */
     struct header *header;
     word64 *ring;
     uint64_t ring_mask;

@@ -45,11 +45,13 @@ cdef class End:
     cdef object wrong_end(self)
     cdef int hopeless(self) except? -1
     cdef object take_rest(self)
-    cdef bytes receive_bytes(self, liaison_delivery *d)
+    cdef bytes receive_bytes(self, liaison_delivery *d, int *settled)
     cdef object translator(self)
     cdef int check(self) except -1
     cdef object fail(self, int r, Py_ssize_t size=*)
     cdef int take_part(self) except -1
+    cdef int refuse(self) except -1
+    cdef int send_at_once(self, bytes message) except -1
     cdef void leave(self) noexcept
     cdef void enter(self) noexcept
     cdef void exit(self) noexcept

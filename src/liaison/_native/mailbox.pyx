@@ -26,13 +26,11 @@ from liaison._native.engine cimport *
 from liaison._native.space cimport SpaceHandle, peer_of
 
 import os
-from dataclasses import replace
 from weakref import ref
 
 from liaison import errors
 from liaison._native.failure import MAKERS as _MAKERS, failure, held_name
 from liaison.deadline import Deadline, nanoseconds
-from liaison.link import Statistics
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() noexcept
@@ -134,7 +132,14 @@ cdef enum:
     NO_PART, READS, WRITES
 
 
+cdef object Statistics = None  # as in space.pyx
+
+
 cdef object statistics_of(const liaison_statistics *s):
+    global Statistics
+    if Statistics is None:
+        from liaison.link import Statistics as imported
+        Statistics = imported
     return Statistics(s.accepted, s.taken, s.waiting, s.returned, s.leased, s.loaned, s.free,
                       s.receivers_waiting, s.senders_waiting, s.arena_used, s.arena_size,
                       s.arena_limit)
@@ -166,7 +171,8 @@ def look(SpaceHandle space not None, int names, str name not None, str address, 
          bint counts):
     """The facts about what has this name in the directory `names`, and its statistics if `counts`.
 
-    Raises as observing it does. `known` keeps who is who from one link to the next.
+    An endpoint has none of its own. Raises as observing it does. `known` keeps who is who from one
+    link to the next.
     """
     cdef liaison_info info
     cdef liaison_statistics counted
@@ -187,6 +193,7 @@ def look(SpaceHandle space not None, int names, str name not None, str address, 
             attached.append((who, bool(users[i].sends), bool(users[i].receives)))
     creator = known_peer(space, info.creator.identity, known)[0]
     facts = facts_of(&info, dead_letters, creator, attached)
+    counts = counts and facts["kind"] != "endpoint"
     return facts, statistics_of(&counted) if counts else None
 
 
@@ -330,6 +337,7 @@ cdef class End:
             raise failure(r, self.address, 0, self.kind)
         return memory, token
 
+    @cython.final
     cdef object translator(self):
         """The coder. Bytes need none, and msgspec takes longer to import than all the rest."""
         if self.coder is None:
@@ -353,6 +361,7 @@ cdef class End:
         self.users -= 1
         liaison_exit()
 
+    @cython.final
     cdef void recount(self) noexcept:
         """In a child: its parent's other threads are not here, and will never leave."""
         self.users = liaison_inherited(<void *>self)
@@ -408,14 +417,19 @@ cdef class End:
             f"with this end of {self.address} you can only "
             f"{'receive' if self.part == READS else 'send'}")
 
+    @cython.final
     cdef int take_part(self) except -1:
         """What every operation begins with that is more than looking."""
-        self.check()
-        if self.observing:
-            raise errors.AccessDenied(
-                f"{self.address} was opened to observe it; "
-                f"use {_MAKERS[self.kind]}.open(...) to take part")
+        if self.is_closed or self.box == NULL or self.observing:
+            self.refuse()
         return 0
+
+    @cython.final
+    cdef int refuse(self) except -1:
+        self.check()
+        raise errors.AccessDenied(
+            f"{self.address} was opened to observe it; "
+            f"use {_MAKERS[self.kind]}.open(...) to take part")
 
     cdef void leave(self) noexcept:
         """Gives the engine's handle up when the end is closed and nobody needs it any more."""
@@ -477,6 +491,7 @@ cdef class End:
 
     # ---- sending ------------------------------------------------------------------------
 
+    @cython.final
     cdef int copy_in(self, char *to, const char *head, Py_ssize_t h, const char *body,
                      Py_ssize_t n) except -1:
         if h:
@@ -490,6 +505,7 @@ cdef class End:
             self.exit()
         return 0
 
+    @cython.final
     cdef int reserve(self, Py_ssize_t size, bint receipt, const liaison_wait *wait,
                      liaison_loan *loan) except? -1:
         cdef int r = liaison_mailbox_loan_at_hand(self.box, size, receipt, loan)
@@ -505,6 +521,7 @@ cdef class End:
                 raise failure(LIAISON_CLOSED, self.address)
         return r
 
+    @cython.final
     cdef int commit(self, liaison_loan *loan, uint32_t format, const liaison_wait *wait,
                     liaison_receipt *receipt) except? -1:
         cdef int r
@@ -519,6 +536,7 @@ cdef class End:
             self.sent += 1
         return r
 
+    @cython.final
     cdef int put(self, uint32_t format, const char *head, Py_ssize_t h, const char *body,
                  Py_ssize_t n, const liaison_wait *wait, liaison_receipt *receipt) except? -1:
         cdef liaison_loan loan
@@ -528,6 +546,7 @@ cdef class End:
             r = self.commit(&loan, format, wait, receipt)
         return r
 
+    @cython.final
     cdef int put_object(self, object message, const liaison_wait *wait, liaison_receipt *receipt,
                         Py_ssize_t *size) except? -1:
         """FULL and NO_RECEIVER are for the caller; anything else is raised.
@@ -557,6 +576,28 @@ cdef class End:
             propagate()
         raise self.fail(r, size[0])
 
+    @cython.final
+    cdef int send_at_once(self, bytes message) except -1:
+        """Whether it was sent; if not, an attempt with more patience tells why.
+
+        No Python runs in here, so nobody can close this end meanwhile.
+        """
+        cdef liaison_loan loan
+        cdef liaison_wait now
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(message)
+        if self.rendezvous or size >= LARGE:
+            return False
+        self.take_part()
+        if liaison_mailbox_loan_at_hand(self.box, size, False, &loan) != LIAISON_OK:
+            return False
+        memcpy(loan.data, PyBytes_AS_STRING(message), size)
+        now.timeout = 0
+        now.interrupted = NULL
+        if liaison_mailbox_send_loan(self.box, &loan, 0, &now, NULL) != LIAISON_OK:
+            return False
+        self.sent += 1
+        return True
+
     def send(self, message, *, timeout=None, bint receipt=False):
         """Send one message."""
         return self.send_object(message, timeout, receipt)
@@ -567,6 +608,8 @@ cdef class End:
         cdef Py_ssize_t size
         cdef Receipt result
         wait_of(timeout, &wait)
+        if type(message) is bytes and not receipt and self.send_at_once(message):
+            return None
         cdef int r
         self.enter()
         try:
@@ -795,6 +838,7 @@ cdef class End:
                 propagate()
             raise self.fail(r)
 
+    @cython.final
     cdef int bury(self, liaison_delivery *d) except -1:
         """Moves a message to the dead letters. If they have no room it stays, and that is said."""
         view = PyMemoryView_FromMemory(<char *>d.data, d.size, PyBUF_READ)
@@ -812,6 +856,7 @@ cdef class End:
                 self.leave()
         return 0
 
+    @cython.final
     cdef object copy_out(self, const liaison_delivery *d):
         """The message as the user gets it."""
         cdef bytes copy
@@ -834,6 +879,7 @@ cdef class End:
             self.exit()
             view.release()
 
+    @cython.final
     cdef object read(self, liaison_delivery *d):
         """The message, still leased; settled, if it cannot be had."""
         try:
@@ -854,6 +900,11 @@ cdef class End:
 
     cdef object receive_one(self, liaison_delivery *d):
         cdef int r
+        if d.format == 0 and self.bytes_only and <Py_ssize_t>d.size < LARGE:
+            message = self.receive_bytes(d, &r)  # runs no Python
+            if r != LIAISON_OK and r != LIAISON_DESTROYED:
+                raise self.fail(r)
+            return message
         # Decoding may run Python, in which this end may be closed; it is given up only afterwards.
         self.enter()
         try:
@@ -867,6 +918,7 @@ cdef class End:
             raise self.fail(r)
         return message
 
+    @cython.final
     cdef object take_rest(self):
         """What is left of a message that was read in part."""
         rest = self.rest[self.rest_at:]
@@ -887,13 +939,15 @@ cdef class End:
         if r != LIAISON_OK:
             raise self.fail(r)
         if d.format == 0:
-            return self.receive_bytes(&d), 0
-        payload = self.receive_bytes(&d)
+            return self.receive_bytes(&d, &r), 0
+        payload = self.receive_bytes(&d, &r)
         raise errors.DecodeError(
             f"a message came through {self.address} that is not bytes, where bytes were read; "
             "take such messages with receive()", payload=payload, format=d.format)
 
-    cdef bytes receive_bytes(self, liaison_delivery *d):
+    @cython.final
+    cdef bytes receive_bytes(self, liaison_delivery *d, int *settled):
+        """A copy of the payload; `settled` is what came of acknowledging it."""
         cdef bytes copy
         try:
             copy = PyBytes_FromStringAndSize(NULL, d.size)
@@ -901,8 +955,9 @@ cdef class End:
             liaison_mailbox_release(self.box, d)
             raise
         self.copy_in(PyBytes_AS_STRING(copy), NULL, 0, <char *>d.data, d.size)
+        settled[0] = LIAISON_OK
         if self.box != NULL:
-            liaison_mailbox_acknowledge(self.box, d)
+            settled[0] = liaison_mailbox_acknowledge(self.box, d)
         return copy
 
     def _put_back(self, bytes rest not None, Py_ssize_t at):
@@ -1411,6 +1466,7 @@ cdef class Delivery(Held):
                                  &peer)
             self.from_ = peer_of(&peer)
             if self.end.sender_name is not None:
+                from dataclasses import replace
                 self.from_ = replace(self.from_, name=self.end.sender_name())
         return self.from_
 

@@ -8,10 +8,8 @@ from liaison._native.engine cimport *
 
 import os
 
-from liaison._native.denial import absence, denial, ruin
 from liaison._native.failure import RESULTS as _RESULTS, failure
 from liaison.errors import InvalidAddress
-from liaison.link import Peer
 
 assert len(_RESULTS) == LIAISON_FOREIGN + 1
 assert _RESULTS[LIAISON_TOO_LARGE] == "TOO_LARGE"
@@ -20,13 +18,16 @@ cdef size_t MEMBERS = 4096
 cdef tuple PARTS = ("", "links", "names", "bells")
 cdef double LATEST = 1e11  # seconds since the epoch: beyond any clock, and few enough to count
 cdef object HOST = None
+cdef object Peer = None  # not before somebody asks: importing it takes longer than all the rest
 
 
 # The record that all this comes from is the process's own, and not to be believed: `Peer` makes the
 # texts harmless, and a moment that is none (NaN, say) is one that is not known.
 cdef object peer_of(const liaison_peer *peer):
-    global HOST
+    global HOST, Peer
     if HOST is None:
+        from liaison.link import Peer as imported
+        Peer = imported
         HOST = os.uname().nodename
     cdef bytes name = peer.name
     cdef bytes command = peer.command
@@ -53,6 +54,17 @@ def missing():
     return (<bytes>liaison_missing()).decode()
 
 
+cdef object refusal(int r, str root, uint32_t owner, str name, int64_t gid):
+    from liaison._native import denial
+    if r == LIAISON_DENIED:
+        return denial.denial(root, owner, name, gid)
+    if r == LIAISON_NOT_FOUND:
+        return denial.absence(root, owner, name)
+    if r == LIAISON_FOREIGN:
+        return denial.ruin(root, name)
+    return failure(r, f"space {name!r}")
+
+
 cdef class SpaceHandle:
     """A hold on a space: while one exists this process stays its member, once it has become one."""
 
@@ -61,14 +73,8 @@ cdef class SpaceHandle:
         cdef bytes what = name.encode()
         self.name = name
         cdef int r = liaison_space_open(where, owner, what, create, gid, &self.space)
-        if r == LIAISON_DENIED:
-            raise denial(root, owner, name, gid)
-        if r == LIAISON_NOT_FOUND:
-            raise absence(root, owner, name)
-        if r == LIAISON_FOREIGN:
-            raise ruin(root, name)
         if r != LIAISON_OK:
-            raise failure(r, f"space {name!r}")
+            raise refusal(r, root, owner, name, gid)
 
     def __dealloc__(self):
         liaison_space_close(self.space)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,12 @@ from liaison._native.several import Several
 from liaison._native.space import SpaceHandle, root_of
 from liaison.address import Address, is_name
 from liaison.carriers.contract import MailboxContract
-from liaison.link import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
     from liaison.codec import Codec, Coder
-    from liaison.link import Peer
+    from liaison.link import Link, Peer
 
     Place = tuple[int, str, str]  # of a space: its owner, its name, and the directory it is in
 
@@ -61,6 +59,8 @@ def owner_of(address: Address) -> tuple[int, bool]:
     """The user id of the space's owner, and whether it is a space that a group shares."""
     if address.owner is None:
         return os.geteuid(), False
+    import pwd
+
     try:
         return pwd.getpwnam(address.owner).pw_uid, True
     except KeyError:
@@ -111,6 +111,8 @@ def space_names() -> list[str]:
 
 def own_name() -> str:
     """The caller's name, by which others reach the spaces that it shares. Raises `NotFound`."""
+    import pwd
+
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -164,6 +166,8 @@ def link_names(space: SpaceHandle) -> list[str]:
 
 def link_of(facts: dict[str, Any], senders: Iterable[Peer] | None = None) -> Link:
     """A link, of the engine's facts; `senders`, where these are others than those that it tells."""
+    from liaison.link import Link  # with what it is made of, it takes longer than all the rest
+
     attached = facts.pop("attached")
     pair_capacity = facts.pop("pair_capacity")
     kind = facts["kind"]

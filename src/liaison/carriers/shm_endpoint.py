@@ -157,7 +157,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
     @property
     def address(self) -> str:
         """Its address now, a URL."""
-        return str(replace(self._address, name=self.name))
+        return str(self._address.called(self.name))
 
     @property
     def aliases(self) -> list[str]:
@@ -204,7 +204,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 f"an endpoint is named by a str, an Address or a Peer, not {type(to).__name__}"
             )
         elif "://" not in to:
-            found = replace(self._address, name=check_name(to))
+            found = self._address.called(check_name(to))
         else:
             found = Address.parse(to)
         if found.scheme != "shm":
@@ -471,7 +471,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
             return
         with self._lock:
             self._useless = True
-            self._address = replace(self._address, name=self.name)
+            self._address = self._address.called(self.name)
             if self._passing:
                 self._remove()
             else:

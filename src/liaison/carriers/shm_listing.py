@@ -62,17 +62,17 @@ class _Listing:
         self._space = space
         self._names = names
         self._counts = counts
-        self._prefix = str(replace(where, name="x"))[:-1]
+        self._prefix = str(where.called("x"))[:-1]
         self._known: dict[int, tuple[Peer, bool]] = {}
         self._labels: dict[str, str] = {}  # of endpoints, by id
         self._called: dict[int, list[str]] = {}  # by the file's number
         self._ways: dict[str, list[tuple[str, str]]] = {}  # by the receiver's id
         with os.scandir(names) as entries:
             for entry in entries:
-                if is_name(entry.name):
-                    self._called.setdefault(entry.inode(), []).append(entry.name)
-                elif match := WAY.match(entry.name):
+                if match := WAY.match(entry.name):
                     self._ways.setdefault(match[1], []).append((match[2], entry.name))
+                elif is_name(entry.name):
+                    self._called.setdefault(entry.inode(), []).append(entry.name)
 
     def __iter__(self) -> Iterator[Listed | tuple[str, errors.LiaisonError]]:
         found: list[tuple[str, list[str], tuple[dict[str, Any], Any] | errors.LiaisonError]] = []

@@ -37,7 +37,7 @@ class EndpointObserver(Closing):
     @property
     def address(self) -> str:
         """Its address now, a URL."""
-        return str(replace(self._where, name=native.label_of(self._own)))
+        return str(self._where.called(native.label_of(self._own)))
 
     @property
     def aliases(self) -> list[str]:

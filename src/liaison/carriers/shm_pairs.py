@@ -16,7 +16,6 @@ import os
 import re
 import weakref
 from contextlib import closing, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from liaison import errors
@@ -147,7 +146,7 @@ def observed(space: SpaceHandle, near: Address, id: str) -> Own | None:
     names = [near.name] if leads(space, near.name, id) else names_of(space, id)
     for name in names:
         with suppress(errors.NotFound):
-            return Own.begin(replace(near, name=name), "observe", {})
+            return Own.begin(near.called(name), "observe", {})
     return None
 
 
@@ -183,8 +182,8 @@ def clean_pairs(where: Address) -> int:
         way = WAY.match(name)
         with suppress(errors.LiaisonError):
             if way is None:
-                with closing(Own.begin(replace(where, name=name), "observe", {})) as end:
-                    removed += is_over(replace(where, name=name), end)
+                with closing(Own.begin(where.called(name), "observe", {})) as end:
+                    removed += is_over(where.called(name), end)
                 continue
             with closing(Way.begin(where, way[1], way[2], "observe")) as end:
                 if _number(space, "links", way[1]) is None:

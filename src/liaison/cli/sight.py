@@ -56,7 +56,7 @@ def current_space(name: str | None = None) -> Space | None:
 
 def space_of(address: str) -> Space:
     """The space in which the link at `address` is."""
-    return Space(str(replace(Address.parse(address), name="")))
+    return Space(str(Address.parse(address).called("")))
 
 
 def look_at(address: str) -> Sight:

@@ -7,7 +7,6 @@ both places rather than in neither.
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +26,12 @@ def beside(where: Address, address: str) -> Address:
     """An address as the users of the link at `where` mean it: a bare name is in its space."""
     meant = Address.parse(address)
     if "://" not in address:
-        return replace(where, name=meant.name)
+        return where.called(meant.name)
     if meant.scheme != where.scheme:
         raise InvalidAddress(
             f"{meant}: dead letters go where the link is; use a bare name or {where.scheme}://"
         )
-    if where.owner is not None and replace(meant, name=where.name) != where:
+    if where.owner is not None and meant.called(where.name) != where:
         # Whoever moves them there has other rights than whoever said so: what a member of the group
         # writes would land in a space that is another member's alone.
         raise InvalidAddress(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from liaison.address import Address
 from liaison.carriers import shm
 from liaison.carriers.contract import MailboxContract
-from liaison.carriers.shm_observer import EndpointObserver
 from liaison.closing import Closing
 from liaison.errors import InvalidAddress, LiaisonError, Mismatch
 from liaison.links.dead_letters import bury, mourn
@@ -17,6 +16,7 @@ from liaison.links.dead_letters import bury, mourn
 if TYPE_CHECKING:
     from typing import Self
 
+    from liaison.carriers.shm_observer import EndpointObserver
     from liaison.codec import Codec
 
 __all__ = ["LinkEnd", "Observed", "parsed", "require_memory", "size"]
@@ -120,6 +120,8 @@ class Observed(LinkEnd):
         if end.link.kind != "endpoint":
             return end
         end.close()
+        from liaison.carriers.shm_observer import EndpointObserver
+
         return EndpointObserver(where)
 
 

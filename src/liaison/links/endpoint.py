@@ -7,7 +7,6 @@ import os
 import threading
 import weakref
 from contextlib import suppress
-from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -171,7 +170,7 @@ def _mine() -> Endpoint | None:
 
 def _unnamed(space: Address) -> Address:
     """Where an endpoint is that has no name of its own."""
-    return replace(space, name=f"process-{os.getpid()}-{os.urandom(3).hex()}")
+    return space.called(f"process-{os.getpid()}-{os.urandom(3).hex()}")
 
 
 def _close(made: weakref.ref[Endpoint]) -> None:
