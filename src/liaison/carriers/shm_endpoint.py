@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from liaison import errors
 from liaison._native import endpoint as native
+from liaison._native.poll import Poll
 from liaison.address import Address, check_name
 from liaison.carriers import shm
 from liaison.carriers.contract import EndpointContract
@@ -114,7 +115,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         self._lock = threading.RLock()
         self._incoming: dict[str, Way] = {}
         self._outgoing: dict[str, tuple[Way, str]] = {}
-        self._set: select.epoll | None = None
+        self._set: Poll | None = None
         self._registered: dict[Way, int] = {}
         self._many = _FEW
         self._useless = False
@@ -347,7 +348,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 for told in arriving:
                     told(self)
 
-    def _register(self, watch: select.epoll, way: Way) -> None:
+    def _register(self, watch: Poll, way: Way) -> None:
         try:
             descriptor = way.fileno()
         except errors.Destroyed:
@@ -391,15 +392,12 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         """Give a descriptor that is readable when there may be a message from anyone."""
         with self._lock:
             self._check()
-            if self._set is None:
-                watch = select.epoll()
-                try:
-                    watch.register(self._own.fileno(), select.EPOLLIN)
-                    for way in list(self._incoming.values()):
-                        self._register(watch, way)
-                except BaseException:
-                    watch.close()
-                    raise
+            if self._set is None or not self._set.stands():
+                watch = Poll()
+                watch.register(self._own.fileno(), select.EPOLLIN)
+                self._registered.clear()
+                for way in list(self._incoming.values()):
+                    self._register(watch, way)
                 self._set = watch
             return self._set.fileno()
 
