@@ -198,6 +198,10 @@ LIAISON_API int liaison_mailbox_open(liaison_space *space, const char *name, enu
 /* Gives the handle up; what it has loaned is discarded, what it has leased returned,
  * unless another handle of this process is open on the same link. */
 LIAISON_API void liaison_mailbox_close(liaison_mailbox *mailbox);
+/* Before it is closed: its memory stays where it is for as long as the process lives. For a forked
+ * child, which may still look at what its parent had leased or loaned, and must have no part in the
+ * link for that. */
+LIAISON_API void liaison_mailbox_keep_memory(liaison_mailbox *mailbox);
 /* Makes every call that is waiting on this handle, and every later one, return CLOSED. */
 LIAISON_API void liaison_mailbox_interrupt(liaison_mailbox *mailbox);
 LIAISON_API int liaison_mailbox_destroy(liaison_mailbox *mailbox, bool force);
@@ -457,7 +461,8 @@ LIAISON_API int liaison_several_add(liaison_several *several, liaison_mailbox *m
 LIAISON_API void liaison_several_remove(liaison_several *several, liaison_mailbox *mailbox);
 /* Waits until there are mailboxes of which a receive would not have to wait, or would fail, and
  * writes their tags, at most `max`; who was told of last comes last. Takes nothing: another may
- * be faster. LIAISON_EMPTY: none in time. LIAISON_OK without any: liaison_several_call.
+ * be faster. LIAISON_EMPTY: none in time. LIAISON_OK without any: liaison_several_call, or this is a
+ * child, which a signal's handler has forked.
  * LIAISON_EXHAUSTED: too many threads of this process wait like this at once. */
 LIAISON_API int liaison_several_wait(liaison_several *several, const struct liaison_wait *wait,
                                      uint64_t *tags, size_t max, size_t *count);

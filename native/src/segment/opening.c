@@ -72,14 +72,17 @@ static int map(struct liaison_space *space, int fd, const struct stat *st, const
 
 static void unmap(struct segment *s)
 {
-    guard_remove(s->base);
-    munmap(s->base, s->geometry.size);
+    if (!s->stays) {
+        guard_remove(s->base);
+        munmap(s->base, s->geometry.size);
+    }
     space_release(s->space);
     if (s->kind->leave)
         s->kind->leave(s);
     if (s->first)
         segment_close(s->first);
-    free(s);
+    if (!s->stays) /* or the guard has its word */
+        free(s);
 }
 
 /* ---- creation --------------------------------------------------------------------- */

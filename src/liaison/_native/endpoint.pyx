@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t, uint64_t
 from liaison._native.engine cimport *
 from liaison._native.mailbox cimport End, propagate, wait_of
 from liaison._native.space cimport SpaceHandle, peer_of
+from liaison._native.thread cimport PyThread_get_thread_ident
 
 from liaison import errors
 from liaison._native.failure import failure
@@ -36,20 +37,32 @@ cdef class Several:
 
     cdef liaison_several *several
     cdef tuple ends
+    cdef dict pinned  # what to unpin each with
+    cdef unsigned long waiter  # the thread that waits
 
     def __cinit__(self, SpaceHandle space not None):
         self.ends = ()
+        self.pinned = {}
         r = liaison_several_open(space.space, &self.several)
         if r != LIAISON_OK:
             raise failure(r, space.path)
 
     def __dealloc__(self):
-        cdef End end
-        for end in self.ends:  # a pinned end is not given up, however closed it is
-            liaison_several_remove(self.several, end.box)
-            end.pins -= 1
-            end.leave()
+        self.give_up()
         liaison_several_close(self.several)
+
+    cdef int remove(self, End end) except -1:
+        """A pinned end is not given up, however closed it is."""
+        liaison_several_remove(self.several, end.box)
+        end.unpin(self.pinned.pop(id(end)))
+        return 0
+
+    cdef int give_up(self) except -1:
+        cdef tuple ends = self.ends
+        self.ends = ()
+        for end in ends:
+            self.remove(end)
+        return 0
 
     cdef int watch(self, tuple ends) except -1:
         """From now on, wait for these."""
@@ -64,9 +77,7 @@ cdef class Several:
             if id(end) in before:
                 kept.append(end)
             else:
-                liaison_several_remove(self.several, end.box)
-                end.pins -= 1
-                end.leave()
+                self.remove(end)
         before = set(map(id, kept))
         try:
             for end in ends:
@@ -75,7 +86,7 @@ cdef class Several:
                 r = liaison_several_add(self.several, end.box, 0)
                 if r != LIAISON_OK:
                     raise failure(r, end.address)
-                end.pins += 1
+                self.pinned[id(end)] = end.pin()
                 kept.append(end)
         except BaseException:
             self.ends = tuple(kept)
@@ -386,6 +397,7 @@ cdef class EndpointEnd:
         cdef int r
         cdef timespec nap
         several.watch(self.everyone if any else self.alone)
+        several.waiter = PyThread_get_thread_ident()
         self.waiting.append(several)
         try:
             with nogil:
@@ -438,6 +450,16 @@ cdef class EndpointEnd:
             liaison_several_call(several.several)
         if self._useless:
             self.idle.clear()
+
+    def _inherited(self):
+        """In a forked child: of those who waited only the thread that forked is here."""
+        cdef Several several
+        cdef unsigned long me = PyThread_get_thread_ident()
+        for several in self.waiting:
+            if several.waiter != me:
+                several.give_up()
+        self.waiting = [several for several in self.waiting if several.waiter == me]
+        self.idle.clear()
 
     def _ready(self):
         """Whether a receive would not have to wait. If it would, the descriptor is quiet now."""

@@ -97,6 +97,7 @@ cdef extern from "liaison.h" nogil:
 
     int liaison_mailbox_open(liaison_space *space, const char *name, liaison_open how,
                              const liaison_policy *policy, liaison_mailbox **mailbox)
+    void liaison_mailbox_keep_memory(liaison_mailbox *mailbox)
     void liaison_mailbox_close(liaison_mailbox *mailbox)
     void liaison_mailbox_interrupt(liaison_mailbox *mailbox)
     int liaison_mailbox_destroy(liaison_mailbox *mailbox, bint force)

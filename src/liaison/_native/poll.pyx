@@ -15,7 +15,7 @@ from libc.errno cimport EBADF, EINTR, errno
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
 
-from liaison._native.descriptor cimport Descriptor
+from liaison._native.descriptor cimport F_SETSIG, Descriptor, bears, fcntl
 
 import os
 
@@ -23,10 +23,6 @@ from liaison.deadline import nanoseconds
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
-
-cdef extern from "<fcntl.h>" nogil:
-    int fcntl(int, int, ...)
-    int F_GETSIG, F_SETSIG
 
 cdef extern from "<unistd.h>" nogil:
     int c_close "close"(int)
@@ -61,7 +57,6 @@ cdef extern from "<sys/timerfd.h>" nogil:
     int TFD_CLOEXEC, TFD_NONBLOCK
 
 cdef enum:
-    MARKS = 64  # signals there are
     LONGEST = 1 << 30  # ms; the system counts them with 31 bits
 
 
@@ -80,17 +75,6 @@ cdef int marked(int number, int mark) except -1:
     return number
 
 
-cdef bint bears(int number, int mark) noexcept:
-    cdef int found
-    if number < 0:
-        return False
-    found = fcntl(number, F_GETSIG)
-    # Asked once more, unless it was closed: who takes it for closed leaks it.
-    if found < 0 and errno != EBADF:
-        found = fcntl(number, F_GETSIG)
-    return found == mark
-
-
 @cython.final
 @cython.no_gc  # of no cycle, and its bell must be there to the end
 cdef class Poll:
@@ -107,7 +91,7 @@ cdef class Poll:
         except BaseException:
             c_close(number)
             raise
-        self.mark = 1 + <int>(self.bell.inode % MARKS)
+        self.mark = self.bell.mark()
         self.epoll = marked(epoll_create1(EPOLL_CLOEXEC), self.mark)
         if self.control(EPOLL_CTL_ADD, number, 0) != 0:
             raise problem()

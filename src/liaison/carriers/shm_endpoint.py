@@ -538,6 +538,7 @@ _here: weakref.WeakSet[EndpointEnd] = weakref.WeakSet()
 def _forked() -> None:
     for endpoint in _here:
         endpoint._useless = True
+        endpoint._inherited()
         endpoint._lock = threading.RLock()  # pyright: ignore[reportPrivateUsage]
     _here.clear()
 
