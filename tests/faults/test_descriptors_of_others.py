@@ -18,7 +18,17 @@ from contextlib import suppress
 import pytest
 
 import liaison
-from liaison import AccessDenied, Closed, Endpoint, LiaisonError, Mailbox, MessageQueue, NamedPipe, Port, aio
+from liaison import (
+    AccessDenied,
+    Closed,
+    Endpoint,
+    LiaisonError,
+    Mailbox,
+    MessageQueue,
+    NamedPipe,
+    Port,
+    aio,
+)
 
 TOKEN = "0123456789abcdef"
 FIRST, LAST = 3, 150  # numbers: more than what is made below has
@@ -429,10 +439,11 @@ def test_another_connection_on_the_number_is_left_alone(space):
 
     def body():
         before = connection(f"unix://{space.root}/socket")
+        wanted = {end._socket.fileno() for end in before}
         os.closerange(FIRST, 1024)
         after = [connection(f"unix://{space.root}/socket") for _ in range(10)]
         numbers = {end._socket.fileno() for pair in after for end in pair}
-        assert numbers >= {end._socket.fileno() for end in before}
+        assert numbers >= wanted
         for end in before:
             with pytest.raises(Closed):
                 end.send("to nobody")

@@ -153,6 +153,20 @@ def retire(End end not None, str name not None):
         raise failure(r, end.address, 0, "endpoint")
 
 
+def noted_names_of(SpaceHandle space not None, str id not None):
+    """What leads to the link with this id; None: more than stands in the link."""
+    cdef char names[17][104]
+    cdef size_t count = 0, i
+    cdef boolean all = False
+    cdef bytes what = id.encode()
+    r = liaison_link_names(space.space, what, names, &count, &all)
+    if r == LIAISON_NOT_FOUND:
+        return []
+    if r != LIAISON_OK:
+        raise failure(r, space.path)
+    return [(<bytes>names[i]).decode() for i in range(count)] if all else None
+
+
 def version_of(End end not None):
     """Another number after every change of the link's names; odd once it was destroyed."""
     end.check()
@@ -211,13 +225,14 @@ cdef class EndpointEnd:
     cdef Py_ssize_t following  # where the next look begins
     cdef unsigned int looks
     cdef Py_ssize_t introductions  # that there is room for
+    cdef Py_ssize_t hearing  # threads that are about to take in new links
     cdef list idle  # sets that no thread waits with at the moment
     cdef list waiting  # and those that one does
     cdef public bint _useless  # closed, or a forked child's copy
     cdef object __weakref__
 
     def _claim(self, End own not None, Py_ssize_t introductions):
-        """Be the process that the endpoint names. Raises `Busy`."""
+        """Be the process that the endpoint names; whether it is the first. Raises `Busy`."""
         own.check()
         r = liaison_endpoint_claim(own.box)
         if r != LIAISON_OK:
@@ -229,6 +244,11 @@ cdef class EndpointEnd:
         self.idle = []
         self.waiting = []
         self.introductions = introductions
+        return bool(liaison_endpoint_first(own.box))
+
+    def _heard(self):
+        """Whether everybody was taken in who has said so; also after it was destroyed."""
+        return not self.hearing and bool(liaison_endpoint_heard(self._own.box))
 
     @property
     def _ways(self):
@@ -283,14 +303,18 @@ cdef class EndpointEnd:
         """Takes in the links of which an introduction tells, and of all that wait besides."""
         cdef list ids = []
         cdef liaison_mailbox *box = self._own.box
-        while True:
-            ids.append((<const char *>d.data)[:d.size])
-            liaison_mailbox_acknowledge(box, d)
-            if liaison_mailbox_try_take(box, d) != LIAISON_OK:
-                break
-        # As many as there is room for: another may have found none. It opened its link before
-        # it tried, and what we took is acknowledged, so that whoever comes now finds room.
-        self._introduced(ids, len(ids) >= self.introductions)
+        self.hearing += 1
+        try:
+            while True:
+                ids.append((<const char *>d.data)[:d.size])
+                liaison_mailbox_acknowledge(box, d)
+                if liaison_mailbox_try_take(box, d) != LIAISON_OK:
+                    break
+            # As many as there is room for: another may have found none. It opened its link before
+            # it tried, and what we took is acknowledged, so that whoever comes now finds room.
+            self._introduced(ids, len(ids) >= self.introductions)
+        finally:
+            self.hearing -= 1
         return 0
 
     cdef int ask(self, liaison_delivery *d) except -1:
