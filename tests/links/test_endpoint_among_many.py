@@ -92,8 +92,13 @@ def test_what_came_before_a_restart_is_found(looks):
 def test_whom_a_thread_is_about_to_hear_of_is_found(looks, space):
     """An introduction that was taken, and of which nothing was made yet."""
     alice, bob = Endpoint("alice"), Endpoint("bob")
+
+    def hears():
+        with pytest.raises(liaison.LiaisonError):
+            bob.receive()
+
     with bob._lock:
-        thread = threading.Thread(target=lambda: pytest.raises(liaison.LiaisonError, bob.receive))
+        thread = threading.Thread(target=hears)
         thread.start()
         alice.send("bob", 1)
         until(lambda: not len(bob._own), "it was taken")
