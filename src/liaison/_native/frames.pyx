@@ -357,7 +357,7 @@ cdef class Frames:
 
     def _stands(self):
         """Whether the descriptor is there; if not, this end is closed from now on."""
-        if not self.descriptor.stands():
+        if self.fd >= 0 and not self.descriptor.stands():
             self.disown()
         return self.fd >= 0
 
