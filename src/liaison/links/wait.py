@@ -25,9 +25,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
-from liaison._native.poll import Poll
 from liaison.carriers import shm
-from liaison.carriers.shm import Several
+from liaison.carriers.shm import Poll, Several
 from liaison.deadline import Deadline
 from liaison.errors import Closed, Corrupt, Destroyed
 
