@@ -198,6 +198,10 @@ LIAISON_API int liaison_mailbox_open(liaison_space *space, const char *name, enu
 /* Gives the handle up; what it has loaned is discarded, what it has leased returned,
  * unless another handle of this process is open on the same link. */
 LIAISON_API void liaison_mailbox_close(liaison_mailbox *mailbox);
+/* Before it is closed: its memory stays where it is for as long as the process lives. For a forked
+ * child, which may still look at what its parent had leased or loaned, and must have no part in the
+ * link for that. */
+LIAISON_API void liaison_mailbox_keep_memory(liaison_mailbox *mailbox);
 /* Makes every call that is waiting on this handle, and every later one, return CLOSED. */
 LIAISON_API void liaison_mailbox_interrupt(liaison_mailbox *mailbox);
 LIAISON_API int liaison_mailbox_destroy(liaison_mailbox *mailbox, bool force);
@@ -267,12 +271,23 @@ LIAISON_API int liaison_link_retire(liaison_mailbox *mailbox, const char *name);
 LIAISON_API uint64_t liaison_link_label(liaison_mailbox *mailbox, char label[LIAISON_NAME_MAX + 4]);
 /* For the one process that has the endpoint, or that sends on the pair's link. */
 LIAISON_API int liaison_link_set_label(liaison_mailbox *mailbox, const char *label);
+/* The names of the link with this id, as far as the link has them written down, and whether those
+ * are all. Costs the same among any number of links. */
+#define LIAISON_NAMES_NOTED 17
+LIAISON_API int liaison_link_names(liaison_space *space, const char *id,
+                                   char names[LIAISON_NAMES_NOTED][LIAISON_NAME_MAX + 4],
+                                   size_t *count, bool *all);
 /* Raised by every change of its names; 1 when the link was destroyed. */
 LIAISON_API uint64_t liaison_link_version(liaison_mailbox *mailbox);
 
 /* Become the process that the endpoint names. LIAISON_BUSY: a living process is, perhaps this
  * one. It ends when the handle is closed, and when the process does. */
 LIAISON_API int liaison_endpoint_claim(liaison_mailbox *mailbox);
+/* After the claim, and before any change of its names: whether nobody has been it before. */
+LIAISON_API bool liaison_endpoint_first(liaison_mailbox *mailbox);
+/* Whether none of its messages waits. Also of one that was destroyed: whoever sends one after that
+ * learns of it when it looks at the version afterwards. */
+LIAISON_API bool liaison_endpoint_heard(liaison_mailbox *mailbox);
 /* Destroys an endpoint that no living process is; another link, which is empty and which no living
  * process has open for more than looking. LIAISON_BUSY: it is not so, or not any more. */
 LIAISON_API int liaison_link_end_unneeded(liaison_mailbox *mailbox);
@@ -460,8 +475,9 @@ LIAISON_API int liaison_several_add(liaison_several *several, liaison_mailbox *m
 LIAISON_API void liaison_several_remove(liaison_several *several, liaison_mailbox *mailbox);
 /* Waits until there are mailboxes of which a receive would not have to wait, or would fail, and
  * writes their tags, at most `max`; who was told of last comes last. Takes nothing: another may
- * be faster. LIAISON_EMPTY: none in time. LIAISON_OK without any: liaison_several_call.
- * LIAISON_EXHAUSTED: too many threads of this process wait like this at once. */
+ * be faster. LIAISON_EMPTY: none in time. LIAISON_OK without any: liaison_several_call, or this is
+ * a child, which a signal's handler has forked. LIAISON_EXHAUSTED: too many threads of this process
+ * wait like this at once. */
 LIAISON_API int liaison_several_wait(liaison_several *several, const struct liaison_wait *wait,
                                      uint64_t *tags, size_t max, size_t *count);
 /* The same for at most so long, without sleeping, and at once where nothing is known of: for

@@ -126,6 +126,68 @@ static void a_name_taken_meanwhile_stays(liaison_space *space)
     liaison_mailbox_close(other);
 }
 
+/* Sorted by nothing: whether this is one of them. */
+static bool noted(liaison_space *space, liaison_mailbox *m, const char *name, bool all)
+{
+    char names[LIAISON_NAMES_NOTED][LIAISON_NAME_MAX + 4];
+    struct liaison_info info;
+    size_t count;
+    bool every, found = false;
+    CHECK_OK(liaison_mailbox_info(m, &info));
+    CHECK_OK(liaison_link_names(space, info.id, names, &count, &every));
+    CHECK(every == all && count <= LIAISON_NAMES_NOTED);
+    for (size_t i = 0; i < count; i++)
+        found |= strcmp(names[i], name) == 0;
+    return found;
+}
+
+static void its_names_are_told_by_itself(liaison_space *space)
+{
+    char names[LIAISON_NAMES_NOTED][LIAISON_NAME_MAX + 4], name[16];
+    liaison_mailbox *m = opened(space, "gina");
+    size_t count;
+    bool all;
+    CHECK_OK(liaison_link_alias(m, "ginny"));
+    CHECK(noted(space, m, "gina", true) && noted(space, m, "ginny", true));
+    CHECK_OK(liaison_link_retire(m, "gina"));
+    liaison_mailbox *other = opened(space, "gina");
+    CHECK(!noted(space, m, "gina", true) && noted(space, m, "ginny", true));
+    CHECK(noted(space, other, "gina", true) && !noted(space, other, "ginny", true));
+    /* Of more than there is room for it says that it does not know all. */
+    for (int i = 0; i < 16; i++) {
+        snprintf(name, sizeof name, "gina-%d", i);
+        CHECK_OK(liaison_link_alias(m, name));
+    }
+    CHECK(!noted(space, m, "gina-15", false) && noted(space, m, "gina-14", false));
+    CHECK(liaison_link_names(space, "00000000000000000000000000000000", names, &count, &all) ==
+          LIAISON_NOT_FOUND);
+    CHECK(liaison_link_names(space, "../names/gina", names, &count, &all) == LIAISON_INVALID);
+    CHECK_OK(liaison_mailbox_destroy(m, false));
+    CHECK_OK(liaison_mailbox_destroy(other, false));
+    liaison_mailbox_close(m);
+    liaison_mailbox_close(other);
+}
+
+static void the_first_that_has_it_knows_that(liaison_space *space)
+{
+    liaison_mailbox *m = opened(space, "harry");
+    struct liaison_delivery d;
+    CHECK_OK(liaison_endpoint_claim(m));
+    CHECK(liaison_endpoint_first(m) && liaison_endpoint_heard(m));
+    CHECK_OK(test_send(m, "x", 1, 0));
+    CHECK(!liaison_endpoint_heard(m));
+    CHECK_OK(liaison_mailbox_try_take(m, &d));
+    CHECK_OK(liaison_mailbox_release(m, &d)); /* it comes again */
+    CHECK(!liaison_endpoint_heard(m));
+    liaison_mailbox_close(m);
+    m = opened(space, "harry");
+    CHECK_OK(liaison_endpoint_claim(m));
+    CHECK(!liaison_endpoint_first(m));
+    CHECK_OK(liaison_mailbox_destroy(m, false));
+    CHECK(!liaison_endpoint_heard(m)); /* what was said before its end is seen after it */
+    liaison_mailbox_close(m);
+}
+
 static void a_process_can_say_what_it_is_called(liaison_space *space)
 {
     struct liaison_peer peers[4];
@@ -146,6 +208,8 @@ int main(void)
     a_dead_process_has_it_no_longer(space);
     every_name_leads_to_it(space);
     a_name_taken_meanwhile_stays(space);
+    its_names_are_told_by_itself(space);
+    the_first_that_has_it_knows_that(space);
     a_process_can_say_what_it_is_called(space);
     liaison_space_close(space);
     return 0;

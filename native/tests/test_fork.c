@@ -17,6 +17,7 @@
 static liaison_space *space;
 static uint8_t *theirs;
 static int cut;
+static liaison_mailbox *held;
 
 static void on_own_fault(int number)
 {
@@ -75,6 +76,36 @@ static int be_guarded(void *context)
     return glance32(&space->page_broken) == 1 ? 0 : 1;
 }
 
+/* What a parent leased can be read by a child that has given up its end. */
+static int look_at_what_is_leased(void *context)
+{
+    const struct liaison_delivery *d = context;
+    CHECK_OK(test_send(held, "y", 1, 0)); /* as a user of its own */
+    liaison_mailbox_keep_memory(held);
+    liaison_mailbox_close(held);
+    CHECK(memcmp(d->data, "precious", 8) == 0);
+    liaison_mailbox *again = test_mailbox(space, "held", -1);
+    CHECK_OK(test_send(again, "z", 1, 0));
+    liaison_mailbox_close(again);
+    return memcmp(d->data, "precious", 8);
+}
+
+static void what_a_parent_leased_can_be_looked_at(void)
+{
+    struct liaison_delivery d;
+    struct liaison_attached list[4];
+    size_t count;
+    held = test_mailbox(space, "held", 4);
+    CHECK_OK(test_send(held, "precious", 8, 0));
+    CHECK_OK(liaison_mailbox_try_take(held, &d));
+    CHECK(test_wait(test_child(look_at_what_is_leased, &d)) == 0);
+    CHECK_OK(liaison_mailbox_attached(held, list, 4, &count));
+    CHECK(count == 1);
+    CHECK_OK(liaison_mailbox_acknowledge(held, &d));
+    CHECK_OK(liaison_mailbox_destroy(held, false));
+    liaison_mailbox_close(held);
+}
+
 int main(void)
 {
     struct sigaction action = {.sa_handler = on_own_fault};
@@ -86,6 +117,7 @@ int main(void)
     cut = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     CHECK(cut >= 0);
     a_childs_own_memory_is_left_alone();
+    what_a_parent_leased_can_be_looked_at();
     CHECK(test_wait(test_child(be_guarded, m)) == 0);
     liaison_mailbox_close(m);
     liaison_space_close(space);

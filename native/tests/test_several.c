@@ -236,6 +236,38 @@ static int lease_and_die(void *context)
     return 0;
 }
 
+/* A signal's handler that forks, once: in the child it returns as well. */
+static pid_t forked = -1;
+static bool fork_once(void *context)
+{
+    (void)context;
+    if (forked < 0)
+        forked = fork();
+    return false;
+}
+
+static void a_child_that_is_forked_in_a_wait_leaves_it(void)
+{
+    open_boxes(3);
+    liaison_several *set = set_of(3);
+    struct liaison_wait wait = {.timeout = SECOND / 10, .interrupted = fork_once};
+    uint64_t tag;
+    size_t count;
+    int r = liaison_several_wait(set, &wait, &tag, 1, &count);
+    CHECK(forked >= 0);
+    if (forked == 0) {
+        CHECK(r == LIAISON_OK && count == 0);
+        tell(2);
+        CHECK(wait_for(set, FOREVER) == 2);
+        _exit(0);
+    }
+    CHECK(r == LIAISON_EMPTY || (r == LIAISON_OK && tag == 2));
+    CHECK(test_wait(forked) == 0);
+    CHECK(wait_for(set, FOREVER) == 2);
+    liaison_several_close(set);
+    destroy_boxes(3);
+}
+
 static void what_a_dead_process_held_is_told_of(void)
 {
     open_boxes(MANY);
@@ -319,6 +351,7 @@ int main(void)
     what_is_closed_is_told_of_until_it_is_removed();
     a_call_ends_a_wait();
     a_child_goes_on_with_a_set_of_its_own();
+    a_child_that_is_forked_in_a_wait_leaves_it();
     what_a_dead_process_held_is_told_of();
     what_a_dead_process_had_armed_is_cleared();
     a_set_is_of_one_space();

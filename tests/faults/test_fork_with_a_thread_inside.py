@@ -4,13 +4,25 @@ The child has the end, and not the thread: it closes the end, and that is that.
 """
 
 import contextlib
+import gc
 import os
 import signal
 import threading
 
 import pytest
 
-from liaison import Busy, Destroyed, Empty, Mailbox, Port
+import liaison
+from liaison import (
+    AccessDenied,
+    Busy,
+    Closed,
+    Destroyed,
+    Empty,
+    Endpoint,
+    LeaseLost,
+    Mailbox,
+    Port,
+)
 from liaison.testing import Process, until
 
 
@@ -104,6 +116,245 @@ def test_a_pair_is_free_though_a_child_lives(mailbox):
 
 def _opens():
     Mailbox("box").close()
+
+
+# ---- what another thread has at that moment
+
+
+@contextlib.contextmanager
+def _holding(hold):
+    """A thread of this process has what `hold` gives, and nobody else does."""
+    here, over = threading.Event(), threading.Event()
+
+    def run():
+        held = hold()
+        here.set()
+        over.wait()
+        del held
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        assert here.wait(60)
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _mapped(space):
+    """How many links' files this process has mapped."""
+    gc.collect()
+    with open("/proc/self/maps") as maps:
+        return sum(f"{space.root}/" in line and "/members" not in line for line in maps)
+
+
+def _delivery(box):
+    return box.lease(timeout=0)
+
+
+def _window(box):
+    delivery = box.lease(timeout=0)
+    return delivery, memoryview(delivery.view)
+
+
+def _loan(box):
+    loan = box.loan(5)
+    return loan, memoryview(loan.view)
+
+
+def _receipt(box):
+    return box.send("followed", receipt=True)
+
+
+@pytest.mark.parametrize("hold", [_delivery, _window, _loan, _receipt])
+def test_a_pair_is_free_of_a_child_whose_parents_thread_has_something(mailbox, hold):
+    """The child's place is free when it has closed its end, though that is never settled there."""
+    box = mailbox(access="pair")
+    box.send("job")
+    there, back = os.pipe(), os.pipe()
+
+    def uses_and_closes():
+        box.try_receive()
+        os.write(back[1], b"u")
+        os.read(there[0], 1)
+        box.close()
+        os.write(back[1], b"c")
+        signal.pause()
+
+    with _holding(lambda: hold(box)):
+        child = _child(uses_and_closes)
+    try:
+        assert os.read(back[0], 1) == b"u"
+        with Process(_opens) as second, pytest.raises(Busy):
+            second.result()
+        os.write(there[1], b"g")
+        assert os.read(back[0], 1) == b"c"
+        with Process(_opens) as second:
+            second.result()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("hold", [_delivery, _receipt])
+def test_a_child_unmaps_what_its_parents_thread_has(space, hold):
+    """The memory goes with the child's end, since nobody there looks at it."""
+    box = Mailbox("box")
+    box.send("job")
+
+    def closes():
+        assert _mapped(space) > 0
+        box.close()
+        assert _mapped(space) == 0
+
+    with _holding(lambda: hold(box)):
+        assert os.waitstatus_to_exitcode(os.waitpid(_child(closes), 0)[1]) == 0
+    box.destroy()
+    space.leaves(links=0)
+
+
+def test_what_a_child_still_looks_at_stays(mailbox):
+    """Its parent's message can be read after the child has closed its end, and is not its own."""
+    box = mailbox()
+    box.send(b"precious")
+    delivery = box.lease()
+    window, receipt = delivery.view, box.send("followed", receipt=True)
+    looks = memoryview(window)
+
+    def closes_and_looks():
+        own = box.lease()
+        assert own.message == "followed"
+        box.close()
+        assert bytes(looks) == b"precious"
+        with pytest.raises(LeaseLost):
+            own.acknowledge()
+        for forbidden in (delivery.acknowledge, delivery.release, lambda: delivery.view):
+            with pytest.raises(LeaseLost):
+                forbidden()
+        with pytest.raises(Closed):
+            receipt.state  # noqa: B018 - it is looked at
+        with pytest.raises(Closed):
+            delivery.sender  # noqa: B018
+        looks.release()
+
+    assert os.waitstatus_to_exitcode(os.waitpid(_child(closes_and_looks), 0)[1]) == 0
+    looks.release()
+    delivery.acknowledge()
+    assert box.receive() == "followed"
+    assert receipt.state == "acknowledged"
+
+
+def test_a_child_gives_up_an_endpoint_that_its_parents_thread_waits_at(space):
+    """Nothing of it stays mapped in the child once that has closed its copy."""
+    me, other = Endpoint("me"), Endpoint("other")
+    other.send("me", 1)
+    assert me.receive(timeout=60) == 1
+    thread = threading.Thread(target=_until_it_fails, args=(me.receive,), daemon=True)
+    thread.start()
+    until(_asleep(thread), "inside")
+
+    def closes():
+        for end in (me, other):
+            end.close()
+        gc.collect()
+        assert _mapped(space) == 0
+
+    assert os.waitstatus_to_exitcode(os.waitpid(_child(closes), 0)[1]) == 0
+    other.send("me", 2)
+    thread.join(60)
+    me.destroy()
+    other.destroy()
+
+
+# ---- a signal's handler that forks
+
+
+def _asleep(thread):
+    """Whether a thread has slept whenever it was looked at, of late."""
+    looks = iter(range(20))
+
+    def looked():
+        nonlocal looks
+        with open(f"/proc/self/task/{thread.native_id}/wchan") as wchan:
+            if "futex" not in wchan.read():
+                looks = iter(range(20))
+        return next(looks, None) is None
+
+    return looked
+
+
+def _forked_by_a_handler(wait):
+    """Wait in the main thread, in which a handler forks; what came of it in the child."""
+    outcome = []
+
+    def handler(*_):
+        pid = os.fork()
+        outcome.append(pid and os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+    def signals():
+        until(_asleep(threading.main_thread()), "inside")
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    signal.signal(signal.SIGUSR1, handler)
+    me = os.getpid()
+    thread = threading.Thread(target=signals)
+    thread.start()
+    code = 1
+    try:
+        wait(outcome)
+        code = 0
+    finally:
+        if os.getpid() != me:
+            os._exit(code)
+    thread.join()
+    assert outcome == [0]
+
+
+def _waits_for_two():
+    box, other = Mailbox("box"), Mailbox("other")
+    me = os.getpid()
+
+    def wait(outcome):
+        if os.getpid() == me:
+            assert liaison.wait([box, other], timeout=1) == []
+        if os.getpid() != me:
+            other.send("from the child")
+            assert liaison.wait([box, other], timeout=60) == [other]
+            assert other.receive() == "from the child"
+
+    _forked_by_a_handler(wait)
+    assert liaison.wait([box, other], timeout=0) == []
+
+
+def test_a_handler_forks_while_several_are_waited_for(mailbox):
+    """The child goes on waiting, in what it has not inherited."""
+    mailbox()
+    mailbox("other")
+    with Process(_waits_for_two) as process:
+        process.result()
+
+
+def _waits_at_an_endpoint():
+    end = Endpoint("me")
+    me = os.getpid()
+
+    def wait(outcome):
+        if os.getpid() == me:
+            with contextlib.suppress(Empty, AccessDenied):
+                end.receive(timeout=1)
+        assert outcome
+        if os.getpid() != me:
+            end.close()
+
+    _forked_by_a_handler(wait)
+    end.destroy()
+
+
+def test_a_handler_forks_while_an_endpoint_waits(space):
+    """The child is told that the endpoint is its parent's."""
+    with Process(_waits_at_an_endpoint) as process:
+        process.result()
 
 
 class Forks:

@@ -9,10 +9,14 @@
 #include "links/handle.h"
 #include "links/link.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/process.h"
 #include "links/turn.h"
+#include "parts/cell.h"
+#include "parts/ring.h"
 #include "segment/naming.h"
 #include "segment/opening.h"
 #include "space/member.h"
@@ -39,6 +43,41 @@ int liaison_link_retire(liaison_mailbox *m, const char *name)
 {
     int r = segment_look(m->segment);
     return r == LIAISON_OK ? naming_remove(m->segment, name) : r;
+}
+
+static int names_of(liaison_space *space, int links, int directory, const char *id,
+                    char names[LIAISON_NAMES_NOTED][LIAISON_NAME_MAX + 4], size_t *count, bool *all)
+{
+    struct stat st;
+    struct segment *s;
+    int file,
+        r = name_valid(id) ? space_file(space, links, id, O_RDWR, &file, &st) : LIAISON_INVALID;
+    if (r != LIAISON_OK)
+        return r;
+    r = segment_map(space, file, &st, &s);
+    if (r == LIAISON_OK) {
+        *count = naming_list(s, directory, names);
+        *all = fstat(file, &st) == 0 && st.st_nlink <= *count + 1; /* and its permanent one */
+        segment_close(s);
+    }
+    close(file);
+    return r;
+}
+
+int liaison_link_names(liaison_space *space, const char *id,
+                       char names[LIAISON_NAMES_NOTED][LIAISON_NAME_MAX + 4], size_t *count,
+                       bool *all)
+{
+    int links, directory;
+    space_hold(space);
+    int r = space_links_and_names(space, &links, &directory);
+    if (r == LIAISON_OK) {
+        r = names_of(space, links, directory, id, names, count, all);
+        close(links);
+        close(directory);
+    }
+    space_release(space);
+    return r;
 }
 
 uint64_t liaison_link_label(liaison_mailbox *m, char label[LIAISON_NAME_MAX + 4])
@@ -78,6 +117,18 @@ int liaison_endpoint_claim(liaison_mailbox *m)
     /* The one before may have died between taking a name away and saying so. */
     naming_changed(s);
     return LIAISON_OK;
+}
+
+/* Each claim is a change, and nobody else makes one. */
+bool liaison_endpoint_first(liaison_mailbox *m)
+{
+    return observe(&m->segment->header->naming) >> 1 == 1;
+}
+
+bool liaison_endpoint_heard(liaison_mailbox *m)
+{
+    struct segment *s = m->segment;
+    return ring_count(s) + cell_count_returned(s) == 0 && !s->broken;
 }
 
 static void end(liaison_mailbox *m)

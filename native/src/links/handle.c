@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/process.h"
 #include "segment/opening.h"
 #include "waiting/wait.h"
 
@@ -40,6 +41,13 @@ void mailbox_let_go(liaison_mailbox *m)
     readiness_close(&m->readiness[SENDERS], s, SENDERS);
     segment_close(s);
     free(m);
+}
+
+void liaison_mailbox_keep_memory(liaison_mailbox *m)
+{
+    process_lock();
+    m->segment->stays = true;
+    process_unlock();
 }
 
 void liaison_mailbox_close(liaison_mailbox *m)

@@ -293,6 +293,8 @@ static int sleep_on(liaison_several *q, struct board *b, struct sleeping *sleepi
     announce32(&b->state, asleep); /* announce, then look */
     bool called = board_marked(b) || look32(&q->called);
     int r = sleeping_sleep(sleeping, &b->state, called ? awake : asleep);
+    if (!own(q)) /* a signal's handler has forked: the board is not mapped here */
+        return r;
     bool woken = r == 0 && look32(&b->state) == awake;
     announce32(&b->state, awake);
     if (woken)
@@ -371,10 +373,10 @@ int liaison_several_wait(liaison_several *q, const struct liaison_wait *wait, ui
         if (q->polling)
             sleeping.slice = SLICE_FIRST;
         int slept = sleep_on(q, b, &sleeping);
-        if (slept == LIAISON_INTERRUPTED) {
+        if (slept == LIAISON_INTERRUPTED)
             r = slept;
+        if (slept == LIAISON_INTERRUPTED || !own(q))
             break;
-        }
         if (slept == -ETIMEDOUT)
             sleeping.slice = look_around(q, sleeping.slice);
         else if (slept == 0)

@@ -140,6 +140,19 @@ static void read_name(char name[LABEL_WORDS * sizeof(word64)], const word64 *fro
     name[sizeof words - 1] = 0;
 }
 
+size_t naming_list(const struct segment *s, int names, char list[ALIASES + 1][LIAISON_NAME_MAX + 4])
+{
+    size_t n = 0;
+    memcpy(list[n], s->geometry.name, sizeof s->geometry.name);
+    n += leads(names, list[n], s->device, s->inode) == LIAISON_OK;
+    for (uint32_t i = 0; i < ALIASES; i++) {
+        read_name(list[n], s->header->aliases[i]);
+        n +=
+            name_of_link_valid(list[n]) && leads(names, list[n], s->device, s->inode) == LIAISON_OK;
+    }
+    return n;
+}
+
 /* A link's file and the directories of its names. */
 struct place {
     int links, names, file;

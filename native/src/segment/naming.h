@@ -48,6 +48,10 @@ int naming_add(struct segment *s, const char *name);
 /* Takes one of its names away. LIAISON_NOT_FOUND: that is none of them. */
 int naming_remove(struct segment *s, const char *name);
 
+/* Those of its names that stand in its header and lead to it; how many. */
+size_t naming_list(const struct segment *s, int names,
+                   char list[ALIASES + 1][LIAISON_NAME_MAX + 4]);
+
 /* The label, or the link's first name where none was set; its version is raised by every change of
  * the names. One process may write it, and with the process lock one thread. */
 uint64_t naming_label(struct segment *s, char label[LIAISON_NAME_MAX + 4]);

@@ -91,7 +91,7 @@ static void unmap(struct segment *s)
 {
     if (s->copied) {
         free(s->base);
-    } else {
+    } else if (!s->stays) {
         guard_remove(s->base);
         munmap(s->base, s->geometry.size);
     }
@@ -99,7 +99,10 @@ static void unmap(struct segment *s)
         s->kind->leave(s);
     if (s->first)
         segment_close(s->first);
-    end(s);
+    if (s->stays) /* the guard has a word of it */
+        space_release(s->space);
+    else
+        end(s);
 }
 
 /* ---- creation --------------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 struct segment {
     struct segment *next, **at; /* process table; guarded by process_lock */
     int references;             /* likewise */
+    bool stays;                 /* likewise; mapped for good, whoever gives it up */
     dev_t device;
     ino_t inode;
     struct liaison_space *space;

@@ -52,7 +52,7 @@ static int open_fifo(const struct liaison_space *space, int bells, const char *n
         return fd;
     if (fd >= 0)
         close(fd);
-    errno = seen && st.st_nlink == 0 ? ENOENT : ENXIO; /* a cleaner removed it meanwhile */
+    errno = st.st_nlink == 0 ? ENOENT : ENXIO; /* a cleaner removed it meanwhile */
     return -1;
 }
 

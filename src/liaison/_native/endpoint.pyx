@@ -11,6 +11,7 @@ from libc.stdint cimport int64_t, uint64_t
 from liaison._native.engine cimport *
 from liaison._native.mailbox cimport End, propagate, wait_of
 from liaison._native.space cimport SpaceHandle, peer_of
+from liaison._native.thread cimport PyThread_get_thread_ident
 
 from liaison import errors
 from liaison._native.failure import failure
@@ -36,20 +37,32 @@ cdef class Several:
 
     cdef liaison_several *several
     cdef tuple ends
+    cdef dict pinned  # what to unpin each with
+    cdef unsigned long waiter  # the thread that waits
 
     def __cinit__(self, SpaceHandle space not None):
         self.ends = ()
+        self.pinned = {}
         r = liaison_several_open(space.space, &self.several)
         if r != LIAISON_OK:
             raise failure(r, space.path)
 
     def __dealloc__(self):
-        cdef End end
-        for end in self.ends:  # a pinned end is not given up, however closed it is
-            liaison_several_remove(self.several, end.box)
-            end.pins -= 1
-            end.leave()
+        self.give_up()
         liaison_several_close(self.several)
+
+    cdef int remove(self, End end) except -1:
+        """A pinned end is not given up, however closed it is."""
+        liaison_several_remove(self.several, end.box)
+        end.unpin(self.pinned.pop(id(end)))
+        return 0
+
+    cdef int give_up(self) except -1:
+        cdef tuple ends = self.ends
+        self.ends = ()
+        for end in ends:
+            self.remove(end)
+        return 0
 
     cdef int watch(self, tuple ends) except -1:
         """From now on, wait for these."""
@@ -64,9 +77,7 @@ cdef class Several:
             if id(end) in before:
                 kept.append(end)
             else:
-                liaison_several_remove(self.several, end.box)
-                end.pins -= 1
-                end.leave()
+                self.remove(end)
         before = set(map(id, kept))
         try:
             for end in ends:
@@ -75,7 +86,7 @@ cdef class Several:
                 r = liaison_several_add(self.several, end.box, 0)
                 if r != LIAISON_OK:
                     raise failure(r, end.address)
-                end.pins += 1
+                self.pinned[id(end)] = end.pin()
                 kept.append(end)
         except BaseException:
             self.ends = tuple(kept)
@@ -142,6 +153,20 @@ def retire(End end not None, str name not None):
         raise failure(r, end.address, 0, "endpoint")
 
 
+def noted_names_of(SpaceHandle space not None, str id not None):
+    """What leads to the link with this id; None: more than stands in the link."""
+    cdef char names[17][104]
+    cdef size_t count = 0, i
+    cdef boolean all = False
+    cdef bytes what = id.encode()
+    r = liaison_link_names(space.space, what, names, &count, &all)
+    if r == LIAISON_NOT_FOUND:
+        return []
+    if r != LIAISON_OK:
+        raise failure(r, space.path)
+    return [(<bytes>names[i]).decode() for i in range(count)] if all else None
+
+
 def version_of(End end not None):
     """Another number after every change of the link's names; odd once it was destroyed."""
     end.check()
@@ -200,13 +225,14 @@ cdef class EndpointEnd:
     cdef Py_ssize_t following  # where the next look begins
     cdef unsigned int looks
     cdef Py_ssize_t introductions  # that there is room for
+    cdef Py_ssize_t hearing  # threads that are about to take in new links
     cdef list idle  # sets that no thread waits with at the moment
     cdef list waiting  # and those that one does
     cdef public bint _useless  # closed, or a forked child's copy
     cdef object __weakref__
 
     def _claim(self, End own not None, Py_ssize_t introductions):
-        """Be the process that the endpoint names. Raises `Busy`."""
+        """Be the process that the endpoint names; whether it is the first. Raises `Busy`."""
         own.check()
         r = liaison_endpoint_claim(own.box)
         if r != LIAISON_OK:
@@ -218,6 +244,11 @@ cdef class EndpointEnd:
         self.idle = []
         self.waiting = []
         self.introductions = introductions
+        return bool(liaison_endpoint_first(own.box))
+
+    def _heard(self):
+        """Whether everybody was taken in who has said so; also after it was destroyed."""
+        return not self.hearing and bool(liaison_endpoint_heard(self._own.box))
 
     @property
     def _ways(self):
@@ -272,14 +303,18 @@ cdef class EndpointEnd:
         """Takes in the links of which an introduction tells, and of all that wait besides."""
         cdef list ids = []
         cdef liaison_mailbox *box = self._own.box
-        while True:
-            ids.append((<const char *>d.data)[:d.size])
-            liaison_mailbox_acknowledge(box, d)
-            if liaison_mailbox_try_take(box, d) != LIAISON_OK:
-                break
-        # As many as there is room for: another may have found none. It opened its link before
-        # it tried, and what we took is acknowledged, so that whoever comes now finds room.
-        self._introduced(ids, len(ids) >= self.introductions)
+        self.hearing += 1
+        try:
+            while True:
+                ids.append((<const char *>d.data)[:d.size])
+                liaison_mailbox_acknowledge(box, d)
+                if liaison_mailbox_try_take(box, d) != LIAISON_OK:
+                    break
+            # As many as there is room for: another may have found none. It opened its link before
+            # it tried, and what we took is acknowledged, so that whoever comes now finds room.
+            self._introduced(ids, len(ids) >= self.introductions)
+        finally:
+            self.hearing -= 1
         return 0
 
     cdef int ask(self, liaison_delivery *d) except -1:
@@ -386,6 +421,7 @@ cdef class EndpointEnd:
         cdef int r
         cdef timespec nap
         several.watch(self.everyone if any else self.alone)
+        several.waiter = PyThread_get_thread_ident()
         self.waiting.append(several)
         try:
             with nogil:
@@ -438,6 +474,16 @@ cdef class EndpointEnd:
             liaison_several_call(several.several)
         if self._useless:
             self.idle.clear()
+
+    def _inherited(self):
+        """In a forked child: of those who waited only the thread that forked is here."""
+        cdef Several several
+        cdef unsigned long me = PyThread_get_thread_ident()
+        for several in self.waiting:
+            if several.waiter != me:
+                several.give_up()
+        self.waiting = [several for several in self.waiting if several.waiter == me]
+        self.idle.clear()
 
     def _ready(self):
         """Whether a receive would not have to wait. If it would, the descriptor is quiet now."""

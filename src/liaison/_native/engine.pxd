@@ -97,6 +97,7 @@ cdef extern from "liaison.h" nogil:
 
     int liaison_mailbox_open(liaison_space *space, const char *name, liaison_open how,
                              const liaison_policy *policy, liaison_mailbox **mailbox)
+    void liaison_mailbox_keep_memory(liaison_mailbox *mailbox)
     void liaison_mailbox_close(liaison_mailbox *mailbox)
     void liaison_mailbox_interrupt(liaison_mailbox *mailbox)
     int liaison_mailbox_destroy(liaison_mailbox *mailbox, bint force)
@@ -120,6 +121,12 @@ cdef extern from "liaison.h" nogil:
     int liaison_link_set_label(liaison_mailbox *mailbox, const char *label)
     uint64_t liaison_link_version(liaison_mailbox *mailbox)
     int liaison_endpoint_claim(liaison_mailbox *mailbox)
+    boolean liaison_endpoint_first(liaison_mailbox *mailbox)
+    boolean liaison_endpoint_heard(liaison_mailbox *mailbox)
+    enum:
+        LIAISON_NAMES_NOTED
+    int liaison_link_names(liaison_space *space, const char *id, char (*names)[104], size_t *count,
+                           boolean *all)
     int liaison_link_end_unneeded(liaison_mailbox *mailbox)
     void liaison_endpoint_holder(liaison_mailbox *mailbox, liaison_peer *peer)
     int liaison_space_introduce(liaison_space *space, const char *name)

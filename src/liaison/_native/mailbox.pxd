@@ -33,7 +33,7 @@ cdef class End:
     cdef Py_ssize_t rest_at
     cdef Py_ssize_t users
     cdef unsigned forks  # how often processes had forked, from the first to this one, when counted
-    cdef Py_ssize_t pins
+    cdef Py_ssize_t pins  # of this process
     cdef object sender_name  # callable(): what a pair's sender is called, where that is known
     cdef void *held  # Held, the first of those not yet settled; borrowed
     cdef object __weakref__
@@ -56,6 +56,8 @@ cdef class End:
     cdef void enter(self) noexcept
     cdef void exit(self) noexcept
     cdef void recount(self) noexcept
+    cdef unsigned pin(self) noexcept
+    cdef void unpin(self, unsigned pinned) noexcept
     cdef int lay_to_rest(self) except -1
     cdef int copy_in(self, char *to, const char *head, Py_ssize_t h, const char *body,
                      Py_ssize_t n) except -1

@@ -8,7 +8,9 @@ longer, to sleep, and to copy a quarter of a megabyte or more.
 An end may be closed by one thread while another waits in it. So the engine's handle is given up
 only when nobody is inside (`users`) and nothing that was handed out still looks at its memory
 (`pins`); until then a closed end just refuses. Of those who are inside at a fork the child has one
-thread only, the one that forked.
+thread only, the one that forked. And what had been handed out by then is its parent's: it pins
+nothing in the child, where many a variable that has it is a thread's that is not there. Somebody
+may look at it all the same, so its memory then stays.
 """
 
 cimport cython
@@ -365,7 +367,22 @@ cdef class End:
     cdef void recount(self) noexcept:
         """In a child: its parent's other threads are not here, and will never leave."""
         self.users = liaison_inherited(<void *>self)
+        self.pins = 0
         self.forks = forks
+
+    cdef unsigned pin(self) noexcept:
+        """From here on something handed out needs the end's memory; what to give `unpin`."""
+        if self.forks != forks:
+            self.recount()
+        self.pins += 1
+        return self.forks
+
+    cdef void unpin(self, unsigned pinned) noexcept:
+        if self.forks != forks:
+            self.recount()
+        if pinned == self.forks:  # else it is the parent's
+            self.pins -= 1
+        self.leave()
 
     cdef int check(self) except -1:
         if self.is_closed or self.box == NULL:
@@ -437,6 +454,10 @@ cdef class End:
         if self.forks != forks:
             self.recount()
         if self.is_closed and self.users == 0 and self.pins == 0 and box != NULL:
+            if self.held != NULL:  # a parent's
+                liaison_mailbox_keep_memory(box)
+            while self.held != NULL:
+                (<Held>self.held).settle()
             self.box = NULL
             liaison_mailbox_close(box)
             if self.part != NO_PART:
@@ -1330,6 +1351,7 @@ cdef class Held:
     cdef void *previous  # neighbours in the end's list; borrowed
     cdef void *next
     cdef uint64_t epoch
+    cdef unsigned pinned
     cdef bint settled
     cdef Py_ssize_t exports
     cdef object window  # a weak reference to the memoryview handed out by `view`
@@ -1346,7 +1368,7 @@ cdef class Held:
         if end.held != NULL:
             (<Held>end.held).previous = <void *>self
         end.held = <void *>self
-        end.pins += 1
+        self.pinned = end.pin()
         liaison_mailbox_hold(end.box)
         return 0
 
@@ -1365,8 +1387,7 @@ cdef class Held:
 
     cdef int unpin(self) except -1:
         """The engine is done with it too."""
-        self.end.pins -= 1
-        self.end.leave()
+        self.end.unpin(self.pinned)
         return 0
 
     cdef int withdraw(self) except -1:
@@ -1632,21 +1653,28 @@ cdef class Receipt:
 
     cdef End end
     cdef liaison_receipt receipt
+    cdef unsigned pinned
 
     cdef int begin(self, End end, const liaison_receipt *receipt) except -1:
         self.end = end
         self.receipt = receipt[0]
-        end.pins += 1
+        self.pinned = end.pin()
         return 0
 
     def __dealloc__(self):
         if self.end is not None:
-            liaison_receipt_drop(self.end.box, &self.receipt)
-            self.end.pins -= 1
-            self.end.leave()
+            if self.end.box != NULL:
+                liaison_receipt_drop(self.end.box, &self.receipt)
+            self.end.unpin(self.pinned)
+
+    cdef int check(self) except -1:
+        if self.end.box == NULL:  # a parent's, whose end was closed in this process
+            raise failure(LIAISON_CLOSED, self.end.address)
+        return 0
 
     cdef object look(self, int *state):
         cdef liaison_peer peer
+        self.check()
         cdef int r = liaison_receipt_state(self.end.box, &self.receipt, state, &peer)
         if r != LIAISON_OK:
             raise failure(LIAISON_LEASE_LOST, self.end.address)
@@ -1661,6 +1689,7 @@ cdef class Receipt:
 
     def _withdraw(self, bint raising=False):
         """Take an offer back, unless somebody has taken it; `raising`, say `NoReceiver` then."""
+        self.check()
         cdef int r = liaison_mailbox_withdraw(self.end.box, &self.receipt)
         if r != LIAISON_OK and r != LIAISON_LEASE_LOST:
             raise failure(r, self.end.address)
@@ -1696,6 +1725,7 @@ cdef class Receipt:
         cdef int r
         cdef End end = self.end
         wait_of(timeout, &wait)
+        self.check()
         end.enter()
         try:
             with nogil:

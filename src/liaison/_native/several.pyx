@@ -9,6 +9,7 @@ from libc.stdlib cimport free, malloc
 from liaison._native.engine cimport *
 from liaison._native.mailbox cimport End, propagate, wait_of
 from liaison._native.space cimport SpaceHandle
+from liaison._native.thread cimport PyThread_get_thread_ident
 
 from liaison._native.failure import failure
 
@@ -30,6 +31,7 @@ cdef class Several:
     cdef Py_ssize_t size
     cdef size_t first  # that the next list of those found begins with, if it is among them
     cdef readonly bint busy  # a thread waits
+    cdef unsigned long waiter  # that one
     cdef readonly bint exhausted  # too many threads of this process wait like this
     cdef public list references  # of who keeps it
     cdef object __weakref__
@@ -105,6 +107,7 @@ cdef class Several:
             return None
         wait_of(timeout, &wait)
         self.busy = True
+        self.waiter = PyThread_get_thread_ident()
         r = liaison_several_poll(self.engine, POLL if wait.timeout != 0 else 0, tags, FOUND, &count)
         if r == LIAISON_EMPTY:
             with nogil:
@@ -155,8 +158,9 @@ cdef class Several:
         liaison_several_close(engine)
 
     def abandon(self):
-        """In a forked child: nobody waits, whoever did is the parent's."""
-        self.busy = False
+        """In a forked child: whoever waits is the parent's, unless it is who forked."""
+        if self.waiter != PyThread_get_thread_ident():
+            self.busy = False
         self.close()
 
     def __dealloc__(self):

@@ -142,6 +142,7 @@ class Connection(_Half):
         """Close this end; idempotent. Tasks that wait on it get `Closed`."""
         if not self.closed:
             self._stop_waiting()
+        if self._end._stands():
             with suppress(RuntimeError, anyio.NoEventLoopError):  # no loop: nobody waits
                 anyio.notify_closing(self._end._socket)
         super().close()
@@ -152,7 +153,7 @@ class Connection(_Half):
         `close` itself would have the event loop wait, and with it who reads in another task.
         """
         try:
-            if not self.closed and (self.pending or not self._has_room()):
+            if self._end._stands() and (self.pending or not self._has_room()):
                 with anyio.move_on_after(_LINGER, shield=True), suppress(errors.LiaisonError):
                     async with self._sending:
                         await self._finish()
@@ -237,7 +238,7 @@ class Connection(_Half):
 
     async def _room(self) -> None:
         """Wait until the socket takes something, or is just being closed; with the turn to send."""
-        if self.closed:
+        if not self._end._stands():
             return
         connection = self._end._socket
         loop = running_loop()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from liaison import errors
 from liaison._native import mailbox as native
 from liaison._native.mailbox import Burial, closing
+from liaison._native.poll import Poll
 from liaison._native.several import Several
 from liaison._native.space import SpaceHandle, root_of
 from liaison.address import Address, is_name
@@ -26,6 +27,7 @@ __all__ = [
     "Burial",
     "MailboxEnd",
     "PipeEnd",
+    "Poll",
     "Several",
     "all_names",
     "closing",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from liaison import errors
 from liaison._native import endpoint as native
+from liaison._native.poll import Poll
 from liaison.address import Address, check_name
 from liaison.carriers import shm
 from liaison.carriers.contract import EndpointContract
@@ -26,6 +27,7 @@ from liaison.carriers.shm_pairs import (
     is_over,
     leads,
     names_of,
+    remove_known,
     remove_pairs,
     senders_to,
 )
@@ -71,8 +73,8 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
     """An endpoint in shared memory; see `liaison.carriers.contract` for what it promises."""
 
     __slots__ = (
-        *("_address", "_arguments", "_capacity", "_id", "_incoming", "_lock", "_outgoing"),
-        *("_many", "_passing", "_registered", "_set", "_space"),
+        *("_address", "_arguments", "_capacity", "_complete", "_id", "_incoming", "_lock"),
+        *("_many", "_outgoing", "_passing", "_registered", "_set", "_space"),
     )
 
     @staticmethod
@@ -98,7 +100,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
             own = Own.begin(where, "open or create", policy, self._mourn)
             try:
                 facts = own.about()
-                self._take_name(own)
+                first = self._take_name(own)
                 break
             except errors.Destroyed:
                 own.close()  # by somebody, just now: the name is free
@@ -114,20 +116,27 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         self._lock = threading.RLock()
         self._incoming: dict[str, Way] = {}
         self._outgoing: dict[str, tuple[Way, str]] = {}
-        self._set: select.epoll | None = None
+        self._set: Poll | None = None
         self._registered: dict[Way, int] = {}
         self._many = _FEW
         self._useless = False
         _here.add(self)
         native.introduce(self._space, self.name)
-        self._introduced([], True)
+        # Whether nobody can have sent to it, or been sent something by it, but those here and those
+        # whose introductions wait: then nothing is to be looked for among all links of the space.
+        self._complete = first
+        if not first:
+            self._introduced([], True)
 
-    def _take_name(self, own: Own) -> None:
-        """Be the process that the endpoint names. Raises `Busy` when a living one is."""
+    def _take_name(self, own: Own) -> bool:
+        """Be the process that the endpoint names; whether it is the first.
 
-        def claim() -> None:
+        Raises `Busy` when a living one is.
+        """
+
+        def claim() -> bool:
             try:
-                self._claim(own, _INTRODUCTIONS)
+                return self._claim(own, _INTRODUCTIONS)
             except errors.Busy:
                 who = native.holder(own)
                 if who is not None and who.pid == os.getpid():
@@ -135,7 +144,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 raise
 
         try:
-            _patiently(claim)
+            return _patiently(claim)
         except _Ours:
             raise errors.Busy(
                 f"{own.address} is this process's already; use that endpoint"
@@ -302,8 +311,12 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
 
     def _announce(self, where: Address, endpoint: Own, way: Way) -> None:
         """Tell the receiver of a link. It looks for links itself when it has no room for this."""
-        with closing(Own.begin(where, "open", {})) as theirs:
-            theirs.try_send(self._id.encode())
+        try:
+            with closing(Own.begin(where, "open", {})) as theirs:
+                theirs.try_send(self._id.encode())
+        except (errors.Destroyed, errors.NotFound):
+            if not native.version_of(endpoint) & 1:
+                raise
         # Who destroys an endpoint says so first, and then looks for what leads there.
         if native.version_of(endpoint) & 1:
             way.destroy(force=True)
@@ -327,8 +340,11 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                             *(self._address, self._id, sender, "open", None, self._arguments)
                         )
                     )
+                except errors.NotFound:
+                    continue  # gone again
                 except errors.LiaisonError:
-                    continue  # gone again, or not what it should be
+                    self._complete = False
+                    continue  # not what it should be
                 if is_empty(way) and not has_sender(way, self._space):
                     way.destroy(force=True)
                     way.close()
@@ -347,7 +363,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 for told in arriving:
                     told(self)
 
-    def _register(self, watch: select.epoll, way: Way) -> None:
+    def _register(self, watch: Poll, way: Way) -> None:
         try:
             descriptor = way.fileno()
         except errors.Destroyed:
@@ -391,15 +407,12 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         """Give a descriptor that is readable when there may be a message from anyone."""
         with self._lock:
             self._check()
-            if self._set is None:
-                watch = select.epoll()
-                try:
-                    watch.register(self._own.fileno(), select.EPOLLIN)
-                    for way in list(self._incoming.values()):
-                        self._register(watch, way)
-                except BaseException:
-                    watch.close()
-                    raise
+            if self._set is None or not self._set.stands():
+                watch = Poll()
+                watch.register(self._own.fileno(), select.EPOLLIN)
+                self._registered.clear()
+                for way in list(self._incoming.values()):
+                    self._register(watch, way)
                 self._set = watch
             return self._set.fileno()
 
@@ -501,9 +514,15 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         self.close()
 
     def _remove(self) -> None:
+        with suppress(errors.LiaisonError):
+            self._hear()
         with suppress(errors.Destroyed):
             self._own.destroy(force=True)
-        remove_pairs(self._address, self._id)
+        # In this order: who introduces itself from now on sees afterwards that it was in vain.
+        if self._complete and self._heard():
+            remove_known(self._incoming.values(), [way for way, _ in self._outgoing.values()])
+        else:
+            remove_pairs(self._address, self._id)
 
 
 def _pair(endpoint: EndpointEnd, back: Way | None, there: Way | None) -> Link:
@@ -540,6 +559,7 @@ _here: weakref.WeakSet[EndpointEnd] = weakref.WeakSet()
 def _forked() -> None:
     for endpoint in _here:
         endpoint._useless = True
+        endpoint._inherited()
         endpoint._lock = threading.RLock()  # pyright: ignore[reportPrivateUsage]
     _here.clear()
 

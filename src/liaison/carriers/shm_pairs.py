@@ -24,7 +24,7 @@ from liaison.address import Address, is_name
 from liaison.carriers import shm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from liaison._native.space import SpaceHandle
 
@@ -40,6 +40,7 @@ __all__ = [
     "leads",
     "names_of",
     "observed",
+    "remove_known",
     "remove_pairs",
     "senders_to",
     "space_of",
@@ -128,9 +129,10 @@ def _number(space: SpaceHandle, part: str, name: str) -> int | None:
 
 def names_of(space: SpaceHandle, id: str) -> list[str]:
     """What leads to the link with this id, hidden names apart."""
+    noted = native.noted_names_of(space, id)
+    if noted is not None:
+        return sorted(set(filter(is_name, noted)))
     number = _number(space, "links", id)
-    if number is None:
-        return []
     with shm.directory(space, "names") as names, os.scandir(names) as entries:
         return sorted(e.name for e in entries if e.inode() == number and is_name(e.name))
 
@@ -227,6 +229,20 @@ def remove_pairs(where: Address, id: str) -> None:
         ):
             if match[1] == id or is_empty(way):
                 way.destroy(force=True)
+
+
+def remove_known(incoming: Iterable[Way], outgoing: Iterable[Way]) -> None:
+    """The same where these are all that there can be, without a look at all names."""
+    for way in (*incoming, *filter(_is_over_or_empty, outgoing)):
+        with suppress(errors.LiaisonError):
+            way.destroy(force=True)
+
+
+def _is_over_or_empty(way: Way) -> bool:
+    try:
+        return is_empty(way)
+    except errors.LiaisonError:
+        return True
 
 
 def is_empty(way: Way) -> bool:

@@ -105,7 +105,7 @@ class Connection(Closing, Frames):
     @property
     def link(self) -> Link:
         """What this link is, and who is on it."""
-        if self.closed:
+        if not self._stands():
             raise Closed(f"this end of {self._address} was closed; connect again")
         here = place.own()
         there = self._peer or _unknown(self._peer_address)

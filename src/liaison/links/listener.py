@@ -13,7 +13,7 @@ from threading import Lock, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from liaison.carriers.stream import Timer, place
+from liaison.carriers.stream import Descriptor, Poll, place
 from liaison.carriers.stream.greeting import Greeting
 from liaison.carriers.stream.newcomers import Newcomer, Newcomers, neighbourhood_of
 from liaison.closing import Closing
@@ -51,15 +51,19 @@ os.register_at_fork(after_in_child=_forked)
 class _Newcomer(Newcomer):
     """A connection that has not introduced itself yet."""
 
-    __slots__ = ("came_from", "greeting", "number", "socket", "watched")
+    __slots__ = ("came_from", "descriptor", "greeting", "socket", "watched")
 
     def __init__(self, connection: socket.socket, came_from: Any, neighbourhood: str) -> None:
         super().__init__(neighbourhood)
         self.socket = connection
-        self.number = connection.fileno()
+        self.descriptor = Descriptor(connection.fileno())
         self.came_from = came_from  # the system forgets it when the other end is gone
         self.greeting: Greeting | None = None  # once there is something to answer
         self.watched = False
+
+    @property
+    def number(self) -> int:
+        return self.descriptor.number
 
 
 class Listener(Closing):
@@ -84,10 +88,10 @@ class Listener(Closing):
         "__weakref__",
         "_accepting",
         "_address",
-        "_bell",
         "_closed",
         "_coder",
         "_context",
+        "_descriptor",
         "_file",
         "_largest",
         "_lock",
@@ -98,7 +102,6 @@ class Listener(Closing):
         "_rope",
         "_scheme",
         "_socket",
-        "_timer",
         "_token",
         "_wound",
     )
@@ -124,6 +127,7 @@ class Listener(Closing):
         self._accepting = 0  # the thread that does
         self._socket, self._address, self._file = place.seat(where, open_to_all=open_to_all)
         self._socket.setblocking(False)
+        self._descriptor = Descriptor(self._socket.fileno())
         self._pid = os.getpid()
         self._closed = False
         self._watch()
@@ -132,14 +136,10 @@ class Listener(Closing):
     def _watch(self) -> None:
         self._newcomers: Newcomers[_Newcomer] = Newcomers()
         self._numbers: dict[int, _Newcomer] = {}  # by their descriptors
-        self._timer = Timer()  # so that the descriptor tells of those whose time is up as well
         self._wound: float | None = None
-        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._rope = [self._bell]  # who takes it closes
-        self._poll = select.epoll()
-        self._poll.register(self._bell, select.EPOLLIN)
-        self._poll.register(self._timer, select.EPOLLIN)
-        self._poll.register(self._socket, select.EPOLLIN)
+        self._poll = Poll(timer=True)  # so that it tells of those whose time is up as well
+        self._poll.register(self._socket.fileno(), select.EPOLLIN)
+        self._rope = [self._poll]  # who takes it closes
 
     @property
     def address(self) -> str:
@@ -163,10 +163,13 @@ class Listener(Closing):
                 self._check_open()
                 # What is there is looked at once more after the time is up: 0 takes what is there.
                 late = deadline.expired
+                if not self._poll.stands():
+                    self._forget()
+                    self._watch()
                 self._wind()
-                found = self._poll.poll(0 if late else deadline.remaining())
+                found = self._poll.poll(0 if late else deadline.remaining(), _BATCH)
                 self._check_open()
-                made = self._look([number for number, _ in found])
+                made = self._look(found)
                 if made is not None:
                     return made
                 looks -= late
@@ -196,18 +199,18 @@ class Listener(Closing):
     def close(self) -> None:
         """Stop listening; idempotent. Connections that were accepted go on."""
         try:
-            bell = self._rope.pop()
+            poll = self._rope.pop()
         except IndexError:
             return
-        # Wakes a thread that waits in accept(), and that from now on may give the bell up.
-        os.eventfd_write(bell, 1)
+        poll.ring()  # wakes a thread that waits in accept(), and that from now on may give it up
         self._closed = True
         if os.getpid() == self._pid:
             if self._file is not None:
                 self._file.remove()
             # Shows those who connect that it is over. It is not a forked child's to say so.
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+            if self._descriptor.stands():
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
         # A thread that is within accept() gives it all up when it leaves; that may be this thread,
         # of which a signal's handler closes what it has interrupted.
         if self._accepting != get_ident():
@@ -215,14 +218,15 @@ class Listener(Closing):
                 self._give_up()
 
     def _give_up(self) -> None:
+        self._forget()
+        self._descriptor.release(self._socket)
+
+    def _forget(self) -> None:
+        """Give up those who are here, and what tells of them."""
         for newcomer in self._numbers.values():
-            newcomer.socket.close()
+            newcomer.descriptor.release(newcomer.socket)
         self._numbers.clear()
-        if not self._poll.closed:
-            self._poll.close()
-            self._timer.close()
-            os.close(self._bell)
-        self._socket.close()
+        self._poll.close()
 
     @property
     def closed(self) -> bool:
@@ -241,6 +245,8 @@ class Listener(Closing):
     # ---- newcomers
 
     def _check_open(self) -> None:
+        if not self._closed and not self._descriptor.stands():
+            self.close()  # this process has closed its socket, as daemons close all that they have
         if self._closed:
             raise Closed(f"{self._address} was closed; listen again")
 
@@ -250,18 +256,17 @@ class Listener(Closing):
             self._accepting = 0
             self._lock = Lock()
         if not self._closed:
-            self._poll.close()  # all three would be the parent's too
-            self._timer.close()
-            os.close(self._bell)
-            self._watch()
+            self._forget()  # all that would be the parent's too
             self._file = None
+            if self._descriptor.stands():
+                self._watch()
 
     def _wind(self) -> None:
         """Have the timer wake who waits when there is something to do, whatever comes."""
         due = self._newcomers.due()
         if due != self._wound:
             self._wound = due
-            self._timer.set(None if due is None else due - monotonic())
+            self._poll.remind(None if due is None else due - monotonic())
 
     def _look(self, numbers: list[int]) -> Connection | None:
         """Hear those who have said something, then those who come; a connection when it is made."""
@@ -308,7 +313,8 @@ class Listener(Closing):
                 newcomer = self._numbers.get(connection.fileno())
                 if newcomer is not None:
                     self._dismiss(newcomer)
-                connection.close()
+                else:
+                    connection.close()
                 continue
             if made is not None:
                 return made
@@ -331,6 +337,9 @@ class Listener(Closing):
     def _hear(self, newcomer: _Newcomer) -> Connection | None:
         """Let it go on introducing itself; the connection when that is done."""
         greeting, connection = newcomer.greeting, newcomer.socket
+        if not newcomer.descriptor.stands():
+            self._dismiss(newcomer)
+            return None
         if (
             greeting is not None
             and greeting.awaits_proof
@@ -408,4 +417,4 @@ class Listener(Closing):
     def _close(self, newcomer: _Newcomer) -> None:
         if self._numbers.get(newcomer.number) is newcomer:
             del self._numbers[newcomer.number]
-        newcomer.socket.close()
+        newcomer.descriptor.release(newcomer.socket)

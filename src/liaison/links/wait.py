@@ -11,7 +11,8 @@ next, so that a call makes as many system calls for 1,000 links as for one. What
 - A descriptor that is closed leaves the set only if no forked child has a copy of it. So the set is
   made anew when a link of it is closed (`shm.closing` tells, and wakes who waits), and when the
   `fileno()` of anything that is not a link of ours has changed.
-- A forked child shares its parent's sets; it forgets them, and makes its own.
+- A forked child shares its parent's sets; it forgets them, and makes its own. So does a process
+  that has closed all its descriptors, as daemons do: see `Poll`.
 - Who uses a set has it alone: it is taken out of the cache, and put back afterwards.
 """
 
@@ -25,7 +26,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 from liaison.carriers import shm
-from liaison.carriers.shm import Several
+from liaison.carriers.shm import Poll, Several
 from liaison.deadline import Deadline
 from liaison.errors import Closed, Corrupt, Destroyed
 
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Watch", "wait"]
-
-_LONGEST_POLL = 86400.0  # seconds; the system counts milliseconds with 31 bits
 
 _KEPT = 8  # sets: each costs two descriptors
 _GONE = (Closed, Destroyed, Corrupt)  # what a receive will say, at once
@@ -96,7 +95,7 @@ def wait(links: Iterable[HasDescriptor], *, timeout: float | None = None) -> lis
     with Watch.of(every) as watch:
         while True:
             left = deadline and deadline.remaining()
-            found = watch.look(every, left and min(left, _LONGEST_POLL))
+            found = watch.look(every, left)
             if found or left == 0:
                 return found
 
@@ -132,7 +131,7 @@ class Watch:
     """An epoll set for a list of links; a context manager that puts it back into the cache."""
 
     __slots__ = (
-        *("__weakref__", "_always", "_bell", "_by_descriptor", "_foreign", "_key", "_members"),
+        *("__weakref__", "_always", "_by_descriptor", "_foreign", "_key", "_members"),
         *("_next", "_references", "_set", "_stale"),
     )
 
@@ -151,8 +150,7 @@ class Watch:
         self._members = frozenset(key)
         self._next = 0
         self._references: list[weakref.ref[Any]] | None = []
-        self._set: select.epoll | None = None
-        self._bell = -1
+        self._set: Poll | None = None
         self._stale = True
         this = weakref.ref(self)
 
@@ -193,14 +191,14 @@ class Watch:
 
         What it gives may be empty before the time is over.
         """
-        if self._stale or self._changed(links):
+        if self._stale or self._set is None or not self._set.stands() or self._changed(links):
             self._build(links)
         ready = set(self._always)
         for index, _ in self._foreign:
             if (asks := getattr(links[index], "_ready", None)) is not None and asks():
                 ready.add(index)  # it has something that its descriptor knows nothing of
         assert self._set is not None
-        for descriptor, _ in self._set.poll(0 if ready else timeout, len(links) + 1):
+        for descriptor in self._set.poll(0 if ready else timeout, len(links)):
             for index in self._by_descriptor.get(descriptor, ()):
                 asks = getattr(links[index], "_ready", None)
                 if asks is None or asks():
@@ -219,9 +217,7 @@ class Watch:
     def _build(self, links: Sequence[Any]) -> None:
         self._dispose()
         with _lock:
-            self._set = select.epoll()
-            self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-            self._set.register(self._bell, select.EPOLLIN)
+            self._set = Poll()
             self._stale = False  # what is closed from now on rings the bell
         self._always: list[int] = []
         self._foreign: list[tuple[int, int]] = []
@@ -263,15 +259,13 @@ class Watch:
             if self._set is not None:
                 self._set.close()
                 self._set = None
-                os.close(self._bell)
-                self._bell = -1
             self._stale = True
 
     def _disturb(self) -> None:
         """With the lock held: a link of it was closed."""
         self._stale = True
-        if self._bell >= 0:
-            os.eventfd_write(self._bell, 1)
+        if self._set is not None:
+            self._set.ring()
 
 
 def _descriptor(link: Any) -> int:

@@ -6,7 +6,8 @@ From the bottom: `handshake` is how two ends find out who the other is, without 
 then, and `Frames`, which is compiled, sends and receives them.
 """
 
+from liaison._native.descriptor import Descriptor
 from liaison._native.frames import LARGEST, Frames
-from liaison._native.timer import Timer
+from liaison._native.poll import Poll
 
-__all__ = ["LARGEST", "Frames", "Timer"]
+__all__ = ["LARGEST", "Descriptor", "Frames", "Poll"]
