@@ -78,7 +78,8 @@ LIAISON_API int liaison_root(uint32_t uid, bool shared, char *path, size_t size)
 
 /* Opens the space `root`/`name` of user `owner`, making both directories where they are
  * missing and `create` says so. `gid` >= 0 makes it a space of that group (3770, files
- * 0660). The caller owns the handle and gives it up with liaison_space_close. */
+ * 0660). The caller owns the handle and gives it up with liaison_space_close. LIAISON_BUSY: one
+ * that was removed is still there, and whoever takes it away does not get on. */
 LIAISON_API int liaison_space_open(const char *root, uint32_t owner, const char *name, bool create,
                                    int64_t gid, liaison_space **space);
 LIAISON_API void liaison_space_close(liaison_space *space);
@@ -114,6 +115,31 @@ struct liaison_peer {
 /* Fills `peers` with the living members, at most `max`; `count` says how many. */
 LIAISON_API int liaison_space_members(liaison_space *space, struct liaison_peer *peers, size_t max,
                                       size_t *count);
+
+/* The same with those that use the space at this moment. The others have used it, or made links in
+ * it, and have nothing of it open. */
+LIAISON_API int liaison_space_users(liaison_space *space, struct liaison_peer *peers, size_t max,
+                                    size_t *count);
+
+/* Why a space was not removed. */
+struct liaison_kept {
+    char
+        link[LIAISON_NAME_MAX + 4]; /* it is this link's fault; "": nobody's, or a nameless one's */
+    uint64_t messages;              /* that wait in it; 0: it is about who uses the space */
+    struct liaison_peer creator;    /* of the link */
+    bool here;                      /* it is this process that uses the space, and the link */
+};
+/* Removes the space `root`/`name` of user `owner`, which that user may, and root. Whoever opens it
+ * afterwards finds none, or makes another.
+ *
+ * LIAISON_BUSY: a living process uses it (liaison_space_users), or there are messages in it; one of
+ * those who came and left meanwhile is not told. LIAISON_NOT_OWNER: another process lives that made
+ * a link in it. Other results: it could not be told of a link. With `force` it is the users alone
+ * that keep it; a space that cannot be opened, since nobody can tell who they are (LIAISON_FOREIGN,
+ * LIAISON_VERSION), then goes in any case. -ENOTEMPTY: it was removed, but for what others had put
+ * into it. */
+LIAISON_API int liaison_space_remove(const char *root, uint32_t owner, const char *name, bool force,
+                                     struct liaison_kept *kept);
 
 struct liaison_cleaned {
     uint32_t links;    /* complete links that nobody is attached to and whose creator is dead */
@@ -181,7 +207,8 @@ struct liaison_policy {
  * dead and the port has dead letters, both are LIAISON_ORPHANED: open it with LIAISON_BURY
  * first, which see at liaison_port_undelivered.
  *
- * Creating is LIAISON_DESTROYED where a process was stopped while it took the name of a destroyed
+ * Creating is LIAISON_NOT_FOUND where the space was removed: it is to be opened anew. It is
+ * LIAISON_DESTROYED where a process was stopped while it took the name of a destroyed
  * link away, and has not got on within a tenth of a second. */
 enum liaison_open {
     LIAISON_OPEN = 1,

@@ -61,6 +61,12 @@ void place_remove_parts(int fd)
         unlinkat(fd, part_names[i], AT_REMOVEDIR);
 }
 
+int place_open_part(int fd, enum space_part part)
+{
+    int r = openat(fd, part_names[part], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return r < 0 ? -errno : r;
+}
+
 int place_find(const char *root, uid_t owner, const char *name, bool create, int64_t gid,
                const struct content *space, struct stat st[SPACE_PARTS])
 {
@@ -125,17 +131,20 @@ int space_directory(struct liaison_space *space)
     return fd < 0 ? fd : descriptor_renew(&space->directory, number, fd);
 }
 
-bool space_stands(struct liaison_space *space)
+bool place_stands(const struct liaison_space *space, int directory)
 {
     char beside[LIAISON_NAME_MAX + 8];
     struct stat st;
-    int fd = space_directory(space);
-    if (fd < 0)
-        return fd != -ENOENT && fd != -ENOTDIR;
     snprintf(beside, sizeof beside, "..%s", strrchr(space->path, '/'));
-    if (fstatat(fd, beside, &st, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(directory, beside, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return errno != ENOENT && errno != ENOTDIR; /* other failures are no sign of removal */
     return descriptor_is(&space->directory, &st);
+}
+
+bool space_stands(struct liaison_space *space)
+{
+    int fd = space_directory(space);
+    return fd < 0 ? fd != -ENOENT && fd != -ENOTDIR : place_stands(space, fd);
 }
 
 int space_part(struct liaison_space *space, enum space_part part)
