@@ -520,8 +520,9 @@ static void another_user_may_not(void)
     CHECK(pid >= 0);
     if (pid == 0)
         _exit(geteuid() == 0 && seteuid(65534) != 0 ? 77
-              : liaison_space_remove(root, geteuid() + 1, "lab", true, &kept) == LIAISON_DENIED ? 0
-                                                                                               : 1);
+              : liaison_space_remove(root, geteuid() + 1, "lab", true, &kept) == LIAISON_DENIED
+                  ? 0
+                  : 1);
     int code = test_wait(pid);
     CHECK(code == 0 || code == 77);
     CHECK_OK(try_remove(false));

@@ -201,7 +201,9 @@ static int make_once(int parent, const char *name, const struct shape *shape,
         return r;
     /* The mode once more, by name: a umask can take the owner's rights as well, and nobody else can
      * rename it here. */
-    if (mkdirat(parent, fresh, 0700) != 0 || fchmodat(parent, fresh, 0700, 0) != 0)
+    if (mkdirat(parent, fresh, 0700) != 0)
+        return -errno; /* ENOENT: the parent is being removed */
+    if (fchmodat(parent, fresh, 0700, 0) != 0)
         return errno == ENOENT ? -EBUSY : -errno;
     int fd = seize(parent, fresh);
     if (fd == -ENOENT || fd == -EBUSY)

@@ -131,20 +131,17 @@ int space_directory(struct liaison_space *space)
     return fd < 0 ? fd : descriptor_renew(&space->directory, number, fd);
 }
 
-bool place_stands(const struct liaison_space *space, int directory)
+bool space_stands(struct liaison_space *space)
 {
     char beside[LIAISON_NAME_MAX + 8];
     struct stat st;
+    int fd = space_directory(space);
+    if (fd < 0)
+        return fd != -ENOENT && fd != -ENOTDIR;
     snprintf(beside, sizeof beside, "..%s", strrchr(space->path, '/'));
-    if (fstatat(directory, beside, &st, AT_SYMLINK_NOFOLLOW) != 0)
+    if (fstatat(fd, beside, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return errno != ENOENT && errno != ENOTDIR; /* other failures are no sign of removal */
     return descriptor_is(&space->directory, &st);
-}
-
-bool space_stands(struct liaison_space *space)
-{
-    int fd = space_directory(space);
-    return fd < 0 ? fd != -ENOENT && fd != -ENOTDIR : place_stands(space, fd);
 }
 
 int space_part(struct liaison_space *space, enum space_part part)

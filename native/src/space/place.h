@@ -77,8 +77,6 @@ int space_directory(struct liaison_space *space);
 
 /* Whether it still has its name: whoever comes would find another, or none. */
 bool space_stands(struct liaison_space *space);
-/* The same, by an open descriptor of its directory. */
-bool place_stands(const struct liaison_space *space, int directory);
 
 /* Opens one of the space's directories anew and checks that it is still the same one: in a space
  * that is shared, whoever may rename a directory could put another in its place, or a symbolic link

@@ -60,6 +60,8 @@ static int open_named(const struct liaison_space *space, int directory, int *fd,
     ssize_t n = pread(*fd, head, sizeof *head, 0);
     if (n < 0)
         r = -errno;
+    else if (st->st_nlink == 0) /* since it was opened */
+        r = LIAISON_NOT_FOUND;
     else if (st->st_nlink != 1) /* a hard link to some other file of ours */
         r = LIAISON_DENIED;
     else if (st->st_size < TABLE_SIZE || n != (ssize_t)sizeof *head || p->magic != TABLE_MAGIC ||
@@ -84,11 +86,6 @@ int table_find(struct liaison_space *space, int directory)
         int e = table_create(directory, space->file_mode);
         r = e == 0 || e == -EEXIST ? open_named(space, directory, &fd, &st, &head)
                                    : space_result(e);
-        /* Or it was missing because the space is being removed, which begins with its name. */
-        if (r == LIAISON_OK && !place_stands(space, directory)) {
-            close(fd);
-            r = LIAISON_NOT_FOUND;
-        }
     }
     if (r != LIAISON_OK)
         return r;
@@ -107,17 +104,15 @@ int table_open(struct liaison_space *space, int *fd)
     struct stat st;
     struct head head;
     int r = open_named(space, directory, fd, &st, &head);
-    if (r == LIAISON_NOT_FOUND && space_stands(space))
-        r = LIAISON_FOREIGN;
-    if (r == LIAISON_VERSION)
-        r = LIAISON_FOREIGN;
-    if (r == LIAISON_DESTROYED)
-        r = LIAISON_NOT_FOUND;
     if (r == LIAISON_OK && !(descriptor_is(&space->probe, &st) &&
                              memcmp(head.preamble.id, space->table, sizeof space->table) == 0)) {
         close(*fd);
         r = LIAISON_FOREIGN;
     }
+    if (r == LIAISON_DESTROYED)
+        r = LIAISON_NOT_FOUND;
+    else if (r == LIAISON_NOT_FOUND || r == LIAISON_VERSION || r == LIAISON_FOREIGN)
+        r = space_stands(space) ? LIAISON_FOREIGN : LIAISON_NOT_FOUND;
     if (r == LIAISON_FOREIGN || r == LIAISON_NOT_FOUND)
         publish32(&space->lost, (uint32_t)r);
     return r;

@@ -74,7 +74,8 @@ int table_create(int directory, mode_t mode);
 /* Learns which the space's table is, making one where somebody removed it: links of the one before
  * are strangers' then, see segment_open. `directory` is the space's. LIAISON_FOREIGN where there
  * is a file that is no table, or no longer one of this place; LIAISON_DESTROYED where the space was
- * removed, but for its directory; LIAISON_NOT_FOUND where that has lost its name as well. */
+ * removed, but for its directory. One whose directory has no name any more is found to be gone when
+ * that is opened by its path: space_directory(). */
 int table_find(struct liaison_space *space, int directory);
 
 /* Opens it. LIAISON_NOT_FOUND: the space is gone. LIAISON_FOREIGN: the table is, or is another. */
