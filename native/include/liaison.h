@@ -89,6 +89,9 @@ LIAISON_API const char *liaison_space_path(const liaison_space *space);
  * any more who lives, and its links are LIAISON_DESTROYED for those who have them open. */
 LIAISON_API bool liaison_space_lost(const liaison_space *space);
 
+/* Whether it was removed, or has lost its name: whoever comes finds another, or none. */
+LIAISON_API bool liaison_space_gone(liaison_space *space);
+
 /* A space that nothing is open in keeps no descriptor, and each look at it opens and closes what it
  * needs. Between these two it stays in use. */
 LIAISON_API void liaison_space_use(liaison_space *space);

@@ -112,6 +112,23 @@ static int finish(int parent, const char *old, int fd, const struct content *con
     return r;
 }
 
+/* Where the kernel cannot be told not to replace (before Linux 3.15), a directory replaces none but
+ * an empty one: of makers that race, the one whose directory went finds its own gone, and begins
+ * again: see liaison_space_open(). */
+static int reveal(int parent, const char *fresh, const char *name)
+{
+    struct stat st;
+    if (renameat2(parent, fresh, parent, name, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (!platform_refused(errno))
+        return -errno;
+    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return -EEXIST;
+    if (renameat(parent, fresh, parent, name) == 0)
+        return 0;
+    return errno == ENOTEMPTY || errno == ENOTDIR ? -EEXIST : -errno;
+}
+
 int directory_remove(int parent, const char *name, int fd, const struct content *content)
 {
     char old[40];
@@ -126,6 +143,11 @@ int directory_remove(int parent, const char *name, int fd, const struct content 
         r = -ENOENT;
     else if (renameat(parent, name, parent, old) != 0)
         r = -errno;
+    /* Its owner knows no locks, and has put something else there: that is to be there again. */
+    if (r == 0 && !leads_to(parent, old, fd)) {
+        (void)reveal(parent, old, name);
+        r = -ENOENT;
+    }
     unlock_file(fd);
     return r == 0 ? finish(parent, old, fd, content) : r;
 }
@@ -173,23 +195,6 @@ void directory_remove_files(int fd)
         unlinkat(fd, e->d_name, 0); /* which removes no directory, nor "." */
     if (listing)
         closedir(listing);
-}
-
-/* Where the kernel cannot be told not to replace (before Linux 3.15), a directory replaces none but
- * an empty one: of makers that race, the one whose directory went finds its own gone, and begins
- * again: see liaison_space_open(). */
-static int reveal(int parent, const char *fresh, const char *name)
-{
-    struct stat st;
-    if (renameat2(parent, fresh, parent, name, RENAME_NOREPLACE) == 0)
-        return 0;
-    if (!platform_refused(errno))
-        return -errno;
-    if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return -EEXIST;
-    if (renameat(parent, fresh, parent, name) == 0)
-        return 0;
-    return errno == ENOTEMPTY || errno == ENOTDIR ? -EEXIST : -errno;
 }
 
 static int make_once(int parent, const char *name, const struct shape *shape,

@@ -224,6 +224,14 @@ bool liaison_space_lost(const liaison_space *space)
     return observe32(&space->lost) == LIAISON_FOREIGN;
 }
 
+bool liaison_space_gone(liaison_space *space)
+{
+    space_hold(space);
+    bool gone = observe32(&space->lost) == LIAISON_NOT_FOUND || !space_stands(space);
+    space_release(space);
+    return gone;
+}
+
 const char *liaison_space_path(const liaison_space *space) { return space->path; }
 
 int liaison_space_directory(liaison_space *space, enum liaison_space_part part, int *fd)

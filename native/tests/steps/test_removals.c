@@ -376,6 +376,49 @@ static bool try_one(const struct pair *p, int k, bool die)
     return within;
 }
 
+/* ---- something else in its place
+ * -----------------------------------------------------------------
+ */
+
+#define PRECIOUS "put something else there"
+
+static int command(const char *format)
+{
+    char text[1000];
+    snprintf(text, sizeof text, format, root, root, root);
+    return system(text); /* NOLINT(cert-env33-c) */
+}
+
+static void remove_by_force(void *context)
+{
+    (void)context;
+    removes_by_force();
+}
+
+/* The owner, who knows no locks, moves the space elsewhere, and a directory that looks like one to
+ * where it was: before and after each system call of whoever removes it. That stays whole. */
+static bool something_else_stays(int k)
+{
+    CHECK(test_wait(test_child(make_before, &(struct pair){.before = make})) == -SIGKILL);
+    CHECK(command("mkdir -p %s/../precious/links && echo x > %s/../precious/links/thesis") == 0);
+    mine = &outcomes[0];
+    struct shared *shared = stepper_shared();
+    pid_t pid = stepper_start(&(struct body){NULL, remove_by_force, NULL, shared});
+    bool within = true;
+    for (int i = 0; i <= k && within; i++)
+        within = stepper_call(pid, shared);
+    (void)command("mv %s/lab %s/../was 2>/dev/null");
+    CHECK(command("mv -T %s/../precious %s/lab") == 0);
+    CHECK(stepper_finish(pid, shared));
+    if (access(path_of("links/thesis"), F_OK) != 0) {
+        printf("VIOLATION in '" PRECIOUS "', at stop %d: it was removed\n", k);
+        failures++;
+    }
+    CHECK(command("rm -rf %s/lab %s/../was %s/.liaison-old-*") == 0);
+    shared_memory_free(shared, sizeof *shared);
+    return within;
+}
+
 int main(int argc, char **argv)
 {
     stepper_required();
@@ -393,6 +436,12 @@ int main(int argc, char **argv)
         }
         printf("%-42s %3d stops\n", pairs[i].name, k - 1);
         fflush(stdout);
+    }
+    int k = 0;
+    if (argc < 2 || strstr(PRECIOUS, argv[1])) {
+        while (something_else_stays(k) && failures < ENOUGH)
+            k++;
+        printf("%-42s %3d stops\n", PRECIOUS, k);
     }
     printf("%lu overtakings; %d violations\n", points, failures);
     return failures != 0;
