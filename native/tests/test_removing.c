@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
@@ -583,8 +584,27 @@ static int race(void *context)
     return 0;
 }
 
+static void *race_in_a_thread(void *context)
+{
+    CHECK(race(context) == 0);
+    return NULL;
+}
+
+/* The threads of one process: what one of them uses keeps the space from the others, too. */
+static int race_threads(void *context)
+{
+    pthread_t threads[3];
+    struct race users = {*(int *)context, false}, remover = {*(int *)context, true};
+    for (int i = 0; i < 3; i++)
+        CHECK(pthread_create(&threads[i], NULL, race_in_a_thread, i < 2 ? &users : &remover) == 0);
+    for (int i = 0; i < 3; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    return 0;
+}
+
 static void race_all(int rounds)
 {
+    CHECK(test_wait(test_child(race_threads, &rounds)) == 0);
     pid_t racers[USERS + REMOVERS];
     struct race users = {rounds, false}, removers = {rounds, true};
     for (int i = 0; i < USERS + REMOVERS; i++)
