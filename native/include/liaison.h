@@ -126,21 +126,20 @@ LIAISON_API int liaison_space_users(liaison_space *space, struct liaison_peer *p
 
 /* Why a space was not removed. */
 struct liaison_kept {
-    char
-        link[LIAISON_NAME_MAX + 4]; /* it is this link's fault; "": nobody's, or a nameless one's */
-    uint64_t messages;              /* that wait in it; 0: it is about who uses the space */
-    struct liaison_peer creator;    /* of the link */
-    bool here;                      /* it is this process that uses the space, and the link */
+    char link[LIAISON_NAME_MAX + 4]; /* which link keeps it; "": none does, or a nameless one */
+    uint64_t messages;               /* that wait in it; 0: it is about who uses the space */
+    struct liaison_peer creator;     /* of the link */
+    bool here;                       /* this process uses the space, and the link */
 };
-/* Removes the space `root`/`name` of user `owner`, which that user may, and root. Whoever opens it
- * afterwards finds none, or makes another.
+/* Removes the space `root`/`name` of user `owner`, which that user may do, and root. Whoever opens
+ * it afterwards finds none, or makes another.
  *
- * LIAISON_BUSY: a living process uses it (liaison_space_users), or there are messages in it; one of
- * those who came and left meanwhile is not told. LIAISON_NOT_OWNER: another process lives that made
- * a link in it. Other results: it could not be told of a link. With `force` it is the users alone
- * that keep it; a space that cannot be opened, since nobody can tell who they are (LIAISON_FOREIGN,
- * LIAISON_VERSION), then goes in any case. -ENOTEMPTY: it was removed, but for what others had put
- * into it. */
+ * LIAISON_BUSY: a living process uses it (liaison_space_users), or has come and left meanwhile, or
+ * messages wait in it. LIAISON_NOT_OWNER: another process that made a link in it lives. Other
+ * results: nobody can tell who needs a link, which is named by its file in `links`. With `force`
+ * only its users keep it; and a space that cannot be opened, since nobody can tell who they are
+ * (LIAISON_FOREIGN, LIAISON_VERSION), then goes in any case. -ENOTEMPTY: it was removed, but for
+ * what others had put into it. */
 LIAISON_API int liaison_space_remove(const char *root, uint32_t owner, const char *name, bool force,
                                      struct liaison_kept *kept);
 

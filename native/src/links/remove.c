@@ -54,7 +54,7 @@ static int judge_file(struct liaison_space *space, int links, const char *id,
     int r = space_file(space, links, id, O_RDWR, &fd, &st);
     if (r == LIAISON_NOT_FOUND)
         return LIAISON_OK;
-    /* All that is known of a damaged one. */
+    /* All that is known of one that is damaged. */
     snprintf(kept->link, sizeof kept->link, "%.*s", LIAISON_NAME_MAX, id);
     if (r != LIAISON_OK)
         return r;
@@ -62,8 +62,9 @@ static int judge_file(struct liaison_space *space, int links, const char *id,
     close(fd);
     if (r != LIAISON_OK)
         return r;
-    memcpy(kept->link, s->geometry.name, sizeof kept->link);
     r = judge(s, kept);
+    if (r == LIAISON_NOT_OWNER || r == LIAISON_BUSY)
+        memcpy(kept->link, s->geometry.name, sizeof kept->link);
     segment_close(s);
     return r;
 }

@@ -56,7 +56,7 @@ def keeping(
     if answer == "VERSION" and not link:
         return other_version(root, owner, name)
     if answer in ("CORRUPT", "VERSION", "DENIED"):
-        return _doubt(answer, space, what)
+        return _doubt(answer, os.path.join(root, name, "links", link))
     if result == -errno.ENOTEMPTY:
         text = f"{space} was removed, but for directories that somebody had put into it; see"
         return OSError(errno.ENOTEMPTY, text, os.path.join(root, ".liaison-old-*"))
@@ -81,13 +81,11 @@ def _use(space: str, what: str, messages: int, here: bool, users: list[Peer]) ->
     return f"{space} is in use by {named}; have what they have open in it closed, or end them"
 
 
-def _doubt(answer: str, space: str, link: str) -> errors.LiaisonError:
+def _doubt(answer: str, link: str) -> errors.LiaisonError:
     """Say that nobody can tell whether something in the space is needed."""
     kind, what = {
         "CORRUPT": (errors.Corrupt, "is damaged"),
         "VERSION": (errors.VersionMismatch, "was made by another version of liaison"),
         "DENIED": (errors.AccessDenied, "is no file of the space's"),
     }[answer]
-    return kind(
-        f"{link} in {space} {what}, so nobody can tell who needs it; use force=True to lose it"
-    )
+    return kind(f"{link} {what}, so nobody can tell who needs it; use force=True to lose it")
