@@ -118,6 +118,14 @@ def names(
     return Scenario(name, "names.pml", bounds)
 
 
+def spaces(
+    name: str, *, users: int = 2, removers: int = 1, deaths: int = 1, full: bool = False
+) -> Scenario:
+    """A search of spaces.pml."""
+    bounds = {"USERS": users, "REMOVERS": removers, "DEATHS": deaths}
+    return Scenario(name, "spaces.pml", bounds, full=full)
+
+
 ANY = SEND | ACKNOWLEDGE | RELEASE
 SSR = (SEND, SEND, ACKNOWLEDGE | RELEASE | HOLD)
 SRR = (SEND, ACKNOWLEDGE | RELEASE, ACKNOWLEDGE | RELEASE | HOLD)
@@ -161,6 +169,9 @@ SCENARIOS = [
     names("a name: two users, two clean", deaths=0),
     names("a name: two users, one cleans, one dies", cleaners=1),
     names("a name: one user, two clean, one dies", users=1),
+    spaces("a space: two use, one removes, one dies"),
+    spaces("a space: one uses, two remove, one dies", users=1, removers=2),
+    spaces("a space: two use, two remove", removers=2, deaths=0, full=True),
     port("a port: two send, two bury, two die", senders=2, buriers=2, crashes=2, full=True),
     port("a port: two bury, by force, two die", buriers=2, crashes=2, force=1, full=True),
     port("a port: of two senders, two die", senders=2, takes=2, lifetime=1, crashes=2, full=True),
@@ -205,6 +216,7 @@ SLEEP_AND_DIE = wait("", deaths=1)
 SLEEP_AND_CALLER_DIES = wait("", **CALLER_DIES)
 SLEEP_AND_STOP = wait("", releasing=0, stops=1, slices=1)
 
+SPACE = spaces("", deaths=0)
 NAME = names("", cleaners=1)
 NAME_OF_ONE = names("", users=1, deaths=0)
 
@@ -285,6 +297,14 @@ FAULTS = [
     ("condemned_unlooked", NAME, "cleaned_in_use"),
     ("condemned_unspared", NAME, "cleaned_in_use"),
     ("destroyed_at_once", NAME, "message_lost"),
+    # removal.c, member.c, directory.c
+    ("directory_unlocked", SPACE, "another_taken_away"),
+    ("name_unlooked", SPACE, "another_taken_away"),
+    ("use_unsaid", SPACE, "removed_in_use"),
+    ("counted_before_it_is_said", SPACE, "removed_in_use"),
+    ("coming_uncounted", SPACE, "removed_in_use"),
+    ("counted_late", SPACE, "removed_in_use"),
+    ("removed_anyway", SPACE, "removed_in_use"),
 ]
 
 

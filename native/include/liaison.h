@@ -78,7 +78,8 @@ LIAISON_API int liaison_root(uint32_t uid, bool shared, char *path, size_t size)
 
 /* Opens the space `root`/`name` of user `owner`, making both directories where they are
  * missing and `create` says so. `gid` >= 0 makes it a space of that group (3770, files
- * 0660). The caller owns the handle and gives it up with liaison_space_close. */
+ * 0660). The caller owns the handle and gives it up with liaison_space_close. LIAISON_BUSY: one
+ * that was removed is still there, and whoever takes it away does not get on. */
 LIAISON_API int liaison_space_open(const char *root, uint32_t owner, const char *name, bool create,
                                    int64_t gid, liaison_space **space);
 LIAISON_API void liaison_space_close(liaison_space *space);
@@ -87,6 +88,9 @@ LIAISON_API const char *liaison_space_path(const liaison_space *space);
 /* Whether its members file was removed, replaced or damaged since it was opened: nobody can tell
  * any more who lives, and its links are LIAISON_DESTROYED for those who have them open. */
 LIAISON_API bool liaison_space_lost(const liaison_space *space);
+
+/* Whether it was removed, or has lost its name: whoever comes finds another, or none. */
+LIAISON_API bool liaison_space_gone(liaison_space *space);
 
 /* A space that nothing is open in keeps no descriptor, and each look at it opens and closes what it
  * needs. Between these two it stays in use. */
@@ -114,6 +118,30 @@ struct liaison_peer {
 /* Fills `peers` with the living members, at most `max`; `count` says how many. */
 LIAISON_API int liaison_space_members(liaison_space *space, struct liaison_peer *peers, size_t max,
                                       size_t *count);
+
+/* The same with those that use the space at this moment. The others have used it, or made links in
+ * it, and have nothing of it open. */
+LIAISON_API int liaison_space_users(liaison_space *space, struct liaison_peer *peers, size_t max,
+                                    size_t *count);
+
+/* Why a space was not removed. */
+struct liaison_kept {
+    char link[LIAISON_NAME_MAX + 4]; /* which link keeps it; "": none does, or a nameless one */
+    uint64_t messages;               /* that wait in it; 0: it is about who uses the space */
+    struct liaison_peer creator;     /* of the link */
+    bool here;                       /* this process uses the space, and the link */
+};
+/* Removes the space `root`/`name` of user `owner`, which that user may do, and root. Whoever opens
+ * it afterwards finds none, or makes another.
+ *
+ * LIAISON_BUSY: a living process uses it (liaison_space_users), or has come and left meanwhile, or
+ * messages wait in it. LIAISON_NOT_OWNER: another process that made a link in it lives. Other
+ * results: nobody can tell who needs a link, which is named by its file in `links`. With `force`
+ * only its users keep it; and a space that cannot be opened, since nobody can tell who they are
+ * (LIAISON_FOREIGN, LIAISON_VERSION), then goes in any case. -ENOTEMPTY: it was removed, but for
+ * what others had put into it. */
+LIAISON_API int liaison_space_remove(const char *root, uint32_t owner, const char *name, bool force,
+                                     struct liaison_kept *kept);
 
 struct liaison_cleaned {
     uint32_t links;    /* complete links that nobody is attached to and whose creator is dead */
@@ -181,7 +209,8 @@ struct liaison_policy {
  * dead and the port has dead letters, both are LIAISON_ORPHANED: open it with LIAISON_BURY
  * first, which see at liaison_port_undelivered.
  *
- * Creating is LIAISON_DESTROYED where a process was stopped while it took the name of a destroyed
+ * Creating is LIAISON_NOT_FOUND where the space was removed: it is to be opened anew. It is
+ * LIAISON_DESTROYED where a process was stopped while it took the name of a destroyed
  * link away, and has not got on within a tenth of a second. */
 enum liaison_open {
     LIAISON_OPEN = 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grp
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,15 @@ from liaison.address import Address
 from liaison.carriers import shm
 from liaison.carriers.shm_listing import Listed, listed
 from liaison.carriers.shm_pairs import clean_pairs
-from liaison.errors import InvalidAddress, LiaisonError, NotFound
+from liaison.errors import Corrupt, InvalidAddress, LiaisonError, NotFound, VersionMismatch
 from liaison.links.dead_letters import mourn
 from liaison.links.end import Observed
+from liaison.links.endpoint import let_go
 
 if TYPE_CHECKING:
     from liaison.link import Link, Peer
 
-__all__ = ["Cleaned", "Space", "spaces"]
+__all__ = ["Cleaned", "Space", "remove_space", "spaces"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,25 @@ class Space:
 
     def __init__(self, name: str | None = None) -> None:
         """Open the space, or make it."""
-        self._address = Address.current_space() if name is None else Address.parse_space(name)
-        if self._address.scheme != "shm":
-            raise InvalidAddress(f"{self._address} is not a space on this machine")
+        self._address = _parsed(name)
         self._handle = shm.open_space(self._address)
+
+    @classmethod
+    def open(cls, name: str | None = None) -> Space:
+        """Open a space that exists.
+
+        Raises `NotFound` where there is none, otherwise as the constructor does.
+
+        >>> import liaison
+        >>> liaison.Space.open("nowhere")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        liaison.errors.NotFound: there is no space 'nowhere'; ...
+        """
+        space = cls.__new__(cls)
+        space._address = _parsed(name)
+        space._handle = shm.open_space(space._address, create=False)
+        return space
 
     @classmethod
     def create(cls, name: str, group: str | int | None = None) -> Space:
@@ -135,9 +152,55 @@ class Space:
             found, remains, doorbells, freed = self._handle.clean(links)
         return Cleaned(found + ports + pairs, remains, doorbells, freed)
 
+    def remove(self, *, force: bool = False) -> None:
+        """Remove the space, with the links in it that nobody needs any more.
+
+        First what dead processes left is cleaned away, as `clean` does. What keeps the space then
+        is an error that names it, and nothing else is removed:
+
+        - `Busy`: a living process uses it, this one too, as long as it has something open in it;
+          or messages wait in it. With ``force=True`` these are lost.
+        - `NotOwner`: a living process made a link in it, though it has closed that. Not with
+          ``force=True``.
+        - `Corrupt`, `VersionMismatch`: a link is damaged, or is of another version, or the table
+          of the space's processes is. With ``force=True`` the latter is removed in any case,
+          although nobody can tell who uses it: those who do are told by `Destroyed`.
+        - `AccessDenied`: it is another user's, whatever the group.
+        - `NotFound`: it was removed already.
+
+        Whoever comes meanwhile uses either this space, which is then kept, or a new one.
+
+        >>> import liaison
+        >>> space = liaison.Space("trial")
+        >>> with liaison.Mailbox(space.address("orders")) as orders:
+        ...     space.remove()  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        liaison.errors.Busy: space 'trial' is in use by this process, which has 'orders' open; ...
+        >>> space.remove()
+        >>> "trial" in [space.name for space in liaison.spaces()]
+        False
+        """
+        remove_space(self._address, force=force)
+
     def __repr__(self) -> str:
         """Show which it is."""
         return f"Space({self.name!r})"
+
+
+def _parsed(name: str | None) -> Address:
+    where = Address.current_space() if name is None else Address.parse_space(name)
+    if where.scheme != "shm":
+        raise InvalidAddress(f"{where} is not a space on this machine")
+    return where
+
+
+def remove_space(where: Address, *, force: bool) -> None:
+    """Remove a space as `Space.remove` does, also one that cannot be opened."""
+    let_go(where)
+    with suppress(Corrupt, VersionMismatch):  # with force, it can be removed for all that
+        Space.open(str(where)).clean()
+    shm.remove_space(where, force=force)
 
 
 def spaces() -> list[Space]:
@@ -150,7 +213,7 @@ def spaces() -> list[Space]:
     found: list[Space] = []
     for name in shm.space_names():
         try:
-            found.append(Space(name))
+            found.append(Space.open(name))
         except LiaisonError:
             continue
     return found

@@ -4,42 +4,28 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/lock.h"
 #include "base/process.h"
 #include "space/draft.h"
 
 #define TRIES 8
 
-/* Between two looks whether the lock is free. Who has it makes a few system calls. */
-#define MOMENT 500000L
-/* How often a creator looks whether a name is free, and how often it sleeps before it does. */
+/* How often a creator looks whether a name is free, and how often it sleeps before it does, each
+ * time for a moment. */
 #define LOOKS 100
 #define NAPS 200
+#define MOMENT 500000L
 
 int naming_lock(int file, int64_t patience)
 {
-    for (int64_t end = process_now() + patience;;) {
-        process_lock();
-        if (flock(file, LOCK_EX | LOCK_NB) == 0)
-            return LIAISON_OK;
-        int error = errno;
-        process_unlock();
-        if (error != EWOULDBLOCK)
-            return -error;
-        if (process_now() >= end)
-            return LIAISON_BUSY;
-        nanosleep(&(struct timespec){0, MOMENT}, NULL);
-    }
+    int r = lock_file(file, patience);
+    return r == -EWOULDBLOCK ? LIAISON_BUSY : r;
 }
 
-void naming_unlock(int file)
-{
-    flock(file, LOCK_UN); /* closing would do it as well, were it certain to be the last */
-    process_unlock();
-}
+void naming_unlock(int file) { unlock_file(file); }
 
 /* Whether `name`, in a directory, leads to the file. */
 static int leads(int directory, const char *name, dev_t device, ino_t inode)

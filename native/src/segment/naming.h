@@ -13,10 +13,9 @@
 /* The lock of a link's names, which whoever takes one of them away has from looking whether it
  * leads to this link until it is gone: nobody else can have removed it meanwhile, and a creator
  * have taken it for another link. Creating needs no lock, for linkat() refuses a name that is
- * there. It is a flock on the link's file, of which `file` is a descriptor of the caller's own, so
- * a death frees it, and whoever is stopped with it is in the way of nobody but those who want this
- * very link's names. While it is held so is the process lock: a child that another thread forked
- * would inherit it, and keep it for as long as it lives.
+ * there. It is that of the link's file (lock.h), of which `file` is a descriptor of the caller's
+ * own, so a death frees it, and whoever is stopped with it is in the way of nobody but those who
+ * want this very link's names.
  *
  * Result: LIAISON_BUSY, somebody else has had it for so many nanoseconds; or a negative errno. */
 #define NAMING_PATIENCE (100 * INT64_C(1000000))

@@ -151,8 +151,8 @@ static int begin_header(struct liaison_space *space, const char *name,
     int r = geometry_of(policy, name, g);
     g->table[0] = space->table[0];
     g->table[1] = space->table[1];
-    if (r == LIAISON_OK && table_lost(space))
-        r = LIAISON_FOREIGN;
+    if (r == LIAISON_OK)
+        r = table_lost(space);
     if (r == LIAISON_OK)
         r = member_identity(space, &g->creator);
     if (r == LIAISON_OK)
@@ -270,6 +270,18 @@ static struct segment *enlist_or_find(struct segment *s)
     if (other)
         unmap(s);
     return other ? other : s;
+}
+
+bool segment_in_use(const struct liaison_space *space, char name[LIAISON_NAME_MAX + 4])
+{
+    process_lock();
+    struct segment *s = segments;
+    while (s && !(s->space == space && observe(&s->epoch) == process_epoch()))
+        s = s->next;
+    if (s)
+        memcpy(name, s->geometry.name, sizeof s->geometry.name);
+    process_unlock();
+    return s != NULL;
 }
 
 /* The header of a segment, checked. */

@@ -26,6 +26,8 @@ int segment_glance(struct liaison_space *space, int file, const struct stat *st,
 int segment_find(struct liaison_space *space, int names, const char *name, struct segment **out,
                  struct stat *st);
 void segment_close(struct segment *s);
+/* Whether this process takes part in a link of the space, and what one such is called. */
+bool segment_in_use(const struct liaison_space *space, char name[LIAISON_NAME_MAX + 4]);
 /* Makes a segment that has no name and never gets one; `file` is its descriptor, the segment's. */
 int segment_create_nameless(struct liaison_space *space, const struct liaison_policy *policy,
                             const struct stat *token, struct segment **out);

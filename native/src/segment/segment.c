@@ -85,7 +85,7 @@ bool segment_vanished(struct segment *s)
     /* The coarse clock, for every send asks; the file system once a second. */
     uint32_t now = process_tick(), last = glance32(&s->last_seen);
     if (now - last >= 1000 && replace32(&s->last_seen, last, now) &&
-        (table_lost(s->space) || (!s->kind->nameless && !linked(s))))
+        (table_lost(s->space) != LIAISON_OK || (!s->kind->nameless && !linked(s))))
         note32(&s->vanished, 1);
     if (observe32(&s->space->lost))
         note32(&s->vanished, 1);

@@ -151,7 +151,7 @@ static inline int segment_check(struct segment *s, uint64_t epoch)
     if (__builtin_expect(observe(&s->epoch) != epoch, 0)) {
         int r = segment_attach(s);
         if (r != LIAISON_OK)
-            return r;
+            return r == LIAISON_NOT_FOUND ? LIAISON_DESTROYED : r; /* with its space */
     }
     if (__builtin_expect(look32(&s->header->state) != LINK_LIVE || s->broken, 0))
         return s->broken                       ? LIAISON_CORRUPT

@@ -9,11 +9,16 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/lock.h"
 #include "base/order.h"
 #include "base/platform.h"
 
-#define FRESH ".liaison-new-" /* and a number: a directory that is being made */
+/* And sixteen digits: a directory that is being made, and one that is being removed. */
+#define FRESH ".liaison-new-"
+#define OLD ".liaison-old-"
+#define DIGITS 16
 #define TRIES 100
+#define PATIENCE (100 * INT64_C(1000000))
 #define OFTEN 64u
 
 bool directory_fits(const struct stat *st, const struct shape *shape)
@@ -36,7 +41,34 @@ static int fill_nothing(int fd, const struct shape *shape)
     return 0;
 }
 static void clear_nothing(int fd) { (void)fd; }
-const struct content directory_empty = {fill_nothing, clear_nothing};
+const struct content directory_empty = {fill_nothing, clear_nothing, clear_nothing};
+
+static int draw_name(const char *prefix, char name[40])
+{
+    uint64_t random;
+    int r = platform_random(&random, sizeof random);
+    snprintf(name, 40, "%s%016llx", prefix, (unsigned long long)random);
+    return r;
+}
+
+static bool leads_to(int parent, const char *name, int fd)
+{
+    struct stat named, opened;
+    return fstat(fd, &opened) == 0 && fstatat(parent, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           named.st_ino == opened.st_ino && named.st_dev == opened.st_dev;
+}
+
+/* Nothing of another user's is opened, let alone locked or emptied. */
+static int open_own(int parent, const char *name)
+{
+    struct stat named;
+    if (fstatat(parent, name, &named, AT_SYMLINK_NOFOLLOW) != 0)
+        return -errno;
+    if (named.st_uid != geteuid())
+        return -EACCES;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
 
 /* Locks one that is being made, so that one process alone makes or removes it. The kernel releases
  * the lock when that process ends, unless a child that was forked meanwhile lives on. Result: a
@@ -44,22 +76,14 @@ const struct content directory_empty = {fill_nothing, clear_nothing};
  * meanwhile, or another negative errno. */
 static int seize(int parent, const char *fresh)
 {
-    struct stat named, opened;
-    /* Nothing of another user's is opened, let alone locked. */
-    if (fstatat(parent, fresh, &named, AT_SYMLINK_NOFOLLOW) != 0)
-        return -errno;
-    if (named.st_uid != geteuid())
-        return -EACCES;
-    int fd = openat(parent, fresh, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open_own(parent, fresh), r = 0;
     if (fd < 0)
-        return -errno;
-    int r = 0;
+        return fd;
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)
         r = errno == EWOULDBLOCK      ? -EBUSY
             : platform_refused(errno) ? platform_lacks("flock()")
                                       : -errno;
-    else if (fstat(fd, &opened) != 0 || fstatat(parent, fresh, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
-             named.st_ino != opened.st_ino || named.st_dev != opened.st_dev)
+    else if (!leads_to(parent, fresh, fd))
         r = -ENOENT;
     if (r == 0)
         return fd;
@@ -73,23 +97,19 @@ static void unmake(int parent, const char *fresh, int fd, const struct content *
     unlinkat(parent, fresh, AT_REMOVEDIR);
 }
 
-void directory_sweep(int parent, const struct content *content)
+/* One that whoever comes cannot find. Several may do this at once: there is nothing to wait for.
+ * Again where something was put there meanwhile, by who had found it before. */
+static int finish(int parent, const char *old, int fd, const struct content *content)
 {
-    int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
-    if (!listing && fd >= 0)
-        close(fd);
-    for (struct dirent *e; listing && (e = readdir(listing)) != NULL;) {
-        if (strncmp(e->d_name, FRESH, sizeof FRESH - 1) != 0)
-            continue;
-        int left = seize(parent, e->d_name);
-        if (left < 0)
-            continue;
-        unmake(parent, e->d_name, left, content);
-        close(left);
+    int r = -ENOTEMPTY;
+    for (int tries = 0; r == -ENOTEMPTY && tries < TRIES; tries++) {
+        content->empty(fd);
+        if (unlinkat(parent, old, AT_REMOVEDIR) == 0 || errno == ENOENT)
+            r = 0;
+        else
+            r = errno == EEXIST ? -ENOTEMPTY : -errno;
     }
-    if (listing)
-        closedir(listing);
+    return r;
 }
 
 /* Where the kernel cannot be told not to replace (before Linux 3.15), a directory replaces none but
@@ -109,18 +129,86 @@ static int reveal(int parent, const char *fresh, const char *name)
     return errno == ENOTEMPTY || errno == ENOTDIR ? -EEXIST : -errno;
 }
 
+int directory_remove(int parent, const char *name, int fd, const struct content *content)
+{
+    char old[40];
+    int r = draw_name(OLD, old);
+    if (r == 0)
+        r = lock_file(fd, PATIENCE);
+    if (r != 0)
+        return r == -EWOULDBLOCK ? -EBUSY : platform_refused(-r) ? platform_lacks("flock()") : r;
+    /* Whoever takes its name away has this lock: nobody else can have done it and another have been
+     * made between the look and the renaming. */
+    if (!leads_to(parent, name, fd))
+        r = -ENOENT;
+    else if (renameat(parent, name, parent, old) != 0)
+        r = -errno;
+    /* Its owner knows no locks, and has put something else there: that is to be there again. */
+    if (r == 0 && !leads_to(parent, old, fd)) {
+        (void)reveal(parent, old, name);
+        r = -ENOENT;
+    }
+    unlock_file(fd);
+    return r == 0 ? finish(parent, old, fd, content) : r;
+}
+
+static bool is_called(const char *name, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return strncmp(name, prefix, n) == 0 && strspn(name + n, "0123456789abcdef") == DIGITS &&
+           !name[n + DIGITS];
+}
+
+static DIR *list(int directory)
+{
+    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+    if (!listing && fd >= 0)
+        close(fd);
+    return listing;
+}
+
+void directory_sweep(int parent, const struct content *content)
+{
+    DIR *listing = list(parent);
+    for (struct dirent *e; listing && (e = readdir(listing)) != NULL;) {
+        bool old = is_called(e->d_name, OLD);
+        if (!old && !is_called(e->d_name, FRESH))
+            continue;
+        int left = old ? open_own(parent, e->d_name) : seize(parent, e->d_name);
+        if (left < 0)
+            continue;
+        if (old)
+            (void)finish(parent, e->d_name, left, content);
+        else
+            unmake(parent, e->d_name, left, content);
+        close(left);
+    }
+    if (listing)
+        closedir(listing);
+}
+
+void directory_remove_files(int fd)
+{
+    DIR *listing = list(fd);
+    for (struct dirent *e; listing && (e = readdir(listing)) != NULL;)
+        unlinkat(fd, e->d_name, 0); /* which removes no directory, nor "." */
+    if (listing)
+        closedir(listing);
+}
+
 static int make_once(int parent, const char *name, const struct shape *shape,
                      const struct content *content)
 {
     char fresh[40];
-    uint64_t random;
-    int r = platform_random(&random, sizeof random);
+    int r = draw_name(FRESH, fresh);
     if (r != 0)
         return r;
-    snprintf(fresh, sizeof fresh, FRESH "%016llx", (unsigned long long)random);
     /* The mode once more, by name: a umask can take the owner's rights as well, and nobody else can
      * rename it here. */
-    if (mkdirat(parent, fresh, 0700) != 0 || fchmodat(parent, fresh, 0700, 0) != 0)
+    if (mkdirat(parent, fresh, 0700) != 0)
+        return -errno; /* ENOENT: the parent is being removed */
+    if (fchmodat(parent, fresh, 0700, 0) != 0)
         return errno == ENOENT ? -EBUSY : -errno;
     int fd = seize(parent, fresh);
     if (fd == -ENOENT || fd == -EBUSY)
@@ -142,6 +230,7 @@ static int make_once(int parent, const char *name, const struct shape *shape,
         r = reveal(parent, fresh, name);
     if (r != 0)
         unmake(parent, fresh, fd, content);
+    flock(fd, LOCK_UN); /* which a child that was forked meanwhile would keep: see lock.h */
     close(fd);
     return r;
 }

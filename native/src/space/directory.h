@@ -1,8 +1,8 @@
 /* directory.h — a directory that is there whole or not at all.
  *
  * It is made under another name and renamed when it is complete, so that neither racing makers nor
- * dying ones show half of one. What a dead maker leaves under the other name is removed by whoever
- * sweeps. */
+ * dying ones show half of one; and renamed once more before anything in it is removed. What is left
+ * under such names, by who died, is removed by whoever sweeps. */
 #ifndef LIAISON_DIRECTORY_H
 #define LIAISON_DIRECTORY_H
 
@@ -22,11 +22,12 @@ bool directory_fits(const struct stat *status, const struct shape *shape);
  * any other, somebody could put another directory in the place of one that was just made. */
 bool directory_trusted(const struct stat *status, uid_t owner);
 
-/* What lies in a directory that is made; both work on its descriptor. `clear` also removes what a
- * `fill` that died has made, and nothing else. */
+/* What lies in a directory that is made; all of these work on its descriptor. `clear` also removes
+ * what a `fill` that died has made, and nothing else; `empty`, all that was put in it since. */
 struct content {
     int (*fill)(int fd, const struct shape *shape); /* 0 or a negative errno */
     void (*clear)(int fd);
+    void (*empty)(int fd);
 };
 extern const struct content directory_empty;
 
@@ -39,7 +40,16 @@ int directory_open(int parent, const char *name, const struct shape *shape);
 int directory_make(int parent, const char *name, const struct shape *shape,
                    const struct content *content);
 
-/* Removes what this user's makers left in `parent` when they died. */
+/* Removes the directory that `fd` is, if `name` still leads to it: at once out of the way, and then
+ * for good. Result: 0; -ENOENT, it has another name or none; -EBUSY, another process is about to do
+ * this, and does not get on; -ENOTEMPTY, it has no name any more, but there is something in it that
+ * is not its content; or another negative errno. */
+int directory_remove(int parent, const char *name, int fd, const struct content *content);
+
+/* Removes what this user's makers and removers left in `parent` when they died. */
 void directory_sweep(int parent, const struct content *content);
+
+/* Removes all files in it, but no directories. */
+void directory_remove_files(int fd);
 
 #endif

@@ -299,15 +299,29 @@ void doorbell_remove(struct liaison_space *space, uint64_t number)
 /* Removes what a maker left that died. A living one, whose directory goes, makes another. */
 static bool clean_fresh(int bells, const char *fresh, const struct stat *st)
 {
-    struct shape ours = {geteuid(), st->st_mode & 07777, (gid_t)-1};
-    if (strncmp(fresh, FRESH, sizeof FRESH - 1) != 0)
+    struct shape same = {st->st_uid, st->st_mode & 07777, (gid_t)-1};
+    if (!S_ISDIR(st->st_mode) || strncmp(fresh, FRESH, sizeof FRESH - 1) != 0)
         return false;
-    int fd = directory_open(bells, fresh, &ours);
+    int fd = directory_open(bells, fresh, &same);
     if (fd < 0)
         return false;
     unlinkat(fd, fresh + sizeof FRESH - 1, 0);
     close(fd);
     return unlinkat(bells, fresh, AT_REMOVEDIR) == 0;
+}
+
+void doorbell_sweep(int bells)
+{
+    int fd = openat(bells, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+    if (!listing && fd >= 0)
+        close(fd);
+    struct stat st;
+    for (struct dirent *e; listing && (e = readdir(listing)) != NULL;)
+        if (fstatat(bells, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+            clean_fresh(bells, e->d_name, &st);
+    if (listing)
+        closedir(listing);
 }
 
 uint32_t doorbell_clean(struct liaison_space *space)

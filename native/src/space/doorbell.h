@@ -35,5 +35,7 @@ void doorbell_forget(void);
 void doorbell_remove(struct liaison_space *space, uint64_t number);
 /* Removes those that nobody has open for reading. Result: how many. */
 uint32_t doorbell_clean(struct liaison_space *space);
+/* Of a space that is removed: what makers of bells left when they died. */
+void doorbell_sweep(int bells);
 
 #endif

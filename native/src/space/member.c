@@ -11,41 +11,19 @@
 #include "base/guard.h"
 #include "base/platform.h"
 #include "base/process.h"
-
-#define CLAIM(number) (MEMBERS + (number)) /* the byte that its next holder locks first */
-
-static int lock_byte(int fd, int command, uint32_t number, short *type)
-{
-    struct flock lock = {.l_type = *type, .l_whence = SEEK_SET, .l_start = number, .l_len = 1};
-    int r = fcntl(fd, command, &lock) == 0 ? 0 : -errno;
-    *type = lock.l_type;
-    bool held = command == F_OFD_SETLK && r == -EACCES; /* as some systems say EAGAIN */
-    return r != 0 && platform_refused(-r) && !held ? platform_lacks("OFD locks") : r;
-}
+#include "space/bytes.h"
+#include "space/removal.h"
 
 int32_t member_pid(void) { return (int32_t)getpid(); }
-
-/* A part of the file that no child inherits. */
-static int map_part(int fd, int protection, off_t at, size_t size, void **part)
-{
-    *part = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, at);
-    if (*part == MAP_FAILED)
-        return -errno;
-    if (madvise(*part, size, MADV_DONTFORK) == 0)
-        return 0;
-    int r = platform_refused(errno) ? platform_lacks("MADV_DONTFORK") : -errno;
-    munmap(*part, size);
-    return r;
-}
 
 /* What a member needs while it uses links. */
 static int map_words(struct liaison_space *space, int fd)
 {
     void *page, *boards;
-    int r = map_part(fd, PROT_READ | PROT_WRITE, 0, TABLE_ALIGNMENT, &page);
+    int r = table_map(fd, PROT_READ | PROT_WRITE, 0, TABLE_ALIGNMENT, &page);
     if (r != 0)
         return r;
-    r = map_part(fd, PROT_READ | PROT_WRITE, BOARDS_AT, BOARDS_SIZE, &boards);
+    r = table_map(fd, PROT_READ | PROT_WRITE, BOARDS_AT, BOARDS_SIZE, &boards);
     if (r != 0) {
         munmap(page, TABLE_ALIGNMENT);
         return r;
@@ -84,24 +62,24 @@ static int write_record(int fd, uint32_t number, const struct record *record)
 static int claim(int fd, uint32_t *out)
 {
     for (uint32_t number = 0; number < MEMBERS; number++) {
-        short held = F_WRLCK, mine = F_WRLCK, still = F_WRLCK, none = F_UNLCK;
-        int e = lock_byte(fd, F_OFD_GETLK, number, &held);
-        if (e == 0 && held != F_UNLCK)
+        bool held = false;
+        int e = byte_look(fd, NUMBER(number), &held);
+        if (e == 0 && held)
             continue;
         if (e == 0)
-            e = lock_byte(fd, F_OFD_SETLK, CLAIM(number), &mine);
+            e = byte_lock(fd, CLAIM(number));
         if (e == -EAGAIN || e == -EACCES)
             continue;
         /* Once more: who had the claim since we looked has the number now, or is dead. */
         if (e == 0)
-            e = lock_byte(fd, F_OFD_GETLK, number, &still);
+            e = byte_look(fd, NUMBER(number), &held);
         if (e != 0)
             return space_result(e);
-        if (still == F_UNLCK) {
+        if (!held) {
             *out = number;
             return LIAISON_OK;
         }
-        lock_byte(fd, F_OFD_SETLK, CLAIM(number), &none);
+        byte_unlock(fd, CLAIM(number));
     }
     return LIAISON_EXHAUSTED;
 }
@@ -134,13 +112,11 @@ static int enrol(struct liaison_space *space)
     if (r == LIAISON_OK)
         r = space_result(write_record(fd, number, &record));
     if (r == LIAISON_OK) {
-        short live = F_WRLCK, none = F_UNLCK;
-        int e = lock_byte(fd, F_OFD_SETLK, number, &live);
-        r = e == 0 ? LIAISON_OK : space_result(e);
-        lock_byte(fd, F_OFD_SETLK, CLAIM(number), &none);
+        r = space_result(byte_lock(fd, NUMBER(number)));
+        byte_unlock(fd, CLAIM(number));
     }
     if (r == LIAISON_OK)
-        r = space_result(map_part(fd, PROT_NONE, 0, TABLE_ALIGNMENT, &space->lock));
+        r = space_result(table_map(fd, PROT_NONE, 0, TABLE_ALIGNMENT, &space->lock));
     if (r == LIAISON_OK) {
         note(&space->identity, record.generation << 16 | (number + 1));
         publish(&space->enrolled, process_epoch());
@@ -149,7 +125,19 @@ static int enrol(struct liaison_space *space)
     return r;
 }
 
-/* With the process lock held. */
+static void unmap_words(struct liaison_space *space)
+{
+    guard_remove_locked(space->page);
+    guard_remove_locked(space->boards);
+    munmap(space->boards, BOARDS_SIZE);
+    munmap(space->page, TABLE_ALIGNMENT);
+    space->page = NULL;
+    space->boards = NULL;
+}
+
+/* With the process lock held. That this process uses the space is said by a lock which the mappings
+ * of the words keep: so it is freed with them, when the process rests, or dies. It is said first,
+ * and then counted: see removal.h. */
 static int settle_in(struct liaison_space *space)
 {
     int fd, r = LIAISON_OK;
@@ -159,8 +147,15 @@ static int settle_in(struct liaison_space *space)
         r = table_open(space, &fd);
     if (r != LIAISON_OK)
         return r;
-    r = space_result(map_words(space, fd));
+    r = space_result(byte_share(fd, USE(identity_number(glance(&space->identity)))));
+    if (r == LIAISON_OK)
+        r = space_result(map_words(space, fd));
     close(fd);
+    if (r == LIAISON_OK && !removal_came(space->page)) {
+        unmap_words(space);
+        publish32(&space->lost, LIAISON_NOT_FOUND);
+        r = LIAISON_NOT_FOUND;
+    }
     if (r == LIAISON_OK)
         publish(&space->epoch, process_epoch());
     return r;
@@ -203,12 +198,7 @@ void member_rest(struct liaison_space *space)
 {
     if (glance(&space->epoch) == process_epoch()) {
         publish(&space->epoch, 0);
-        guard_remove_locked(space->page);
-        guard_remove_locked(space->boards);
-        munmap(space->boards, BOARDS_SIZE);
-        munmap(space->page, TABLE_ALIGNMENT);
-        space->page = NULL;
-        space->boards = NULL;
+        unmap_words(space);
     }
     descriptor_close(&space->probe);
 }
@@ -245,10 +235,10 @@ bool member_alive(struct liaison_space *space, uint64_t identity)
     int fd = probe_descriptor(space);
     if (fd < 0)
         return true;
-    short type = F_WRLCK;
-    if (lock_byte(fd, F_OFD_GETLK, number, &type) != 0)
+    bool locked;
+    if (byte_look(fd, NUMBER(number), &locked) != 0)
         return true;
-    if (type != F_UNLCK) {
+    if (locked) {
         /* The lock first, then the generation: where the lock is a successor's, that has counted up
          * before it locked. Unless what is in the file is no more what was written. */
         uint64_t generation = 0;
@@ -256,7 +246,7 @@ bool member_alive(struct liaison_space *space, uint64_t identity)
         if (n != sizeof generation || generation == identity_generation(identity))
             return true;
         if (!table_intact(space, fd)) {
-            publish32(&space->lost, 1);
+            publish32(&space->lost, LIAISON_FOREIGN);
             return true;
         }
     }
@@ -299,32 +289,17 @@ void member_peer_numbered(struct liaison_space *space, uint32_t number, int32_t 
         member_peer(space, 0, pid, peer);
 }
 
-/* The lowest number from `from` on whose byte is locked, or MEMBERS. The kernel tells of any one
- * lock in a range, so the range is cut until it tells of none: a few calls for each member, where
- * asking for each number would be thousands. */
-static uint32_t next_enrolled(int fd, uint32_t from)
-{
-    uint32_t end = MEMBERS;
-    while (from < end) {
-        struct flock lock = {
-            .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = from, .l_len = end - from};
-        if (fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
-            return end;
-        if (lock.l_start <= from)
-            return from;
-        end = (uint32_t)lock.l_start; /* below `end`: it lies in the range */
-    }
-    return end;
-}
-
-int members_list(struct liaison_space *space, struct liaison_peer *peers, size_t max, size_t *count)
+int members_list(struct liaison_space *space, bool using, struct liaison_peer *peers, size_t max,
+                 size_t *count)
 {
     *count = 0;
     int fd = probe_descriptor(space);
     if (fd < 0)
         return fd == -ENOENT ? LIAISON_OK : fd; /* nobody has ever enrolled */
-    for (uint32_t n = 0; (n = next_enrolled(fd, n)) < MEMBERS && *count < max; n++) {
+    uint32_t first = using ? USE(0) : NUMBER(0), at = first, end = first + MEMBERS;
+    for (; bytes_next(fd, &at, end) == 0 && at < end && *count < max; at++) {
         uint64_t generation;
+        uint32_t n = at - first;
         if (pread(fd, &generation, sizeof generation, RECORD_AT(n)) != sizeof generation)
             continue;
         member_peer(space, generation << 16 | (n + 1), 0, &peers[*count]);

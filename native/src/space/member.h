@@ -39,8 +39,8 @@ void member_peer(struct liaison_space *space, uint64_t identity, int32_t pid,
 void member_peer_numbered(struct liaison_space *space, uint32_t number, int32_t pid,
                           struct liaison_peer *peer);
 
-/* See liaison_space_members. */
-int members_list(struct liaison_space *space, struct liaison_peer *peers, size_t max,
+/* See liaison_space_members; those alone that are `using` the space, where that is said. */
+int members_list(struct liaison_space *space, bool using, struct liaison_peer *peers, size_t max,
                  size_t *count);
 
 /* Writes what this member is called. */

@@ -61,6 +61,12 @@ void place_remove_parts(int fd)
         unlinkat(fd, part_names[i], AT_REMOVEDIR);
 }
 
+int place_open_part(int fd, enum space_part part)
+{
+    int r = openat(fd, part_names[part], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    return r < 0 ? -errno : r;
+}
+
 int place_find(const char *root, uid_t owner, const char *name, bool create, int64_t gid,
                const struct content *space, struct stat st[SPACE_PARTS])
 {

@@ -38,7 +38,7 @@ struct liaison_space {
     /* The members file; see member.h. */
     uint64_t table[2];       /* its random id */
     struct descriptor probe; /* for looking at other members' locks */
-    word32 lost;             /* it was removed, replaced or damaged: for good */
+    word32 lost;             /* a result, not LIAISON_OK: table_lost() */
     word32 last_seen;        /* tick; when we last looked whether it was */
     /* This process as a member: valid while `enrolled` is the process's own epoch. */
     word64 enrolled;
@@ -66,6 +66,9 @@ int place_find(const char *root, uid_t owner, const char *name, bool create, int
 /* The directories in a space that is made or removed; the former 0 or a negative errno. */
 int place_make_parts(int fd, const struct shape *shape);
 void place_remove_parts(int fd);
+/* Opens one of them as it lies there, following nothing. Result: a descriptor or a negative errno.
+ */
+int place_open_part(int fd, enum space_part part);
 
 /* The space's own directory, kept open while the space is used: so neither a chroot nor a new mount
  * namespace changes where it is. Opened anew, by its path, when somebody closed it. Result: its

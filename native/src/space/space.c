@@ -15,6 +15,7 @@
 
 /* By the number of their directory. */
 #define BUCKETS 1024u
+#define TRIES 100
 static struct liaison_space *spaces[BUCKETS];
 
 static struct liaison_space **bucket_of(const struct liaison_space *s)
@@ -33,7 +34,24 @@ static void remove_all(int fd)
     unlinkat(fd, MEMBERS_NAME, 0);
     draft_sweep_all(fd);
 }
-static const struct content whole_space = {make_all, remove_all};
+/* Also what was put there since, the table last: while that is there, it is seen that the space was
+ * removed. */
+static void empty_all(int fd)
+{
+    for (int i = SPACE_TOP + 1; i < SPACE_PARTS; i++) {
+        int part = place_open_part(fd, (enum space_part)i);
+        if (part < 0)
+            continue;
+        directory_remove_files(part);
+        if (i == SPACE_BELLS)
+            doorbell_sweep(part);
+        close(part);
+    }
+    directory_sweep(fd, &directory_empty); /* parts that were being made */
+    place_remove_parts(fd);
+    directory_remove_files(fd);
+}
+static const struct content whole_space = {make_all, remove_all, empty_all};
 
 void space_sweep(const struct liaison_space *space)
 {
@@ -72,28 +90,77 @@ static struct liaison_space *describe(const char *path, const struct stat st[SPA
     return s;
 }
 
+/* Takes the space that `fd` is out of the way, and removes it. 0 or a negative errno, of which
+ * -ENOTEMPTY is about the latter alone. */
+static int take_away(const char *root, uid_t owner, const char *name, int fd)
+{
+    int parent = root_open(root, owner, false);
+    if (parent < 0)
+        return parent;
+    int r = directory_remove(parent, name, fd, &whole_space);
+    close(parent);
+    return r;
+}
+
+int space_remove(struct liaison_space *space)
+{
+    char root[PATH_MAX];
+    snprintf(root, sizeof root, "%s", space->path);
+    *strrchr(root, '/') = 0;
+    publish32(&space->lost, LIAISON_NOT_FOUND);
+    int fd = space_directory(space);
+    int r = fd < 0 ? fd : take_away(root, space->owner, strrchr(space->path, '/') + 1, fd);
+    /* Where another process has begun with it, it goes on, or whoever comes next does. */
+    return r == -ENOENT || r == -EBUSY ? LIAISON_OK : space_result(r);
+}
+
+int space_remove_ruin(const char *root, uid_t owner, const char *name)
+{
+    struct stat st[SPACE_PARTS];
+    int fd = place_find(root, owner, name, false, -1, &whole_space, st);
+    if (fd < 0)
+        return space_result(fd);
+    int r = take_away(root, owner, name, fd);
+    close(fd);
+    return r == -EBUSY ? LIAISON_BUSY : space_result(r);
+}
+
+/* One that was removed and is still there is in the way of nobody but those who would make one in
+ * its place, and of these only while it cannot be taken away. */
+static int open_once(const char *root, uid_t owner, const char *name, bool create, int64_t gid,
+                     const char *path, struct liaison_space **out)
+{
+    struct stat st[SPACE_PARTS];
+    int fd = place_find(root, owner, name, create, gid, &whole_space, st);
+    if (fd < 0)
+        return space_result(fd);
+    *out = describe(path, st);
+    int r = *out ? table_find(*out, fd) : -ENOMEM;
+    if (r == LIAISON_DESTROYED) {
+        int e = owner == geteuid() ? take_away(root, owner, name, fd) : 0;
+        r = e == -EBUSY && create ? LIAISON_BUSY : LIAISON_NOT_FOUND;
+    }
+    close(fd);
+    if (r != LIAISON_OK)
+        free(*out);
+    return r;
+}
+
 int liaison_space_open(const char *root, uint32_t owner, const char *name, bool create, int64_t gid,
                        liaison_space **out)
 {
     char path[PATH_MAX];
-    struct stat st[SPACE_PARTS];
+    struct liaison_space *fresh;
     if (!name_valid(name) || root[0] != '/' ||
         (size_t)snprintf(path, sizeof path, "%s/%s", root, name) >= sizeof path)
         return LIAISON_INVALID;
-    int fd = place_find(root, owner, name, create, gid, &whole_space, st);
-    /* What was just opened can have been another maker's, and have been replaced: see directory.c.
-     */
-    for (int tries = 0; fd == -ENOENT && create && tries < 3; tries++)
-        fd = place_find(root, owner, name, create, gid, &whole_space, st);
-    if (fd < 0)
-        return space_result(fd);
-    struct liaison_space *fresh = describe(path, st);
-    int r = fresh ? table_find(fresh, fd) : -ENOMEM;
-    close(fd);
-    if (r != LIAISON_OK) {
-        free(fresh);
+    int r = open_once(root, owner, name, create, gid, path, &fresh);
+    /* What was just opened can have been another maker's, and have been replaced (see directory.c),
+     * or have been removed. */
+    for (int tries = 0; r == LIAISON_NOT_FOUND && create && tries < TRIES; tries++)
+        r = open_once(root, owner, name, create, gid, path, &fresh);
+    if (r != LIAISON_OK)
         return r;
-    }
     process_lock();
     struct liaison_space **bucket = bucket_of(fresh), *s = *bucket;
     while (s && !same(s, fresh))
@@ -152,7 +219,18 @@ void liaison_space_close(liaison_space *space)
 void liaison_space_use(liaison_space *space) { space_hold(space); }
 void liaison_space_rest(liaison_space *space) { space_release(space); }
 
-bool liaison_space_lost(const liaison_space *space) { return observe32(&space->lost) != 0; }
+bool liaison_space_lost(const liaison_space *space)
+{
+    return observe32(&space->lost) == LIAISON_FOREIGN;
+}
+
+bool liaison_space_gone(liaison_space *space)
+{
+    space_hold(space);
+    bool gone = observe32(&space->lost) == LIAISON_NOT_FOUND || !space_stands(space);
+    space_release(space);
+    return gone;
+}
 
 const char *liaison_space_path(const liaison_space *space) { return space->path; }
 
@@ -168,7 +246,15 @@ int liaison_space_members(liaison_space *space, struct liaison_peer *peers, size
                           size_t *count)
 {
     space_hold(space);
-    int r = members_list(space, peers, max, count);
+    int r = members_list(space, false, peers, max, count);
+    space_release(space);
+    return r;
+}
+
+int liaison_space_users(liaison_space *space, struct liaison_peer *peers, size_t max, size_t *count)
+{
+    space_hold(space);
+    int r = members_list(space, true, peers, max, count);
     space_release(space);
     return r;
 }

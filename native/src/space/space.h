@@ -11,7 +11,14 @@
 struct liaison_space *space_hold(struct liaison_space *space);
 void space_release(struct liaison_space *space);
 
-/* Removes what makers of this user's spaces left when they died. */
+/* Takes a space that nobody can use any more (removal.h) out of the way, and removes all that is in
+ * it. LIAISON_OK also where another process does so; -ENOTEMPTY: it is out of the way, but there is
+ * something in it that cannot be removed. */
+int space_remove(struct liaison_space *space);
+/* The same with one that cannot be opened, since nobody can tell who uses it. */
+int space_remove_ruin(const char *root, uid_t owner, const char *name);
+
+/* Removes what makers and removers of this user's spaces left when they died. */
 void space_sweep(const struct liaison_space *space);
 
 #endif

@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/platform.h"
@@ -40,23 +42,35 @@ int table_create(int directory, mode_t mode)
     return r == -EAGAIN ? create(directory, mode) : r; /* see draft_name() */
 }
 
+/* What the file begins with. */
+struct head {
+    struct preamble preamble;
+    uint64_t comings;
+};
+_Static_assert(offsetof(struct head, comings) == offsetof(struct members_page, comings), "drawn");
+
 /* Opens what has its name, and sees that it was made there. */
 static int open_named(const struct liaison_space *space, int directory, int *fd, struct stat *st,
-                      struct preamble *p)
+                      struct head *head)
 {
+    const struct preamble *p = &head->preamble;
     int r = space_file(space, directory, MEMBERS_NAME, O_RDWR, fd, st);
     if (r != LIAISON_OK)
         return r;
-    ssize_t n = pread(*fd, p, sizeof *p, 0);
+    ssize_t n = pread(*fd, head, sizeof *head, 0);
     if (n < 0)
         r = -errno;
+    else if (st->st_nlink == 0) /* since it was opened */
+        r = LIAISON_NOT_FOUND;
     else if (st->st_nlink != 1) /* a hard link to some other file of ours */
         r = LIAISON_DENIED;
-    else if (st->st_size < TABLE_SIZE || n != (ssize_t)sizeof *p || p->magic != TABLE_MAGIC ||
+    else if (st->st_size < TABLE_SIZE || n != (ssize_t)sizeof *head || p->magic != TABLE_MAGIC ||
              p->inode != st->st_ino)
         r = LIAISON_FOREIGN;
     else if (p->version != TABLE_VERSION || p->members != MEMBERS)
         r = LIAISON_VERSION;
+    else if (table_is_removed(head->comings))
+        r = LIAISON_DESTROYED;
     if (r != LIAISON_OK)
         close(*fd);
     return r;
@@ -66,18 +80,19 @@ int table_find(struct liaison_space *space, int directory)
 {
     int fd;
     struct stat st;
-    struct preamble p;
-    int r = open_named(space, directory, &fd, &st, &p);
+    struct head head;
+    int r = open_named(space, directory, &fd, &st, &head);
     if (r == LIAISON_NOT_FOUND) {
         int e = table_create(directory, space->file_mode);
-        r = e == 0 || e == -EEXIST ? open_named(space, directory, &fd, &st, &p) : space_result(e);
+        r = e == 0 || e == -EEXIST ? open_named(space, directory, &fd, &st, &head)
+                                   : space_result(e);
     }
     if (r != LIAISON_OK)
         return r;
     close(fd);
     space->probe.device = st.st_dev;
     space->probe.inode = st.st_ino;
-    memcpy(space->table, p.id, sizeof p.id);
+    memcpy(space->table, head.preamble.id, sizeof space->table);
     return LIAISON_OK;
 }
 
@@ -87,17 +102,31 @@ int table_open(struct liaison_space *space, int *fd)
     if (directory < 0)
         return space_result(directory);
     struct stat st;
-    struct preamble p;
-    int r = open_named(space, directory, fd, &st, &p);
-    if (r == LIAISON_NOT_FOUND || r == LIAISON_VERSION)
-        r = LIAISON_FOREIGN;
-    if (r == LIAISON_OK &&
-        !(descriptor_is(&space->probe, &st) && memcmp(p.id, space->table, sizeof p.id) == 0)) {
+    struct head head;
+    int r = open_named(space, directory, fd, &st, &head);
+    if (r == LIAISON_OK && !(descriptor_is(&space->probe, &st) &&
+                             memcmp(head.preamble.id, space->table, sizeof space->table) == 0)) {
         close(*fd);
         r = LIAISON_FOREIGN;
     }
-    if (r == LIAISON_FOREIGN)
-        publish32(&space->lost, 1);
+    if (r == LIAISON_DESTROYED)
+        r = LIAISON_NOT_FOUND;
+    else if (r == LIAISON_NOT_FOUND || r == LIAISON_VERSION || r == LIAISON_FOREIGN)
+        r = space_stands(space) ? LIAISON_FOREIGN : LIAISON_NOT_FOUND;
+    if (r == LIAISON_FOREIGN || r == LIAISON_NOT_FOUND)
+        publish32(&space->lost, (uint32_t)r);
+    return r;
+}
+
+int table_map(int fd, int protection, off_t at, size_t size, void **part)
+{
+    *part = mmap(NULL, size, protection, MAP_SHARED | MAP_NORESERVE, fd, at);
+    if (*part == MAP_FAILED)
+        return -errno;
+    if (madvise(*part, size, MADV_DONTFORK) == 0)
+        return 0;
+    int r = platform_refused(errno) ? platform_lacks("MADV_DONTFORK") : -errno;
+    munmap(*part, size);
     return r;
 }
 
@@ -108,12 +137,12 @@ bool table_intact(const struct liaison_space *space, int fd)
            memcmp(p.id, space->table, sizeof p.id) == 0;
 }
 
-bool table_lost(struct liaison_space *space)
+int table_lost(struct liaison_space *space)
 {
     uint32_t now = process_tick(), last = glance32(&space->last_seen);
     int fd;
     if (now - last >= 1000 && replace32(&space->last_seen, last, now) &&
         table_open(space, &fd) == LIAISON_OK)
         close(fd);
-    return observe32(&space->lost);
+    return (int)observe32(&space->lost);
 }

@@ -24,7 +24,7 @@
 #define BOARDS_OF_MEMBER 1024u
 
 #define TABLE_MAGIC UINT64_C(0x314d454d4941494c) /* "LIAIMEM1", little endian */
-#define TABLE_VERSION 1u
+#define TABLE_VERSION 2u
 #define TABLE_ALIGNMENT 65536
 
 /* Written before the file has a name, and never again. */
@@ -36,9 +36,18 @@ struct preamble {
     uint64_t inode; /* its own: a copy has another */
 };
 
+/* In the place of how often a process came: none can any more, and whoever finds the space's
+ * directory takes it away. The lower half counts on, for those who come in vain. */
+#define SPACE_REMOVED UINT64_C(0x4d45523a00000000)
+static inline bool table_is_removed(uint64_t comings)
+{
+    return comings >> 32 == SPACE_REMOVED >> 32;
+}
+
 #define PERMITS 64
 struct members_page {
     struct preamble preamble;
+    word64 comings; /* how often a process came to use the space, or SPACE_REMOVED: removal.h */
     _Alignas(128) word64 spinners[PERMITS]; /* identity of who may spin now, or 0 */
 };
 _Static_assert(sizeof(struct members_page) <= 4096, "one page");
@@ -64,17 +73,23 @@ int table_create(int directory, mode_t mode);
 
 /* Learns which the space's table is, making one where somebody removed it: links of the one before
  * are strangers' then, see segment_open. `directory` is the space's. LIAISON_FOREIGN where there
- * is a file that is no table, or no longer one of this place. */
+ * is a file that is no table, or no longer one of this place; LIAISON_DESTROYED where the space was
+ * removed, but for its directory. One whose directory has no name any more is found to be gone when
+ * that is opened by its path: space_directory(). */
 int table_find(struct liaison_space *space, int directory);
 
 /* Opens it. LIAISON_NOT_FOUND: the space is gone. LIAISON_FOREIGN: the table is, or is another. */
 int table_open(struct liaison_space *space, int *fd);
 
+/* Maps a part of it, which no child inherits. 0 or a negative errno. */
+int table_map(int fd, int protection, off_t at, size_t size, void **part);
+
 /* Whether an open one still says that it is the space's. */
 bool table_intact(const struct liaison_space *space, int fd);
 
-/* Whether it was removed, replaced or damaged since the space was opened: whoever comes is known by
- * another one, and nobody can tell who lives. For good. Looks at most once in a second. */
-bool table_lost(struct liaison_space *space);
+/* Whether the space is of no use any more. LIAISON_FOREIGN: the table was removed, replaced or
+ * damaged since the space was opened: whoever comes is known by another one, and nobody can tell
+ * who lives. LIAISON_NOT_FOUND: the space was removed. For good. Looks at most once in a second. */
+int table_lost(struct liaison_space *space);
 
 #endif

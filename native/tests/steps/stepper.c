@@ -97,6 +97,10 @@ bool stepper_step(pid_t pid, const struct shared *shared)
 {
     return go(PTRACE_SINGLESTEP, pid, shared);
 }
+bool stepper_call(pid_t pid, const struct shared *shared)
+{
+    return go(PTRACE_SYSCALL, pid, shared);
+}
 /* Whether a system call may change what lies in a directory, or in its files. */
 static bool changes_files(uint64_t number)
 {

@@ -80,9 +80,11 @@ static void make_precious(void)
     char path[LONG];
     each(precious, remove_one);
     for (size_t i = 1; i < PARTS; i++) {
-        struct stat st; /* of the same rights: what tells them apart is which directory it is */
+        /* Of the same rights: what tells them apart is which directory it is. One that was removed
+         * by now has none. */
+        struct stat st = {.st_mode = 0700};
         join(path, space_path, parts[i], "");
-        CHECK(lstat(path, &st) == 0);
+        (void)lstat(path, &st);
         join(path, precious, parts[i], "");
         CHECK(mkdir(path, 0700) == 0 && chmod(path, st.st_mode & 07777) == 0);
     }
@@ -193,7 +195,17 @@ static void swap(enum swap which)
     }
     join(here, space_path, parts[which], "");
     join(decoy, decoys, decoy_names[which], "");
-    CHECK(renameat2(AT_FDCWD, here, AT_FDCWD, decoy, RENAME_EXCHANGE) == 0);
+    CHECK(renameat2(AT_FDCWD, here, AT_FDCWD, decoy, RENAME_EXCHANGE) == 0 ||
+          errno == ENOENT); /* it was removed by now */
+}
+
+static void swap_back(enum swap which)
+{
+    char here[LONG];
+    struct stat st;
+    join(here, space_path, parts[which], "");
+    if (lstat(here, &st) == 0 && S_ISLNK(st.st_mode)) /* or it was removed with the space */
+        swap(which);
 }
 
 static void make_decoys(void)
@@ -222,7 +234,7 @@ static bool try_one(const struct tree_case *c, enum swap which, int k, int back)
     tree_make_before(c);
     struct tree_run run = {.ready = c->ready, .operate = c->operate};
     pid_t pid = tree_start(&run);
-    bool within = true, swapped = true;
+    bool within = true;
     for (int i = 0; i <= k && within; i++)
         within = stepper_name(pid, run.shared);
     make_precious();
@@ -232,8 +244,7 @@ static bool try_one(const struct tree_case *c, enum swap which, int k, int back)
         bool going = within;
         for (int i = 0; i < back && going; i++)
             going = stepper_name(pid, run.shared);
-        swap(which);
-        swapped = false;
+        swap_back(which);
     }
     bool ended = stepper_finish(pid, run.shared);
     bool changed = a_fifo_was_changed() || signature() != before;
@@ -244,8 +255,8 @@ static bool try_one(const struct tree_case *c, enum swap which, int k, int back)
         fflush(stdout);
         failures++;
     }
-    if (swapped && !stays(which))
-        swap(which);
+    if (!stays(which))
+        swap_back(which);
     shared_memory_free(run.shared, sizeof *run.shared);
     trials++;
     return within;
@@ -298,7 +309,27 @@ static void look(liaison_space *space)
     liaison_mailbox_info(m, &info);
     liaison_mailbox_close(m);
 }
+static void remove_space(liaison_space *space)
+{
+    struct liaison_kept kept;
+    (void)space;
+    liaison_space_remove(tree_directory, geteuid(), "trees", true, &kept);
+}
+static void half_remove(liaison_space *space)
+{
+    create_and_watch(space);
+    liaison_mailbox_close(box);
+    tree_decide(space);
+}
+static void open_anew(liaison_space *space)
+{
+    (void)space;
+    liaison_space *again;
+    liaison_space_open(tree_directory, geteuid(), "trees", true, (int64_t)getegid(), &again);
+}
 static const struct tree_case more[] = {
+    {"remove the space", create_and_watch, tree_nothing, remove_space, true, true},
+    {"come over a removed space", tree_nothing, half_remove, open_anew, true, true},
     {"send to one with a doorbell", tree_nothing, create_and_watch, send, true, true},
     {"clean a dead one with a doorbell", create_and_watch, tree_nothing, clean_twice, true, true},
     {"rename an endpoint", tree_nothing, have_endpoint, rename_endpoint, true, true},

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "space/removal.h"
 #include "steps/stepper.h"
 
 char tree_directory[200];
@@ -150,6 +151,14 @@ void tree_clean_all(liaison_space *space)
 {
     struct liaison_cleaned out;
     liaison_space_clean(space, true, &out);
+}
+
+void tree_decide(liaison_space *space)
+{
+    struct removal removal;
+    CHECK_OK(removal_begin(space, &removal));
+    CHECK(removal_decide(&removal));
+    removal_end(&removal);
 }
 
 static const struct liaison_policy port = {

@@ -12,9 +12,9 @@ import pwd
 import stat
 from dataclasses import dataclass
 
-from liaison.errors import AccessDenied, Corrupt, NotFound
+from liaison.errors import AccessDenied, Busy, Corrupt, NotFound, VersionMismatch
 
-__all__ = ["absence", "denial", "ruin"]
+__all__ = ["absence", "denial", "full_name", "held_space", "other_version", "ruin"]
 
 _STICKY = 0o1000
 _OTHERS_WRITE = 0o022
@@ -47,14 +47,36 @@ def absence(root: str, owner: int, name: str) -> NotFound:
     return NotFound(f"there is no space {name!r}; one that is used is made by that")
 
 
-def ruin(root: str, name: str) -> Corrupt:
+def ruin(root: str, owner: int, name: str) -> Corrupt:
     """Say that the space's table of processes is no longer one, or was one elsewhere."""
     table = os.path.join(root, name, "members")
     return Corrupt(
         f"space {name!r} may not be used: {table}, the table of the processes that use it, was "
         "copied there, overwritten or cut off, and nobody can tell which of them live; end them, "
-        f"and remove the space with `rm -r {os.path.join(root, name)}`"
+        f"and remove the space with `liaison rm --space {full_name(root, owner, name)} --force`"
     )
+
+
+def other_version(root: str, owner: int, name: str) -> VersionMismatch:
+    """Say that the space is another version's."""
+    called = full_name(root, owner, name)
+    return VersionMismatch(
+        f"space {called!r} was made by another version of liaison; let all its users run the same "
+        f"one, or end them and remove it with `liaison rm --space {called} --force`"
+    )
+
+
+def held_space(root: str, owner: int, name: str) -> Busy:
+    """Say that the space was removed, and is in the way of a new one."""
+    return Busy(
+        f"space {full_name(root, owner, name)!r} was removed, and the process that takes its "
+        "directory away does not get on; continue it or kill it if it is stopped"
+    )
+
+
+def full_name(root: str, owner: int, name: str) -> str:
+    """What users call the space `name` of the user `owner` below `root`."""
+    return f"{_user(owner)}@{name}" if root.endswith(".shared") else name
 
 
 @dataclass(frozen=True, slots=True)

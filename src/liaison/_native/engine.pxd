@@ -28,6 +28,11 @@ cdef extern from "liaison.h" nogil:
         double started
         char name[104]
         char command[128]
+    struct liaison_kept:
+        char link[104]
+        uint64_t messages
+        liaison_peer creator
+        boolean here
     struct liaison_cleaned:
         uint32_t links
         uint32_t nameless
@@ -88,11 +93,15 @@ cdef extern from "liaison.h" nogil:
                            int64_t gid, liaison_space **space)
     void liaison_space_close(liaison_space *space)
     boolean liaison_space_lost(const liaison_space *space)
+    boolean liaison_space_gone(liaison_space *space)
     const char *liaison_space_path(const liaison_space *space)
     void liaison_space_use(liaison_space *space)
     void liaison_space_rest(liaison_space *space)
     int liaison_space_directory(liaison_space *space, int part, int *fd)
     int liaison_space_members(liaison_space *space, liaison_peer *peers, size_t max, size_t *count)
+    int liaison_space_users(liaison_space *space, liaison_peer *peers, size_t max, size_t *count)
+    int liaison_space_remove(const char *root, uint32_t owner, const char *name, bint force,
+                             liaison_kept *kept)
     int liaison_space_clean(liaison_space *space, bint links, liaison_cleaned *out)
 
     int liaison_mailbox_open(liaison_space *space, const char *name, liaison_open how,

@@ -242,6 +242,7 @@ cdef class End:
         self.undertaker = undertaker
         self.kind = kind
         self.created = how == CREATE
+        self.is_closed = False  # it may be the second attempt
         cdef int r
         cdef const char *called = what
         cdef liaison_open opening = <liaison_open><int>how
@@ -1226,8 +1227,8 @@ def open_pipe(End reader not None, End writer not None, SpaceHandle space not No
     cdef int r
     with nogil:
         r = liaison_pipe_create(space.space, &policy, &one, &other)
+    reader.is_closed = writer.is_closed = r != LIAISON_OK
     if r != LIAISON_OK:
-        reader.is_closed = writer.is_closed = True
         if r == LIAISON_INTERRUPTED:
             propagate()
         raise failure(r, "a pipe", 0, "pipe")
@@ -1248,8 +1249,8 @@ def open_named_pipe(End reader not None, End writer not None, SpaceHandle space 
     cdef const char *called = what
     with nogil:
         r = liaison_named_pipe_open(space.space, called, &policy, &there, &here)
+    reader.is_closed = writer.is_closed = r != LIAISON_OK
     if r != LIAISON_OK:
-        reader.is_closed = writer.is_closed = True
         if r == LIAISON_DESTROYED:
             raise held_name(address)
         if r == LIAISON_INTERRUPTED:

@@ -3,5 +3,6 @@ from liaison._native.engine cimport liaison_space, liaison_peer
 cdef class SpaceHandle:
     cdef liaison_space *space
     cdef readonly str name
+    cdef list peers(self, bint using)
 
 cdef object peer_of(const liaison_peer *peer)

@@ -9,7 +9,7 @@ from liaison._native.engine cimport *
 import os
 
 from liaison._native.failure import RESULTS as _RESULTS, failure
-from liaison.errors import InvalidAddress
+from liaison.errors import InvalidAddress, LiaisonError
 
 assert len(_RESULTS) == LIAISON_FOREIGN + 1
 assert _RESULTS[LIAISON_TOO_LARGE] == "TOO_LARGE"
@@ -61,8 +61,38 @@ cdef object refusal(int r, str root, uint32_t owner, str name, int64_t gid):
     if r == LIAISON_NOT_FOUND:
         return denial.absence(root, owner, name)
     if r == LIAISON_FOREIGN:
-        return denial.ruin(root, name)
+        return denial.ruin(root, owner, name)
+    if r == LIAISON_VERSION:
+        return denial.other_version(root, owner, name)
+    if r == LIAISON_BUSY:
+        return denial.held_space(root, owner, name)
     return failure(r, f"space {name!r}")
+
+
+def remove_space(str root, uint32_t owner, str name, bint force):
+    """Remove a space that no living process uses."""
+    cdef liaison_kept kept
+    cdef bytes where = root.encode("utf-8", "surrogateescape")
+    cdef bytes what = name.encode()
+    cdef const char *directory = where
+    cdef const char *called = what
+    cdef int r
+    with nogil:
+        r = liaison_space_remove(directory, owner, called, force, &kept)
+    if r == LIAISON_OK:
+        return
+    from liaison._native.keeping import keeping
+    from liaison.printable import printable
+    cdef bytes link = kept.link
+    users = []
+    if r == LIAISON_BUSY and not kept.messages and not kept.here:
+        try:
+            users = SpaceHandle(root, owner, name, False).users()
+        except LiaisonError:
+            pass
+    raise keeping(
+        r, root, owner, name, printable(link.decode("utf-8", "replace")), kept.messages, kept.here,
+        peer_of(&kept.creator), users)
 
 
 cdef class SpaceHandle:
@@ -101,14 +131,30 @@ cdef class SpaceHandle:
             raise failure(r, f"the space at {self.path}")
         return fd
 
+    @property
+    def gone(self):
+        """Whether it was removed: whoever comes finds another, or none."""
+        return bool(liaison_space_gone(self.space))
+
     def members(self):
         """The living processes of the space."""
+        return self.peers(False)
+
+    def users(self):
+        """Those that use it at this moment."""
+        return self.peers(True)
+
+    cdef list peers(self, bint using):
         cdef size_t count = 0, i
+        cdef int r
         cdef liaison_peer *peers = <liaison_peer *>malloc(MEMBERS * sizeof(liaison_peer))
         if peers == NULL:
             raise MemoryError
         try:
-            r = liaison_space_members(self.space, peers, MEMBERS, &count)
+            if using:
+                r = liaison_space_users(self.space, peers, MEMBERS, &count)
+            else:
+                r = liaison_space_members(self.space, peers, MEMBERS, &count)
             if r != LIAISON_OK:
                 raise failure(r, f"space {self.name!r}")
             return [peer_of(&peers[i]) for i in range(count)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from liaison import errors
 from liaison._native import mailbox as native
+from liaison._native import space as native_space
 from liaison._native.mailbox import Burial, closing
 from liaison._native.poll import Poll
 from liaison._native.several import Several
@@ -32,6 +33,7 @@ __all__ = [
     "all_names",
     "closing",
     "directory",
+    "in_space",
     "link_names",
     "link_of",
     "named_pipe",
@@ -39,8 +41,11 @@ __all__ = [
     "own_name",
     "owner_of",
     "pipe",
+    "remove_space",
     "space_names",
 ]
+
+_Made = TypeVar("_Made")
 
 # Spaces stay open for as long as the process lives, so that it keeps its place among the members
 # between one link and the next. By path, because the environment may change where they lie.
@@ -75,22 +80,36 @@ def open_space(address: Address, *, create: bool = True, group: int = -1) -> Spa
     """The address's space, made where it is missing and `create` says so."""
     uid, shared = owner_of(address)
     root = root_of(uid, shared)
-    key = (root, address.space)
-    held = _spaces.get(key)
-    # A space that was removed (a logout does that) and perhaps made anew is another one.
-    if held is not None and os.path.isdir(held.path) and group < 0:
-        fresh = SpaceHandle(root, uid, address.space, False, -1)
-    else:
-        fresh = SpaceHandle(root, uid, address.space, (create and not shared) or group >= 0, group)
-    _spaces[key] = fresh
+    # Anew each time: one that was removed (a logout does that) and perhaps made again is another.
+    fresh = SpaceHandle(root, uid, address.space, (create and not shared) or group >= 0, group)
+    _spaces[root, address.space] = fresh
     return fresh
+
+
+def remove_space(address: Address, *, force: bool) -> None:
+    """Remove the address's space, if nothing keeps it."""
+    uid, shared = owner_of(address)
+    root = root_of(uid, shared)
+    native_space.remove_space(root, uid, address.space, force)
+    _spaces.pop((root, address.space), None)
+
+
+def in_space(address: Address, make: Callable[[SpaceHandle], _Made], *, create: bool) -> _Made:
+    """Make something in the address's space; in a new one, where that is removed meanwhile."""
+    while True:
+        space = open_space(address, create=create)
+        try:
+            return make(space)
+        except errors.NotFound:
+            if not (create and space.gone):
+                raise
 
 
 def space_at(place: Place) -> SpaceHandle:
     """The space at a place that another process told of."""
     owner, name, root = place
     key = (root, name)
-    if key not in _spaces:
+    if key not in _spaces or _spaces[key].gone:
         _spaces[key] = SpaceHandle(root, owner, name, False, -1)
     return _spaces[key]
 
@@ -225,13 +244,17 @@ class MailboxEnd(native.End, MailboxContract):
         mourner: Callable[[SpaceHandle, str], object],
         name: str = "",
     ) -> None:
-        space = open_space(address, create=how in ("create", "open or create"))
-        self._begin(
-            *(space, name or address.name, str(address), _HOW[how], *_reading(type, codec)),
-            *(undertaker, mourner),
-            default_dead_letters=f"{address}.dead",
-            **policy,
-        )
+        reading = _reading(type, codec)
+
+        def begin(space: SpaceHandle) -> None:
+            self._begin(
+                *(space, name or address.name, str(address), _HOW[how], *reading),
+                *(undertaker, mourner),
+                default_dead_letters=f"{address}.dead",
+                **policy,
+            )
+
+        in_space(address, begin, create=how in ("create", "open or create"))
 
     @property
     def link(self) -> Link:
@@ -261,8 +284,13 @@ def pipe(
     """Make a pipe; the two become its ends."""
     here = Address.current_space()
     # The processes know one another by a space of this machine, whatever bare names mean.
-    space = open_space(here if here.scheme == "shm" else Address("shm", space="default"))
-    native.open_pipe(reader, writer, space, *_reading(type, codec), **policy)
+    where = here if here.scheme == "shm" else Address("shm", space="default")
+    reading = _reading(type, codec)
+    in_space(
+        where,
+        lambda space: native.open_pipe(reader, writer, space, *reading, **policy),
+        create=True,
+    )
 
 
 def named_pipe(
@@ -274,7 +302,11 @@ def named_pipe(
     policy: dict[str, Any],
 ) -> None:
     """Be a side of a named pipe; the two become its ends for the way here and the way there."""
-    space = open_space(address)
-    native.open_named_pipe(
-        *(reader, writer, space, address.name, str(address)), *_reading(type, codec), **policy
+    reading = _reading(type, codec)
+    in_space(
+        address,
+        lambda space: native.open_named_pipe(
+            *(reader, writer, space, address.name, str(address)), *reading, **policy
+        ),
+        create=True,
     )

@@ -1,4 +1,4 @@
-"""``liaison rm``."""
+"""``liaison rm``: links, or a space."""
 
 from __future__ import annotations
 
@@ -7,27 +7,42 @@ import os
 
 import click
 
-from liaison import Busy, Corrupt, NotFound, VersionMismatch
+from liaison import Busy, Corrupt, LiaisonError, NotFound, VersionMismatch
 from liaison.address import Address
 from liaison.carriers import shm
 from liaison.cli import output
 from liaison.cli.command import command
 from liaison.cli.failure import Failure
-from liaison.cli.parameters import LINK
+from liaison.cli.parameters import CHOSEN_SPACE, LINK
 from liaison.links.end import Observed
+from liaison.space import remove_space
 
 
-@command("rm")
-@click.argument("names", type=LINK, nargs=-1, required=True, metavar="NAME...")
-@click.option(
-    "-f", "--force", is_flag=True, help="Also links whose creator lives, or that are damaged."
+@command(
+    "rm",
+    examples="liaison rm orders parcels           these two links\n"
+    "liaison rm --space lab              the whole space",
 )
-def rm(names: tuple[str, ...], force: bool, as_json: bool) -> None:
-    """Destroy links.
+@click.argument("names", type=LINK, nargs=-1, metavar="[NAME]...")
+@click.option(
+    "-f",
+    "--force",
+    is_flag=True,
+    help="Also links whose creator lives, or that are damaged; of a space, messages as well.",
+)
+@click.pass_context
+def rm(ctx: click.Context, names: tuple[str, ...], force: bool, as_json: bool) -> None:
+    """Destroy links, or remove a space.
 
-    Their messages are lost, and whoever uses them is told. All the names are tried; the exit code
-    is that of the first that could not be destroyed.
+    The links' messages are lost, and whoever uses them is told. All the names are tried; the exit
+    code is that of the first that could not be destroyed.
+
+    With --space and no NAME, the space is removed, with all links in it. One that a living process
+    uses stays as it is, and without --force so does one in which messages wait.
     """
+    if not names:
+        _remove_space(ctx, force=force, as_json=as_json)
+        return
     removed: list[str] = []
     failures: list[Failure] = []
     for name in names:
@@ -41,6 +56,22 @@ def rm(names: tuple[str, ...], force: bool, as_json: bool) -> None:
         first = failures[0]
         message = "; ".join(failure.message for failure in failures)
         raise Failure(message, hint=first.hint, code=first.code, kind=first.kind)
+
+
+def _remove_space(ctx: click.Context, *, force: bool, as_json: bool) -> None:
+    chosen = ctx.meta.get(CHOSEN_SPACE)
+    if chosen is None:  # by the environment alone nobody has said which
+        raise click.UsageError("name links, or a space to remove: rm --space SPACE", ctx)
+    where = Address.parse_space(chosen)
+    try:
+        remove_space(where, force=force)
+    except LiaisonError as error:
+        failure = Failure.of(error)
+        # Here the library's own way out is the shell's too, but for how it is spelt.
+        failure.hint = str(error).partition("; ")[2].replace("force=True", "--force")
+        raise failure from error
+    if as_json:
+        output.write_json({"removed": [str(where)]})
 
 
 def _destroy(name: str, *, force: bool) -> str:

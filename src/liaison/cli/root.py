@@ -24,7 +24,7 @@ SECTIONS = {
         "ls": "List the links of a space.",
         "show": "Show all there is to know about a link.",
         "create": "Create a mailbox.",
-        "rm": "Destroy links.",
+        "rm": "Destroy links, or remove a space.",
         "clean": "Remove what dead processes left behind.",
     },
     "Messages": {

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from liaison import Space
 from liaison.address import Address
-from liaison.carriers import shm
 from liaison.carriers.shm_listing import Listed, listed
 from liaison.carriers.shm_observer import EndpointObserver
 from liaison.errors import NotFound
@@ -46,12 +45,12 @@ def current_space(name: str | None = None) -> Space | None:
     Raises `InvalidAddress` when it is not one of this machine, and `AccessDenied`.
     """
     wanted = Address.parse_space(name) if name else Address.current_space()
-    if wanted.scheme == "shm" and wanted.owner is None:
-        try:
-            shm.open_space(wanted, create=False)
-        except NotFound:
-            return None
-    return Space(str(wanted))
+    try:
+        return Space.open(str(wanted))
+    except NotFound:
+        if wanted.owner is not None:
+            raise
+        return None
 
 
 def space_of(address: str) -> Space:

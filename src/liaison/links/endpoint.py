@@ -28,6 +28,7 @@ __all__ = [
     "correspondent",
     "ending",
     "forget",
+    "let_go",
     "mine",
     "receive",
     "send",
@@ -237,6 +238,13 @@ def correspondent(
         if box is not None:
             return box, address
     return endpoint or _passing(Address.parse(address)), address
+
+
+def let_go(space: Address) -> None:
+    """Keep none of the mailboxes in `space` open that the functions below have found by name."""
+    for address in list(_boxes):
+        if replace(Address.parse(address), name="") == space:
+            _boxes.pop(address, None)  # closed when nobody is in it
 
 
 def forget(address: str) -> bool:

@@ -1,0 +1,91 @@
+"""Why a space was not removed: who keeps it, or what is in it, and the way out."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING
+
+from liaison import errors
+from liaison._native.denial import absence, denial, full_name, other_version, ruin
+from liaison._native.failure import RESULTS, failure
+
+if TYPE_CHECKING:
+    from liaison.link import Peer
+
+__all__ = ["keeping"]
+
+_NAMED = 3  # users, before the rest of them is a number
+
+
+def keeping(
+    result: int,
+    root: str,
+    owner: int,
+    name: str,
+    link: str,
+    messages: int,
+    here: bool,
+    creator: Peer,
+    users: list[Peer],
+) -> Exception:
+    """Say what the engine answered, and of which link, about a space that was to be removed.
+
+    `here`: this process uses it; else these `users` do, as far as they are still there.
+    """
+    called = full_name(root, owner, name)
+    space = f"space {called!r}"
+    answer = RESULTS[result] if 0 <= result < len(RESULTS) else ""
+    # What one endpoint sends another lies in a link whose name nobody knows.
+    what = "an endpoint" if link.startswith("~") else repr(link) if link else "a link"
+    if answer == "BUSY":
+        return errors.Busy(_use(space, what, messages, here, users))
+    if answer == "NOT_OWNER":
+        return errors.NotOwner(
+            f"{what} in {space} was made by another process, which lives ({creator}); "
+            "let that destroy it, or use force=True to lose it"
+        )
+    if answer == "NOT_FOUND":
+        return absence(root, owner, name)
+    if answer == "DENIED" and os.geteuid() not in (0, owner):
+        return errors.AccessDenied(f"{space} can be removed by its owner alone; ask that user")
+    if answer == "DENIED" and not link:
+        return denial(root, owner, name)
+    if answer == "FOREIGN":
+        return ruin(root, owner, name)
+    if answer == "VERSION" and not link:
+        return other_version(root, owner, name)
+    if answer in ("CORRUPT", "VERSION", "DENIED"):
+        return _doubt(answer, os.path.join(root, name, "links", link))
+    if result == -errno.ENOTEMPTY:
+        text = f"{space} was removed, but for directories that somebody had put into it; see"
+        return OSError(errno.ENOTEMPTY, text, os.path.join(root, ".liaison-old-*"))
+    return failure(result, space)
+
+
+def _use(space: str, what: str, messages: int, here: bool, users: list[Peer]) -> str:
+    if messages:
+        wait = "1 message waits" if messages == 1 else f"{messages:,} messages wait"
+        for_it = "for" if what == "an endpoint" else "in"
+        return (
+            f"{wait} {for_it} {what} in {space}; receive what waits, or use force=True to lose it"
+        )
+    if here:
+        return f"{space} is in use by this process, which has {what} open; close that first"
+    if not users:
+        return f"processes came to use {space} meanwhile; try again"
+    who = [str(user) for user in users[:_NAMED]]
+    if more := len(users) - len(who):
+        who.append(f"{more:,} more")
+    named = " and ".join(filter(None, (", ".join(who[:-1]), who[-1])))
+    return f"{space} is in use by {named}; have what they have open in it closed, or end them"
+
+
+def _doubt(answer: str, link: str) -> errors.LiaisonError:
+    """Say that nobody can tell whether something in the space is needed."""
+    kind, what = {
+        "CORRUPT": (errors.Corrupt, "is damaged"),
+        "VERSION": (errors.VersionMismatch, "was made by another version of liaison"),
+        "DENIED": (errors.AccessDenied, "is no file of the space's"),
+    }[answer]
+    return kind(f"{link} {what}, so nobody can tell who needs it; use force=True to lose it")

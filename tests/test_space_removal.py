@@ -1,0 +1,358 @@
+"""Space.remove(): a space that nothing uses goes, and what keeps one is named."""
+
+import multiprocessing
+import os
+import shutil
+import threading
+from contextlib import contextmanager, suppress
+
+import pytest
+
+import liaison
+from liaison import (
+    AccessDenied,
+    Busy,
+    Corrupt,
+    Destroyed,
+    Endpoint,
+    Mailbox,
+    NotFound,
+    NotOwner,
+    Space,
+    VersionMismatch,
+)
+from liaison.address import Address
+from liaison.carriers import shm
+from liaison.space import remove_space
+from liaison.testing import Process, until
+from tests.faults.test_another_user import needs_root
+from tests.faults.test_place_of_spaces import GROUP, MEMBER
+from tests.links.actor import Actor
+
+
+def is_gone(space):
+    """Nothing of any space of this user's is left."""
+    return list(space.path.parent.iterdir()) == []
+
+
+def refusal(kind, **options):
+    with pytest.raises(kind) as raised:
+        Space().remove(**options)
+    return str(raised.value)
+
+
+# ---- what nobody uses
+
+
+def test_a_space_that_nothing_uses_goes_whole(space):
+    """Links that were closed, endpoints, bells and drafts go with it, and it costs nothing more."""
+    with Mailbox("box") as box, Endpoint("me") as me, Endpoint("other") as other:
+        box.fileno()
+        me.send("other", "tea")
+        assert other.receive() == "tea"
+    Space().remove()
+    assert is_gone(space)
+    assert liaison.spaces() == []
+
+
+def test_a_space_that_was_removed_is_not_found(space):
+    """A second time, and by open, which makes none."""
+    lab = Space()
+    lab.remove()
+    with pytest.raises(NotFound, match="no space 'default'"):
+        lab.remove()
+    with pytest.raises(NotFound, match="no space 'default'"):
+        Space.open()
+    assert is_gone(space)
+
+
+def test_the_name_is_free_for_another_space(mailbox, space):
+    """For a process that has used the one before too, with links of the same names."""
+    with Actor("box = Mailbox('box')", "box.close()") as other:
+        with pytest.raises(NotOwner):
+            Space().remove()
+        other.do("Mailbox('box').destroy()")
+        Space().remove()
+        mailbox().send("works")
+        assert other.do("Mailbox('box').receive(timeout=0)") == "works"
+        assert [peer.pid for peer in Space().members()] == [os.getpid(), other.pid]
+
+
+def test_a_pipe_of_a_new_space_can_be_taken_by_who_knows_the_old(space):
+    """Though it is at the same place."""
+    context = multiprocessing.get_context("spawn")
+    orders, answers = context.Queue(), context.Queue()
+    process = context.Process(target=use_and_take, args=(orders, answers))
+    process.start()
+    assert answers.get(timeout=60) == "used"
+    Space().remove()
+    reader, writer = liaison.pipe()
+    with reader, writer:
+        orders.put(writer)
+        assert reader.receive(timeout=60) == "taken"
+    process.join(60)
+    for queue in (orders, answers):
+        queue.close()
+    Space().remove()
+
+
+def use_and_take(orders, answers):
+    with Mailbox("box") as box:
+        box.destroy()
+    answers.put("used")
+    with orders.get() as writer:
+        writer.send("taken")
+
+
+def test_ten_thousand_spaces_leave_nothing(space):
+    """A sample of them; the engine's own test makes them all."""
+    for number in range(200):
+        with Mailbox(f"shm://lab{number}/box") as box:
+            box.send("x")
+            box.receive()
+        Space(f"lab{number}").remove()
+    assert is_gone(space)
+    assert [one for one in space.held() if "/fd/" in one] == []
+
+
+# ---- what keeps it
+
+
+def test_what_this_process_has_open_is_named(mailbox):
+    """With force too."""
+    with mailbox("orders"):
+        for force in (False, True):
+            text = refusal(Busy, force=force)
+            assert "in use by this process, which has 'orders' open" in text
+
+
+def test_who_uses_it_is_named(mailbox, space):
+    """By name and number, and only while it does."""
+    with Actor("clerk = Endpoint('clerk')") as clerk:
+        with Actor("box = Mailbox('box')") as other:
+            text = refusal(Busy, force=True)
+            assert f"clerk (pid {clerk.pid})" in text
+            assert f"pid {other.pid}" in text
+            other.do("box.destroy()")
+            other.do("box.close()")
+            assert f"pid {other.pid}" not in refusal(Busy)
+        clerk.do("clerk.destroy()")
+        clerk.do("clerk.close()")
+        Space().remove()
+    assert is_gone(space)
+
+
+def test_what_the_functions_keep_open_does_not_keep_the_space(mailbox, space):
+    """liaison.send and receive have found a mailbox by its name, and keep it."""
+    mailbox("orders").close()
+    liaison.send("orders", "tea")
+    assert liaison.receive("orders") == "tea"
+    Space().remove()
+    assert is_gone(space)
+
+
+def test_a_link_whose_creator_lives_needs_force(space):
+    """It is named, with that process."""
+    with Actor("Mailbox('orders').close()") as other:
+        assert "'orders'" in refusal(NotOwner)
+        assert f"pid {other.pid}" in refusal(NotOwner)
+        Space().remove(force=True)
+        assert is_gone(space)
+
+
+def test_messages_need_force(space):
+    """They are counted; an endpoint's too, which lie in links without a name of their own."""
+    with Actor("Mailbox('orders').send('tea')"):
+        pass
+    text = refusal(Busy)
+    assert "1 message waits in 'orders' in space 'default'" in text
+    assert "force=True" in text
+    with Mailbox.open("orders") as orders:
+        assert orders.receive(timeout=0) == "tea"
+    Space().remove()
+    with Endpoint("clerk"), Actor("[liaison.send('clerk', n) for n in range(2)]"):
+        pass
+    assert "2 messages wait for an endpoint" in refusal(Busy)
+    Space().remove(force=True)
+    assert is_gone(space)
+
+
+def test_a_dead_ports_letters_are_moved_before(space):
+    """Elsewhere they are saved; in the same space they are messages that wait."""
+    line = "port = liaison.Port('port', dead_letters='{}'); port.send('tea')"
+    for where, kept in (("shm://other/grave", False), ("grave", True)):
+        with Actor(line.replace("{}", where)) as other:
+            other.kill()
+        if kept:
+            assert "1 message waits in 'grave'" in refusal(Busy)
+            Space().remove(force=True)
+        else:
+            Space().remove()
+    with Mailbox.open("shm://other/grave") as grave:
+        assert grave.receive(timeout=0) == "tea"
+        grave.destroy(force=True)
+
+
+def test_a_damaged_link_needs_force(space):
+    """Nobody can tell who needs it."""
+    with Actor("Mailbox('box')"):
+        pass
+    (path,) = (space.path / "links").iterdir()
+    with path.open("r+b") as file:
+        file.write(bytes(64))
+    text = refusal(Corrupt)
+    assert str(path) in text
+    assert "force=True" in text
+    Space().remove(force=True)
+    assert is_gone(space)
+
+
+@pytest.mark.parametrize(("at", "kind"), [(0, Corrupt), (8, VersionMismatch)])
+def test_a_space_whose_processes_nobody_knows_needs_force(space, at, kind):
+    """Its table is damaged, or another version's; who uses it is told."""
+    box = Mailbox("box")
+    with (space.path / "members").open("r+b") as file:
+        file.seek(at)
+        file.write(b"\x63")
+    assert "space 'default'" in refusal_by_name(kind)
+    remove_space(Address.parse_space("default"), force=True)
+    assert is_gone(space)
+    with pytest.raises(Destroyed):
+        until(lambda: box.try_receive("nothing") != "nothing", "it is told")
+    box.close()
+
+
+def refusal_by_name(kind):
+    with pytest.raises(kind) as raised:
+        remove_space(Address.parse_space("default"), force=False)
+    return str(raised.value)
+
+
+def test_what_is_not_the_spaces_stays_aside(space):
+    """A directory that somebody made there is not removed, and its place is told."""
+    Space()
+    (space.path / "links" / "thesis").mkdir()
+    (space.path / "links" / "thesis" / "text").write_text("years of work")
+    assert "thesis" in refusal(AccessDenied)
+    assert ".liaison-old-" in refusal(OSError, force=True)
+    (aside,) = space.path.parent.iterdir()
+    assert (aside / "links" / "thesis" / "text").read_text() == "years of work"
+    with Mailbox("box") as box:
+        box.destroy()
+    Space().remove()
+    shutil.rmtree(aside)
+
+
+# ---- whose it is
+
+
+@needs_root
+def test_a_shared_space_is_its_owners_to_remove(space):
+    """A member of the group may not; root may, and the owner."""
+    space.root.chmod(0o755)
+    lab = Space.create("lab", group=GROUP)
+    with Mailbox(lab.address("box")) as box:
+        box.send("x")
+        box.fileno()
+    with Process(as_member, "liaison.Space('root@lab').remove(force=True)", fork=True) as member:
+        name, text = member.result()
+    assert name == "AccessDenied"
+    assert "its owner alone" in text
+    lab.remove(force=True)
+    assert list((space.root / f"{os.geteuid()}.shared").iterdir()) == []
+
+
+def as_member(line):
+    os.setgroups([GROUP])
+    os.setgid(GROUP)
+    os.setuid(MEMBER)
+    try:
+        return eval(line, {"liaison": liaison})
+    except liaison.LiaisonError as error:
+        return type(error).__name__, str(error)
+
+
+# ---- meanwhile
+
+
+@pytest.fixture
+def overtaken(monkeypatch):
+    """Have another process remove the space that is opened next, before it is used."""
+    opened = shm.open_space
+    removed = []
+
+    def open_space(address, **how):
+        found = opened(address, **how)
+        if not removed:
+            removed.append(found.path)
+            with Actor("Space().remove(force=True)", fork=True):
+                pass
+        return found
+
+    monkeypatch.setattr(shm, "open_space", open_space)
+    return removed
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Mailbox("box"),
+        lambda: Mailbox.create("box"),
+        lambda: liaison.MessageQueue("queue"),
+        lambda: liaison.Port("port"),
+        lambda: Endpoint("me"),
+        lambda: liaison.NamedPipe("pipe"),
+        lambda: closing_both(*liaison.pipe()),
+    ],
+    ids=["open or create", "create", "queue", "port", "endpoint", "named pipe", "pipe"],
+)
+def test_what_is_made_in_a_space_that_is_removed_meanwhile_is_in_a_new_one(space, overtaken, make):
+    """Nothing is ever made where nobody finds it."""
+    with make():
+        assert overtaken == [str(space.path)]
+        assert "in use by this process" in refusal(Busy)
+    Space().remove()
+    assert is_gone(space)
+
+
+@contextmanager
+def closing_both(reader, writer):
+    with reader, writer:
+        yield
+
+
+def test_what_is_only_opened_in_a_space_that_is_removed_meanwhile_is_not_found(space, request):
+    """And nothing is made."""
+    Mailbox("box").close()
+    request.getfixturevalue("overtaken")
+    with pytest.raises(NotFound, match="no shm://default/box"):
+        Mailbox.open("box")
+    assert is_gone(space)
+
+
+def test_whoever_comes_meanwhile_has_this_space_or_a_new_one(space):
+    """Nobody is refused, and what is used stays, while another process removes it when it can."""
+    over = threading.Event()
+    with Actor(fork=True, remove=remove_several_times) as other:
+        other.start("remove(5)")
+        waiting = threading.Thread(target=lambda: (other.answer(), over.set()))
+        waiting.start()
+        while not over.is_set():
+            with Mailbox("box") as box, Endpoint("me") as me:
+                box.send("tea")
+                assert box.receive(timeout=0) == "tea"
+                me.destroy()
+            reader, writer = liaison.pipe()
+            with closing_both(reader, writer):
+                writer.send("tea")
+                assert reader.receive(timeout=0) == "tea"
+        waiting.join()
+    with suppress(NotFound):
+        Space.open().remove(force=True)
+
+
+def remove_several_times(times):
+    while times:
+        with suppress(Busy, NotFound):
+            Space.open().remove(force=True)
+            times -= 1
