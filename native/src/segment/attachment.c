@@ -29,7 +29,8 @@ static bool claim_attachment(struct segment *s, uint64_t me)
 int segment_identity(struct segment *s, uint64_t *me)
 {
     int r = member_identity(s->space, me);
-    return r == LIAISON_FOREIGN && observe(&s->epoch) != 0 ? LIAISON_DESTROYED : r;
+    bool gone = r == LIAISON_FOREIGN || r == LIAISON_NOT_FOUND;
+    return gone && observe(&s->epoch) != 0 ? LIAISON_DESTROYED : r;
 }
 
 int segment_attach(struct segment *s)

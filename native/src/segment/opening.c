@@ -275,9 +275,11 @@ static struct segment *enlist_or_find(struct segment *s)
 bool segment_in_use(const struct liaison_space *space, char name[LIAISON_NAME_MAX + 4])
 {
     process_lock();
-    struct segment *s = segments;
-    while (s && !(s->space == space && observe(&s->epoch) == process_epoch()))
-        s = s->next;
+    struct segment *s = NULL;
+    for (size_t i = 0; i < BUCKETS && !s; i++)
+        for (s = segments[i]; s; s = s->next)
+            if (s->space == space && observe(&s->epoch) == process_epoch())
+                break;
     if (s)
         memcpy(name, s->geometry.name, sizeof s->geometry.name);
     process_unlock();

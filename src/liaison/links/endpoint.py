@@ -243,7 +243,7 @@ def correspondent(
 def let_go(space: Address) -> None:
     """Keep none of the mailboxes in `space` open that the functions below have found by name."""
     for address in list(_boxes):
-        if replace(Address.parse(address), name="") == space:
+        if Address.parse(address).called("") == space:
             _boxes.pop(address, None)  # closed when nobody is in it
 
 
