@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "links/handle.h"
+#include "links/inspection.h"
 #include "links/turn.h"
 #include "segment/naming.h"
 #include "segment/opening.h"
@@ -104,10 +105,8 @@ static bool needed(struct segment *s)
         return holder && member_alive(s->space, holder);
     }
     /* Nobody attached first: who leaves what it sends is here until it has sent it. */
-    return attached(s) ||
-           liaison_mailbox_statistics(&(struct liaison_mailbox){.segment = s}, &now) !=
-               LIAISON_OK ||
-           now.waiting || now.leased || now.loaned;
+    return attached(s) || inspection_count(s, &now) != LIAISON_OK || now.waiting || now.leased ||
+           now.loaned;
 }
 static bool condemn_unneeded(struct segment *s) { return condemn(s, needed); }
 

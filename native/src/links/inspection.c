@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "links/handle.h"
+#include "links/inspection.h"
 #include "parts/arena.h"
 #include "parts/cell.h"
 #include "parts/ring.h"
@@ -147,16 +148,15 @@ int liaison_space_look(liaison_space *space, int names, const char *name, struct
                 (struct liaison_user){identity, roles & ROLE_SENDS, roles & ROLE_RECEIVES};
     }
     if (statistics && s->geometry.kind != LIAISON_KIND_ENDPOINT)
-        r = liaison_mailbox_statistics(&(struct liaison_mailbox){.segment = s}, statistics);
+        r = inspection_count(s, statistics);
     if (r == LIAISON_OK && s->broken)
         r = LIAISON_CORRUPT;
     segment_close(s);
     return r;
 }
 
-int liaison_mailbox_statistics(liaison_mailbox *m, struct liaison_statistics *out)
+int inspection_count(struct segment *s, struct liaison_statistics *out)
 {
-    struct segment *s = m->segment;
     int r = segment_look(s);
     if (r != LIAISON_OK)
         return r;
@@ -185,6 +185,11 @@ int liaison_mailbox_statistics(liaison_mailbox *m, struct liaison_statistics *ou
     out->arena_limit = s->geometry.arena_limit;
     out->arena_used = arena_used(s);
     return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
+}
+
+int liaison_mailbox_statistics(liaison_mailbox *m, struct liaison_statistics *out)
+{
+    return inspection_count(m->segment, out);
 }
 
 /* ThreadSanitizer looks into memcpy() itself, whoever calls it. */

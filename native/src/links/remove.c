@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/process.h"
-#include "links/handle.h"
+#include "links/inspection.h"
 #include "segment/opening.h"
 #include "space/draft.h"
 #include "space/member.h"
@@ -36,7 +36,7 @@ static int judge(struct segment *s, struct liaison_kept *kept)
     if (creator != me && member_alive(s->space, creator))
         r = LIAISON_NOT_OWNER;
     else if (carries_messages(s))
-        r = liaison_mailbox_statistics(&(struct liaison_mailbox){.segment = s}, &now);
+        r = inspection_count(s, &now);
     kept->messages = now.waiting + now.leased;
     if (r == LIAISON_OK && kept->messages)
         r = LIAISON_BUSY;
