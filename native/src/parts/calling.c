@@ -220,8 +220,8 @@ static struct wakeup wake(struct segment *s, enum waiter_role role, enum bells b
 {
     struct wakeup done = {.spared = ring_those(s, role, bells)};
     struct waiter *table = s->waiters[role];
+    uint32_t tick = process_tick(); /* one for all: nobody is woken twice */
     for (uint32_t tries = 0; tries < WAITERS; tries++) {
-        uint32_t tick = process_tick();
         done.entry = on_its_way(s, role, tick);
         if (done.entry) {
             done.woken = glance(&table[done.entry - 1].detail);

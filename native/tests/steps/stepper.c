@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -63,6 +64,9 @@ pid_t stepper_start(const struct body *body)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
+        /* Also where it is only stopped: a test that fails leaves nobody who has its output open.
+         */
+        CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
         if (body->prepare)
             body->prepare(body->context);
         CHECK(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0);
