@@ -82,6 +82,15 @@ def test_a_sender_cannot_receive(space, call):
         assert port.receive() == "message"
 
 
+def test_a_sender_learns_of_the_end_whatever_it_asks(space):
+    """Of a port that is destroyed nobody is told that another has the right to receive from it."""
+    with Port("orders") as port, Port.open("orders") as sender:
+        port.destroy()
+        for ask in (sender.lease, sender.receive, sender.try_receive, sender.fileno):
+            with pytest.raises(Destroyed):
+                ask()
+
+
 def test_a_second_receiver_is_busy(space):
     """While the first lives, in the same process or another, and stopped or not."""
     with Actor("port = Port('port')") as receiver:

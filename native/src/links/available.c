@@ -31,7 +31,7 @@ int mailbox_may_take(const liaison_mailbox *m, uint64_t epoch)
     if (__builtin_expect(!s->kind->sides, 1) || (r != LIAISON_OK && r != LIAISON_DESTROYED))
         return r;
     if (is_port(s) && (!m->receives || !port_is_receiver(s)))
-        return LIAISON_DENIED;
+        return segment_state(s) == LINK_DESTROYED ? LIAISON_DESTROYED : LIAISON_DENIED;
     return segment_state(s) == LINK_ENDED ? LIAISON_OK : r;
 }
 
