@@ -43,6 +43,7 @@ from liaison.errors import (
     Unsupported,
     VersionMismatch,
 )
+from liaison.link import Link, Peer, Statistics
 from liaison.links.mailbox import Mailbox
 from liaison.links.port import Port
 from liaison.links.queue import MessageQueue
@@ -52,7 +53,6 @@ if _TYPE_CHECKING:
     from liaison.carriers.contract import DeliveryContract as Delivery
     from liaison.carriers.contract import LoanContract as Loan
     from liaison.carriers.contract import ReceiptContract as Receipt
-    from liaison.link import Link, Peer, Statistics
     from liaison.links.endpoint import Endpoint, receive, send
     from liaison.links.pipe import NamedPipe, PipeReader, PipeWriter, pipe
     from liaison.links.socket import Connection, Listener, connect, listen
@@ -122,7 +122,6 @@ __all__ = [
 _LATER = {
     name: module
     for module, names in {
-        "liaison.link": ("Link", "Peer", "Statistics"),
         "liaison.links.endpoint": ("Endpoint", "receive", "send"),
         "liaison.links.pipe": ("NamedPipe", "PipeReader", "PipeWriter", "pipe"),
         "liaison.links.socket": ("Connection", "Listener", "connect", "listen"),

@@ -19,9 +19,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, NoReturn
 
 from liaison.errors import InvalidAddress
+from liaison.facts import Facts
 
 __all__ = ["Address", "check_name", "is_name"]
 
@@ -33,7 +33,6 @@ _PARTS = {
     "tcp": {"hosts"},
     "tls": {"hosts"},
 }
-_ALL = ("scheme", "space", "name", "owner", "hosts", "path", "credentials")
 _NATS_PORT = 4222
 _MAX_NAME = 100
 _MAX_HOST = 253
@@ -77,7 +76,7 @@ def is_name(text: str) -> bool:
     return len(text) <= _MAX_NAME and _NAME.fullmatch(text) is not None
 
 
-class Address:
+class Address(Facts):
     """Where a link (or, without a name, a space) is. Immutable, hashable, and always valid.
 
     - ``scheme``: ``"shm"``, ``"nats"``, ``"unix"``, ``"tcp"`` or ``"tls"``.
@@ -99,9 +98,6 @@ class Address:
     'shm://lab/orders'
     """
 
-    # No dataclass, which it could be: importing these takes longer than all that a mailbox needs.
-    __slots__ = ("credentials", "hosts", "name", "owner", "path", "scheme", "space")
-
     scheme: str
     space: str
     name: str
@@ -121,9 +117,7 @@ class Address:
         credentials: str | None = None,
     ) -> None:
         """Check every part."""
-        given = (scheme, space, name, owner, hosts, path, credentials)
-        for part, value in zip(_ALL, given, strict=True):
-            object.__setattr__(self, part, value)
+        super().__init__(scheme, space, name, owner, hosts, path, credentials)
         self._check()
 
     def called(self, name: str) -> Address:
@@ -132,36 +126,10 @@ class Address:
         >>> str(Address("shm", space="lab").called("orders"))
         'shm://lab/orders'
         """
-        scheme, space, _, *rest = self._values()
-        return type(self)(scheme, space, name, *rest)
+        return self.but(name=name)
 
-    def _values(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, part) for part in _ALL)
-
-    def __setattr__(self, part: str, value: object) -> NoReturn:
-        """Refuse: it is immutable."""
-        raise AttributeError(f"an address is immutable: make another one to change its {part}")
-
-    def __delattr__(self, part: str) -> NoReturn:
-        """Refuse: it is immutable."""
-        raise AttributeError(f"an address is immutable: it keeps its {part}")
-
-    def __eq__(self, other: object) -> bool:
-        """Compare all parts, the credentials too."""
-        return self._values() == other._values() if isinstance(other, Address) else NotImplemented
-
-    def __hash__(self) -> int:
-        """Agree with the comparison."""
-        return hash(self._values())
-
-    def __reduce__(self) -> tuple[type[Address], tuple[Any, ...]]:
-        """Travel as its parts."""
-        return type(self), self._values()
-
-    def __repr__(self) -> str:
-        """Show every part but the credentials."""
-        shown = ", ".join(f"{part}={getattr(self, part)!r}" for part in _ALL[:-1])
-        return f"Address({shown})"
+    def _shown(self) -> list[str]:
+        return super()._shown()[:-1]  # not the credentials
 
     @classmethod
     def parse(cls, text: str, *, environ: Mapping[str, str] = os.environ) -> Address:
@@ -265,7 +233,7 @@ class Address:
     def _check(self) -> None:
         if self.scheme not in _PARTS:
             raise InvalidAddress(f"unknown scheme {self.scheme!r}: use one of {', '.join(_PARTS)}")
-        for part in _ALL[1:]:
+        for part in self.__match_args__[1:]:
             if part not in _PARTS[self.scheme] and getattr(self, part):
                 raise InvalidAddress(f"a {self.scheme}:// address has no {part}: leave it out")
         if self.scheme == "shm":

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from operator import attrgetter
 
+from liaison.facts import Facts
 from liaison.printable import printable
 
 __all__ = ["Link", "Peer", "Statistics"]
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Facts):
     r"""A process at the other end.
 
     What is known of a process that has ended can be little: then only ``pid`` is set.
@@ -35,19 +34,19 @@ class Peer:
     started: float
     command: str
 
-    def __post_init__(self) -> None:
+    def __init__(self, name: str | None, pid: int, host: str, started: float, command: str) -> None:
         """Make the texts harmless here, so that nobody who shows them has to."""
-        if not f"{self.name}{self.command}".isprintable():  # seldom: each sender is told of so
-            object.__setattr__(self, "name", self.name and printable(self.name))
-            object.__setattr__(self, "command", printable(self.command))
+        if not f"{name}{command}".isprintable():  # seldom: each sender is told of so
+            name = name and printable(name)
+            command = printable(command)
+        super().__init__(name, pid, host, started, command)
 
     def __str__(self) -> str:
         """Say who it is as briefly as can be."""
         return f"{self.name} (pid {self.pid})" if self.name else f"pid {self.pid}"
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Facts):
     """What a link is: its kind, its policy, and the processes on it at this moment.
 
     - ``capacity``: messages accepted and not yet acknowledged; 0 is a rendezvous, None where the
@@ -89,8 +88,7 @@ class Link:
     lifetime: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
+class Statistics(Facts):
     """A snapshot of a link's counts; taken while others go on, so it need not add up exactly.
 
     A message that is just being taken may be in neither ``waiting`` nor ``leased``; when ``free``

@@ -20,7 +20,6 @@ import uuid
 import weakref
 from collections import deque
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
 from liaison import errors
 from liaison.carriers.contract import MailboxContract
@@ -77,7 +76,7 @@ class Party:
 
     @property
     def peer(self):
-        return replace(self.facts, name=self.called)
+        return self.facts.but(name=self.called)
 
     def kill(self):
         """Die at once: what it held goes back, what it waited for is given up."""

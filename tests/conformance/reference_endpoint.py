@@ -7,7 +7,6 @@ desk has a box of its own there, and so what a pair has sent each other is in tw
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from functools import partial
 
 from liaison import errors
@@ -94,7 +93,7 @@ class Letters(Box):
             self.desk.holder._ring()
 
     def peer_of(self, item):
-        return replace(item.sender.peer, name=self.sender.where.name)
+        return item.sender.peer.but(name=self.sender.where.name)
 
 
 class Reader(Waiter):
@@ -355,7 +354,7 @@ class Endpoint(Closing, Here, EndpointContract):
         with self._locked() as desk:
             self._check()
             senders = [
-                replace(box.sender.holder._party.peer, name=box.sender.where.name)
+                box.sender.holder._party.peer.but(name=box.sender.where.name)
                 for box in desk.letters
                 if box.sender.holder
             ]

@@ -7,7 +7,6 @@ each way.
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from functools import partial
 
 from liaison import errors
@@ -142,7 +141,7 @@ class PipeEnd(Closing, End):
 
     @property
     def link(self):
-        return replace(super().link, established="inherited")
+        return super().link.but(established="inherited")
 
     # ---- bytes
 
@@ -337,7 +336,7 @@ class NamedPipe(Closing):
             both = set().union(*(each.parties for each in way.pair.ways))
             peers = tuple(party.peer for party in way.pair.sides if party in both)
             policy = {"max_processes": 2, "access": "pair", "established": "named"}
-            return replace(seen, direction="two-way", senders=peers, receivers=peers, **policy)
+            return seen.but(direction="two-way", senders=peers, receivers=peers, **policy)
 
     def close(self):
         with self._in._locked():

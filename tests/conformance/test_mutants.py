@@ -366,8 +366,8 @@ FAULTS = [
     ),
     Fault(
         "a sender has the name that it had",
-        "return replace(item.sender.peer, name=self.sender.where.name)",
-        "return replace(item.sender.peer, name=min(self.sender.names).rpartition('/')[2][::-1])",
+        "return item.sender.peer.but(name=self.sender.where.name)",
+        "return item.sender.peer.but(name=min(self.sender.names).rpartition('/')[2][::-1])",
         test_endpoints.test_a_reply_goes_to_the_sender_whatever_it_is_called_now,
         "endpoint",
     ),

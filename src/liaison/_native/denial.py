@@ -10,7 +10,6 @@ import grp
 import os
 import pwd
 import stat
-from dataclasses import dataclass
 
 from liaison.errors import AccessDenied, Busy, Corrupt, NotFound, VersionMismatch
 
@@ -79,12 +78,9 @@ def full_name(root: str, owner: int, name: str) -> str:
     return f"{_user(owner)}@{name}" if root.endswith(".shared") else name
 
 
-@dataclass(frozen=True, slots=True)
 class _Space:
-    root: str
-    owner: int
-    name: str
-    gid: int
+    def __init__(self, root: str, owner: int, name: str, gid: int) -> None:
+        self.root, self.owner, self.name, self.gid = root, owner, name, gid
 
     def verdict(self) -> tuple[str, str]:
         """What is wrong, and what to do."""

@@ -33,6 +33,7 @@ from weakref import ref
 from liaison import errors
 from liaison._native.failure import MAKERS as _MAKERS, failure, held_name
 from liaison.deadline import Deadline, nanoseconds
+from liaison.link import Statistics
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() noexcept
@@ -134,14 +135,7 @@ cdef enum:
     NO_PART, READS, WRITES
 
 
-cdef object Statistics = None  # as in space.pyx
-
-
 cdef object statistics_of(const liaison_statistics *s):
-    global Statistics
-    if Statistics is None:
-        from liaison.link import Statistics as imported
-        Statistics = imported
     return Statistics(s.accepted, s.taken, s.waiting, s.returned, s.leased, s.loaned, s.free,
                       s.receivers_waiting, s.senders_waiting, s.arena_used, s.arena_size,
                       s.arena_limit)
@@ -1488,8 +1482,7 @@ cdef class Delivery(Held):
                                  &peer)
             self.from_ = peer_of(&peer)
             if self.end.sender_name is not None:
-                from dataclasses import replace
-                self.from_ = replace(self.from_, name=self.end.sender_name())
+                self.from_ = self.from_.but(name=self.end.sender_name())
         return self.from_
 
     @property

@@ -8,8 +8,12 @@ from liaison._native.engine cimport *
 
 import os
 
+from liaison._native import denial
 from liaison._native.failure import RESULTS as _RESULTS, failure
+from liaison._native.keeping import keeping
 from liaison.errors import InvalidAddress, LiaisonError
+from liaison.link import Peer
+from liaison.printable import printable
 
 assert len(_RESULTS) == LIAISON_FOREIGN + 1
 assert _RESULTS[LIAISON_TOO_LARGE] == "TOO_LARGE"
@@ -18,16 +22,13 @@ cdef size_t MEMBERS = 4096
 cdef tuple PARTS = ("", "links", "names", "bells")
 cdef double LATEST = 1e11  # seconds since the epoch: beyond any clock, and few enough to count
 cdef object HOST = None
-cdef object Peer = None  # not before somebody asks: importing it takes longer than all the rest
 
 
 # The record that all this comes from is the process's own, and not to be believed: `Peer` makes the
 # texts harmless, and a moment that is none (NaN, say) is one that is not known.
 cdef object peer_of(const liaison_peer *peer):
-    global HOST, Peer
+    global HOST
     if HOST is None:
-        from liaison.link import Peer as imported
-        Peer = imported
         HOST = os.uname().nodename
     cdef bytes name = peer.name
     cdef bytes command = peer.command
@@ -55,7 +56,6 @@ def missing():
 
 
 cdef object refusal(int r, str root, uint32_t owner, str name, int64_t gid):
-    from liaison._native import denial
     if r == LIAISON_DENIED:
         return denial.denial(root, owner, name, gid)
     if r == LIAISON_NOT_FOUND:
@@ -81,8 +81,6 @@ def remove_space(str root, uint32_t owner, str name, bint force):
         r = liaison_space_remove(directory, owner, called, force, &kept)
     if r == LIAISON_OK:
         return
-    from liaison._native.keeping import keeping
-    from liaison.printable import printable
     cdef bytes link = kept.link
     users = []
     if r == LIAISON_BUSY and not kept.messages and not kept.here:

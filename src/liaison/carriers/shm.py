@@ -15,12 +15,13 @@ from liaison._native.several import Several
 from liaison._native.space import SpaceHandle, root_of
 from liaison.address import Address, is_name
 from liaison.carriers.contract import MailboxContract
+from liaison.link import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
     from liaison.codec import Codec, Coder
-    from liaison.link import Link, Peer
+    from liaison.link import Peer
 
     Place = tuple[int, str, str]  # of a space: its owner, its name, and the directory it is in
 
@@ -187,8 +188,6 @@ def link_names(space: SpaceHandle) -> list[str]:
 
 def link_of(facts: dict[str, Any], senders: Iterable[Peer] | None = None) -> Link:
     """A link, of the engine's facts; `senders`, where these are others than those that it tells."""
-    from liaison.link import Link  # with what it is made of, it takes longer than all the rest
-
     attached = facts.pop("attached")
     pair_capacity = facts.pop("pair_capacity")
     kind = facts["kind"]

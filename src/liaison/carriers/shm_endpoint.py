@@ -9,7 +9,6 @@ import threading
 import time
 import weakref
 from contextlib import closing, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from liaison import errors
@@ -421,7 +420,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         """What the endpoint is, and who has it or sends to it at this moment."""
         self._hear()
         senders = {peer: None for way in self._incoming.values() for peer in way.link.senders}
-        return replace(self._own.link, senders=tuple(senders))
+        return self._own.link.but(senders=tuple(senders))
 
     def links(self) -> list[Link]:
         """Its links, one for each endpoint that it has sent to or received from."""
@@ -534,8 +533,7 @@ def _pair(endpoint: EndpointEnd, back: Way | None, there: Way | None) -> Link:
         assert there is not None
         other = there.called
     both = {peer: None for link in ways for peer in (*link.senders, *link.receivers)}
-    return replace(
-        ways[0],
+    return ways[0].but(
         name=f"{endpoint.name}~{other}",
         direction="two-way",
         established="automatic",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from liaison import errors
@@ -127,7 +127,7 @@ class _Listing:
             room = min((one.free for one in each), default=link.capacity or 0)
             counted = Statistics.together(each)
             if room != counted.free:
-                counted = replace(counted, free=room)
+                counted = counted.but(free=room)
         aliases = [one for one in called if one != link.name]
         known_as = dict(sorted(known_as.items()))
         return Listed(self._prefix + link.name, link, counted, aliases, known_as)

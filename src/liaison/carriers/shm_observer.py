@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from liaison import errors
@@ -61,14 +60,14 @@ class EndpointObserver(Closing):
             senders = {peer: None for way in ways for peer in self._senders(way)}
             total = sum(way.link.bytes for way in ways)
         link = self._own.link
-        return replace(link, senders=tuple(senders), bytes=link.bytes + total)
+        return link.but(senders=tuple(senders), bytes=link.bytes + total)
 
     def statistics(self) -> Statistics:
         """The counts of all its links together, and the room on the fullest of them."""
         with self._ways() as ways:
             each = [way.statistics() for way in ways]
         room = min((one.free for one in each), default=self._own.link.capacity or 0)
-        return replace(Statistics.together(each), free=room)
+        return Statistics.together(each).but(free=room)
 
     def peek(self, max: int = 10) -> list[Any]:
         """Copies of at most `max` messages that wait, those of one sender after the other's."""
@@ -118,4 +117,4 @@ class EndpointObserver(Closing):
 
     def _senders(self, way: Way) -> list[Peer]:
         name = Caller(self._space, way)()
-        return [replace(peer, name=name) for peer in way.link.senders]
+        return [peer.but(name=name) for peer in way.link.senders]

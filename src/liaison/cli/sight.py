@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from liaison import Space
@@ -80,9 +80,10 @@ def facts(sight: Sight) -> dict[str, Any]:
     """What was seen, for JSON."""
     told = {
         "address": sight.address,
-        **asdict(sight.link),
-        "statistics": asdict(sight.statistics),
+        **sight.link.as_dict(),
+        "statistics": sight.statistics.as_dict(),
     }
     if sight.link.kind == "endpoint":
-        told |= {"aliases": sight.aliases, "known_as": asdict(sight)["known_as"]}
+        known_as = {name: [p.as_dict() for p in peers] for name, peers in sight.known_as.items()}
+        told |= {"aliases": sight.aliases, "known_as": known_as}
     return told

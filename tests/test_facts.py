@@ -1,0 +1,67 @@
+"""Plain facts: compared, shown and pickled by their values, and never changed."""
+
+import copy
+import pickle
+
+import pytest
+
+from liaison import Peer
+from liaison.facts import Facts
+
+
+class Pair(Facts):
+    one: int
+    other: object = None
+
+
+def test_made_by_position_or_by_name():
+    """A value for each annotation, or its default."""
+    assert Pair(1, 2) == Pair(1, other=2) == Pair(other=2, one=1)
+    assert (Pair(1).one, Pair(1).other) == (1, None)
+    assert Pair(1) == Pair(1, None) != Pair(2)
+    assert Pair(1) != (1, None)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        Pair,
+        lambda: Pair(1, 2, 3),
+        lambda: Pair(1, one=1),
+        lambda: Pair(1, third=3),
+        lambda: Pair(other=2),
+        lambda: Pair(1).but(third=3),
+    ],
+)
+def test_what_it_does_not_consist_of_is_refused(make):
+    """The error says what it consists of."""
+    with pytest.raises(TypeError, match="Pair consists of: one, other"):
+        make()
+
+
+def test_it_is_immutable():
+    """Nothing is set or deleted, and the error says what to do."""
+    pair = Pair(1)
+    with pytest.raises(AttributeError, match="make another one to change its one"):
+        pair.one = 2
+    with pytest.raises(AttributeError, match="keeps its one"):
+        del pair.one
+    assert pair.but(one=2) == Pair(2)
+    assert pair == Pair(1)
+    assert len({pair, Pair(1), Pair(2)}) == 2
+
+
+def test_it_travels():
+    """Copied and pickled it is equal, and matched by its values."""
+    peer = Peer("anna", 4711, "here", 0.5, "python worker.py")
+    assert pickle.loads(pickle.dumps(peer)) == copy.copy(peer) == copy.deepcopy(peer) == peer
+    match peer:
+        case Peer(name, pid):
+            assert (name, pid) == ("anna", 4711)
+
+
+def test_it_is_shown_and_told():
+    """For people, and as plain data for JSON, with what lies within."""
+    pair = Pair(1, (Pair(2),))
+    assert repr(pair) == "Pair(one=1, other=(Pair(one=2, other=None),))"
+    assert pair.as_dict() == {"one": 1, "other": [{"one": 2, "other": None}]}
