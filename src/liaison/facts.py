@@ -1,7 +1,8 @@
-"""Facts that are told: what frozen dataclasses are, at no cost of importing what those are made of.
+"""Facts that are told, as frozen dataclasses would hold them.
 
-That takes longer than all else that a mailbox needs. To import it when somebody first asks would need
-a descriptor, a lock and a living interpreter in the middle of whatever they do.
+To import what those are made of takes longer than all that a mailbox needs, and to import it when
+somebody first asks would need a descriptor, a lock and a living interpreter in the middle of
+whatever they do.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ class Space:
         return [one.link for one in found if isinstance(one, Listed)]
 
     def members(self) -> list[Peer]:
-        """The living processes that use it."""
+        """The living processes that have used it, also who has nothing open in it any more."""
         return self._handle.members()
 
     def clean(self, *, links: bool = False) -> Cleaned:
@@ -163,7 +163,7 @@ class Space:
         - `NotOwner`: a living process made a link in it, though it has closed that. Not with
           ``force=True``.
         - `Corrupt`, `VersionMismatch`: a link is damaged, or is of another version, or the table
-          of the space's processes is. With ``force=True`` the latter is removed in any case,
+          of the space's processes is. With ``force=True`` a space with such a table is removed
           although nobody can tell who uses it: those who do are told by `Destroyed`.
         - `AccessDenied`: it is another user's, whatever the group.
         - `NotFound`: it was removed already.

@@ -303,31 +303,34 @@ def test_a_space_is_removed(cli):
     """With the links in it that nobody needs; nothing is said, and the others stay."""
     cli("create", "-s", "lab", "jobs")
     cli("create", "-s", "other", "jobs")
-    assert cli("rm", "--space", "lab").out == ""
+    assert cli("rm", "--space", "lab", "--whole").out == ""
     assert names_of_spaces() == ["other"]
-    cli("-s", "other", "rm")
+    cli("-s", "other", "rm", "--whole")
     assert names_of_spaces() == []
 
 
 def test_a_space_that_was_removed_is_told_as_json(cli):
     """By address, as links are."""
     cli("create", "-s", "lab", "jobs")
-    assert cli("rm", "-s", "lab", "--json").json == {"removed": ["shm://lab"]}
+    assert cli("rm", "--whole", "-s", "lab", "--json").json == {"removed": ["shm://lab"]}
 
 
 def test_a_space_that_is_not_there_is_not_removed(cli):
     """Code 4, and none is made."""
-    assert "no space 'lab'" in cli("rm", "--space", "lab", code=4).err
+    assert "no space 'lab'" in cli("rm", "--space", "lab", "--whole", code=4).err
     assert names_of_spaces() == []
 
 
 def test_a_space_is_removed_only_where_it_is_said(cli, monkeypatch):
-    """Code 2 where there is no name at all: the environment's space is not meant by that."""
-    cli("create", "jobs")
-    assert "--space" in cli("rm", code=2).err
-    monkeypatch.setenv("LIAISON_SPACE", "default")
+    """Code 2 otherwise: neither the environment's space, nor what an empty list of names leaves."""
+    cli("send", "-s", "lab", "jobs", "tea")
+    assert "--space" in cli("rm", "--whole", code=2).err
+    assert "--whole" in cli("rm", "--space", "lab", "--force", code=2).err
+    assert "takes no names" in cli("rm", "--whole", "--space", "lab", "jobs", code=2).err
+    monkeypatch.setenv("LIAISON_SPACE", "lab")
     cli("rm", code=2)
-    assert names_of_spaces() == ["default"]
+    cli("rm", "--whole", code=2)
+    assert names_of_spaces() == ["lab"]
 
 
 def test_a_space_that_is_used_stays(cli):
@@ -335,24 +338,24 @@ def test_a_space_that_is_used_stays(cli):
     with Process(holds, "shm://lab/jobs") as process:
         process.reach("there")
         for options in ((), ("--force",)):
-            told = cli("rm", "-s", "lab", *options, code=3).err
+            told = cli("rm", "--whole", "-s", "lab", *options, code=3).err
             assert f"in use by pid {process.pid}" in told
-            assert "closed, or end them" in told
+            assert "close what they have open in it, or end them" in told
         process.kill()
-    cli("rm", "-s", "lab")
+    cli("rm", "--whole", "-s", "lab")
     assert names_of_spaces() == []
 
 
 def test_a_space_with_messages_needs_force(cli):
     """Code 3 without, with how many and where."""
     cli("send", "-s", "lab", "jobs", "a", "b")
-    told = cli("rm", "-s", "lab", code=3).err
+    told = cli("rm", "--whole", "-s", "lab", code=3).err
     assert "2 messages wait in 'jobs'" in told
     assert "use --force to lose it" in told
-    error = json.loads(cli("rm", "-s", "lab", "--json", code=3).err)
+    error = json.loads(cli("rm", "--whole", "-s", "lab", "--json", code=3).err)
     assert (error["type"], error["exit_code"]) == ("Busy", 3)
     assert "--force" in error["hint"]
-    cli("rm", "-s", "lab", "--force")
+    cli("rm", "--whole", "-s", "lab", "--force")
     assert names_of_spaces() == []
 
 
@@ -360,10 +363,10 @@ def test_a_space_with_a_living_creators_link_needs_force(cli):
     """Code 5 without."""
     with Process(holds_nothing_open, "shm://lab/jobs") as process:
         process.reach("there")
-        told = cli("rm", "-s", "lab", code=5).err
+        told = cli("rm", "--whole", "-s", "lab", code=5).err
         assert f"pid {process.pid}" in told
         assert "use --force" in told
-        cli("rm", "-s", "lab", "--force")
+        cli("rm", "--whole", "-s", "lab", "--force")
 
 
 def holds_nothing_open(name):
@@ -375,10 +378,10 @@ def test_a_damaged_space_needs_force(cli, lab):
     """Code 1 without, and the error names the command that removes it."""
     cli("create", "jobs")
     os.truncate(lab.path / "members", 100)
-    told = cli("rm", "-s", "default", code=1).err
+    told = cli("rm", "--whole", "-s", "default", code=1).err
     assert "nobody can tell which of them live" in told
-    assert "`liaison rm --space default --force`" in told
-    cli("rm", "-s", "default", "--force")
+    assert "`liaison rm --space default --whole --force`" in told
+    cli("rm", "--whole", "-s", "default", "--force")
     assert names_of_spaces() == []
 
 

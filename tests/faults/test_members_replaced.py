@@ -45,5 +45,5 @@ def test_a_damaged_table_is_an_error_that_helps(space):
     Space()
     members = space.path / "members"
     os.truncate(members, 100)
-    with pytest.raises(Corrupt, match=f"{members}.*liaison rm --space default --force"):
+    with pytest.raises(Corrupt, match=f"{members}.*liaison rm --space default --whole --force"):
         Space()

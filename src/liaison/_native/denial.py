@@ -43,16 +43,17 @@ def absence(root: str, owner: int, name: str) -> NotFound:
             f"{_user(owner)} shares no space {name!r}: its owner makes one with "
             f"Space.create({name!r}, group=...)"
         )
-    return NotFound(f"there is no space {name!r}; one that is used is made by that")
+    return NotFound(f"there is no space {name!r}; using a space makes it")
 
 
 def ruin(root: str, owner: int, name: str) -> Corrupt:
     """Say that the space's table of processes is no longer one, or was one elsewhere."""
     table = os.path.join(root, name, "members")
+    removal = f"liaison rm --space {full_name(root, owner, name)} --whole --force"
     return Corrupt(
         f"space {name!r} may not be used: {table}, the table of the processes that use it, was "
         "copied there, overwritten or cut off, and nobody can tell which of them live; end them, "
-        f"and remove the space with `liaison rm --space {full_name(root, owner, name)} --force`"
+        f"and remove the space with `{removal}`"
     )
 
 
@@ -61,7 +62,7 @@ def other_version(root: str, owner: int, name: str) -> VersionMismatch:
     called = full_name(root, owner, name)
     return VersionMismatch(
         f"space {called!r} was made by another version of liaison; let all its users run the same "
-        f"one, or end them and remove it with `liaison rm --space {called} --force`"
+        f"one, or end them and remove it with `liaison rm --space {called} --whole --force`"
     )
 
 

@@ -58,8 +58,10 @@ def keeping(
     if answer in ("CORRUPT", "VERSION", "DENIED"):
         return _doubt(answer, os.path.join(root, name, "links", link))
     if result == -errno.ENOTEMPTY:
-        text = f"{space} was removed, but for directories that somebody had put into it; see"
-        return OSError(errno.ENOTEMPTY, text, os.path.join(root, ".liaison-old-*"))
+        return OSError(
+            f"{space} was removed, but somebody had put directories into it, which are left: see "
+            f"{os.path.join(root, '.liaison-old-*')}"
+        )
     return failure(result, space)
 
 
@@ -78,7 +80,7 @@ def _use(space: str, what: str, messages: int, here: bool, users: list[Peer]) ->
     if more := len(users) - len(who):
         who.append(f"{more:,} more")
     named = " and ".join(filter(None, (", ".join(who[:-1]), who[-1])))
-    return f"{space} is in use by {named}; have what they have open in it closed, or end them"
+    return f"{space} is in use by {named}; close what they have open in it, or end them"
 
 
 def _doubt(answer: str, link: str) -> errors.LiaisonError:

@@ -75,7 +75,10 @@ class Failure(click.ClickException):
         if isinstance(error, errors.LiaisonError):
             known = next((kind for kind in type(error).__mro__ if kind in _HINTS), None)
             if known is not None:
-                message, hint = message.partition("; ")[0], _HINTS[known]
+                message, _, own = message.partition("; ")
+                hint = (
+                    own if "`liaison rm --space" in own else _HINTS[known]
+                )  # it names the command
         elif isinstance(error, OSError):
             message = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
             message = message or str(error)
