@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from liaison import Peer
+from liaison import Mailbox, Peer
 from liaison.facts import Facts
 
 
@@ -65,3 +65,11 @@ def test_it_is_shown_and_told():
     pair = Pair(1, (Pair(2),))
     assert repr(pair) == "Pair(one=1, other=(Pair(one=2, other=None),))"
     assert pair.as_dict() == {"one": 1, "other": [{"one": 2, "other": None}]}
+
+
+def test_it_can_be_sent(space):
+    """Statistics, say, to who watches over several: they arrive as plain data."""
+    with Mailbox("box") as box:
+        now = box.statistics()
+        box.send({"box": now})
+        assert box.receive() == {"box": now.as_dict()}

@@ -249,6 +249,10 @@ static int try_one(void *context)
 int main(void)
 {
     pid_t pids[CASES];
+    if (getenv("LIAISON_EMULATED")) {
+        printf("NOT CHECKED: qemu-user has no ptrace\n");
+        return 77;
+    }
     space = test_space();
     came = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(came != MAP_FAILED);

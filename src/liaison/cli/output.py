@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from liaison.facts import Facts
 from liaison.printable import printable
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 def _plain(value: Any) -> Any:
     """What JSON has no word for: arrays as lists of their items, the rest as Python shows it."""
+    if isinstance(value, Facts):
+        return value.as_dict()
     return value.tolist() if hasattr(value, "tolist") else repr(value)
 
 

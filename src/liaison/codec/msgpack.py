@@ -10,6 +10,7 @@ import msgspec
 from liaison._native.msgpack import Reader, check
 from liaison.codec.expected import name_of
 from liaison.codec.format import MSGPACK
+from liaison.facts import Facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,9 @@ MAX_ITEMS = 1 << 22
 
 
 def simplify(value: Any) -> Any:
-    """Turn a NumPy scalar inside plain data into the Python number that it equals."""
+    """Turn a NumPy scalar into the Python number that it equals, and facts into a dict."""
+    if isinstance(value, Facts):
+        return value.as_dict()
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         if isinstance(value, numpy.str_):
