@@ -73,3 +73,4 @@ def test_it_can_be_sent(space):
         now = box.statistics()
         box.send({"box": now})
         assert box.receive() == {"box": now.as_dict()}
+        box.destroy()

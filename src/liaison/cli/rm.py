@@ -75,9 +75,9 @@ def _remove_space(ctx: click.Context, *, force: bool, as_json: bool) -> None:
     except LiaisonError as error:
         failure = Failure.of(error)
         # Here the library's own way out is the shell's too, but for how it is spelt.
-        failure.message, _, hint = str(error).partition("; ")
-        failure.hint = hint.replace("force=True", "--force")
-        raise failure from error
+        message, _, hint = str(error).partition("; ")
+        hint = hint.replace("force=True", "--force")
+        raise Failure(message, hint=hint, code=failure.code, kind=failure.kind) from error
     if as_json:
         output.write_json({"removed": [str(where)]})
 
