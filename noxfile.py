@@ -90,8 +90,8 @@ def aarch64(session: nox.Session) -> None:
 
     Left out are the tests of native/tests/steps, since qemu-user has no ptrace, a setuid program,
     which the kernel would have to run, files that are cut off, at whose SIGBUS it goes round and
-    round, and mappings of terabytes. Nor has qemu-user seccomp
-    filters, so most of test_platform.c is skipped. With -p it tells programs of larger pages, and
+    round, mappings of terabytes, and what a fork inherits or a file has reserved, since it does
+    nothing at an madvise(). Nor has qemu-user seccomp filters, so most of test_platform.c is skipped. With -p it tells programs of larger pages, and
     accepts mappings that a kernel which has these refuses; test_platform.c looks at those.
     """
     compiler, emulator = "aarch64-linux-gnu-gcc", "qemu-aarch64"
@@ -111,7 +111,7 @@ def aarch64(session: nox.Session) -> None:
     session.run("cmake", "--build", build)
     session.run("ctest", "--test-dir", build, "--output-on-failure", "--timeout", "600")
     for page in ("16384", "65536"):
-        for test in ("mailbox", "pipe", "several", "port", "endpoint", "attach", "arena"):
+        for test in ("mailbox", "pipe", "several", "port", "endpoint", "attach", "arena", "glance"):
             program = f"{build}/test_{test}"
             session.run(
                 *(emulator, "-p", page, "-L", libraries, program),
