@@ -108,7 +108,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 own.close()
                 raise
         self._address = where
-        self._space = shm.open_space(where)
+        self._space = shm.open_space(where, create=False)
         self._arguments = (type, codec)
         self._passing = passing
         self._capacity: int = facts["pair_capacity"]
@@ -232,7 +232,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 facts = found.about()
                 # The version first, then the name: if that is taken away after this, the
                 # version changes.
-                right = leads(shm.open_space(where), where.name, facts["id"])
+                right = leads(shm.open_space(where, create=False), where.name, facts["id"])
                 if right and not is_over(where, found):
                     return found, version, facts["id"]
             except BaseException:
