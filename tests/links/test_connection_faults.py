@@ -154,6 +154,37 @@ def test_a_signal_handler_may_close_what_its_thread_waits_in(address, what):
         assert process.result() == "closed"
 
 
+def asks_in_a_handler(address):
+    with listen(address) as listener:
+        client = connect(listener.address)
+        server = listener.accept(timeout=60)
+        said = []
+
+        def asks(*_):
+            client.close()
+            try:
+                said.append(client.link)
+            except Closed:
+                said.append("closed")
+
+        signal.signal(signal.SIGTERM, asks)
+        point("waits")
+        with pytest.raises(Closed):
+            client.receive()
+        client.close()
+        server.close()
+        return said
+
+
+def test_a_connection_that_a_handler_has_closed_is_closed_at_once(address):
+    """Also for that handler, while what it has interrupted still needs the descriptor."""
+    with Process(asks_in_a_handler, address) as process:
+        process.reach("waits")
+        until(process.asleep, "it waits")
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.result() == ["closed"]
+
+
 class Once:
     """A codec whose first decoding is interrupted."""
 
