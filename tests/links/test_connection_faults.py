@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from liaison import Closed, DecodeError, Empty, Ended, NotFound, connect, listen
+from liaison.links.listener import Listener
 from liaison.testing import Process, point, until
 from tests.links.test_connection_listener import TOKEN, looked, raw
 
@@ -183,6 +184,30 @@ def test_a_connection_that_a_handler_has_closed_is_closed_at_once(address):
         until(process.asleep, "it waits")
         os.kill(process.pid, signal.SIGTERM)
         assert process.result() == ["closed"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_closing_while_a_listener_makes_its_set_anew_ends_the_wait(address, late, monkeypatch):
+    """It made that because what it had was closed behind its back; another thread closes it."""
+    watch = Listener._watch
+    closing = []
+
+    def overtaken(listener):
+        if late:
+            watch(listener)
+        closing.append(threading.Thread(target=listener.close))
+        closing[0].start()
+        until(lambda: listener.closed, "it is being closed")
+        if not late:
+            watch(listener)
+
+    listener = listen(address)
+    listener._pid = 0  # as in a forked child, which does not shut its parent's socket
+    listener._poll.close()
+    monkeypatch.setattr(Listener, "_watch", overtaken)
+    with pytest.raises(Closed):
+        listener.accept()
+    closing[0].join()
 
 
 class Once:
