@@ -21,8 +21,10 @@ from liaison import (
     Space,
     VersionMismatch,
 )
+from liaison import space as module
 from liaison.address import Address
 from liaison.carriers import shm
+from liaison.links.end import Observed
 from liaison.space import remove_space
 from liaison.testing import Process, until
 from tests.faults.test_another_user import needs_root
@@ -63,6 +65,63 @@ def test_a_space_that_was_removed_is_not_found(space):
         lab.remove()
     with pytest.raises(NotFound, match="no space 'default'"):
         Space.open()
+    assert is_gone(space)
+
+
+def test_a_removed_space_has_nothing_and_cannot_be_cleaned(space):
+    """It has no links and no members, and none of these looks makes it again."""
+    lab = Space()
+    lab.remove()
+    assert (lab.names(), lab.links(), lab.members()) == ([], [], [])
+    with pytest.raises(NotFound, match="no space 'default'; one that is used"):
+        lab.clean()
+    assert is_gone(space)
+
+
+def test_a_removed_spaces_successor_is_another_space(mailbox, space):
+    """What knows the one before neither shows nor removes what is in that, by force or without."""
+    before = Space()
+    with Actor(fork=True) as other:
+        other.do("liaison.Space().remove()")
+    mailbox().send("tea")
+    assert (before.names(), before.links()) == ([], [])
+    for force in (False, True):
+        with pytest.raises(NotFound, match="another was made"):
+            before.remove(force=force)
+    assert Space.open().names() == ["box"]
+    assert Mailbox.open("box").receive(timeout=0) == "tea"
+
+
+def test_a_space_that_is_removed_while_it_is_cleaned_is_not_made_again(space, monkeypatch):
+    """Of two that remove it one finds nothing, and neither leaves anything."""
+    clean = module.clean_pairs
+
+    def late(*arguments):
+        with Actor(fork=True, overtakes=overtakes) as other:
+            other.do("overtakes()")
+        return clean(*arguments)
+
+    lab = Space()
+    monkeypatch.setattr(module, "clean_pairs", late)
+    with pytest.raises(NotFound, match="no space 'default'"):
+        lab.remove()
+    assert is_gone(space)
+
+
+def overtakes():
+    shm.remove_space(Address.parse_space("default"), force=True)
+
+
+@pytest.mark.parametrize("end", ["Endpoint('desk')", "Observed.look('desk')"])
+def test_an_endpoint_of_a_removed_space_does_not_make_it_again(space, end):
+    """When that is destroyed, it looks for what belongs to it."""
+    desk = Endpoint("desk")
+    found = desk if end == "Endpoint('desk')" else Observed.look("desk")
+    desk._complete = False
+    shutil.rmtree(space.path)
+    found.destroy(force=True)
+    found.close()
+    desk.close()
     assert is_gone(space)
 
 

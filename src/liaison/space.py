@@ -118,7 +118,7 @@ class Space:
 
     def links(self) -> list[Link]:
         """What links there are. One that vanishes meanwhile, or is damaged, is left out."""
-        found = listed(self._address, counts=False)
+        found = listed(self._address, self._handle, counts=False)
         return [one.link for one in found if isinstance(one, Listed)]
 
     def members(self) -> list[Peer]:
@@ -132,7 +132,8 @@ class Space:
         of processes that had said no name, links of endpoints that are gone, and ports without
         their receiver, whose messages first go to their dead letters, where they have some and
         those have room. With ``links=True`` also every link whose creator is dead and which no
-        living process has open, together with the messages in it.
+        living process has open, together with the messages in it. Raises `NotFound` when the space
+        was removed.
 
         >>> import liaison
         >>> liaison.Space("example").clean(links=True).links
@@ -148,7 +149,7 @@ class Space:
                     ports += 1  # opening it noticed that it is over
                 except LiaisonError:
                     continue
-            pairs = clean_pairs(self._address)
+            pairs = clean_pairs(self._address, self._handle)
             found, remains, doorbells, freed = self._handle.clean(links)
         return Cleaned(found + ports + pairs, remains, doorbells, freed)
 
@@ -166,7 +167,7 @@ class Space:
           of the space's processes is. With ``force=True`` a space with such a table is removed
           although nobody can tell who uses it: those who do are told by `Destroyed`.
         - `AccessDenied`: it is another user's, whatever the group.
-        - `NotFound`: it was removed already.
+        - `NotFound`: it was removed already; another space that has its name by now stays.
 
         Whoever comes meanwhile uses either this space, which is then kept, or a new one.
 
@@ -181,6 +182,13 @@ class Space:
         >>> "trial" in [space.name for space in liaison.spaces()]
         False
         """
+        with suppress(Corrupt, VersionMismatch):
+            shm.open_space(self._address, create=False)
+        if self._handle.gone:
+            raise NotFound(
+                f"this space {self.name!r} was removed, and another was made under its name; "
+                f"open that with Space.open({self.name!r})"
+            )
         remove_space(self._address, force=force)
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from liaison import Full, Mailbox, NotFound
+from liaison import Endpoint, Full, Mailbox, NotFound
 from liaison.testing import Process
 from tests.faults.often import FULL
 
@@ -237,3 +237,30 @@ def _interrupts_opening(name):
         left.destroy()  # it was made, and its maker interrupted before it could destroy it
         left.close()
     return count
+
+
+def test_a_new_sender_is_heard_of_though_that_was_interrupted(space):
+    """After KeyboardInterrupt before any bytecode of it the message comes with the next receive."""
+    with Process(_interrupts_hearing, fork=True) as process:
+        count = process.result(patience=110)
+        print(f"interrupted before each of {count} bytecodes")
+        assert count > 50
+    assert space.files("names") == []
+
+
+def _interrupts_hearing():
+    bob = Endpoint("bob")
+    count = 0
+    interrupted = True
+    while interrupted:
+        count += 1
+        alice = Endpoint("alice")
+        alice.send("bob", count)
+        assert bob.fileno()
+        interrupted = Interruptions(count).run(len, bob)
+        assert bob.receive(timeout=0) == count, f"bytecode {count}"
+        assert bob._registered.keys() == set(bob._ways), f"bytecode {count}"
+        alice.destroy()
+        assert bob.try_receive() is None
+    bob.destroy()
+    return count - 1

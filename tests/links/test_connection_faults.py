@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from liaison import Closed, DecodeError, Empty, Ended, NotFound, connect, listen
+from liaison.links.listener import Listener
 from liaison.testing import Process, point, until
 from tests.links.test_connection_listener import TOKEN, looked, raw
 
@@ -152,6 +153,61 @@ def test_a_signal_handler_may_close_what_its_thread_waits_in(address, what):
         until(process.asleep, "it waits")
         os.kill(process.pid, signal.SIGTERM)
         assert process.result() == "closed"
+
+
+def asks_in_a_handler(address):
+    with listen(address) as listener:
+        client = connect(listener.address)
+        server = listener.accept(timeout=60)
+        said = []
+
+        def asks(*_):
+            client.close()
+            try:
+                said.append(client.link)
+            except Closed:
+                said.append("closed")
+
+        signal.signal(signal.SIGTERM, asks)
+        point("waits")
+        with pytest.raises(Closed):
+            client.receive()
+        client.close()
+        server.close()
+        return said
+
+
+def test_a_connection_that_a_handler_has_closed_is_closed_at_once(address):
+    """Also for that handler, while what it has interrupted still needs the descriptor."""
+    with Process(asks_in_a_handler, address) as process:
+        process.reach("waits")
+        until(process.asleep, "it waits")
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.result() == ["closed"]
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_closing_while_a_listener_makes_its_set_anew_ends_the_wait(address, late, monkeypatch):
+    """It made that because what it had was closed behind its back; another thread closes it."""
+    watch = Listener._watch
+    closing = []
+
+    def overtaken(listener):
+        if late:
+            watch(listener)
+        closing.append(threading.Thread(target=listener.close))
+        closing[0].start()
+        until(lambda: listener.closed, "it is being closed")
+        if not late:
+            watch(listener)
+
+    listener = listen(address)
+    listener._pid = 0  # as in a forked child, which does not shut its parent's socket
+    listener._poll.close()
+    monkeypatch.setattr(Listener, "_watch", overtaken)
+    with pytest.raises(Closed):
+        listener.accept()
+    closing[0].join()
 
 
 class Once:

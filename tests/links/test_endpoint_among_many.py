@@ -9,9 +9,10 @@ import pytest
 
 import liaison
 from liaison import Destroyed, Endpoint, NotFound
-from liaison.carriers import shm, shm_pairs
+from liaison.carriers import shm, shm_endpoint, shm_pairs
 from liaison.carriers.shm_endpoint import EndpointEnd
 from liaison.testing import until
+from tests.links.test_endpoint import asleep
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +106,68 @@ def test_whom_a_thread_is_about_to_hear_of_is_found(looks, space):
         bob.destroy()
         assert not [name for name in space.files("names") if name.startswith("~")]
     thread.join()
+    alice.destroy()
+
+
+@pytest.fixture(params=[KeyboardInterrupt, OSError])
+def trouble(request, monkeypatch):
+    """Have the first attempt to take in a new sender's link raise; what it raises."""
+
+    def fails(*_):
+        monkeypatch.undo()
+        raise request.param
+
+    def once():
+        monkeypatch.setattr(shm_endpoint, "Caller", fails)
+        return request.param
+
+    with monkeypatch.context() as monkeypatch:
+        yield once
+
+
+def test_whom_it_failed_to_hear_of_is_heard_next_time(looks, trouble):
+    """An introduction comes once; what it told of is taken in though the first attempt failed."""
+    alice, bob = Endpoint("alice"), Endpoint("bob")
+    alice.send("bob", "tea")
+    with pytest.raises(trouble()):
+        bob.receive(timeout=0)
+    assert bob.receive(timeout=0) == "tea"
+    alice.destroy()
+    bob.destroy()
+
+
+def test_another_thread_hears_of_whom_the_first_failed_to(looks, trouble):
+    """It would wait for ever: the first may never look again."""
+    alice, bob = Endpoint("alice"), Endpoint("bob")
+    seen = []
+
+    def receives():
+        try:
+            seen.append(bob.receive())
+        except (KeyboardInterrupt, OSError) as error:
+            seen.append(type(error))
+
+    threads = [threading.Thread(target=receives, daemon=True) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    until(lambda: all(map(asleep, threads)), "both wait")
+    error = trouble()
+    alice.send("bob", "tea")
+    for thread in threads:
+        thread.join()
+    assert set(seen) == {"tea", error}
+    alice.destroy()
+    bob.destroy()
+
+
+def test_whom_it_failed_to_hear_of_leaves_nothing(looks, space, trouble):
+    """Destroying an endpoint removes that link as well."""
+    alice, bob = Endpoint("alice"), Endpoint("bob")
+    alice.send("bob", "tea")
+    with pytest.raises(trouble()):
+        bob.receive(timeout=0)
+    bob.destroy()
+    assert not [name for name in space.files("names") if name.startswith("~")]
     alice.destroy()
 
 

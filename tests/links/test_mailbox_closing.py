@@ -107,9 +107,12 @@ def test_a_delivery_whose_release_failed_shows_nothing_more(mailbox):
         dead.destroy()
 
 
-@pytest.mark.parametrize("operation", ["send", "receive"])
+@pytest.mark.parametrize("operation", ["send", "loan", "receive"])
 def test_a_signal_handler_that_closes_is_heard(mailbox, operation):
-    """An exception of a signal's handler ends a wait as itself, also if the handler closed."""
+    """An exception of a signal's handler ends a wait as itself, also if the handler closed.
+
+    Then nobody is left on the link.
+    """
     box = mailbox(capacity=1)
 
     class Stop(Exception):
@@ -119,12 +122,12 @@ def test_a_signal_handler_that_closes_is_heard(mailbox, operation):
         box.close()
         raise Stop
 
-    if operation == "send":
+    if operation != "receive":
         box.send(b"in the way")
     before = signal.signal(signal.SIGUSR1, handler)
     try:
         with Mailbox.observe("box") as observer:
-            asleep = "senders_waiting" if operation == "send" else "receivers_waiting"
+            asleep = "receivers_waiting" if operation == "receive" else "senders_waiting"
 
             def wake():
                 until(lambda: getattr(observer.statistics(), asleep) == 1, "it sleeps")
@@ -133,10 +136,14 @@ def test_a_signal_handler_that_closes_is_heard(mailbox, operation):
             waking = threading.Thread(target=wake)
             waking.start()
             with pytest.raises(Stop):
-                box.send(b"") if operation == "send" else box.receive()
+                {"send": lambda: box.send(b""), "loan": lambda: box.loan(0)}.get(
+                    operation, box.receive
+                )()
             waking.join(60)
     finally:
         signal.signal(signal.SIGUSR1, before)
+    with Mailbox.observe("box") as observer:
+        assert observer.link.senders == observer.link.receivers == ()
 
 
 def test_offers_that_were_taken_back_do_not_wear_a_rendezvous_out(mailbox):

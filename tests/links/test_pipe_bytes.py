@@ -5,6 +5,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import threading
 
 import pytest
@@ -214,3 +215,25 @@ def test_a_descriptor_is_only_for_waiting(ends):
     with pytest.raises(OSError, match=r"Invalid argument"):
         os.read(reader.fileno(), 1)
     assert reader.read(3) == b"abc"
+
+
+def test_closing_while_a_large_message_is_read_closes_the_end(ends):
+    """The copy is made without the interpreter's lock; the writer then learns that nobody reads."""
+    reader, writer = ends
+    large = bytes(64 << 20)
+    writer.send(large)
+    begins = threading.Lock()
+    begins.acquire()
+    closing = threading.Thread(target=lambda: begins.acquire() and reader.close())
+    closing.start()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1000)  # so that it runs when the lock is given up, and not before
+    try:
+        begins.release()
+        assert reader.read1() == large
+    finally:
+        sys.setswitchinterval(before)
+    closing.join()
+    assert reader.closed
+    with pytest.raises(Disconnected):
+        writer.write(b"x")

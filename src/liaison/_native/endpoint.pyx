@@ -226,6 +226,7 @@ cdef class EndpointEnd:
     cdef unsigned int looks
     cdef Py_ssize_t introductions  # that there is room for
     cdef Py_ssize_t hearing  # threads that are about to take in new links
+    cdef bint missed  # some were acknowledged and, for all that is known, not taken in
     cdef list idle  # sets that no thread waits with at the moment
     cdef list waiting  # and those that one does
     cdef public bint _useless  # closed, or a forked child's copy
@@ -248,7 +249,7 @@ cdef class EndpointEnd:
 
     def _heard(self):
         """Whether everybody was taken in who has said so; also after it was destroyed."""
-        return not self.hearing and bool(liaison_endpoint_heard(self._own.box))
+        return not (self.hearing or self.missed) and bool(liaison_endpoint_heard(self._own.box))
 
     @property
     def _ways(self):
@@ -299,20 +300,25 @@ cdef class EndpointEnd:
 
     # ---- receiving ------------------------------------------------------------------------
 
-    cdef int take_in(self, liaison_delivery *d) except -1:
-        """Takes in the links of which an introduction tells, and of all that wait besides."""
+    cdef int take_in(self, bint told, liaison_delivery *d) except -1:
+        """Takes in the links of which introductions tell (`told`: `d` is one), and those missed."""
         cdef list ids = []
         cdef liaison_mailbox *box = self._own.box
+        cdef bint every = self.missed
+        self.missed = False
         self.hearing += 1
         try:
-            while True:
+            while told:
                 ids.append((<const char *>d.data)[:d.size])
                 liaison_mailbox_acknowledge(box, d)
-                if liaison_mailbox_try_take(box, d) != LIAISON_OK:
-                    break
+                told = liaison_mailbox_try_take(box, d) == LIAISON_OK
             # As many as there is room for: another may have found none. It opened its link before
             # it tried, and what we took is acknowledged, so that whoever comes now finds room.
-            self._introduced(ids, len(ids) >= self.introductions)
+            self._introduced(ids, every or len(ids) >= self.introductions)
+        except BaseException:  # a signal's handler raised, say: no introduction comes twice
+            self.missed = True
+            self._call()  # this thread may not come back, and another can look
+            raise
         finally:
             self.hearing -= 1
         return 0
@@ -320,8 +326,9 @@ cdef class EndpointEnd:
     cdef int ask(self, liaison_delivery *d) except -1:
         """Whether there are new links: LIAISON_OK when some were taken in."""
         cdef int r = liaison_mailbox_try_take(self._own.box, d)
-        if r == LIAISON_OK:
-            self.take_in(d)
+        if r == LIAISON_OK or (self.missed and (r == LIAISON_EMPTY or r == LIAISON_BUSY)):
+            self.take_in(r == LIAISON_OK, d)
+            return LIAISON_OK
         return r
 
     cdef End look(self, liaison_delivery *d):

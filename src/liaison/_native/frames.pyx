@@ -356,10 +356,13 @@ cdef class Frames:
         return 0
 
     def _stands(self):
-        """Whether the descriptor is there; if not, this end is closed from now on."""
+        """Whether this end is open; without its descriptor it is closed from now on.
+
+        One that is being closed has its descriptor for as long as somebody is inside.
+        """
         if self.fd >= 0 and not self.descriptor.stands():
             self.disown()
-        return self.fd >= 0
+        return self.fd >= 0 and not self.is_closed
 
     cdef int leave(self) except -1:
         """Closes the socket when the end is closed and nobody needs it any more."""

@@ -510,15 +510,14 @@ cdef class End:
     @cython.final
     cdef int copy_in(self, char *to, const char *head, Py_ssize_t h, const char *body,
                      Py_ssize_t n) except -1:
+        """The caller is inside (`users`) where it may be much."""
         if h:
             memcpy(to, head, h)
         if n < LARGE:
             memcpy(to + h, body, n)
         else:
-            self.enter()
             with nogil:
                 memcpy(to + h, body, n)
-            self.exit()
         return 0
 
     @cython.final
@@ -530,11 +529,12 @@ cdef class End:
             with nogil:
                 r = liaison_mailbox_loan(self.box, size, receipt, wait, loan)
             self.exit()
-            if self.is_closed and r != LIAISON_INTERRUPTED:
+            if self.is_closed:
                 if r == LIAISON_OK:
                     liaison_mailbox_discard(self.box, loan)
                 self.leave()
-                raise failure(LIAISON_CLOSED, self.address)
+                if r != LIAISON_INTERRUPTED:
+                    raise failure(LIAISON_CLOSED, self.address)
         return r
 
     @cython.final
@@ -954,16 +954,25 @@ cdef class End:
         cdef int r = self.get(&wait, &d)
         if r != LIAISON_OK:
             raise self.fail(r)
+        self.enter()
+        try:
+            payload = self.receive_bytes(&d, &r)
+        finally:
+            self.exit()
+            if self.is_closed:
+                self.leave()
         if d.format == 0:
-            return self.receive_bytes(&d, &r), 0
-        payload = self.receive_bytes(&d, &r)
+            return payload, 0
         raise errors.DecodeError(
             f"a message came through {self.address} that is not bytes, where bytes were read; "
             "take such messages with receive()", payload=payload, format=d.format)
 
     @cython.final
     cdef bytes receive_bytes(self, liaison_delivery *d, int *settled):
-        """A copy of the payload; `settled` is what came of acknowledging it."""
+        """A copy of the payload; `settled` is what came of acknowledging it.
+
+        The caller is inside (`users`) where it may be large.
+        """
         cdef bytes copy
         try:
             copy = PyBytes_FromStringAndSize(NULL, d.size)
@@ -971,9 +980,7 @@ cdef class End:
             liaison_mailbox_release(self.box, d)
             raise
         self.copy_in(PyBytes_AS_STRING(copy), NULL, 0, <char *>d.data, d.size)
-        settled[0] = LIAISON_OK
-        if self.box != NULL:
-            settled[0] = liaison_mailbox_acknowledge(self.box, d)
+        settled[0] = liaison_mailbox_acknowledge(self.box, d)
         return copy
 
     def _put_back(self, bytes rest not None, Py_ssize_t at):

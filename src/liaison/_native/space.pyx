@@ -100,6 +100,7 @@ cdef class SpaceHandle:
         cdef bytes where = root.encode("utf-8", "surrogateescape")
         cdef bytes what = name.encode()
         self.name = name
+        self.owner = owner
         cdef int r = liaison_space_open(where, owner, what, create, gid, &self.space)
         if r != LIAISON_OK:
             raise refusal(r, root, owner, name, gid)
@@ -126,7 +127,7 @@ cdef class SpaceHandle:
         cdef int fd = -1
         cdef int r = liaison_space_directory(self.space, PARTS.index(part), &fd)
         if r != LIAISON_OK:
-            raise failure(r, f"the space at {self.path}")
+            raise self.fail(r)
         return fd
 
     @property
@@ -142,6 +143,11 @@ cdef class SpaceHandle:
         """Those that use it at this moment."""
         return self.peers(True)
 
+    cdef object fail(self, int r):
+        if r == LIAISON_NOT_FOUND:
+            return refusal(r, self.path.rpartition("/")[0], self.owner, self.name, -1)
+        return failure(r, f"space {self.name!r}")
+
     cdef list peers(self, bint using):
         cdef size_t count = 0, i
         cdef int r
@@ -154,7 +160,7 @@ cdef class SpaceHandle:
             else:
                 r = liaison_space_members(self.space, peers, MEMBERS, &count)
             if r != LIAISON_OK:
-                raise failure(r, f"space {self.name!r}")
+                raise self.fail(r)
             return [peer_of(&peers[i]) for i in range(count)]
         finally:
             free(peers)
@@ -166,5 +172,5 @@ cdef class SpaceHandle:
         with nogil:
             r = liaison_space_clean(self.space, links, &cleaned)
         if r != LIAISON_OK:
-            raise failure(r, f"space {self.name!r}")
+            raise self.fail(r)
         return cleaned.links, cleaned.nameless, cleaned.doorbells, cleaned.bytes

@@ -107,7 +107,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 own.close()
                 raise
         self._address = where
-        self._space = shm.open_space(where)
+        self._space = shm.open_space(where, create=False)
         self._arguments = (type, codec)
         self._passing = passing
         self._capacity: int = facts["pair_capacity"]
@@ -231,7 +231,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 facts = found.about()
                 # The version first, then the name: if that is taken away after this, the
                 # version changes.
-                right = leads(shm.open_space(where), where.name, facts["id"])
+                right = leads(shm.open_space(where, create=False), where.name, facts["id"])
                 if right and not is_over(where, found):
                     return found, version, facts["id"]
             except BaseException:
@@ -329,38 +329,46 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         with self._lock:
             if every:
                 told |= senders_to(self._space, self._id)
-            fresh: list[Way] = []
             for sender in sorted(told - self._incoming.keys()):
-                if not _ID.match(sender):
-                    continue
-                try:
-                    way = _patiently(
-                        lambda sender=sender: Way.begin(
-                            *(self._address, self._id, sender, "open", None, self._arguments)
-                        )
-                    )
-                except errors.NotFound:
-                    continue  # gone again
-                except errors.LiaisonError:
-                    self._complete = False
-                    continue  # not what it should be
-                if is_empty(way) and not has_sender(way, self._space):
-                    way.destroy(force=True)
-                    way.close()
-                    continue
-                native.call_sender(way, Caller(self._space, way))
-                self._incoming[sender] = way
-                fresh.append(way)
+                way = self._begun(sender) if _ID.match(sender) else None
+                if way is not None:
+                    self._incoming[sender] = way
             if len(self._incoming) > self._many:
                 self._sweep()
-            if fresh:
-                self._ways += tuple(fresh)
-                self._call()
+            # Those, too, with which an attempt was interrupted.
+            ways = tuple(self._incoming.values())
+            if ways != self._ways:
                 if self._set is not None:
-                    for way in fresh:
-                        self._register(self._set, way)
+                    for way in ways:
+                        if way not in self._registered:
+                            self._register(self._set, way)
+                self._ways = tuple(self._incoming.values())
+                self._call()
                 for told in arriving:
                     told(self)
+
+    def _begun(self, sender: str) -> Way | None:
+        """The link of a new sender; None when it is gone again, or not what it should be."""
+        try:
+            way = _patiently(
+                lambda: Way.begin(self._address, self._id, sender, "open", None, self._arguments)
+            )
+        except errors.NotFound:
+            return None
+        except errors.LiaisonError:
+            self._complete = False
+            return None
+        try:
+            if is_empty(way) and not has_sender(way, self._space):
+                way.destroy(force=True)
+                way.close()
+                return None
+        except errors.LiaisonError:
+            way.close()
+            self._complete = False
+            return None
+        native.call_sender(way, Caller(self._space, way))
+        return way
 
     def _register(self, watch: Poll, way: Way) -> None:
         try:
@@ -368,6 +376,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         except errors.Destroyed:
             self._ended(way)
             return
+        watch.unregister(descriptor)  # an attempt that was interrupted may have come as far
         watch.register(descriptor, select.EPOLLIN)
         self._registered[way] = descriptor
 
@@ -392,7 +401,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                     registered = self._registered.pop(way, None)
                     if self._set is not None and registered is not None:
                         self._set.unregister(registered)
-            self._ways = tuple(way for way in self._ways if way is not end)
+            self._ways = tuple(self._incoming.values())
             for name, route in list(self._routes.items()):
                 if route.back is end:
                     del self._routes[name]
@@ -513,7 +522,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         self.close()
 
     def _remove(self) -> None:
-        with suppress(errors.LiaisonError):
+        with suppress(errors.LiaisonError, OSError):
             self._hear()
         with suppress(errors.Destroyed):
             self._own.destroy(force=True)

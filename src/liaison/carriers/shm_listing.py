@@ -42,14 +42,17 @@ class Listed:
     known_as: dict[str, list[Peer]]
 
 
-def listed(where: Address, *, counts: bool) -> list[Listed | tuple[str, errors.LiaisonError]]:
+def listed(
+    where: Address, space: SpaceHandle | None = None, *, counts: bool
+) -> list[Listed | tuple[str, errors.LiaisonError]]:
     """The links of the space that `where` is in, by name, with their statistics if `counts`.
 
+    Of `space`, where that is given: another may have its name by now.
     Instead of one that cannot be looked at, its name and the reason. One that is gone by then, or
     has proved to be over, is left out.
     """
     try:
-        space = shm.open_space(where, create=False)
+        space = space or shm.open_space(where, create=False)
         with space, shm.directory(space, "names") as names:
             return list(_Listing(where, space, names, counts))
     except errors.NotFound:

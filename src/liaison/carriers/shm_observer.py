@@ -30,7 +30,7 @@ class EndpointObserver(Closing):
     def __init__(self, where: Address) -> None:
         self._where = where
         self._own = Own.begin(where, "observe", {})
-        self._space = shm.open_space(where)
+        self._space = shm.open_space(where, create=False)
         self._id: str = self._own.about()["id"]
 
     @property

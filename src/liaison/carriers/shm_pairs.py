@@ -24,7 +24,7 @@ from liaison.address import Address, is_name
 from liaison.carriers import shm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from liaison._native.space import SpaceHandle
 
@@ -173,12 +173,11 @@ def has_sender(way: Way, near: SpaceHandle) -> bool:
         return not is_over(origin, end)
 
 
-def clean_pairs(where: Address) -> int:
+def clean_pairs(where: Address, space: SpaceHandle) -> int:
     """Remove endpoints that were to end with their process, and links that nobody can use.
 
     Returns how many; `where` is any address in the space.
     """
-    space = shm.open_space(where)
     removed = 0
     for name in shm.all_names(space):
         way = WAY.match(name)
@@ -196,20 +195,34 @@ def clean_pairs(where: Address) -> int:
     return removed
 
 
+def _pairs(space: SpaceHandle) -> Iterator[tuple[str, str]]:
+    """The ids of all endpoints that are linked: the receiver's, and the sender's."""
+    for match in map(WAY.match, shm.all_names(space)):
+        if match:
+            yield match[1], match[2]
+
+
+def _pairs_at(where: Address) -> Iterator[tuple[str, str]]:
+    """The same; none where the space was removed."""
+    try:
+        space = shm.open_space(where, create=False)
+    except errors.NotFound:
+        return iter(())
+    return _pairs(space)
+
+
 def senders_to(space: SpaceHandle, id: str) -> set[str]:
     """The ids of the endpoints from which there are links to this one."""
-    matches = map(WAY.match, shm.all_names(space))
-    return {match[2] for match in matches if match and match[1] == id}
+    return {sender for receiver, sender in _pairs(space) if receiver == id}
 
 
 def ways_to(where: Address, id: str) -> list[Way]:
     """Observed ends of all that leads to the endpoint, for who is to close them."""
     found: list[Way] = []
-    for name in shm.all_names(shm.open_space(where)):
-        match = WAY.match(name)
-        if match and match[1] == id:
+    for receiver, sender in _pairs_at(where):
+        if receiver == id:
             with suppress(errors.LiaisonError):
-                found.append(Way.begin(where, id, match[2], "observe"))
+                found.append(Way.begin(where, id, sender, "observe"))
     return found
 
 
@@ -218,16 +231,14 @@ def remove_pairs(where: Address, id: str) -> None:
 
     What it sent to others is theirs, but for what is empty: they may be waiting for more.
     """
-    space = shm.open_space(where)
-    for name in shm.all_names(space):
-        match = WAY.match(name)
-        if match is None or id not in match.groups():
+    for pair in _pairs_at(where):
+        if id not in pair:
             continue
         with (
             suppress(errors.LiaisonError),
-            closing(Way.begin(where, match[1], match[2], "observe")) as way,
+            closing(Way.begin(where, *pair, "observe")) as way,
         ):
-            if match[1] == id or is_empty(way):
+            if pair[0] == id or is_empty(way):
                 way.destroy(force=True)
 
 

@@ -130,6 +130,7 @@ class Listener(Closing):
         self._descriptor = Descriptor(self._socket.fileno())
         self._pid = os.getpid()
         self._closed = False
+        self._rope = [True]  # who takes it closes
         self._watch()
         _listeners.add(self)
 
@@ -139,7 +140,6 @@ class Listener(Closing):
         self._wound: float | None = None
         self._poll = Poll(timer=True)  # so that it tells of those whose time is up as well
         self._poll.register(self._socket.fileno(), select.EPOLLIN)
-        self._rope = [self._poll]  # who takes it closes
 
     @property
     def address(self) -> str:
@@ -166,6 +166,7 @@ class Listener(Closing):
                 if not self._poll.stands():
                     self._forget()
                     self._watch()
+                    self._check_open()  # close() may have rung the one before
                 self._wind()
                 found = self._poll.poll(0 if late else deadline.remaining(), _BATCH)
                 self._check_open()
@@ -199,11 +200,12 @@ class Listener(Closing):
     def close(self) -> None:
         """Stop listening; idempotent. Connections that were accepted go on."""
         try:
-            poll = self._rope.pop()
+            self._rope.pop()
         except IndexError:
             return
-        poll.ring()  # wakes a thread that waits in accept(), and that from now on may give it up
+        # In this order: accept() makes another set, and then asks whether it is closed.
         self._closed = True
+        self._poll.ring()
         if os.getpid() == self._pid:
             if self._file is not None:
                 self._file.remove()
@@ -258,6 +260,7 @@ class Listener(Closing):
         if not self._closed:
             self._forget()  # all that would be the parent's too
             self._file = None
+            self._rope = [True]
             if self._descriptor.stands():
                 self._watch()
 
