@@ -175,6 +175,9 @@ int inspection_count(struct segment *s, struct liaison_statistics *out)
         case CELL_LOANED:
             out->loaned++;
             break;
+        case CELL_QUEUED: /* the lease is the ring's word: who has it may be dead since */
+            out->leased += ring_leases(s, glance(&segment_cell(s, x)->position), x);
+            break;
         case CELL_LEASED:
             out->leased++;
             break;
