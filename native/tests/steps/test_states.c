@@ -432,7 +432,7 @@ static void watch_recovery(struct world *w, int first, const char *story)
     }
 }
 
-/* Whether whoever asks before any recovery is told of every message of the story. */
+/* Whether whoever asks before any recovery is told of every message of the story, and no other. */
 static const char *counted(const struct world *w, const char *story)
 {
     static char text[80];
@@ -451,7 +451,7 @@ static const char *counted(const struct world *w, const char *story)
     close(names);
     snprintf(text, sizeof text, "%u wait and %u are leased, of %zu", now.waiting, now.leased,
              messages);
-    return now.waiting + now.leased >= messages ? NULL : text;
+    return now.waiting + now.leased == messages ? NULL : text;
 }
 
 static void explore(liaison_space *space, const struct scenario *scenario)
