@@ -397,6 +397,25 @@ static void messages_are_kept(void)
     content = "";
 }
 
+/* By a table that has been replaced since: who has them open is not seen. */
+static void what_another_table_knows_is_kept(void)
+{
+    content = "a";
+    leased = false;
+    closes = false;
+    start(make_one);
+    await();
+    CHECK(unlink(path_of("members")) == 0);
+    CHECK_RESULT(LIAISON_FOREIGN, try_remove(false));
+    CHECK(kept.link[0] && kept.messages == 0 && !kept.here);
+    CHECK(access(path_of("names/one"), F_OK) == 0);
+    CHECK_OK(try_remove(true));
+    it_is_gone();
+    go_on();
+    finish(0);
+    content = "";
+}
+
 /* ---- what is damaged ---------------------------------------------------------------------------
  */
 
@@ -632,6 +651,7 @@ int main(int argc, char **argv)
     what_a_child_has_inherited_is_destroyed();
     what_somebody_made_is_kept_while_it_lives();
     messages_are_kept();
+    what_another_table_knows_is_kept();
     what_is_damaged_needs_force();
     who_comes_ends_what_a_remover_began();
     a_stopped_remover_holds_up_nobody_for_long();

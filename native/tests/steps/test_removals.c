@@ -87,6 +87,13 @@ static void remove_it(bool force)
 }
 static void removes(void) { remove_it(false); }
 static void removes_by_force(void) { remove_it(true); }
+static void cleans(void)
+{
+    struct liaison_cleaned cleaned;
+    mine->result = open_space(false);
+    if (mine->result == LIAISON_OK)
+        mine->result = liaison_space_clean(space, true, &cleaned);
+}
 static void opens(void)
 {
     do {
@@ -124,7 +131,8 @@ static const struct role {
     void (*operate)(void), (*afterwards)(void); /* when both have operated */
 } remover = {removes, nothing}, forced = {removes_by_force, nothing}, decider = {decide, nothing},
   user = {opens_and_sends, nothing}, late = {opens, sends},
-  passing = {opens_sends_and_closes, nothing}, heir = {sends_by_the_inherited, nothing};
+  passing = {opens_sends_and_closes, nothing}, heir = {sends_by_the_inherited, nothing},
+  cleaner = {cleans, nothing};
 
 static const struct pair {
     const char *name;
@@ -137,11 +145,13 @@ static const struct pair {
     {"remove / come and go", make, &remover, &passing},
     {"remove / send by the inherited", make, &remover, &heir},
     {"remove / remove", make, &remover, &remover},
+    {"remove / clean", make, &remover, &cleaner},
     {"remove over a removed one / come", make_removed, &remover, &late},
     {"make / remove", nothing, &user, &remover},
     {"come / remove", make, &user, &remover},
     {"come; send later / remove", make, &late, &remover},
     {"come and go / remove", make, &passing, &remover},
+    {"clean / remove", make, &cleaner, &remover},
     {"come / begin to remove", make, &user, &decider},
     {"come / remove all but something strange", make_strange, &user, &forced},
     {"come over a removed one / come", make_removed, &user, &late},
