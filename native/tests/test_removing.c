@@ -517,6 +517,24 @@ static void who_comes_ends_what_a_remover_began(void)
     it_is_gone();
 }
 
+/* What was given up as removed stays so, though its number, and all else of it, comes again. */
+static void a_lost_space_is_not_given_again(void)
+{
+    uint64_t comings = 5;
+    liaison_mailbox *m;
+    liaison_space *space = open_space(), *again;
+    mark_removed();
+    CHECK_RESULT(LIAISON_NOT_FOUND, liaison_mailbox_open(space, "box", LIAISON_CREATE, NULL, &m));
+    overwrite("members", offsetof(struct members_page, comings), &comings, sizeof comings);
+    CHECK_OK(try_open(false, &again));
+    CHECK(again != space);
+    use_it(again);
+    liaison_space_close(space);
+    liaison_space_close(again);
+    CHECK_OK(try_remove(false));
+    it_is_gone();
+}
+
 /* Whoever is stopped while it takes the directory away is in the way of makers alone. */
 static void a_stopped_remover_holds_up_nobody_for_long(void)
 {
@@ -654,6 +672,7 @@ int main(int argc, char **argv)
     what_another_table_knows_is_kept();
     what_is_damaged_needs_force();
     who_comes_ends_what_a_remover_began();
+    a_lost_space_is_not_given_again();
     a_stopped_remover_holds_up_nobody_for_long();
     another_user_may_not();
     many_one_after_the_other(all ? 10000 : 500);

@@ -163,7 +163,7 @@ int liaison_space_open(const char *root, uint32_t owner, const char *name, bool 
         return r;
     process_lock();
     struct liaison_space **bucket = bucket_of(fresh), *s = *bucket;
-    while (s && !same(s, fresh))
+    while (s && (observe32(&s->lost) || !same(s, fresh)))
         s = s->next;
     if (s) {
         s->references++;
