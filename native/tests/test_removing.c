@@ -503,8 +503,10 @@ static void who_comes_ends_what_a_remover_began(void)
     }
     /* One that was put aside is found by whoever sweeps. */
     char aside[PATH_MAX];
-    snprintf(aside, sizeof aside, "%s/.liaison-old-0123456789abcdef", root);
+    struct stat st;
     space = open_space();
+    CHECK(stat(path_of(""), &st) == 0);
+    snprintf(aside, sizeof aside, "%s/.liaison-old-%016llx", root, (unsigned long long)st.st_ino);
     liaison_mailbox_close(test_mailbox(space, "box", 4));
     CHECK(rename(path_of(""), aside) == 0);
     liaison_space_close(space);

@@ -405,9 +405,16 @@ static void remove_by_force(void *context)
     removes_by_force();
 }
 
+static int makes_another(void *context)
+{
+    (void)context;
+    return liaison_space_open(root, geteuid(), "other", true, -1, &space);
+}
+
 /* The owner, who knows no locks, moves the space elsewhere, and a directory that looks like one to
- * where it was: before and after each system call of whoever removes it. That stays whole. */
-static bool something_else_stays(int k)
+ * where it was: before and after each system call of whoever removes it, who puts it back, or dies
+ * at the next one, and others sweep. That stays whole. */
+static bool something_else_stays(int k, bool die)
 {
     CHECK(test_wait(test_child(make_before, &(struct pair){.before = make})) == -SIGKILL);
     CHECK(command("mkdir -p %s/../precious/links && echo x > %s/../precious/links/thesis") == 0);
@@ -419,12 +426,18 @@ static bool something_else_stays(int k)
         within = stepper_call(pid, shared);
     (void)command("mv %s/lab %s/../was 2>/dev/null");
     CHECK(command("mv -T %s/../precious %s/lab") == 0);
-    CHECK(stepper_finish(pid, shared));
-    if (access(path_of("links/thesis"), F_OK) != 0) {
-        printf("VIOLATION in '" PRECIOUS "', at stop %d: it was removed\n", k);
+    if (die && within && stepper_call(pid, shared))
+        stepper_kill(pid);
+    else
+        CHECK(stepper_finish(pid, shared));
+    CHECK(test_wait(test_child(makes_another, NULL)) == LIAISON_OK);
+    if (access(path_of("links/thesis"), F_OK) != 0 &&
+        !(die && command("ls %s/.liaison-old-*/links/thesis >/dev/null 2>&1") == 0)) {
+        printf("VIOLATION in '" PRECIOUS "', at stop %d%s: it was removed\n", k,
+               die ? " and killed" : "");
         failures++;
     }
-    CHECK(command("rm -rf %s/lab %s/../was %s/.liaison-old-*") == 0);
+    CHECK(command("rm -rf %s/* %s/../was %s/.liaison-old-*") == 0);
     shared_memory_free(shared, sizeof *shared);
     return within;
 }
@@ -449,7 +462,7 @@ int main(int argc, char **argv)
     }
     int k = 0;
     if (argc < 2 || strstr(PRECIOUS, argv[1])) {
-        while (something_else_stays(k) && failures < ENOUGH)
+        while (something_else_stays(k, false) && something_else_stays(k, true) && failures < ENOUGH)
             k++;
         printf("%-42s %3d stops\n", PRECIOUS, k);
     }
