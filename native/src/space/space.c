@@ -108,8 +108,12 @@ int space_remove(struct liaison_space *space)
     snprintf(root, sizeof root, "%s", space->path);
     *strrchr(root, '/') = 0;
     publish32(&space->lost, LIAISON_NOT_FOUND);
-    int fd = space_directory(space);
+    /* A descriptor of its own: the one that is kept is also that of children forked meanwhile, and
+     * where this process is killed with the lock they would have it. */
+    int fd = space_part(space, SPACE_TOP);
     int r = fd < 0 ? fd : take_away(root, space->owner, strrchr(space->path, '/') + 1, fd);
+    if (fd >= 0)
+        close(fd);
     /* Where another process has begun with it, it goes on, or whoever comes next does. */
     return r == -ENOENT || r == -EBUSY ? LIAISON_OK : space_result(r);
 }

@@ -29,6 +29,7 @@ static struct outcome {
     volatile int result, sent; /* -1: not yet */
 } *mine, *outcomes;
 
+static int lasting[2]; /* a pipe: who reads it lives until the trial ends */
 static liaison_space *space;
 static liaison_mailbox *box;
 
@@ -87,6 +88,21 @@ static void remove_it(bool force)
 }
 static void removes(void) { remove_it(false); }
 static void removes_by_force(void) { remove_it(true); }
+/* Another thread has the space in use, and forks: what is open of it is the child's too. */
+static void removes_beside_a_child(void)
+{
+    CHECK_OK(open_space(false));
+    space_hold(space);
+    CHECK(space_directory(space) >= 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        char c;
+        close(lasting[1]);
+        _exit(read(lasting[0], &c, 1) != 0);
+    }
+    removes();
+}
 static void cleans(void)
 {
     struct liaison_cleaned cleaned;
@@ -132,7 +148,7 @@ static const struct role {
 } remover = {removes, nothing}, forced = {removes_by_force, nothing}, decider = {decide, nothing},
   user = {opens_and_sends, nothing}, late = {opens, sends},
   passing = {opens_sends_and_closes, nothing}, heir = {sends_by_the_inherited, nothing},
-  cleaner = {cleans, nothing};
+  cleaner = {cleans, nothing}, parent = {removes_beside_a_child, nothing};
 
 static const struct pair {
     const char *name;
@@ -145,6 +161,7 @@ static const struct pair {
     {"remove / come and go", make, &remover, &passing},
     {"remove / send by the inherited", make, &remover, &heir},
     {"remove / remove", make, &remover, &remover},
+    {"remove beside a child / come", make, &parent, &user},
     {"remove / clean", make, &remover, &cleaner},
     {"remove over a removed one / come", make_removed, &remover, &late},
     {"make / remove", nothing, &user, &remover},
@@ -324,6 +341,7 @@ static bool try_one(const struct pair *p, int k, bool die)
     CHECK(test_wait(test_child(make_before, (void *)p)) == -SIGKILL);
     prepare(first, p->first);
     prepare(second, p->second);
+    CHECK(pipe(lasting) == 0);
     if (inherits) {
         CHECK_OK(open_space(true));
         CHECK_OK(liaison_mailbox_open(space, "box", LIAISON_OPEN, NULL, &box));
@@ -373,6 +391,8 @@ static bool try_one(const struct pair *p, int k, bool die)
         snprintf(text, sizeof text, "afterwards it cannot be used: %d", r);
         s = text;
     }
+    close(lasting[0]);
+    close(lasting[1]);
     if (s) {
         printf("VIOLATION in '%s', overtaken at stop %d%s: %s (%d, %d; %d, %d)\n", p->name, k,
                die ? " and killed" : "", s, outcomes[0].result, outcomes[0].sent,
