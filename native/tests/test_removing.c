@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -553,6 +554,26 @@ static void a_stopped_remover_holds_up_nobody_for_long(void)
     it_is_gone();
 }
 
+static void why_it_cannot_be_taken_away_is_said(void)
+{
+    struct rlimit before, now;
+    liaison_space *again;
+    int r = -EMFILE;
+    liaison_space_close(open_space());
+    mark_removed();
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    now = before;
+    for (now.rlim_cur = 3; r == -EMFILE; now.rlim_cur++) {
+        CHECK(setrlimit(RLIMIT_NOFILE, &now) == 0);
+        r = try_open(true, &again);
+    }
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK_OK(r);
+    liaison_space_close(again);
+    CHECK_OK(try_remove(false));
+    it_is_gone();
+}
+
 static void another_user_may_not(void)
 {
     liaison_space_close(open_space());
@@ -676,6 +697,7 @@ int main(int argc, char **argv)
     who_comes_ends_what_a_remover_began();
     a_lost_space_is_not_given_again();
     a_stopped_remover_holds_up_nobody_for_long();
+    why_it_cannot_be_taken_away_is_said();
     another_user_may_not();
     many_one_after_the_other(all ? 10000 : 500);
     race_all(all ? 5000 : 500);

@@ -142,7 +142,9 @@ static int open_once(const char *root, uid_t owner, const char *name, bool creat
     int r = *out ? table_find(*out, fd) : -ENOMEM;
     if (r == LIAISON_DESTROYED) {
         int e = owner == geteuid() ? take_away(root, owner, name, fd) : 0;
-        r = e == -EBUSY && create ? LIAISON_BUSY : LIAISON_NOT_FOUND;
+        r = LIAISON_NOT_FOUND;
+        if (create && e != 0 && e != -ENOTEMPTY) /* it is in the way still, but for -ENOENT */
+            r = e == -EBUSY ? LIAISON_BUSY : space_result(e);
     }
     close(fd);
     if (r != LIAISON_OK)
