@@ -97,10 +97,10 @@ static void unmake(int parent, const char *fresh, int fd, const struct content *
 
 /* One that whoever comes cannot find. Several may do this at once: there is nothing to wait for.
  * Again where something was put there meanwhile, by who had found it before. */
-static int finish(int parent, const char *old, int fd, const struct content *content)
+static int finish(int parent, const char *old, int fd, const struct content *content, int most)
 {
     int r = -ENOTEMPTY;
-    for (int tries = 0; r == -ENOTEMPTY && tries < TRIES; tries++) {
+    for (int tries = 0; r == -ENOTEMPTY && tries < most; tries++) {
         content->empty(fd);
         if (unlinkat(parent, old, AT_REMOVEDIR) == 0 || errno == ENOENT)
             r = 0;
@@ -147,7 +147,7 @@ int directory_remove(int parent, const char *name, int fd, const struct content 
         r = -ENOENT;
     }
     unlock_file(fd);
-    return r == 0 ? finish(parent, old, fd, content) : r;
+    return r == 0 ? finish(parent, old, fd, content, TRIES) : r;
 }
 
 static bool is_called(const char *name, const char *prefix)
@@ -187,7 +187,7 @@ void directory_sweep(int parent, const struct content *content)
         if (left < 0)
             continue;
         if (old && is_old(left, e->d_name))
-            (void)finish(parent, e->d_name, left, content);
+            (void)finish(parent, e->d_name, left, content, 1);
         else if (!old)
             unmake(parent, e->d_name, left, content);
         close(left);
