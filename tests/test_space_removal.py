@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 from contextlib import contextmanager, suppress
+from types import SimpleNamespace
 
 import pytest
 
@@ -266,6 +267,17 @@ def test_a_damaged_link_needs_force(space):
     assert is_gone(space)
 
 
+def test_a_link_of_another_table_needs_force(space):
+    """Where that was replaced since all were cleaned away: nobody can tell who uses it."""
+    here = Address.parse_space("default")
+    with Actor("box = Mailbox('box')"):
+        (space.path / "members").unlink()
+        with pytest.raises(Corrupt, match=r"links.*`members` was replaced.*force=True"):
+            shm.remove_space(here, force=False)
+        shm.remove_space(here, force=True)
+        assert is_gone(space)
+
+
 @pytest.mark.parametrize(("at", "kind"), [(0, Corrupt), (8, VersionMismatch)])
 def test_a_space_whose_processes_nobody_knows_needs_force(space, at, kind):
     """Its table is damaged, or another version's; who uses it is told."""
@@ -372,6 +384,20 @@ def test_what_is_made_in_a_space_that_is_removed_meanwhile_is_in_a_new_one(space
         assert "in use by this process" in refusal(Busy)
     Space().remove()
     assert is_gone(space)
+
+
+def test_a_space_that_is_removed_again_and_again_is_given_up(monkeypatch):
+    """Rather than tried for ever."""
+    here, tried = Address.parse_space("default"), []
+
+    def make(handle):
+        assert len(tried) < 1000, "it does not end"
+        tried.append(handle)
+        raise NotFound("it was removed")
+
+    monkeypatch.setattr(shm, "open_space", lambda address, create: SimpleNamespace(gone=True))
+    with pytest.raises(NotFound):
+        shm.in_space(here, make, create=True)
 
 
 @contextmanager

@@ -1,4 +1,5 @@
 /* Endpoints: whose name it is, what it is called, and what is told to those who know it. */
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -168,6 +169,27 @@ static void its_names_are_told_by_itself(liaison_space *space)
     liaison_mailbox_close(other);
 }
 
+/* One that has been retired and given again is told once: told twice it would stand for another
+ * one, which is not noted. */
+static void each_name_is_noted_once(liaison_space *space)
+{
+    char path[2][PATH_MAX];
+    liaison_mailbox *m = opened(space, "ian");
+    CHECK_OK(liaison_link_alias(m, "ike"));
+    CHECK_OK(liaison_link_alias(m, "ivo"));
+    CHECK_OK(liaison_link_retire(m, "ike"));
+    CHECK_OK(liaison_link_retire(m, "ivo"));
+    CHECK_OK(liaison_link_alias(m, "ivo"));
+    CHECK(noted(space, m, "ivo", true));
+    snprintf(path[0], sizeof path[0], "%s/names/ivo", liaison_space_path(space));
+    snprintf(path[1], sizeof path[1], "%s/names/by-hand", liaison_space_path(space));
+    CHECK(link(path[0], path[1]) == 0);
+    CHECK(noted(space, m, "ivo", false) && !noted(space, m, "by-hand", false));
+    CHECK_OK(liaison_mailbox_destroy(m, false));
+    CHECK(access(path[1], F_OK) != 0);
+    liaison_mailbox_close(m);
+}
+
 static void the_first_that_has_it_knows_that(liaison_space *space)
 {
     liaison_mailbox *m = opened(space, "harry");
@@ -209,6 +231,7 @@ int main(void)
     every_name_leads_to_it(space);
     a_name_taken_meanwhile_stays(space);
     its_names_are_told_by_itself(space);
+    each_name_is_noted_once(space);
     the_first_that_has_it_knows_that(space);
     a_process_can_say_what_it_is_called(space);
     liaison_space_close(space);

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -397,6 +398,25 @@ static void messages_are_kept(void)
     content = "";
 }
 
+/* By a table that has been replaced since: who has them open is not seen. */
+static void what_another_table_knows_is_kept(void)
+{
+    content = "a";
+    leased = false;
+    closes = false;
+    start(make_one);
+    await();
+    CHECK(unlink(path_of("members")) == 0);
+    CHECK_RESULT(LIAISON_FOREIGN, try_remove(false));
+    CHECK(kept.link[0] && kept.messages == 0 && !kept.here);
+    CHECK(access(path_of("names/one"), F_OK) == 0);
+    CHECK_OK(try_remove(true));
+    it_is_gone();
+    go_on();
+    finish(0);
+    content = "";
+}
+
 /* ---- what is damaged ---------------------------------------------------------------------------
  */
 
@@ -484,8 +504,10 @@ static void who_comes_ends_what_a_remover_began(void)
     }
     /* One that was put aside is found by whoever sweeps. */
     char aside[PATH_MAX];
-    snprintf(aside, sizeof aside, "%s/.liaison-old-0123456789abcdef", root);
+    struct stat st;
     space = open_space();
+    CHECK(stat(path_of(""), &st) == 0);
+    snprintf(aside, sizeof aside, "%s/.liaison-old-%016llx", root, (unsigned long long)st.st_ino);
     liaison_mailbox_close(test_mailbox(space, "box", 4));
     CHECK(rename(path_of(""), aside) == 0);
     liaison_space_close(space);
@@ -494,6 +516,24 @@ static void who_comes_ends_what_a_remover_began(void)
     CHECK_OK(liaison_space_clean(space, false, &cleaned));
     CHECK(entries() == 1);
     liaison_space_close(space);
+    CHECK_OK(try_remove(false));
+    it_is_gone();
+}
+
+/* What was given up as removed stays so, though its number, and all else of it, comes again. */
+static void a_lost_space_is_not_given_again(void)
+{
+    uint64_t comings = 5;
+    liaison_mailbox *m;
+    liaison_space *space = open_space(), *again;
+    mark_removed();
+    CHECK_RESULT(LIAISON_NOT_FOUND, liaison_mailbox_open(space, "box", LIAISON_CREATE, NULL, &m));
+    overwrite("members", offsetof(struct members_page, comings), &comings, sizeof comings);
+    CHECK_OK(try_open(false, &again));
+    CHECK(again != space);
+    use_it(again);
+    liaison_space_close(space);
+    liaison_space_close(again);
     CHECK_OK(try_remove(false));
     it_is_gone();
 }
@@ -510,6 +550,26 @@ static void a_stopped_remover_holds_up_nobody_for_long(void)
     CHECK_RESULT(LIAISON_BUSY, try_open(true, &again));
     close(fd);
     liaison_space_close(open_space());
+    CHECK_OK(try_remove(false));
+    it_is_gone();
+}
+
+static void why_it_cannot_be_taken_away_is_said(void)
+{
+    struct rlimit before, now;
+    liaison_space *again;
+    int r = -EMFILE;
+    liaison_space_close(open_space());
+    mark_removed();
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    now = before;
+    for (now.rlim_cur = 3; r == -EMFILE; now.rlim_cur++) {
+        CHECK(setrlimit(RLIMIT_NOFILE, &now) == 0);
+        r = try_open(true, &again);
+    }
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK_OK(r);
+    liaison_space_close(again);
     CHECK_OK(try_remove(false));
     it_is_gone();
 }
@@ -632,9 +692,12 @@ int main(int argc, char **argv)
     what_a_child_has_inherited_is_destroyed();
     what_somebody_made_is_kept_while_it_lives();
     messages_are_kept();
+    what_another_table_knows_is_kept();
     what_is_damaged_needs_force();
     who_comes_ends_what_a_remover_began();
+    a_lost_space_is_not_given_again();
     a_stopped_remover_holds_up_nobody_for_long();
+    why_it_cannot_be_taken_away_is_said();
     another_user_may_not();
     many_one_after_the_other(all ? 10000 : 500);
     race_all(all ? 5000 : 500);

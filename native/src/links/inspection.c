@@ -167,18 +167,23 @@ int inspection_count(struct segment *s, struct liaison_statistics *out)
     out->waiting = ring_count(s) + out->returned;
     uint32_t cells = segment_cells(s);
     out->free = s->geometry.cells - cells;
-    for (uint32_t x = 0; x < cells; x++)
-        switch (cell_state(glance(&segment_cell(s, x)->header))) {
+    for (uint32_t x = 0; x < cells; x++) {
+        uint64_t h = glance(&segment_cell(s, x)->header);
+        switch (cell_state(h)) {
         case CELL_FREE:
             out->free++;
             break;
         case CELL_LOANED:
             out->loaned++;
             break;
-        case CELL_LEASED:
-            out->leased++;
+        case CELL_QUEUED: /* the lease is the ring's word: who has it may be dead since */
+            out->leased += ring_leases(s, glance(&segment_cell(s, x)->position), x);
+            break;
+        case CELL_LEASED: /* or taken back by its sender, and delivered to nobody */
+            out->leased += cell_deliveries(h) != 0;
             break;
         }
+    }
     out->receivers_waiting = wait_count(s, RECEIVERS);
     out->senders_waiting = wait_count(s, SENDERS);
     out->arena_size = observe(&s->header->arena_size);

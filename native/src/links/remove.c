@@ -30,13 +30,17 @@ static int judge(struct segment *s, struct liaison_kept *kept)
     if (glance(&s->space->enrolled) == process_epoch())
         me = glance(&s->space->identity);
     sides_look(s, true);
-    if (segment_gone(&s->geometry, segment_state(s)) || !segment_is_at_home(&s->geometry, s->space))
+    if (segment_gone(&s->geometry, segment_state(s)))
         return LIAISON_OK;
+    if (!segment_is_at_home(&s->geometry, s->space))
+        return LIAISON_FOREIGN; /* by another table nobody can tell who lives */
     int r = LIAISON_OK;
     if (creator != me && member_alive(s->space, creator))
         r = LIAISON_NOT_OWNER;
     else if (carries_messages(s))
         r = inspection_count(s, &now);
+    if (r == LIAISON_DESTROYED) /* meanwhile: who cleans uses nothing */
+        return LIAISON_OK;
     kept->messages = now.waiting + now.leased;
     if (r == LIAISON_OK && kept->messages)
         r = LIAISON_BUSY;

@@ -182,6 +182,13 @@ bool ring_holds(struct segment *s, uint64_t position, uint32_t cell)
            (ring_state(w) == RING_FULL || ring_state(w) == RING_TAKEN) && ring_cell(w) == cell;
 }
 
+bool ring_leases(struct segment *s, uint64_t position, uint32_t cell)
+{
+    uint64_t w = observe(ring_at(s, position));
+    return ring_cycle(w) == cycle_of(s, position) && ring_state(w) == RING_TAKEN &&
+           ring_cell(w) == cell && !(ring_owner(w) & RING_WITHDRAWN);
+}
+
 bool ring_full(struct segment *s, uint32_t cells)
 {
     if (s->geometry.rendezvous)

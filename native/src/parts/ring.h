@@ -38,6 +38,9 @@ bool ring_withdraw(struct segment *s, uint64_t position, uint32_t cell);
  * queued there. */
 bool ring_holds(struct segment *s, uint64_t position, uint32_t cell);
 
+/* Whether the message that was queued there is leased, and its cell may not say so yet. */
+bool ring_leases(struct segment *s, uint64_t position, uint32_t cell);
+
 /* Certain knowledge that so many cells are queued, without looking at the cells. False does
  * not mean that there is room. */
 bool ring_full(struct segment *s, uint32_t cells);

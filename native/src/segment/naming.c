@@ -126,6 +126,7 @@ static void read_name(char name[LABEL_WORDS * sizeof(word64)], const word64 *fro
     name[sizeof words - 1] = 0;
 }
 
+_Static_assert(LIAISON_NAMES_NOTED == ALIASES + 1, "of a list: the first name, and all aliases");
 size_t naming_list(const struct segment *s, int names, char list[ALIASES + 1][LIAISON_NAME_MAX + 4])
 {
     size_t n = 0;
@@ -225,17 +226,18 @@ static void note_alias(struct segment *s, int names, const char *name)
 {
     uint64_t words[LABEL_WORDS] = {0};
     memcpy(words, name, strnlen(name, LIAISON_NAME_MAX));
+    uint32_t vacant = ALIASES;
     for (uint32_t i = 0; i < ALIASES; i++) {
         char noted[LABEL_WORDS * sizeof(word64)];
         read_name(noted, s->header->aliases[i]);
         if (strcmp(noted, name) == 0)
             return;
-        if (name_of_link_valid(noted) && leads(names, noted, s->device, s->inode) == LIAISON_OK)
-            continue;
-        for (size_t j = 0; j < LABEL_WORDS; j++)
-            note(&s->header->aliases[i][j], words[j]);
-        return;
+        if (vacant == ALIASES &&
+            !(name_of_link_valid(noted) && leads(names, noted, s->device, s->inode) == LIAISON_OK))
+            vacant = i;
     }
+    for (size_t j = 0; j < LABEL_WORDS && vacant < ALIASES; j++)
+        note(&s->header->aliases[vacant][j], words[j]);
 }
 
 int naming_add(struct segment *s, const char *name)

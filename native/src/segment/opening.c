@@ -347,7 +347,8 @@ int segment_glance(struct liaison_space *space, int file, const struct stat *st,
         end(s);
         return map(space, file, st, g, 0, out);
     }
-    uint8_t *copy = malloc(total);
+    uint8_t *copy =
+        aligned_alloc(_Alignof(struct header), round_up(total, _Alignof(struct header)));
     if (!copy) {
         end(s);
         return -ENOMEM;

@@ -13,7 +13,8 @@
 #include "base/order.h"
 #include "base/platform.h"
 
-/* And sixteen digits: a directory that is being made, and one that is being removed. */
+/* And sixteen digits, which are random: a directory that is being made. And one that is being
+ * removed, with its own number: what was moved by mistake has another, and is left alone. */
 #define FRESH ".liaison-new-"
 #define OLD ".liaison-old-"
 #define DIGITS 16
@@ -43,12 +44,9 @@ static int fill_nothing(int fd, const struct shape *shape)
 static void clear_nothing(int fd) { (void)fd; }
 const struct content directory_empty = {fill_nothing, clear_nothing, clear_nothing};
 
-static int draw_name(const char *prefix, char name[40])
+static void name_of(const char *prefix, uint64_t number, char name[40])
 {
-    uint64_t random;
-    int r = platform_random(&random, sizeof random);
-    snprintf(name, 40, "%s%016llx", prefix, (unsigned long long)random);
-    return r;
+    snprintf(name, 40, "%s%016llx", prefix, (unsigned long long)number);
 }
 
 static bool leads_to(int parent, const char *name, int fd)
@@ -99,10 +97,10 @@ static void unmake(int parent, const char *fresh, int fd, const struct content *
 
 /* One that whoever comes cannot find. Several may do this at once: there is nothing to wait for.
  * Again where something was put there meanwhile, by who had found it before. */
-static int finish(int parent, const char *old, int fd, const struct content *content)
+static int finish(int parent, const char *old, int fd, const struct content *content, int most)
 {
     int r = -ENOTEMPTY;
-    for (int tries = 0; r == -ENOTEMPTY && tries < TRIES; tries++) {
+    for (int tries = 0; r == -ENOTEMPTY && tries < most; tries++) {
         content->empty(fd);
         if (unlinkat(parent, old, AT_REMOVEDIR) == 0 || errno == ENOENT)
             r = 0;
@@ -132,11 +130,11 @@ static int reveal(int parent, const char *fresh, const char *name)
 int directory_remove(int parent, const char *name, int fd, const struct content *content)
 {
     char old[40];
-    int r = draw_name(OLD, old);
-    if (r == 0)
-        r = lock_file(fd, PATIENCE);
+    struct stat st;
+    int r = fstat(fd, &st) == 0 ? lock_file(fd, PATIENCE) : -errno;
     if (r != 0)
         return r == -EWOULDBLOCK ? -EBUSY : platform_refused(-r) ? platform_lacks("flock()") : r;
+    name_of(OLD, st.st_ino, old);
     /* Whoever takes its name away has this lock: nobody else can have done it and another have been
      * made between the look and the renaming. */
     if (!leads_to(parent, name, fd))
@@ -149,7 +147,7 @@ int directory_remove(int parent, const char *name, int fd, const struct content 
         r = -ENOENT;
     }
     unlock_file(fd);
-    return r == 0 ? finish(parent, old, fd, content) : r;
+    return r == 0 ? finish(parent, old, fd, content, TRIES) : r;
 }
 
 static bool is_called(const char *name, const char *prefix)
@@ -157,6 +155,16 @@ static bool is_called(const char *name, const char *prefix)
     size_t n = strlen(prefix);
     return strncmp(name, prefix, n) == 0 && strspn(name + n, "0123456789abcdef") == DIGITS &&
            !name[n + DIGITS];
+}
+
+static bool is_old(int fd, const char *name)
+{
+    char own[40];
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return false;
+    name_of(OLD, st.st_ino, own);
+    return strcmp(name, own) == 0;
 }
 
 static DIR *list(int directory)
@@ -178,9 +186,9 @@ void directory_sweep(int parent, const struct content *content)
         int left = old ? open_own(parent, e->d_name) : seize(parent, e->d_name);
         if (left < 0)
             continue;
-        if (old)
-            (void)finish(parent, e->d_name, left, content);
-        else
+        if (old && is_old(left, e->d_name))
+            (void)finish(parent, e->d_name, left, content, 1);
+        else if (!old)
             unmake(parent, e->d_name, left, content);
         close(left);
     }
@@ -201,9 +209,11 @@ static int make_once(int parent, const char *name, const struct shape *shape,
                      const struct content *content)
 {
     char fresh[40];
-    int r = draw_name(FRESH, fresh);
+    uint64_t random;
+    int r = platform_random(&random, sizeof random);
     if (r != 0)
         return r;
+    name_of(FRESH, random, fresh);
     /* The mode once more, by name: a umask can take the owner's rights as well, and nobody else can
      * rename it here. */
     if (mkdirat(parent, fresh, 0700) != 0)

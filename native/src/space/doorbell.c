@@ -129,7 +129,7 @@ static int create(struct liaison_space *space, struct doorbell *bell)
         *bell = DOORBELL_NONE;
     }
     close(bells);
-    return space_result(r);
+    return r == -ENOENT ? -EAGAIN : space_result(r);
 }
 
 int doorbell_create(struct liaison_space *space, struct doorbell *bell)
@@ -137,7 +137,7 @@ int doorbell_create(struct liaison_space *space, struct doorbell *bell)
     /* A cleaner removes bells that nobody has open, and cannot tell one that is just being
      * made from one whose maker died. */
     int r = create(space, bell);
-    for (int tries = 0; r == LIAISON_NOT_FOUND && tries < 100; tries++)
+    for (int tries = 0; r == -EAGAIN && tries < 100; tries++)
         r = create(space, bell);
     return r;
 }

@@ -15,6 +15,8 @@ struct doorbell {
     word64 due; /* when the timer ends */
 };
 #define DOORBELL_NONE ((struct doorbell){.fifo = DESCRIPTOR_NONE, .timer = -1, .fd = -1})
+/* LIAISON_NOT_FOUND: the directory of the space's bells is gone. -EAGAIN: it is there, and cleaners
+ * have taken away each bell that was being made in it. */
 int doorbell_create(struct liaison_space *space, struct doorbell *bell);
 /* Whether all of it is still there: its numbers may be other files' since. */
 bool doorbell_stands(const struct doorbell *bell);

@@ -108,8 +108,12 @@ int space_remove(struct liaison_space *space)
     snprintf(root, sizeof root, "%s", space->path);
     *strrchr(root, '/') = 0;
     publish32(&space->lost, LIAISON_NOT_FOUND);
-    int fd = space_directory(space);
+    /* A descriptor of its own: the one that is kept is also that of children forked meanwhile, and
+     * where this process is killed with the lock they would have it. */
+    int fd = space_part(space, SPACE_TOP);
     int r = fd < 0 ? fd : take_away(root, space->owner, strrchr(space->path, '/') + 1, fd);
+    if (fd >= 0)
+        close(fd);
     /* Where another process has begun with it, it goes on, or whoever comes next does. */
     return r == -ENOENT || r == -EBUSY ? LIAISON_OK : space_result(r);
 }
@@ -138,7 +142,9 @@ static int open_once(const char *root, uid_t owner, const char *name, bool creat
     int r = *out ? table_find(*out, fd) : -ENOMEM;
     if (r == LIAISON_DESTROYED) {
         int e = owner == geteuid() ? take_away(root, owner, name, fd) : 0;
-        r = e == -EBUSY && create ? LIAISON_BUSY : LIAISON_NOT_FOUND;
+        r = LIAISON_NOT_FOUND;
+        if (create && e != 0 && e != -ENOTEMPTY) /* it is in the way still, but for -ENOENT */
+            r = e == -EBUSY ? LIAISON_BUSY : space_result(e);
     }
     close(fd);
     if (r != LIAISON_OK)
@@ -163,7 +169,7 @@ int liaison_space_open(const char *root, uint32_t owner, const char *name, bool 
         return r;
     process_lock();
     struct liaison_space **bucket = bucket_of(fresh), *s = *bucket;
-    while (s && !same(s, fresh))
+    while (s && (observe32(&s->lost) || !same(s, fresh)))
         s = s->next;
     if (s) {
         s->references++;

@@ -29,6 +29,7 @@ static struct outcome {
     volatile int result, sent; /* -1: not yet */
 } *mine, *outcomes;
 
+static int lasting[2]; /* a pipe: who reads it lives until the trial ends */
 static liaison_space *space;
 static liaison_mailbox *box;
 
@@ -87,6 +88,28 @@ static void remove_it(bool force)
 }
 static void removes(void) { remove_it(false); }
 static void removes_by_force(void) { remove_it(true); }
+/* Another thread has the space in use, and forks: what is open of it is the child's too. */
+static void removes_beside_a_child(void)
+{
+    CHECK_OK(open_space(false));
+    space_hold(space);
+    CHECK(space_directory(space) >= 0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        char c;
+        close(lasting[1]);
+        _exit(read(lasting[0], &c, 1) != 0);
+    }
+    removes();
+}
+static void cleans(void)
+{
+    struct liaison_cleaned cleaned;
+    mine->result = open_space(false);
+    if (mine->result == LIAISON_OK)
+        mine->result = liaison_space_clean(space, true, &cleaned);
+}
 static void opens(void)
 {
     do {
@@ -124,7 +147,8 @@ static const struct role {
     void (*operate)(void), (*afterwards)(void); /* when both have operated */
 } remover = {removes, nothing}, forced = {removes_by_force, nothing}, decider = {decide, nothing},
   user = {opens_and_sends, nothing}, late = {opens, sends},
-  passing = {opens_sends_and_closes, nothing}, heir = {sends_by_the_inherited, nothing};
+  passing = {opens_sends_and_closes, nothing}, heir = {sends_by_the_inherited, nothing},
+  cleaner = {cleans, nothing}, parent = {removes_beside_a_child, nothing};
 
 static const struct pair {
     const char *name;
@@ -137,11 +161,14 @@ static const struct pair {
     {"remove / come and go", make, &remover, &passing},
     {"remove / send by the inherited", make, &remover, &heir},
     {"remove / remove", make, &remover, &remover},
+    {"remove beside a child / come", make, &parent, &user},
+    {"remove / clean", make, &remover, &cleaner},
     {"remove over a removed one / come", make_removed, &remover, &late},
     {"make / remove", nothing, &user, &remover},
     {"come / remove", make, &user, &remover},
     {"come; send later / remove", make, &late, &remover},
     {"come and go / remove", make, &passing, &remover},
+    {"clean / remove", make, &cleaner, &remover},
     {"come / begin to remove", make, &user, &decider},
     {"come / remove all but something strange", make_strange, &user, &forced},
     {"come over a removed one / come", make_removed, &user, &late},
@@ -314,6 +341,7 @@ static bool try_one(const struct pair *p, int k, bool die)
     CHECK(test_wait(test_child(make_before, (void *)p)) == -SIGKILL);
     prepare(first, p->first);
     prepare(second, p->second);
+    CHECK(pipe(lasting) == 0);
     if (inherits) {
         CHECK_OK(open_space(true));
         CHECK_OK(liaison_mailbox_open(space, "box", LIAISON_OPEN, NULL, &box));
@@ -363,6 +391,8 @@ static bool try_one(const struct pair *p, int k, bool die)
         snprintf(text, sizeof text, "afterwards it cannot be used: %d", r);
         s = text;
     }
+    close(lasting[0]);
+    close(lasting[1]);
     if (s) {
         printf("VIOLATION in '%s', overtaken at stop %d%s: %s (%d, %d; %d, %d)\n", p->name, k,
                die ? " and killed" : "", s, outcomes[0].result, outcomes[0].sent,
@@ -395,9 +425,16 @@ static void remove_by_force(void *context)
     removes_by_force();
 }
 
+static int makes_another(void *context)
+{
+    (void)context;
+    return liaison_space_open(root, geteuid(), "other", true, -1, &space);
+}
+
 /* The owner, who knows no locks, moves the space elsewhere, and a directory that looks like one to
- * where it was: before and after each system call of whoever removes it. That stays whole. */
-static bool something_else_stays(int k)
+ * where it was: before and after each system call of whoever removes it, who puts it back, or dies
+ * at the next one, and others sweep. That stays whole. */
+static bool something_else_stays(int k, bool die)
 {
     CHECK(test_wait(test_child(make_before, &(struct pair){.before = make})) == -SIGKILL);
     CHECK(command("mkdir -p %s/../precious/links && echo x > %s/../precious/links/thesis") == 0);
@@ -409,14 +446,55 @@ static bool something_else_stays(int k)
         within = stepper_call(pid, shared);
     (void)command("mv %s/lab %s/../was 2>/dev/null");
     CHECK(command("mv -T %s/../precious %s/lab") == 0);
-    CHECK(stepper_finish(pid, shared));
-    if (access(path_of("links/thesis"), F_OK) != 0) {
-        printf("VIOLATION in '" PRECIOUS "', at stop %d: it was removed\n", k);
+    if (die && within && stepper_call(pid, shared))
+        stepper_kill(pid);
+    else
+        CHECK(stepper_finish(pid, shared));
+    CHECK(test_wait(test_child(makes_another, NULL)) == LIAISON_OK);
+    if (access(path_of("links/thesis"), F_OK) != 0 &&
+        !(die && command("ls %s/.liaison-old-*/links/thesis >/dev/null 2>&1") == 0)) {
+        printf("VIOLATION in '" PRECIOUS "', at stop %d%s: it was removed\n", k,
+               die ? " and killed" : "");
         failures++;
     }
-    CHECK(command("rm -rf %s/lab %s/../was %s/.liaison-old-*") == 0);
+    CHECK(command("rm -rf %s/* %s/../was %s/.liaison-old-*") == 0);
     shared_memory_free(shared, sizeof *shared);
     return within;
+}
+
+/* ---- something that stays ----------------------------------------------------------------------
+ */
+
+#define BESIDE "make beside what stays"
+
+static void make_another(void *context) { CHECK_OK(makes_another(context)); }
+static int stops_of_making(void)
+{
+    struct shared *shared = stepper_shared();
+    pid_t pid = stepper_start(&(struct body){NULL, make_another, NULL, shared});
+    int n = 0;
+    while (stepper_call(pid, shared))
+        n++;
+    CHECK(stepper_finish(pid, shared));
+    shared_memory_free(shared, sizeof *shared);
+    CHECK(command("rm -rf %s/other") == 0);
+    return n;
+}
+
+/* What was removed, but for something that is not ours to remove, is tried once by whoever comes.
+ */
+static void what_stays_makes_nobody_slow(void)
+{
+    int alone = stops_of_making();
+    CHECK(command("mkdir %s/0 && mkdir %s/0/strange && cd %s && mv 0 "
+                  ".liaison-old-`printf %%016x $(stat -c %%i 0)`") == 0);
+    int beside = stops_of_making();
+    if (beside > 3 * alone) {
+        printf("VIOLATION in '" BESIDE "': %d stops, and %d alone\n", beside, alone);
+        failures++;
+    }
+    printf("%-42s %3d stops\n", BESIDE, beside);
+    clear();
 }
 
 int main(int argc, char **argv)
@@ -439,10 +517,12 @@ int main(int argc, char **argv)
     }
     int k = 0;
     if (argc < 2 || strstr(PRECIOUS, argv[1])) {
-        while (something_else_stays(k) && failures < ENOUGH)
+        while (something_else_stays(k, false) && something_else_stays(k, true) && failures < ENOUGH)
             k++;
         printf("%-42s %3d stops\n", PRECIOUS, k);
     }
+    if (argc < 2 || strstr(BESIDE, argv[1]))
+        what_stays_makes_nobody_slow();
     printf("%lu overtakings; %d violations\n", points, failures);
     return failures != 0;
 }

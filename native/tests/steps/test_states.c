@@ -432,6 +432,28 @@ static void watch_recovery(struct world *w, int first, const char *story)
     }
 }
 
+/* Whether whoever asks before any recovery is told of every message of the story, and no other. */
+static const char *counted(const struct world *w, const char *story)
+{
+    static char text[80];
+    struct liaison_info info;
+    struct liaison_user users[1];
+    struct liaison_statistics now;
+    size_t count, messages = *story != 0;
+    int names;
+    if (strcmp(story, "gone") == 0)
+        return NULL;
+    for (const char *c = story; *c; c++)
+        messages += *c == ' ';
+    world_name((struct world *)w);
+    CHECK_OK(liaison_space_directory(w->space, LIAISON_SPACE_NAMES, &names));
+    CHECK_OK(liaison_space_look(w->space, names, w->name, &info, users, 1, &count, &now));
+    close(names);
+    snprintf(text, sizeof text, "%u wait and %u are leased, of %zu", now.waiting, now.leased,
+             messages);
+    return now.waiting + now.leased == messages ? NULL : text;
+}
+
 static void explore(liaison_space *space, const struct scenario *scenario)
 {
     struct world w;
@@ -453,7 +475,9 @@ static void explore(liaison_space *space, const struct scenario *scenario)
         first_depth++;
         image_put(&w.watched, state(&operation, i));
         invariants_story(&witness, story);
-        const char *s = world_verify(&w, story);
+        const char *s = counted(&w, story);
+        if (!s)
+            s = world_verify(&w, story);
         if (s)
             violation(&w, "killed", i, -1, s);
         else

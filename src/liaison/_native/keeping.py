@@ -51,11 +51,11 @@ def keeping(
         return errors.AccessDenied(f"{space} can be removed by its owner alone; ask that user")
     if answer == "DENIED" and not link:
         return denial(root, owner, name)
-    if answer == "FOREIGN":
+    if answer == "FOREIGN" and not link:
         return ruin(root, owner, name)
     if answer == "VERSION" and not link:
         return other_version(root, owner, name)
-    if answer in ("CORRUPT", "VERSION", "DENIED"):
+    if answer in ("CORRUPT", "VERSION", "DENIED", "FOREIGN"):
         return _doubt(answer, os.path.join(root, name, "links", link))
     if result == -errno.ENOTEMPTY:
         return OSError(
@@ -89,5 +89,6 @@ def _doubt(answer: str, link: str) -> errors.LiaisonError:
         "CORRUPT": (errors.Corrupt, "is damaged"),
         "VERSION": (errors.VersionMismatch, "was made by another version of liaison"),
         "DENIED": (errors.AccessDenied, "is no file of the space's"),
+        "FOREIGN": (errors.Corrupt, "was made before the space's file `members` was replaced"),
     }[answer]
     return kind(f"{link} {what}, so nobody can tell who needs it; use force=True to lose it")

@@ -52,6 +52,7 @@ _Made = TypeVar("_Made")
 # between one link and the next. By path, because the environment may change where they lie.
 _spaces: dict[tuple[str, str], SpaceHandle] = {}
 
+_TRIES = 100  # of making something in a space, each in one that was removed meanwhile
 _ESTABLISHED = {"endpoint": "automatic", "pipe": "inherited"}  # others: by name
 _LARGEST_DIRECT = 1 << 30  # bytes: what the engine lets an arena grow to
 
@@ -97,12 +98,14 @@ def remove_space(address: Address, *, force: bool) -> None:
 
 def in_space(address: Address, make: Callable[[SpaceHandle], _Made], *, create: bool) -> _Made:
     """Make something in the address's space; in a new one, where that is removed meanwhile."""
+    tries = 0
     while True:
+        tries += 1
         space = open_space(address, create=create)
         try:
             return make(space)
         except errors.NotFound:
-            if not (create and space.gone):
+            if not (create and space.gone) or tries == _TRIES:
                 raise
 
 
