@@ -92,8 +92,8 @@ def aarch64(session: nox.Session) -> None:
     which the kernel would have to run, files that are cut off, at whose SIGBUS it goes round and
     round, mappings of terabytes, and what a fork inherits or a file has reserved, since it does
     nothing at an madvise(). Nor has qemu-user seccomp filters, so most of test_platform.c is
-    skipped. With -p it tells programs of larger pages, and
-    accepts mappings that a kernel which has these refuses; test_platform.c looks at those.
+    skipped. With -p it tells programs of larger pages, and accepts mappings that a kernel which has
+    these refuses; test_platform.c looks at those.
     """
     compiler, emulator = "aarch64-linux-gnu-gcc", "qemu-aarch64"
     if missing := [tool for tool in (compiler, emulator) if shutil.which(tool) is None]:
