@@ -38,7 +38,7 @@ class Figure:
         """The rounds with the cores so far apart; None where there are none."""
         if apart is None:
             return self
-        pairs = zip(self.rounds, self.spins, strict=False)
+        pairs = zip(self.rounds, self.spins, strict=bool(self.spins))
         kept = [(value, spin) for value, spin in pairs if spin and distance(spin) == apart]
         if not kept:
             return None
@@ -127,7 +127,7 @@ class Results:
                 Figure(
                     *(f[name] for name in ("scenario", "contender", "metric", "unit")),
                     rounds=tuple(f["rounds"]),
-                    spins=tuple(f["spins"]),
+                    spins=tuple(f.get("spins", ())),
                 )
                 for f in document["figures"]
             ],

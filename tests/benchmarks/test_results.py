@@ -1,5 +1,7 @@
 """What is made of a run's figures: gates, tables, the picture, the document."""
 
+import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
@@ -92,6 +94,18 @@ def test_a_run_survives_its_json() -> None:
     """Reports can be made again from what was written."""
     found = results()
     assert Results.from_json(found.to_json()) == found
+
+
+def test_a_run_from_before_distances_were_measured_is_read() -> None:
+    """It has no spins, and so no figures for a distance; a spin too few is a mistake."""
+    document = json.loads(results().to_json())
+    for figure in document["figures"]:
+        del figure["spins"]
+    (figure, *_) = Results.from_json(json.dumps(document)).figures
+    assert figure.spins == ()
+    assert figure.at("near") is None
+    with pytest.raises(ValueError, match="shorter"):
+        replace(figure, spins=(NEAR,)).at("near")
 
 
 def test_who_is_not_installed_is_in_the_table() -> None:

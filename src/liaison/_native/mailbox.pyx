@@ -1345,6 +1345,13 @@ cdef boolean visit(void *context, const liaison_delivery *d) noexcept:
         return False
 
 
+cdef int require_memory(End end) except -1:
+    """A parent's delivery, or receipt, may be of an end that was closed in this process."""
+    if end.box == NULL:
+        raise failure(LIAISON_CLOSED, end.address)
+    return 0
+
+
 @cython.no_gc  # part of no cycle: the collector need not know, which a lease would pay for
 cdef class Held:
     """Something of an end's that a user has: it must be settled, and keeps the memory mapped."""
@@ -1483,8 +1490,7 @@ cdef class Delivery(Held):
         """The process that sent it, a `Peer`."""
         cdef liaison_peer peer
         if self.from_ is None:
-            if self.end.box == NULL:
-                raise failure(LIAISON_CLOSED, self.end.address)
+            require_memory(self.end)
             liaison_mailbox_peer(self.end.box, self.delivery.sender, self.delivery.sender_pid,
                                  &peer)
             self.from_ = peer_of(&peer)
@@ -1668,14 +1674,9 @@ cdef class Receipt:
                 liaison_receipt_drop(self.end.box, &self.receipt)
             self.end.unpin(self.pinned)
 
-    cdef int check(self) except -1:
-        if self.end.box == NULL:  # a parent's, whose end was closed in this process
-            raise failure(LIAISON_CLOSED, self.end.address)
-        return 0
-
     cdef object look(self, int *state):
         cdef liaison_peer peer
-        self.check()
+        require_memory(self.end)
         cdef int r = liaison_receipt_state(self.end.box, &self.receipt, state, &peer)
         if r != LIAISON_OK:
             raise failure(LIAISON_LEASE_LOST, self.end.address)
@@ -1690,7 +1691,7 @@ cdef class Receipt:
 
     def _withdraw(self, bint raising=False):
         """Take an offer back, unless somebody has taken it; `raising`, say `NoReceiver` then."""
-        self.check()
+        require_memory(self.end)
         cdef int r = liaison_mailbox_withdraw(self.end.box, &self.receipt)
         if r != LIAISON_OK and r != LIAISON_LEASE_LOST:
             raise failure(r, self.end.address)
@@ -1726,7 +1727,7 @@ cdef class Receipt:
         cdef int r
         cdef End end = self.end
         wait_of(timeout, &wait)
-        self.check()
+        require_memory(end)
         end.enter()
         try:
             with nogil:
