@@ -70,6 +70,23 @@ static void takes_little_while_idle(void)
     liaison_mailbox_close(writer);
 }
 
+/* No place that has no memory is looked at, whatever a receipt says. */
+static void a_receipt_of_no_place_is_refused(void)
+{
+    liaison_mailbox *m = create("receipt", NULL);
+    struct liaison_wait wait = {.timeout = 0};
+    struct liaison_loan loan;
+    struct liaison_receipt receipt;
+    int state;
+    CHECK_OK(liaison_mailbox_try_loan(m, 1, true, &loan));
+    CHECK_OK(liaison_mailbox_send_loan(m, &loan, 0, &wait, &receipt));
+    CHECK_OK(liaison_receipt_state(m, &receipt, &state, NULL));
+    receipt.cell = CELLS_STEP;
+    CHECK_RESULT(LIAISON_INVALID, liaison_receipt_state(m, &receipt, &state, NULL));
+    CHECK_OK(liaison_mailbox_destroy(m, true));
+    liaison_mailbox_close(m);
+}
+
 /* Looking at it, and messages that do not pile up, take nothing more. */
 static void takes_no_more_than_is_used(void)
 {
@@ -213,6 +230,7 @@ int main(void)
 {
     space = test_space();
     takes_little_while_idle();
+    a_receipt_of_no_place_is_refused();
     takes_no_more_than_is_used();
     takes_at_once_what_was_asked_for();
     many_take_more_at_once();

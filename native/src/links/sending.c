@@ -148,7 +148,7 @@ int liaison_mailbox_loan(liaison_mailbox *m, size_t size, bool receipt,
 int liaison_mailbox_withdraw(liaison_mailbox *m, const struct liaison_receipt *receipt)
 {
     struct segment *s = m->segment;
-    if (!s->geometry.rendezvous || receipt->cell >= s->geometry.cells ||
+    if (!s->geometry.rendezvous || receipt->cell >= segment_cells(s) ||
         receipt->epoch != process_epoch() || receipt->epoch != observe(&s->epoch))
         return LIAISON_INVALID;
     struct cell *c = segment_cell(s, receipt->cell);

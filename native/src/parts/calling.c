@@ -185,8 +185,9 @@ static uint32_t on_its_way(const struct segment *s, enum waiter_role role, uint3
 }
 
 /* Asleep for all that is known: also who was called, by somebody who may have died before the
- * system call that wakes. The tick of one that was called is of when it was woken, so this costs
- * who is only late one system call in a tick. */
+ * system call that wakes. The tick of one that was called is of when it was woken. So one that is
+ * only late is woken in vain once in a tick, by whoever calls then, who also asks whether it lives
+ * and sees to a stand-in for it: a few system calls. */
 static bool maybe_asleep(const struct waiter *e, uint32_t now)
 {
     uint32_t signal = look32(&e->signal);

@@ -5,10 +5,10 @@
 #include "segment/segment.h"
 
 /* FREE -> LOANED by this process. `cursor` is the caller's hint of where to look, and `most` how
- * many cells to look at: LIAISON_FULL when none of them is free, and of all there are, UINT32_MAX.
- * Looking at cells that others have takes their lines from them. Where some have no memory
- * yet, a few are looked at and then more is reserved; where that cannot be had either, and all that
- * have memory are taken, it is LIAISON_NO_SPACE. */
+ * many cells to look at, UINT32_MAX for all: LIAISON_FULL when none of them is free. Looking at
+ * cells that others have takes their lines from them. Where some have no memory yet, a few are
+ * looked at and then more is reserved; where that cannot be had either, and all that have memory
+ * are taken, it is LIAISON_NO_SPACE. */
 int cell_claim(struct segment *s, word32 *cursor, uint32_t most, uint32_t *cell, uint64_t *header);
 #define CELLS_AT_HAND 4u
 

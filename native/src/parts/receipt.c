@@ -142,7 +142,7 @@ int receipt_state(struct segment *s, const struct liaison_receipt *receipt,
 bool receipt_valid(struct segment *s, const struct liaison_receipt *receipt)
 {
     return receipt->index != 0 && receipt->index <= s->geometry.receipts &&
-           receipt->cell < s->geometry.cells && receipt->epoch == process_epoch() &&
+           receipt->cell < segment_cells(s) && receipt->epoch == process_epoch() &&
            receipt->epoch == observe(&s->epoch);
 }
 

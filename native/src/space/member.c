@@ -297,7 +297,8 @@ int members_list(struct liaison_space *space, bool using, struct liaison_peer *p
     if (fd < 0)
         return fd == -ENOENT ? LIAISON_OK : fd; /* nobody has ever enrolled */
     uint32_t first = using ? USE(0) : NUMBER(0), at = first, end = first + MEMBERS;
-    for (; bytes_next(fd, &at, end) == 0 && at < end && *count < max; at++) {
+    int r = 0;
+    for (; (r = bytes_next(fd, &at, end)) == 0 && at < end && *count < max; at++) {
         uint64_t generation;
         uint32_t n = at - first;
         if (pread(fd, &generation, sizeof generation, RECORD_AT(n)) != sizeof generation)
@@ -306,7 +307,7 @@ int members_list(struct liaison_space *space, bool using, struct liaison_peer *p
         if (peers[*count].known)
             ++*count;
     }
-    return LIAISON_OK;
+    return space_result(r);
 }
 
 int member_spin_begin(struct liaison_space *space)

@@ -86,7 +86,7 @@ def remove_space(str root, uint32_t owner, str name, bint force):
     if r == LIAISON_BUSY and not kept.messages and not kept.here:
         try:
             users = SpaceHandle(root, owner, name, False).users()
-        except LiaisonError:
+        except (LiaisonError, OSError):
             pass
     raise keeping(
         r, root, owner, name, printable(link.decode("utf-8", "replace")), kept.messages, kept.here,
