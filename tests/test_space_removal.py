@@ -74,7 +74,7 @@ def test_a_removed_space_has_nothing_and_cannot_be_cleaned(space):
     lab = Space()
     lab.remove()
     assert (lab.names(), lab.links(), lab.members()) == ([], [], [])
-    with pytest.raises(NotFound, match="no space 'default'; one that is used"):
+    with pytest.raises(NotFound, match="no space 'default'; using a space"):
         lab.clean()
     assert is_gone(space)
 
