@@ -447,8 +447,10 @@ static const char *counted(const struct world *w, const char *story)
         messages += *c == ' ';
     world_name((struct world *)w);
     CHECK_OK(liaison_space_directory(w->space, LIAISON_SPACE_NAMES, &names));
-    CHECK_OK(liaison_space_look(w->space, names, w->name, &info, users, 1, &count, &now));
+    int r = liaison_space_look(w->space, names, w->name, &info, users, 1, &count, &now);
     close(names);
+    if (r != LIAISON_OK)
+        return "it cannot be looked at";
     snprintf(text, sizeof text, "%u wait and %u are leased, of %zu", now.waiting, now.leased,
              messages);
     return now.waiting + now.leased == messages ? NULL : text;
