@@ -137,8 +137,8 @@ FAULTS = [
     ),
     Fault(
         "who receives is not told who sent",
-        "return item.sender.peer",
-        "return item.receiver.peer",
+        "return item.sender.peer\n",
+        "return item.receiver.peer\n",
         test_leases.test_a_delivery_tells_message_sender_and_attempt,
         "named pipe",
     ),
