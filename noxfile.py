@@ -80,7 +80,7 @@ def native(session: nox.Session, sanitizer: str) -> None:
         *("-DLIAISON_TESTS=ON", "-DLIAISON_DEVELOPER=ON", f"-DLIAISON_SANITIZE={wanted}"),
     )
     session.run("cmake", "--build", build)
-    jobs = os.environ.get("LIAISON_JOBS", str(os.cpu_count()))
+    jobs = str(os.cpu_count())
     session.run("ctest", "--test-dir", build, "--output-on-failure", "--parallel", jobs)
 
 
