@@ -8,8 +8,8 @@
 #include "check.h"
 #include "steps/world.h"
 
-/* Of a sample: near the beginning every other, further on fewer. */
-#define NEXT(k) ((k) + 2 + (k) / 50)
+/* Of a sample: near the beginning every third, further on fewer. */
+#define NEXT(k) ((k) + 3 + (k) / 25)
 
 #define LETTERS                                                                                    \
     {.kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 60, .dead_letters = "grave"}
