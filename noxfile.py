@@ -129,7 +129,8 @@ def steps(session: nox.Session) -> None:
     session.run("cmake", "-G", "Ninja", "-S", ".", "-B", build, "-DLIAISON_TESTS=ON")
     session.run("cmake", "--build", build)
     session.run(f"{build}/test_states", external=True)
-    for test in ("preemptions", "kills", "stops", "trees", "names", "unnaming", "boards", "pipes"):
+    tests = ("preemptions", "kills", "stops", "trees", "names", "unnaming", "boards", "calls")
+    for test in (*tests, "pipes"):
         session.run(f"{build}/test_{test}", "--all", external=True)
 
 

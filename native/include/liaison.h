@@ -78,8 +78,8 @@ LIAISON_API int liaison_root(uint32_t uid, bool shared, char *path, size_t size)
 
 /* Opens the space `root`/`name` of user `owner`, making both directories where they are
  * missing and `create` says so. `gid` >= 0 makes it a space of that group (3770, files
- * 0660). The caller owns the handle and gives it up with liaison_space_close. LIAISON_BUSY: one
- * that was removed is still there, and whoever takes it away does not get on. */
+ * 0660). The caller owns the handle and gives it up with liaison_space_close. LIAISON_BUSY: a
+ * removed space is still in its place, since the process that takes it away is stopped. */
 LIAISON_API int liaison_space_open(const char *root, uint32_t owner, const char *name, bool create,
                                    int64_t gid, liaison_space **space);
 LIAISON_API void liaison_space_close(liaison_space *space);
@@ -137,8 +137,8 @@ struct liaison_kept {
  * LIAISON_BUSY: a living process uses it (liaison_space_users), or has come and left meanwhile, or
  * messages wait in it. LIAISON_NOT_OWNER: another process that made a link in it lives. Other
  * results: nobody can tell who needs a link, which is named by its file in `links`. With `force`
- * only its users keep it; and a space that cannot be opened, since nobody can tell who they are
- * (LIAISON_FOREIGN, LIAISON_VERSION), then goes in any case. -ENOTEMPTY: it was removed, but for
+ * only its users keep it; and a space of which nobody can tell who uses it (LIAISON_FOREIGN,
+ * LIAISON_VERSION) is removed. -ENOTEMPTY: it was removed, but for
  * what others had put into it. */
 LIAISON_API int liaison_space_remove(const char *root, uint32_t owner, const char *name, bool force,
                                      struct liaison_kept *kept);

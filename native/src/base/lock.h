@@ -7,6 +7,8 @@
 
 #include <stdint.h>
 
+#define LOCK_PATIENCE (100 * INT64_C(1000000)) /* ns, where somebody can be told to try again */
+
 /* Locks the file of a descriptor of the caller's own. 0; -EWOULDBLOCK, somebody else has had it for
  * so many nanoseconds; or another negative errno. */
 int lock_file(int file, int64_t patience);

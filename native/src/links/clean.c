@@ -90,7 +90,7 @@ static void clean_link(struct liaison_space *space, int links, int names, const 
             ++*count;
             out->bytes += (uint64_t)st.st_blocks * 512;
         }
-        naming_unlock(fd);
+        unlock_file(fd);
     }
     segment_close(s);
     close(fd);

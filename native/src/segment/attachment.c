@@ -24,13 +24,9 @@ static bool claim_attachment(struct segment *s, uint64_t me)
     return false;
 }
 
-/* A child that inherited the link lives with it: to it, as to its parent, what nobody can judge any
- * more is gone. To who comes it is another's. */
 int segment_identity(struct segment *s, uint64_t *me)
 {
-    int r = member_identity(s->space, me);
-    bool gone = r == LIAISON_FOREIGN || r == LIAISON_NOT_FOUND;
-    return gone && observe(&s->epoch) != 0 ? LIAISON_DESTROYED : r;
+    return segment_with_its_space(member_identity(s->space, me));
 }
 
 int segment_attach(struct segment *s)
@@ -38,7 +34,7 @@ int segment_attach(struct segment *s)
     uint64_t me, epoch = process_epoch();
     if (observe(&s->epoch) == epoch)
         return LIAISON_OK;
-    int r = segment_identity(s, &me);
+    int r = member_identity(s->space, &me);
     if (r != LIAISON_OK)
         return r;
     process_lock();

@@ -25,8 +25,6 @@ int naming_lock(int file, int64_t patience)
     return r == -EWOULDBLOCK ? LIAISON_BUSY : r;
 }
 
-void naming_unlock(int file) { unlock_file(file); }
-
 /* Whether `name`, in a directory, leads to the file. */
 static int leads(int directory, const char *name, dev_t device, ino_t inode)
 {
@@ -112,7 +110,7 @@ void naming_finish(struct liaison_space *space, int names, int file, const struc
     /* Who has the lock is about to do it; and whoever asks for the name next does it otherwise. */
     if (naming_lock(file, 0) == LIAISON_OK) {
         (void)naming_clear(links, names, file, g);
-        naming_unlock(file);
+        unlock_file(file);
     }
     close(links);
 }
@@ -186,10 +184,10 @@ int naming_end_if(struct segment *s, bool (*may)(struct segment *s))
     int r = reach(s, &p);
     if (r != LIAISON_OK)
         return r == LIAISON_NOT_FOUND ? LIAISON_OK : r;
-    r = naming_lock(p.file, NAMING_PATIENCE);
+    r = naming_lock(p.file, LOCK_PATIENCE);
     if (r == LIAISON_OK) {
         r = may && !may(s) ? LIAISON_BUSY : naming_clear(p.links, p.names, p.file, &s->geometry);
-        naming_unlock(p.file);
+        unlock_file(p.file);
     }
     leave(&p);
     return r < 0 ? space_result(r) : r;
@@ -209,12 +207,12 @@ int naming_restore(struct segment *s, int file, int names, const char *name)
         return space_result(links);
     char id[40];
     segment_id(&s->geometry, id);
-    int r = naming_lock(file, NAMING_PATIENCE);
+    int r = naming_lock(file, LOCK_PATIENCE);
     if (r == LIAISON_OK) {
         r = segment_look(s);
         if (r == LIAISON_OK)
             r = draft_link(file, names, name, links, id);
-        naming_unlock(file);
+        unlock_file(file);
     }
     close(links);
     return r == -EEXIST ? LIAISON_OK : r < 0 ? space_result(r) : r;
@@ -246,7 +244,7 @@ int naming_add(struct segment *s, const char *name)
     int r = name_of_link_valid(name) ? reach(s, &p) : LIAISON_INVALID;
     if (r != LIAISON_OK)
         return r == LIAISON_NOT_FOUND ? LIAISON_DESTROYED : r;
-    r = naming_lock(p.file, NAMING_PATIENCE);
+    r = naming_lock(p.file, LOCK_PATIENCE);
     if (r == LIAISON_OK) {
         r = segment_look(s); /* who ends it takes the names away after this, or has done so */
         if (r == LIAISON_OK) {
@@ -256,7 +254,7 @@ int naming_add(struct segment *s, const char *name)
             segment_id(&s->geometry, id);
             r = draft_link(p.file, p.links, id, p.names, name);
         }
-        naming_unlock(p.file);
+        unlock_file(p.file);
     }
     if (r == -EEXIST)
         r = leads(p.names, name, s->device, s->inode);
@@ -272,10 +270,10 @@ int naming_remove(struct segment *s, const char *name)
     int r = name_of_link_valid(name) ? reach(s, &p) : LIAISON_INVALID;
     if (r != LIAISON_OK)
         return r;
-    r = naming_lock(p.file, NAMING_PATIENCE);
+    r = naming_lock(p.file, LOCK_PATIENCE);
     if (r == LIAISON_OK) {
         r = take_away(p.names, name, &(struct stat){.st_dev = s->device, .st_ino = s->inode});
-        naming_unlock(p.file);
+        unlock_file(p.file);
     }
     leave(&p);
     /* Afterwards: who looks again because of this must not find the name any more. Who dies in

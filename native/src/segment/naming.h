@@ -8,6 +8,7 @@
 #ifndef LIAISON_NAMING_H
 #define LIAISON_NAMING_H
 
+#include "base/lock.h"
 #include "segment/segment.h"
 
 /* The lock of a link's names, which whoever takes one of them away has from looking whether it
@@ -15,12 +16,10 @@
  * have taken it for another link. Creating needs no lock, for linkat() refuses a name that is
  * there. It is that of the link's file (lock.h), of which `file` is a descriptor of the caller's
  * own, so a death frees it, and whoever is stopped with it is in the way of nobody but those who
- * want this very link's names.
+ * want this very link's names. unlock_file() gives it back.
  *
  * Result: LIAISON_BUSY, somebody else has had it for so many nanoseconds; or a negative errno. */
-#define NAMING_PATIENCE (100 * INT64_C(1000000))
 int naming_lock(int file, int64_t patience);
-void naming_unlock(int file);
 
 /* With the lock held: takes away all names of a link that is over, its permanent one last: where it
  * still has that, cleaning finds it. Result: LIAISON_OK or a negative errno. */

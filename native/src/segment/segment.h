@@ -77,8 +77,15 @@ static inline uint32_t segment_owner(const struct segment *s) { return glance32(
 
 /* Makes sure that this process, not its parent, is attached. In attachment.c. */
 int segment_attach(struct segment *s);
-/* Who this process is to the others on the link. */
+/* Who this process, which has it open, is to the others on the link. */
 int segment_identity(struct segment *s, uint64_t *me);
+
+/* What a result about the space means to who has the link open, a forked child too: what nobody can
+ * judge any more is gone. To who comes it is another's, or is not there. */
+static inline int segment_with_its_space(int r)
+{
+    return r == LIAISON_FOREIGN || r == LIAISON_NOT_FOUND ? LIAISON_DESTROYED : r;
+}
 
 /* Reserves bytes of the file that lie beyond what was reserved at creation. */
 int segment_reserve(struct segment *s, uint64_t offset, uint64_t length);
@@ -151,7 +158,7 @@ static inline int segment_check(struct segment *s, uint64_t epoch)
     if (__builtin_expect(observe(&s->epoch) != epoch, 0)) {
         int r = segment_attach(s);
         if (r != LIAISON_OK)
-            return r == LIAISON_NOT_FOUND ? LIAISON_DESTROYED : r; /* with its space */
+            return segment_with_its_space(r);
     }
     if (__builtin_expect(look32(&s->header->state) != LINK_LIVE || s->broken, 0))
         return s->broken                       ? LIAISON_CORRUPT

@@ -10,11 +10,12 @@
 
 #include "space/table.h"
 
-#define NUMBER(n) (n)            /* the number is a living process's */
-#define CLAIM(n) (MEMBERS + (n)) /* somebody is about to take the number */
-#define USE(n)                                                                                     \
-    (2 * MEMBERS + (n)) /* the process with the number uses the space: shared, since who           \
-                           had the number before may be on its way out */
+/* The number is a living process's; somebody is about to take it; its process uses the space. The
+ * last is a shared lock: when the number changes hands, the one before may not have freed its own.
+ */
+#define NUMBER(n) (n)
+#define CLAIM(n) (MEMBERS + (n))
+#define USE(n) (2 * MEMBERS + (n))
 
 /* Each of these: 0 or a negative errno. -EAGAIN or -EACCES: another has a lock in the way. */
 int byte_lock(int fd, uint32_t byte);

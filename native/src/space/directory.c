@@ -19,7 +19,6 @@
 #define OLD ".liaison-old-"
 #define DIGITS 16
 #define TRIES 100
-#define PATIENCE (100 * INT64_C(1000000))
 #define OFTEN 64u
 
 bool directory_fits(const struct stat *st, const struct shape *shape)
@@ -131,7 +130,7 @@ int directory_remove(int parent, const char *name, int fd, const struct content 
 {
     char old[40];
     struct stat st;
-    int r = fstat(fd, &st) == 0 ? lock_file(fd, PATIENCE) : -errno;
+    int r = fstat(fd, &st) == 0 ? lock_file(fd, LOCK_PATIENCE) : -errno;
     if (r != 0)
         return r == -EWOULDBLOCK ? -EBUSY : platform_refused(-r) ? platform_lacks("flock()") : r;
     name_of(OLD, st.st_ino, old);
@@ -167,7 +166,7 @@ static bool is_old(int fd, const char *name)
     return strcmp(name, own) == 0;
 }
 
-static DIR *list(int directory)
+DIR *directory_list(int directory)
 {
     int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *listing = fd < 0 ? NULL : fdopendir(fd);
@@ -178,7 +177,7 @@ static DIR *list(int directory)
 
 void directory_sweep(int parent, const struct content *content)
 {
-    DIR *listing = list(parent);
+    DIR *listing = directory_list(parent);
     for (struct dirent *e; listing && (e = readdir(listing)) != NULL;) {
         bool old = is_called(e->d_name, OLD);
         if (!old && !is_called(e->d_name, FRESH))
@@ -198,7 +197,7 @@ void directory_sweep(int parent, const struct content *content)
 
 void directory_remove_files(int fd)
 {
-    DIR *listing = list(fd);
+    DIR *listing = directory_list(fd);
     for (struct dirent *e; listing && (e = readdir(listing)) != NULL;)
         unlinkat(fd, e->d_name, 0); /* which removes no directory, nor "." */
     if (listing)

@@ -6,6 +6,7 @@
 #ifndef LIAISON_DIRECTORY_H
 #define LIAISON_DIRECTORY_H
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -49,6 +50,8 @@ int directory_remove(int parent, const char *name, int fd, const struct content 
 /* Removes what this user's makers and removers left in `parent` when they died. */
 void directory_sweep(int parent, const struct content *content);
 
+/* Its entries, by a descriptor of the listing's own; NULL where they cannot be read. */
+DIR *directory_list(int fd);
 /* Removes all files in it, but no directories. */
 void directory_remove_files(int fd);
 

@@ -312,10 +312,7 @@ static bool clean_fresh(int bells, const char *fresh, const struct stat *st)
 
 void doorbell_sweep(int bells)
 {
-    int fd = openat(bells, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
-    if (!listing && fd >= 0)
-        close(fd);
+    DIR *listing = directory_list(bells);
     struct stat st;
     for (struct dirent *e; listing && (e = readdir(listing)) != NULL;)
         if (fstatat(bells, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)

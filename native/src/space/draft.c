@@ -12,6 +12,7 @@
 
 #include "base/order.h"
 #include "base/platform.h"
+#include "space/directory.h"
 
 #define DRAFT ".draft-"
 #define TRIES 100
@@ -176,10 +177,7 @@ bool draft_sweep(int directory, const char *name)
 
 void draft_sweep_all(int directory)
 {
-    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
-    if (!listing && fd >= 0)
-        close(fd);
+    DIR *listing = directory_list(directory);
     for (struct dirent *e; listing && (e = readdir(listing)) != NULL;)
         draft_sweep(directory, e->d_name);
     if (listing)

@@ -295,7 +295,7 @@ int members_list(struct liaison_space *space, bool using, struct liaison_peer *p
     *count = 0;
     int fd = probe_descriptor(space);
     if (fd < 0)
-        return fd == -ENOENT ? LIAISON_OK : fd; /* nobody has ever enrolled */
+        return fd == -ENOENT ? LIAISON_OK : fd; /* the space, or its table, is gone */
     uint32_t first = using ? USE(0) : NUMBER(0), at = first, end = first + MEMBERS;
     int r = 0;
     for (; (r = bytes_next(fd, &at, end)) == 0 && at < end && *count < max; at++) {

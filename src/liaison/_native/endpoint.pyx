@@ -155,7 +155,7 @@ def retire(End end not None, str name not None):
 
 def noted_names_of(SpaceHandle space not None, str id not None):
     """What leads to the link with this id; None: more than stands in the link."""
-    cdef char names[17][104]
+    cdef char names[LIAISON_NAMES_NOTED][104]
     cdef size_t count = 0, i
     cdef boolean all = False
     cdef bytes what = id.encode()

@@ -75,10 +75,9 @@ class Failure(click.ClickException):
         if isinstance(error, errors.LiaisonError):
             known = next((kind for kind in type(error).__mro__ if kind in _HINTS), None)
             if known is not None:
-                message, _, own = message.partition("; ")
-                hint = (
-                    own if "`liaison rm --space" in own else _HINTS[known]
-                )  # it names the command
+                message, _, hint = message.partition("; ")
+                if "`liaison rm --space" not in hint:  # else it is the shell's already
+                    hint = _HINTS[known]
         elif isinstance(error, OSError):
             message = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
             message = message or str(error)
