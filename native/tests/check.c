@@ -104,6 +104,17 @@ int test_wait(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+int test_entries(const char *directory)
+{
+    int n = 0;
+    DIR *listing = opendir(directory);
+    for (struct dirent *e; listing && (e = readdir(listing));)
+        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
+    if (listing)
+        closedir(listing);
+    return n;
+}
+
 int test_descriptors(void)
 {
     int n = 0;

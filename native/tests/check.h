@@ -47,6 +47,9 @@ int64_t test_receive(liaison_mailbox *m, void *data, size_t size, int64_t timeou
 pid_t test_child(int (*body)(void *), void *context);
 int test_wait(pid_t pid); /* exit code, or minus the signal */
 
+/* How many files and directories lie there. */
+int test_entries(const char *directory);
+
 /* How many descriptors are open, and the one that counts them. */
 int test_descriptors(void);
 

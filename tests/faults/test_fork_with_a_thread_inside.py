@@ -87,31 +87,40 @@ def test_a_pair_is_free_though_a_child_lives(mailbox):
     """The place of a child on a pair is free when it has closed its end."""
     box = mailbox(access="pair")
     thread = _waits(box, box.receive)
-    there, back = os.pipe(), os.pipe()
-
-    def uses_and_closes():
-        with pytest.raises(Empty):
-            box.receive(timeout=0)
-        os.write(back[1], b"u")
-        os.read(there[0], 1)
-        box.close()
-        os.write(back[1], b"c")
-        signal.pause()
-
-    child = _child(uses_and_closes)
-    try:
-        assert os.read(back[0], 1) == b"u"
-        with Process(_opens) as second, pytest.raises(Busy):
-            second.result()
-        os.write(there[1], b"g")
-        assert os.read(back[0], 1) == b"c"
-        with Process(_opens) as second:
-            second.result()
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+    _ChildOnAPair(box).gives_its_place_up()
     box.send("end")
     thread.join(60)
+
+
+class _ChildOnAPair:
+    """A child that uses the pair, and closes its end when it is told to."""
+
+    def __init__(self, box):
+        self.there, self.back = os.pipe(), os.pipe()
+
+        def uses_and_closes():
+            box.try_receive()
+            os.write(self.back[1], b"u")
+            os.read(self.there[0], 1)
+            box.close()
+            os.write(self.back[1], b"c")
+            signal.pause()
+
+        self.pid = _child(uses_and_closes)
+
+    def gives_its_place_up(self):
+        """Its place is taken while it uses it, and free when it has closed its end, and lives."""
+        try:
+            assert os.read(self.back[0], 1) == b"u"
+            with Process(_opens) as second, pytest.raises(Busy):
+                second.result()
+            os.write(self.there[1], b"g")
+            assert os.read(self.back[0], 1) == b"c"
+            with Process(_opens) as second:
+                second.result()
+        finally:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
 
 
 def _opens():
@@ -172,29 +181,9 @@ def test_a_pair_is_free_of_a_child_whose_parents_thread_has_something(mailbox, h
     """The child's place is free when it has closed its end, though that is never settled there."""
     box = mailbox(access="pair")
     box.send("job")
-    there, back = os.pipe(), os.pipe()
-
-    def uses_and_closes():
-        box.try_receive()
-        os.write(back[1], b"u")
-        os.read(there[0], 1)
-        box.close()
-        os.write(back[1], b"c")
-        signal.pause()
-
     with _holding(lambda: hold(box)):
-        child = _child(uses_and_closes)
-    try:
-        assert os.read(back[0], 1) == b"u"
-        with Process(_opens) as second, pytest.raises(Busy):
-            second.result()
-        os.write(there[1], b"g")
-        assert os.read(back[0], 1) == b"c"
-        with Process(_opens) as second:
-            second.result()
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        child = _ChildOnAPair(box)
+    child.gives_its_place_up()
 
 
 @pytest.mark.parametrize("hold", [_delivery, _receipt])
