@@ -1,6 +1,5 @@
 """peek, statistics, len, link: looking without taking."""
 
-import dataclasses
 import os
 
 import pytest
@@ -68,7 +67,7 @@ def test_statistics_count(stage):
     assert (now.waiting, now.returned) == (3, 1)
     assert (now.leased, now.loaned, now.free) == (1, 1, 4)
     assert (now.receivers_waiting, now.senders_waiting) == (0, 0)
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         now.accepted = 0
     delivery.acknowledge()
     loan.discard()
@@ -80,7 +79,7 @@ def test_link_is_frozen_facts(stage):
     _, receiver = stage.ends()
     link = receiver.link
     assert isinstance(link, Link)
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         link.name = "another"
     assert link.kind == stage.kind.shown
     assert link.carrier == stage.carrier.name
