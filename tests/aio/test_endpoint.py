@@ -482,44 +482,43 @@ def test_a_cancelled_receive_leaves_the_message(loop, name, source, how):
     """At whatever await a receiver is cancelled, it has the message or the next one gets it."""
 
     async def main(native):
-        with liaison.Endpoint("carol") as carol:
-            alice, bob = None, None
+        alice, bob = None, None
 
-            def prepare():
-                nonlocal alice, bob
-                if alice is not None and source != "comes later":
-                    alice.try_receive()
-                    return
-                for endpoint in (alice, bob):
-                    if endpoint is not None:
-                        endpoint.destroy()
-                alice, bob = aio.Endpoint("alice"), liaison.Endpoint("bob")
-                if source != "comes later":
-                    bob.send("alice", "first")
-                    assert alice.try_receive() == "first"
+        def prepare():
+            nonlocal alice, bob
+            if alice is not None and source != "comes later":
+                alice.try_receive()
+                return
+            for endpoint in (alice, bob):
+                if endpoint is not None:
+                    endpoint.destroy()
+            alice, bob = aio.Endpoint("alice"), liaison.Endpoint("bob")
+            if source != "comes later":
+                bob.send("alice", "first")
+                assert alice.try_receive() == "first"
 
-            async def check(got, happened):
-                assert sleepers(alice) == 0
-                statistics = alice.statistics()
-                assert (statistics.leased, statistics.loaned) == (0, 0)
-                left = alice.try_receive("bob")
-                assert got + (left is not None) == happened
+        async def check(got, happened):
+            assert sleepers(alice) == 0
+            statistics = alice.statistics()
+            assert (statistics.leased, statistics.loaned) == (0, 0)
+            left = alice.try_receive("bob")
+            assert got + (left is not None) == happened
 
-            def nudge():
-                if source == "comes later":
-                    with liaison.Endpoint() as stranger:
-                        stranger.send("alice", "not for it")
-                else:
-                    carol.send("alice", "not for it")
-                    assert alice.try_receive("carol") == "not for it"
+        def nudge():
+            if source == "comes later":
+                with liaison.Endpoint() as stranger:
+                    stranger.send("alice", "not for it")
+            else:
+                bob.send("alice", "taken before")
+                assert alice.try_receive("bob") == "taken before"
 
-            struck = await struck_at_every_await(
-                lambda: RECEIVING[name](alice, source and "bob"),
-                *(how, prepare, lambda: bob.send("alice", b"x"), nudge, check, native),
-            )
-            assert struck
-            alice.destroy()
-            bob.destroy()
+        struck = await struck_at_every_await(
+            lambda: RECEIVING[name](alice, source and "bob"),
+            *(how, prepare, lambda: bob.send("alice", b"x"), nudge, check, native),
+        )
+        assert struck
+        alice.destroy()
+        bob.destroy()
 
     loop(main)
 

@@ -22,7 +22,7 @@ def met(client, server):
         client.receive(server.take())
 
 
-@pytest.mark.parametrize("token", [None, TOKEN])
+@pytest.mark.parametrize("token", [None, TOKEN], ids=["none", "token"])
 def test_ends_that_agree_admit_each_other_and_tell_their_sizes(token):
     """Two ends with the same token, or none, are done and know the other's largest message."""
     client, server = Handshake("client", token, largest=7), Handshake("server", token, largest=9)

@@ -468,12 +468,10 @@ def test_what_is_not_a_socket_of_ours_is_left_alone(tmp_path, what):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="NOT CHECKED: becoming another user needs root")
-def test_another_users_listener_needs_a_token(tmp_path):
+def test_another_users_listener_needs_a_token(space):
     """Who squats a path as another user is AccessDenied before anything is said."""
-    os.chmod(tmp_path, 0o777)
-    for part in (tmp_path.parent, tmp_path.parent.parent):
-        os.chmod(part, 0o755)
-    path = tmp_path / "it"
+    os.chmod(space.root, 0o777)
+    path = space.root / "it"
     program = (
         "import os, socket, sys\n"
         "os.setuid(65534)\n"

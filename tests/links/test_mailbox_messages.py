@@ -423,7 +423,7 @@ MESSAGES = [
 ]
 
 
-@pytest.mark.parametrize("message", MESSAGES, ids=repr)
+@pytest.mark.parametrize("message", MESSAGES)
 def test_plain_data_arrives_as_it_was_sent(mailbox, message):
     """Bytes arrive as the same bytes, plain data as equal plain data."""
     box = mailbox()
