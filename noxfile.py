@@ -130,7 +130,7 @@ def steps(session: nox.Session) -> None:
     session.run("cmake", "--build", build)
     session.run(f"{build}/test_states", external=True)
     tests = ("preemptions", "kills", "stops", "trees", "names", "unnaming", "boards", "calls")
-    for test in (*tests, "pipes"):
+    for test in (*tests, "pipes", "removals"):
         session.run(f"{build}/test_{test}", "--all", external=True)
 
 

@@ -153,8 +153,8 @@ static const struct pair pairs[] = {
 /* clang-format on */
 #define PAIRS (sizeof pairs / sizeof *pairs)
 #define ACCESSES 6000
-#define DENSE 40 /* but a rendezvous: what matters there comes last */
-#define SPARSE 7
+#define DENSE 30 /* but a rendezvous: what matters there comes last */
+#define SPARSE 11
 static bool all; /* not only a sample */
 
 struct both {
