@@ -223,34 +223,45 @@ static int probe_descriptor(struct liaison_space *space)
     return descriptor_renew(&space->probe, number, fresh);
 }
 
-bool member_alive(struct liaison_space *space, uint64_t identity)
+int member_look(struct liaison_space *space, uint64_t identity, bool *alive)
 {
-    if (identity == 0)
-        return false;
     uint32_t number = identity_number(identity);
-    if (number >= MEMBERS)
-        return false; /* not an identity: nobody will miss it */
+    *alive = false;
+    if (identity == 0 || number >= MEMBERS)
+        return LIAISON_OK; /* not an identity: nobody will miss it */
+    *alive = true;
     if (glance(&space->enrolled) == process_epoch() && identity == glance(&space->identity))
-        return true;
+        return LIAISON_OK;
     int fd = probe_descriptor(space);
     if (fd < 0)
-        return true;
+        return fd;
     bool locked;
-    if (byte_look(fd, NUMBER(number), &locked) != 0)
-        return true;
+    int r = byte_look(fd, NUMBER(number), &locked);
+    if (r != 0)
+        return r;
     if (locked) {
         /* The lock first, then the generation: where the lock is a successor's, that has counted up
          * before it locked. Unless what is in the file is no more what was written. */
         uint64_t generation = 0;
         ssize_t n = pread(fd, &generation, sizeof generation, RECORD_AT(number));
-        if (n != sizeof generation || generation == identity_generation(identity))
-            return true;
+        if (n != sizeof generation)
+            return n < 0 ? -errno : -ENOENT;
+        if (generation == identity_generation(identity))
+            return LIAISON_OK;
         if (!table_intact(space, fd)) {
             publish32(&space->lost, LIAISON_FOREIGN);
-            return true;
+            return -ENOENT;
         }
     }
-    return descriptor_number(&space->probe) != fd; /* closed meanwhile: ask again later */
+    *alive = descriptor_number(&space->probe) != fd; /* closed meanwhile: ask again later */
+    return LIAISON_OK;
+}
+
+bool member_alive(struct liaison_space *space, uint64_t identity)
+{
+    bool alive;
+    (void)member_look(space, identity, &alive);
+    return alive;
 }
 
 void member_peer(struct liaison_space *space, uint64_t identity, int32_t pid,

@@ -31,6 +31,9 @@ int member_identity(struct liaison_space *space, uint64_t *identity);
  * looked for in a file that is another's by now. */
 bool member_alive(struct liaison_space *space, uint64_t identity);
 
+/* The same, with the negative errno for which nobody could tell as the result. */
+int member_look(struct liaison_space *space, uint64_t identity, bool *alive);
+
 /* What is known about a member; `pid` is what the caller noted of it, or 0. */
 void member_peer(struct liaison_space *space, uint64_t identity, int32_t pid,
                  struct liaison_peer *peer);
