@@ -17,6 +17,7 @@
 #include "links/turn.h"
 #include "parts/cell.h"
 #include "parts/ring.h"
+#include "segment/mapping.h"
 #include "segment/naming.h"
 #include "segment/opening.h"
 #include "space/member.h"

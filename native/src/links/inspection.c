@@ -10,6 +10,8 @@
 #include "parts/arena.h"
 #include "parts/cell.h"
 #include "parts/ring.h"
+#include "segment/glance.h"
+#include "segment/mapping.h"
 #include "segment/naming.h"
 #include "segment/opening.h"
 #include "space/member.h"

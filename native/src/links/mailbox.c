@@ -9,6 +9,7 @@
 #include "links/pipe.h"
 #include "links/port.h"
 #include "parts/receipt.h"
+#include "segment/mapping.h"
 #include "segment/naming.h"
 #include "segment/opening.h"
 #include "space/member.h"

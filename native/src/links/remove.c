@@ -8,7 +8,7 @@
 
 #include "base/process.h"
 #include "links/inspection.h"
-#include "segment/opening.h"
+#include "segment/mapping.h"
 #include "space/draft.h"
 #include "space/member.h"
 #include "space/removal.h"
