@@ -14,6 +14,27 @@ static int copy_part(int file, void *to, uint64_t at, uint64_t size)
     return n < 0 ? -errno : (uint64_t)n == size ? LIAISON_OK : LIAISON_CORRUPT;
 }
 
+#define TRIES 8
+
+/* Copies the label of a header anew, so that it is all of one name. It is copied in one call, and
+ * in whatever order: so the word that names the half is looked at before that and after it. */
+static int copy_label(int file, struct header *h)
+{
+    uint64_t before = 0, after; /* 0: no label has been set yet, and what was copied is whole */
+    for (int tries = 0; tries < TRIES; tries++, before = after) {
+        int r = copy_part(file, &after, offsetof(struct header, naming), sizeof after);
+        if (r != LIAISON_OK)
+            return r;
+        note(&h->naming, after);
+        if (after == before)
+            break;
+        r = copy_part(file, h->label, offsetof(struct header, label), sizeof h->label);
+        if (r != LIAISON_OK)
+            return r;
+    }
+    return LIAISON_OK;
+}
+
 /* How much of a file a glance copies rather than maps: about where both take equally long. */
 #define COPIED 65536u
 
@@ -23,6 +44,8 @@ int segment_glance(struct liaison_space *space, int file, const struct stat *st,
     struct header h;
     const struct geometry *g = &h.geometry;
     int r = mapping_read_header(file, st, &h);
+    if (r == LIAISON_OK)
+        r = copy_label(file, &h);
     if (r != LIAISON_OK)
         return r;
     struct segment *s = mapping_begin(space, st, g);
