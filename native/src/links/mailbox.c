@@ -83,7 +83,7 @@ static int may_destroy(struct segment *s, bool force)
     bool alive = false;
     int r = segment_identity(s, &me);
     if (r == LIAISON_OK && !force && creator != me)
-        r = segment_with_its_space(space_result(member_look(s->space, creator, &alive)));
+        r = segment_with_its_space(member_look(s->space, creator, &alive));
     return r == LIAISON_OK && alive ? LIAISON_NOT_OWNER : r;
 }
 

@@ -45,7 +45,7 @@ static int judge(struct segment *s, struct liaison_kept *kept)
     if (r == LIAISON_OK && kept->messages)
         r = LIAISON_BUSY;
     if (r != LIAISON_OK)
-        member_peer(s->space, creator, 0, &kept->creator);
+        (void)member_peer(s->space, creator, 0, &kept->creator);
     return r;
 }
 
