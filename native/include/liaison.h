@@ -115,7 +115,9 @@ struct liaison_peer {
     char command[128];
 };
 
-/* Fills `peers` with the living members, at most `max`; `count` says how many. */
+/* Fills `peers` with the living members, at most `max`; `count` says how many. LIAISON_FOREIGN:
+ * nobody can tell, for the table of the members was removed, replaced or damaged. The same tells
+ * liaison_space_peer(), and liaison_mailbox_info() and _attached() as LIAISON_DESTROYED. */
 LIAISON_API int liaison_space_members(liaison_space *space, struct liaison_peer *peers, size_t max,
                                       size_t *count);
 

@@ -6,6 +6,9 @@ import shutil
 import pytest
 
 from liaison import Corrupt, Destroyed, Empty, Mailbox, Space
+from liaison.address import Address
+from liaison.carriers import shm
+from liaison.carriers.shm_listing import listed
 from liaison.testing import until
 
 
@@ -30,6 +33,39 @@ def test_users_learn_that_the_table_is_gone(mailbox, space, how):
         new.send("works")
         assert new.receive(timeout=0) == "works"
         new.destroy()
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "cut off"])
+def test_who_lives_is_not_told_without_the_table(mailbox, space, how):
+    """Who had a space or a link open is not told that nobody uses it, but that nobody can tell."""
+    box = mailbox()
+    seen = Space()
+    here, handle = Address.parse_space("default"), shm.open_space(Address.parse_space("default"))
+    assert [peer.pid for peer in seen.members()] == [os.getpid()]
+    box.close()  # nothing of the table is open
+    members = space.path / "members"
+    kept = members.rename(space.path / "kept")
+    if how != "removed":
+        shutil.copy(kept, members)
+    if how == "cut off":
+        os.truncate(members, 100)
+    with pytest.raises(Corrupt, match=str(space.path)):
+        seen.members()
+    ((name, error),) = listed(here, handle, counts=True)  # as where it went while they are listed
+    assert name == "box"
+    assert isinstance(error, Corrupt)
+    members.unlink(missing_ok=True)
+    kept.rename(members)
+
+
+def test_an_end_does_not_show_a_link_without_users_where_the_table_is_gone(mailbox, space):
+    """Its users, its creator too, would seem to have ended."""
+    box = mailbox()
+    members = space.path / "members"
+    kept = members.rename(space.path / "kept")
+    with pytest.raises(Destroyed, match=str(members)):
+        box.link  # noqa: B018
+    kept.rename(members)
 
 
 def _uses(box):

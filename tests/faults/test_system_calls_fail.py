@@ -241,6 +241,11 @@ def _what_is_wrong(name, names, root):
             for held in ("held", "receipt", "loan", "again"):
                 names.pop(held, None)
             _works(box, wrong)
+        elif box is not None and name.startswith("destroy"):
+            with contextlib.suppress(Destroyed):
+                box.destroy(force=True)
+            if left := _files(root):
+                wrong.append(f"destroyed once more, it has left {left}")
     except BaseException as error:
         wrong.append(f"the end does not work afterwards: {error!r}")
     for key in ("box", "new", "again", "held", "receipt", "loan", "space"):

@@ -8,8 +8,8 @@
 #include "links/handle.h"
 #include "links/inspection.h"
 #include "links/turn.h"
+#include "segment/mapping.h"
 #include "segment/naming.h"
-#include "segment/opening.h"
 #include "space/doorbell.h"
 #include "space/draft.h"
 #include "space/member.h"
@@ -67,33 +67,39 @@ static uint32_t *unwanted(struct segment *s, const struct stat *st, bool unused_
     return let_go || (unused_too && unused) ? &out->links : NULL;
 }
 
-/* `links` and `names`: descriptors of these directories. */
-static void clean_link(struct liaison_space *space, int links, int names, const char *id,
-                       bool unused_too, struct liaison_cleaned *out)
+/* `links` and `names`: descriptors of these directories. Result: LIAISON_OK, or the negative errno
+ * for which it could not be looked at or removed. */
+static int clean_link(struct liaison_space *space, int links, int names, const char *id,
+                      bool unused_too, struct liaison_cleaned *out)
 {
     int fd;
     struct stat st;
     struct segment *s;
-    if (space_file(space, links, id, O_RDWR, &fd, &st) != LIAISON_OK)
-        return;
+    int r = space_file(space, links, id, O_RDWR, &fd, &st);
+    if (r != LIAISON_OK)
+        return r < 0 ? r : LIAISON_OK;
     /* Another version's, or damaged, or none of ours: not ours to judge. */
-    if (segment_map(space, fd, &st, &s) != LIAISON_OK) {
+    r = segment_map(space, fd, &st, &s);
+    if (r != LIAISON_OK) {
         close(fd);
-        return;
+        return r < 0 ? r : LIAISON_OK;
     }
     if (naming_lock(fd, 0) == LIAISON_OK) { /* or somebody is about to remove it, or cleans */
         /* By another table nobody can tell who lives, and nobody can come any more. */
         bool stray = !segment_is_at_home(&s->geometry, space);
         uint32_t *count = stray ? &out->nameless : unwanted(s, &st, unused_too, out);
-        if (count && condemn(s, stray ? nobody : attached) &&
-            naming_clear(links, names, fd, &s->geometry) == LIAISON_OK) {
-            ++*count;
-            out->bytes += (uint64_t)st.st_blocks * 512;
+        if (count && condemn(s, stray ? nobody : attached)) {
+            r = space_result(naming_clear(&(struct naming){links, names, fd, -1}, &s->geometry));
+            if (r == LIAISON_OK) {
+                ++*count;
+                out->bytes += (uint64_t)st.st_blocks * 512;
+            }
         }
         unlock_file(fd);
     }
     segment_close(s);
     close(fd);
+    return r < 0 ? r : LIAISON_OK;
 }
 
 /* An endpoint is used by who is called so, whoever else has it open. */
@@ -135,10 +141,14 @@ int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned
         r = space_result(-errno);
         close(fd);
     }
-    for (struct dirent *e; listing && (errno = 0, e = readdir(listing)) != NULL;)
-        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-            !draft_sweep(fd, e->d_name))
-            clean_link(space, fd, names, e->d_name, links, out);
+    for (struct dirent *e; listing && (errno = 0, e = readdir(listing)) != NULL;) {
+        if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0 ||
+            draft_sweep(fd, e->d_name))
+            continue;
+        int one = clean_link(space, fd, names, e->d_name, links, out);
+        if (r == LIAISON_OK && one < 0)
+            r = space_result(one); /* and on with the others */
+    }
     if (listing && errno != 0)
         r = space_result(-errno);
     if (listing)

@@ -17,6 +17,7 @@
 #include "links/turn.h"
 #include "parts/cell.h"
 #include "parts/ring.h"
+#include "segment/mapping.h"
 #include "segment/naming.h"
 #include "segment/opening.h"
 #include "space/member.h"
@@ -147,7 +148,7 @@ void liaison_endpoint_holder(liaison_mailbox *m, struct liaison_peer *peer)
     uint64_t identity = turn_holder(s);
     memset(peer, 0, sizeof *peer);
     if (identity && member_alive(s->space, identity))
-        member_peer(s->space, identity, 0, peer);
+        (void)member_peer(s->space, identity, 0, peer);
 }
 
 int liaison_space_introduce(liaison_space *space, const char *name)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/process.h"
-#include "segment/opening.h"
+#include "segment/mapping.h"
 #include "waiting/wait.h"
 
 liaison_mailbox *handle_create(struct segment *s)

@@ -10,16 +10,24 @@
 #include "parts/arena.h"
 #include "parts/cell.h"
 #include "parts/ring.h"
+#include "segment/glance.h"
+#include "segment/mapping.h"
 #include "segment/naming.h"
 #include "segment/opening.h"
 #include "space/member.h"
 #include "waiting/wait.h"
 
+/* Of a link whose space was removed it is still shown what it is: nobody has a part in it any more
+ * that could be told. */
+static int with_its_space(int r)
+{
+    return r == LIAISON_NOT_FOUND ? LIAISON_OK : segment_with_its_space(r);
+}
+
 int liaison_mailbox_peer(liaison_mailbox *m, uint64_t identity, int32_t pid,
                          struct liaison_peer *peer)
 {
-    member_peer(m->segment->space, identity, pid, peer);
-    return LIAISON_OK;
+    return with_its_space(member_peer(m->segment->space, identity, pid, peer));
 }
 
 int liaison_mailbox_waiting(liaison_mailbox *m, uint32_t *count)
@@ -63,7 +71,7 @@ int liaison_mailbox_info(liaison_mailbox *m, struct liaison_info *info)
     struct segment *s = m->segment;
     const struct geometry *g = &s->geometry;
     info_of(s, info);
-    member_peer(s->space, g->creator, 0, &info->creator);
+    int r = with_its_space(member_peer(s->space, g->creator, 0, &info->creator));
     int links = space_part(s->space, SPACE_LINKS);
     struct stat st;
     if (g->kind == LIAISON_KIND_PIPE && fstat(descriptor_number(&s->file), &st) == 0)
@@ -73,7 +81,7 @@ int liaison_mailbox_info(liaison_mailbox *m, struct liaison_info *info)
             info->bytes = (uint64_t)st.st_blocks * 512;
         close(links);
     }
-    return LIAISON_OK;
+    return r;
 }
 
 int liaison_mailbox_attached(liaison_mailbox *m, struct liaison_attached *list, size_t max,
@@ -87,7 +95,9 @@ int liaison_mailbox_attached(liaison_mailbox *m, struct liaison_attached *list, 
         if (identity == 0)
             continue;
         struct liaison_attached *a = &list[*count];
-        member_peer(s->space, identity, 0, &a->peer);
+        int r = member_peer(s->space, identity, 0, &a->peer);
+        if (r != LIAISON_OK)
+            return with_its_space(r);
         if (!a->peer.alive)
             continue;
         uint32_t roles = glance32(&s->attachments[i].roles);
@@ -101,8 +111,7 @@ int liaison_mailbox_attached(liaison_mailbox *m, struct liaison_attached *list, 
 
 int liaison_space_peer(liaison_space *space, uint64_t identity, struct liaison_peer *peer)
 {
-    member_peer(space, identity, 0, peer);
-    return LIAISON_OK;
+    return member_peer(space, identity, 0, peer);
 }
 
 /* Opens it where looking may have to do more than that. */

@@ -9,6 +9,7 @@
 #include "links/pipe.h"
 #include "links/port.h"
 #include "parts/receipt.h"
+#include "segment/mapping.h"
 #include "segment/naming.h"
 #include "segment/opening.h"
 #include "space/member.h"
@@ -75,34 +76,62 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
     return LIAISON_OK;
 }
 
+/* Whether this process may destroy it. */
+static int may_destroy(struct segment *s, bool force)
+{
+    uint64_t me = 0, creator = s->geometry.creator;
+    bool alive = false;
+    int r = segment_identity(s, &me);
+    if (r == LIAISON_OK && !force && creator != me)
+        r = segment_with_its_space(member_look(s->space, creator, &alive));
+    return r == LIAISON_OK && alive ? LIAISON_NOT_OWNER : r;
+}
+
+/* The step of its state. LIAISON_ORPHANED: a port with dead letters is destroyed by who has buried
+ * what is in it; or, when that cannot be done, by force and the second time. */
+static int step_down(struct segment *s, bool force)
+{
+    if (s->broken)
+        return LIAISON_OK;
+    if (is_port(s)) {
+        if (segment_state(s) != LINK_ORPHANED || !force)
+            port_step_down(s);
+        else
+            segment_step(s, LINK_ORPHANED, LINK_DESTROYED);
+        return segment_state(s) == LINK_ORPHANED ? LIAISON_ORPHANED : LIAISON_OK;
+    }
+    if (segment_step(s, LINK_LIVE, LINK_DESTROYED) ||
+        (is_pipe(s) && (segment_step(s, LINK_ENDED, LINK_DESTROYED) ||
+                        segment_step(s, LINK_ORPHANED, LINK_DESTROYED))))
+        return LIAISON_OK;
+    return LIAISON_DESTROYED;
+}
+
 int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
 {
     struct segment *s = m->segment;
-    uint64_t me = 0;
+    struct naming naming;
+    bool named = !s->kind->nameless;
     int r = segment_look(s);
-    if (r != LIAISON_OK && r != LIAISON_CORRUPT)
-        return r;
-    r = segment_identity(s, &me);
+    if (r == LIAISON_DESTROYED && named)
+        (void)naming_end(s); /* its destroyer could not, or closed a port and could not */
+    if (r == LIAISON_OK || r == LIAISON_CORRUPT)
+        r = may_destroy(s, force);
     if (r != LIAISON_OK)
         return r;
-    if (!force && s->geometry.creator != me && member_alive(s->space, s->geometry.creator))
-        return LIAISON_NOT_OWNER;
-    if (is_port(s) && !s->broken) {
-        /* With dead letters it is destroyed by who has buried what is in it; or, when that
-         * cannot be done, by force and the second time. */
-        bool orphan = segment_state(s) == LINK_ORPHANED;
-        if (orphan && force)
-            segment_step(s, LINK_ORPHANED, LINK_DESTROYED);
-        else
-            port_bereave(s);
-        if (segment_state(s) == LINK_ORPHANED)
-            return LIAISON_OK;
-    } else if (!s->broken && !segment_step(s, LINK_LIVE, LINK_DESTROYED) &&
-               !(is_pipe(s) && (segment_step(s, LINK_ENDED, LINK_DESTROYED) ||
-                                segment_step(s, LINK_ORPHANED, LINK_DESTROYED)))) {
-        return LIAISON_DESTROYED;
+    if (named) {
+        r = naming_reach(s, &naming); /* before anything has changed */
+        if (r < 0)
+            return r;
+        named = r == LIAISON_OK;
     }
-    r = s->kind->nameless ? LIAISON_OK : naming_end(s);
+    int stepped = step_down(s, force);
+    if (named) {
+        r = stepped == LIAISON_OK ? naming_take_away(s, &naming, NULL) : LIAISON_OK;
+        naming_leave(&naming);
+    }
+    if (stepped == LIAISON_DESTROYED)
+        return stepped;
     if (!s->broken)
         wait_wake_all(s);
     return r < 0 ? r : LIAISON_OK; /* a name that it still has, whoever asks for it takes away */

@@ -10,6 +10,8 @@
 
 #include "base/process.h"
 #include "parts/cell.h"
+#include "segment/mapping.h"
+#include "segment/nameless.h"
 #include "segment/naming.h"
 #include "segment/opening.h"
 #include "space/member.h"

@@ -15,13 +15,18 @@ bool port_is_receiver(const struct segment *s)
     return observe(&s->epoch) == process_epoch() && glance(&s->identity) == s->geometry.creator;
 }
 
-void port_bereave(struct segment *s)
+bool port_step_down(struct segment *s)
 {
     bool letters = s->geometry.dead_letters[0] != 0;
     uint32_t next = letters ? LINK_ORPHANED : LINK_DESTROYED;
-    if (!segment_step(s, LINK_LIVE, next) && !segment_step(s, LINK_ENDED, next))
+    return segment_step(s, LINK_LIVE, next) || segment_step(s, LINK_ENDED, next);
+}
+
+static void bereave(struct segment *s)
+{
+    if (!port_step_down(s))
         return;
-    if (!letters)
+    if (segment_state(s) == LINK_DESTROYED)
         (void)naming_end(s); /* or whoever asks for the name */
     wait_wake_all(s);
 }
@@ -51,7 +56,7 @@ static void look_for_sides(struct segment *s, bool at_once)
         return;
     if (!port_is_receiver(s)) {
         if (!member_alive(s->space, s->geometry.creator))
-            port_bereave(s);
+            bereave(s);
     } else if (state == LINK_LIVE && s->geometry.lifetime == LIAISON_LIFETIME_SENDERS &&
                senders_gone(s)) {
         if (segment_step(s, LINK_LIVE, LINK_ENDED))
@@ -98,7 +103,7 @@ void port_begin(liaison_mailbox *m, bool created)
 static void end(liaison_mailbox *m)
 {
     if (m->receives && !m->segment->broken && port_is_receiver(m->segment))
-        port_bereave(m->segment);
+        bereave(m->segment);
 }
 
 static void closed(liaison_mailbox *m)

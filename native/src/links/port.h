@@ -29,8 +29,9 @@ void port_begin(struct liaison_mailbox *m, bool created);
 /* Whether this process is the receiver; its forked child is not. */
 bool port_is_receiver(const struct segment *s);
 
-/* The receiver has ended, or wants to. */
-void port_bereave(struct segment *s);
+/* The receiver has ended, or wants to: the step of the link's state. Whoever takes it takes the
+ * names away and wakes all. */
+bool port_step_down(struct segment *s);
 
 /* Begins and ends burying. LIAISON_NOT_FOUND where there is nothing to bury; LIAISON_BUSY while a
  * living process, or another thread of this one, does it already. */

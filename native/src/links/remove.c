@@ -8,7 +8,7 @@
 
 #include "base/process.h"
 #include "links/inspection.h"
-#include "segment/opening.h"
+#include "segment/mapping.h"
 #include "space/draft.h"
 #include "space/member.h"
 #include "space/removal.h"
@@ -45,7 +45,7 @@ static int judge(struct segment *s, struct liaison_kept *kept)
     if (r == LIAISON_OK && kept->messages)
         r = LIAISON_BUSY;
     if (r != LIAISON_OK)
-        member_peer(s->space, creator, 0, &kept->creator);
+        (void)member_peer(s->space, creator, 0, &kept->creator);
     return r;
 }
 
@@ -97,8 +97,11 @@ static int judge_all(struct liaison_space *space, struct liaison_kept *kept)
 
 static int remove_it(struct liaison_space *space, bool force, struct liaison_kept *kept)
 {
+    struct space_way way;
     bool came = true;
-    int r = LIAISON_BUSY;
+    int r = space_way_open(space, &way);
+    if (r != LIAISON_OK)
+        return r;
     for (int tries = 0; came && tries < TRIES; tries++) {
         struct removal removal;
         came = false;
@@ -115,7 +118,10 @@ static int remove_it(struct liaison_space *space, bool force, struct liaison_kep
     }
     if (r == LIAISON_BUSY && !kept->messages)
         kept->here = segment_in_use(space, kept->link) || observe(&space->epoch) == process_epoch();
-    return r == LIAISON_OK ? space_remove(space) : r;
+    if (r == LIAISON_OK)
+        r = space_remove(space, &way);
+    space_way_close(&way);
+    return r;
 }
 
 int liaison_space_remove(const char *root, uint32_t owner, const char *name, bool force,

@@ -129,7 +129,7 @@ int receipt_state(struct segment *s, const struct liaison_receipt *receipt,
     if (cell_generation(h) == receipt->cell_generation) {
         uint32_t owner = cell_owner(h);
         if (peer && owner && owner <= s->geometry.attachments)
-            member_peer(s->space, glance(&s->attachments[owner - 1].identity), 0, peer);
+            (void)member_peer(s->space, glance(&s->attachments[owner - 1].identity), 0, peer);
         return LIAISON_RECEIVED;
     }
     /* Settled, by whoever noted the outcome last: it did so just before. */

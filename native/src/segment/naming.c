@@ -43,12 +43,19 @@ static int take_away(int directory, const char *name, const struct stat *file)
     return r == LIAISON_NAME_TAKEN ? LIAISON_NOT_FOUND : r;
 }
 
-static int take_all_away(int names, const struct stat *file)
+static int open_again(int names)
 {
-    int fd = openat(names, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = LIAISON_OK;
+    int fd = openat(names, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+static int take_all_away(struct naming *n, const struct stat *file)
+{
+    int fd = n->every >= 0 ? n->every : open_again(n->names), r = LIAISON_OK;
     DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+    n->every = -1;
     if (!listing) {
-        r = -errno;
+        r = fd < 0 ? fd : -errno;
         if (fd >= 0)
             close(fd);
         return r;
@@ -57,7 +64,7 @@ static int take_all_away(int names, const struct stat *file)
     while ((errno = 0, entry = readdir(listing)) != NULL) {
         if (entry->d_ino != file->st_ino || !name_of_link_valid(entry->d_name))
             continue;
-        int one = take_away(names, entry->d_name, file);
+        int one = take_away(n->names, entry->d_name, file);
         r = one < 0 ? one : r;
     }
     if (errno != 0)
@@ -68,37 +75,37 @@ static int take_all_away(int names, const struct stat *file)
 
 /* With the lock held: the names that stand in the header, which is read from the file, for what is
  * to be cleared may not be mapped. What it says that is not so leads elsewhere. */
-static int take_noted_away(int names, int file, const struct geometry *g, const struct stat *st)
+static int take_noted_away(const struct naming *n, const struct geometry *g, const struct stat *st)
 {
     char alias[ALIASES][LABEL_WORDS * sizeof(word64)];
-    int r = take_away(names, g->name, st);
-    ssize_t n = pread(file, alias, sizeof alias, offsetof(struct header, aliases));
-    if (n < 0)
+    int r = take_away(n->names, g->name, st);
+    ssize_t size = pread(n->file, alias, sizeof alias, offsetof(struct header, aliases));
+    if (size < 0)
         return -errno;
-    for (size_t i = 0; r >= 0 && i < (size_t)n / sizeof *alias; i++) {
+    for (size_t i = 0; r >= 0 && i < (size_t)size / sizeof *alias; i++) {
         alias[i][sizeof *alias - 1] = 0;
         if (name_of_link_valid(alias[i]))
-            r = take_away(names, alias[i], st);
+            r = take_away(n->names, alias[i], st);
     }
     return r;
 }
 
-int naming_clear(int links, int names, int file, const struct geometry *g)
+int naming_clear(struct naming *n, const struct geometry *g)
 {
     struct stat st;
     char id[40];
     segment_id(g, id);
-    if (fstat(file, &st) != 0)
+    if (fstat(n->file, &st) != 0)
         return -errno;
-    int r = take_noted_away(names, file, g, &st);
-    int permanent = leads(links, id, st.st_dev, st.st_ino);
-    if (r >= 0 && fstat(file, &st) != 0)
+    int r = take_noted_away(n, g, &st);
+    int permanent = leads(n->links, id, st.st_dev, st.st_ino);
+    if (r >= 0 && fstat(n->file, &st) != 0)
         r = -errno;
     /* It has names that stand nowhere: more than there was room for, or somebody else's. */
     if (r >= 0 && st.st_nlink > (permanent == LIAISON_OK))
-        r = take_all_away(names, &st);
+        r = take_all_away(n, &st);
     if (r >= 0)
-        r = take_away(links, id, &st);
+        r = take_away(n->links, id, &st);
     return r < 0 ? r : LIAISON_OK;
 }
 
@@ -109,7 +116,7 @@ void naming_finish(struct liaison_space *space, int names, int file, const struc
         return;
     /* Who has the lock is about to do it; and whoever asks for the name next does it otherwise. */
     if (naming_lock(file, 0) == LIAISON_OK) {
-        (void)naming_clear(links, names, file, g);
+        (void)naming_clear(&(struct naming){links, names, file, -1}, g);
         unlock_file(file);
     }
     close(links);
@@ -138,41 +145,42 @@ size_t naming_list(const struct segment *s, int names, char list[ALIASES + 1][LI
     return n;
 }
 
-/* A link's file and the directories of its names. */
-struct place {
-    int links, names, file;
-};
-
-static void leave(struct place *p)
+void naming_leave(struct naming *n)
 {
-    if (p->file >= 0)
-        close(p->file); /* which may be what sets its memory free: not while anything is locked */
-    close(p->names);
-    close(p->links);
+    if (n->file >= 0)
+        close(n->file); /* which may be what sets its memory free: not while anything is locked */
+    if (n->every >= 0)
+        close(n->every);
+    close(n->names);
+    close(n->links);
 }
 
 /* By its permanent name, or, where that was removed behind our back, by its first. */
-static int reach(const struct segment *s, struct place *p)
+int naming_reach(const struct segment *s, struct naming *n)
 {
     char id[40];
     struct stat st;
-    int r = space_links_and_names(s->space, &p->links, &p->names);
+    n->file = n->every = -1;
+    int r = space_links_and_names(s->space, &n->links, &n->names);
     if (r != LIAISON_OK)
         return r;
     segment_id(&s->geometry, id);
     r = LIAISON_NOT_FOUND;
     for (int i = 0; i < 2 && r == LIAISON_NOT_FOUND; i++) {
-        r = i == 0 ? space_file(s->space, p->links, id, O_RDONLY, &p->file, &st)
-                   : space_file(s->space, p->names, s->geometry.name, O_RDONLY, &p->file, &st);
+        r = i == 0 ? space_file(s->space, n->links, id, O_RDONLY, &n->file, &st)
+                   : space_file(s->space, n->names, s->geometry.name, O_RDONLY, &n->file, &st);
         if (r == LIAISON_OK && (st.st_ino != s->inode || st.st_dev != s->device)) {
-            close(p->file);
+            close(n->file);
+            n->file = -1;
             r = LIAISON_NOT_FOUND;
         }
     }
-    if (r != LIAISON_OK) {
-        p->file = -1;
-        leave(p);
+    if (r == LIAISON_OK && st.st_nlink > 2) { /* the first and the permanent one */
+        n->every = open_again(n->names);
+        r = n->every < 0 ? n->every : LIAISON_OK;
     }
+    if (r != LIAISON_OK)
+        naming_leave(n);
     return r;
 }
 
@@ -180,16 +188,22 @@ int naming_end(struct segment *s) { return naming_end_if(s, NULL); }
 
 int naming_end_if(struct segment *s, bool (*may)(struct segment *s))
 {
-    struct place p;
-    int r = reach(s, &p);
+    struct naming n;
+    int r = naming_reach(s, &n);
     if (r != LIAISON_OK)
         return r == LIAISON_NOT_FOUND ? LIAISON_OK : r;
-    r = naming_lock(p.file, LOCK_PATIENCE);
+    r = naming_take_away(s, &n, may);
+    naming_leave(&n);
+    return r;
+}
+
+int naming_take_away(struct segment *s, struct naming *n, bool (*may)(struct segment *s))
+{
+    int r = naming_lock(n->file, LOCK_PATIENCE);
     if (r == LIAISON_OK) {
-        r = may && !may(s) ? LIAISON_BUSY : naming_clear(p.links, p.names, p.file, &s->geometry);
-        unlock_file(p.file);
+        r = may && !may(s) ? LIAISON_BUSY : naming_clear(n, &s->geometry);
+        unlock_file(n->file);
     }
-    leave(&p);
     return r < 0 ? space_result(r) : r;
 }
 
@@ -240,25 +254,25 @@ static void note_alias(struct segment *s, int names, const char *name)
 
 int naming_add(struct segment *s, const char *name)
 {
-    struct place p;
-    int r = name_of_link_valid(name) ? reach(s, &p) : LIAISON_INVALID;
+    struct naming n;
+    int r = name_of_link_valid(name) ? naming_reach(s, &n) : LIAISON_INVALID;
     if (r != LIAISON_OK)
         return r == LIAISON_NOT_FOUND ? LIAISON_DESTROYED : r;
-    r = naming_lock(p.file, LOCK_PATIENCE);
+    r = naming_lock(n.file, LOCK_PATIENCE);
     if (r == LIAISON_OK) {
         r = segment_look(s); /* who ends it takes the names away after this, or has done so */
         if (r == LIAISON_OK) {
             if (strcmp(name, s->geometry.name) != 0)
-                note_alias(s, p.names, name);
+                note_alias(s, n.names, name);
             char id[40];
             segment_id(&s->geometry, id);
-            r = draft_link(p.file, p.links, id, p.names, name);
+            r = draft_link(n.file, n.links, id, n.names, name);
         }
-        unlock_file(p.file);
+        unlock_file(n.file);
     }
     if (r == -EEXIST)
-        r = leads(p.names, name, s->device, s->inode);
-    leave(&p);
+        r = leads(n.names, name, s->device, s->inode);
+    naming_leave(&n);
     if (r == LIAISON_NOT_FOUND)
         r = LIAISON_NAME_TAKEN; /* another link's a moment ago: the caller may try again */
     return r < 0 ? space_result(r) : r;
@@ -266,16 +280,16 @@ int naming_add(struct segment *s, const char *name)
 
 int naming_remove(struct segment *s, const char *name)
 {
-    struct place p;
-    int r = name_of_link_valid(name) ? reach(s, &p) : LIAISON_INVALID;
+    struct naming n;
+    int r = name_of_link_valid(name) ? naming_reach(s, &n) : LIAISON_INVALID;
     if (r != LIAISON_OK)
         return r;
-    r = naming_lock(p.file, LOCK_PATIENCE);
+    r = naming_lock(n.file, LOCK_PATIENCE);
     if (r == LIAISON_OK) {
-        r = take_away(p.names, name, &(struct stat){.st_dev = s->device, .st_ino = s->inode});
-        unlock_file(p.file);
+        r = take_away(n.names, name, &(struct stat){.st_dev = s->device, .st_ino = s->inode});
+        unlock_file(n.file);
     }
-    leave(&p);
+    naming_leave(&n);
     /* Afterwards: who looks again because of this must not find the name any more. Who dies in
      * between leaves senders that know the name and may still use it; nobody new finds it. */
     if (r == LIAISON_OK || r == LIAISON_NOT_FOUND)

@@ -21,9 +21,21 @@
  * Result: LIAISON_BUSY, somebody else has had it for so many nanoseconds; or a negative errno. */
 int naming_lock(int file, int64_t patience);
 
+/* What a change of a link's names needs open: the directories of names, the link's file, and, where
+ * it may have names that stand nowhere, that of the names once more, to be read through; -1: it is
+ * opened when that turns out. Whoever ends a link has this first: then for want of a descriptor
+ * nothing is left half done. */
+struct naming {
+    int links, names, file, every;
+};
+/* LIAISON_NOT_FOUND: the link has no names, but for those that somebody else gave it. Where it is
+ * LIAISON_OK, to be left. */
+int naming_reach(const struct segment *s, struct naming *n);
+void naming_leave(struct naming *n);
+
 /* With the lock held: takes away all names of a link that is over, its permanent one last: where it
  * still has that, cleaning finds it. Result: LIAISON_OK or a negative errno. */
-int naming_clear(int links, int names, int file, const struct geometry *g);
+int naming_clear(struct naming *n, const struct geometry *g);
 /* The same of one that whoever ended it has not yet come to, and perhaps never does. */
 void naming_finish(struct liaison_space *space, int names, int file, const struct geometry *g);
 /* The same for who has not locked them, and has the link mapped. LIAISON_BUSY: whoever asks for one
@@ -31,6 +43,8 @@ void naming_finish(struct liaison_space *space, int names, int file, const struc
 int naming_end(struct segment *s);
 /* The same if the link, with the lock held, `may` end. LIAISON_BUSY also where it may not. */
 int naming_end_if(struct segment *s, bool (*may)(struct segment *s));
+/* The same with what was opened before; `may` can be NULL. */
+int naming_take_away(struct segment *s, struct naming *n, bool (*may)(struct segment *s));
 
 /* Before the n-th look whether a name is free, which a destroyed link still has: its destroyer is
  * about to take it away, or was stopped. LIAISON_DESTROYED: that was the last; it takes a tenth of

@@ -210,104 +210,129 @@ void member_leave(struct liaison_space *space)
         munmap(space->lock, TABLE_ALIGNMENT);
 }
 
-/* The descriptor for probing, opened anew when somebody closed it behind our back. */
-static int probe_descriptor(struct liaison_space *space)
+/* The descriptor for probing, opened anew when somebody closed it behind our back. Where there is
+ * none to be had nobody can tell who lives; the result is the reason. */
+static int probe_descriptor(struct liaison_space *space, int *fd)
 {
-    int fresh, fd = descriptor_number(&space->probe);
-    if (fd != -EBADF)
-        return fd;
+    int fresh;
+    *fd = descriptor_number(&space->probe);
+    if (*fd != -EBADF)
+        return *fd < 0 ? *fd : LIAISON_OK;
     int number = atomic_load(&space->probe.fd);
     int r = table_open(space, &fresh);
-    if (r != LIAISON_OK)
-        return r < 0 ? r : -ENOENT;
-    return descriptor_renew(&space->probe, number, fresh);
+    if (r == LIAISON_OK)
+        *fd = descriptor_renew(&space->probe, number, fresh);
+    return r;
 }
 
-bool member_alive(struct liaison_space *space, uint64_t identity)
+int member_look(struct liaison_space *space, uint64_t identity, bool *alive)
 {
-    if (identity == 0)
-        return false;
     uint32_t number = identity_number(identity);
-    if (number >= MEMBERS)
-        return false; /* not an identity: nobody will miss it */
+    *alive = false;
+    if (identity == 0 || number >= MEMBERS)
+        return LIAISON_OK; /* not an identity: nobody will miss it */
+    *alive = true;
     if (glance(&space->enrolled) == process_epoch() && identity == glance(&space->identity))
-        return true;
-    int fd = probe_descriptor(space);
-    if (fd < 0)
-        return true;
+        return LIAISON_OK;
+    int fd;
+    int r = probe_descriptor(space, &fd);
+    if (r != LIAISON_OK)
+        return r;
     bool locked;
-    if (byte_look(fd, NUMBER(number), &locked) != 0)
-        return true;
+    r = space_result(byte_look(fd, NUMBER(number), &locked));
+    if (r != LIAISON_OK)
+        return r;
     if (locked) {
         /* The lock first, then the generation: where the lock is a successor's, that has counted up
          * before it locked. Unless what is in the file is no more what was written. */
         uint64_t generation = 0;
         ssize_t n = pread(fd, &generation, sizeof generation, RECORD_AT(number));
-        if (n != sizeof generation || generation == identity_generation(identity))
-            return true;
+        if (n != sizeof generation)
+            return n < 0 ? space_result(-errno) : LIAISON_FOREIGN;
+        if (generation == identity_generation(identity))
+            return LIAISON_OK;
         if (!table_intact(space, fd)) {
             publish32(&space->lost, LIAISON_FOREIGN);
-            return true;
+            return LIAISON_FOREIGN;
         }
     }
-    return descriptor_number(&space->probe) != fd; /* closed meanwhile: ask again later */
+    *alive = descriptor_number(&space->probe) != fd; /* closed meanwhile: ask again later */
+    return LIAISON_OK;
 }
 
-void member_peer(struct liaison_space *space, uint64_t identity, int32_t pid,
-                 struct liaison_peer *peer)
+bool member_alive(struct liaison_space *space, uint64_t identity)
+{
+    bool alive;
+    (void)member_look(space, identity, &alive);
+    return alive;
+}
+
+/* What is written down about a member. */
+static int read_record(int fd, uint32_t number, struct record *record)
+{
+    ssize_t n = pread(fd, record, sizeof *record, RECORD_AT(number));
+    return n < 0 ? space_result(-errno) : n == sizeof *record ? LIAISON_OK : LIAISON_FOREIGN;
+}
+
+int member_peer(struct liaison_space *space, uint64_t identity, int32_t pid,
+                struct liaison_peer *peer)
 {
     memset(peer, 0, sizeof *peer);
     peer->identity = identity;
     peer->pid = pid;
     if (identity == 0 || identity_number(identity) >= MEMBERS)
-        return;
-    int fd = probe_descriptor(space);
+        return LIAISON_OK;
+    int fd;
     struct record record;
-    if (fd < 0 ||
-        pread(fd, &record, sizeof record, RECORD_AT(identity_number(identity))) != sizeof record ||
-        record.generation != identity_generation(identity))
-        return;
-    peer->known = true;
-    peer->alive = member_alive(space, identity);
+    int r = probe_descriptor(space, &fd);
+    if (r == LIAISON_OK)
+        r = read_record(fd, identity_number(identity), &record);
+    if (r == LIAISON_OK && record.generation == identity_generation(identity))
+        peer->known = true;
+    if (peer->known)
+        r = member_look(space, identity, &peer->alive);
+    if (!peer->known)
+        return r;
     peer->pid = record.pid;
     peer->started = record.started;
     memcpy(peer->name, record.name, sizeof peer->name);
     memcpy(peer->command, record.command, sizeof peer->command);
     peer->name[sizeof peer->name - 1] = 0;
     peer->command[sizeof peer->command - 1] = 0;
+    return r;
 }
 
 void member_peer_numbered(struct liaison_space *space, uint32_t number, int32_t pid,
                           struct liaison_peer *peer)
 {
+    int fd;
     struct record record;
-    int fd = probe_descriptor(space);
-    if (fd >= 0 && number < MEMBERS &&
-        pread(fd, &record, sizeof record, RECORD_AT(number)) == sizeof record && record.pid == pid)
-        member_peer(space, record.generation << 16 | (number + 1), pid, peer);
-    else
-        member_peer(space, 0, pid, peer);
+    bool found = number < MEMBERS && probe_descriptor(space, &fd) == LIAISON_OK &&
+                 read_record(fd, number, &record) == LIAISON_OK && record.pid == pid;
+    (void)member_peer(space, found ? record.generation << 16 | (number + 1) : 0, pid, peer);
 }
 
 int members_list(struct liaison_space *space, bool using, struct liaison_peer *peers, size_t max,
                  size_t *count)
 {
     *count = 0;
-    int fd = probe_descriptor(space);
-    if (fd < 0)
-        return fd == -ENOENT ? LIAISON_OK : fd; /* the space, or its table, is gone */
+    int fd;
+    int r = probe_descriptor(space, &fd);
+    if (r != LIAISON_OK)
+        return r == LIAISON_NOT_FOUND ? LIAISON_OK : r; /* of a space that is gone nobody is one */
     uint32_t first = using ? USE(0) : NUMBER(0), at = first, end = first + MEMBERS;
-    int r = 0;
-    for (; (r = bytes_next(fd, &at, end)) == 0 && at < end && *count < max; at++) {
-        uint64_t generation;
+    for (; r == LIAISON_OK && *count < max; at++) {
+        r = space_result(bytes_next(fd, &at, end));
+        if (r != LIAISON_OK || at >= end)
+            break;
+        struct record record;
         uint32_t n = at - first;
-        if (pread(fd, &generation, sizeof generation, RECORD_AT(n)) != sizeof generation)
-            continue;
-        member_peer(space, generation << 16 | (n + 1), 0, &peers[*count]);
-        if (peers[*count].known)
-            ++*count;
+        r = read_record(fd, n, &record);
+        if (r == LIAISON_OK)
+            r = member_peer(space, record.generation << 16 | (n + 1), 0, &peers[*count]);
+        *count += r == LIAISON_OK && peers[*count].known;
     }
-    return space_result(r);
+    return r;
 }
 
 int member_spin_begin(struct liaison_space *space)

@@ -31,9 +31,14 @@ int member_identity(struct liaison_space *space, uint64_t *identity);
  * looked for in a file that is another's by now. */
 bool member_alive(struct liaison_space *space, uint64_t identity);
 
-/* What is known about a member; `pid` is what the caller noted of it, or 0. */
-void member_peer(struct liaison_space *space, uint64_t identity, int32_t pid,
-                 struct liaison_peer *peer);
+/* The same, with the reason for which nobody could tell as the result: LIAISON_FOREIGN or
+ * LIAISON_NOT_FOUND (table_open), or another. */
+int member_look(struct liaison_space *space, uint64_t identity, bool *alive);
+
+/* What is known about a member; `pid` is what the caller noted of it, or 0. Results of member_look;
+ * what was not found out is then not filled in. */
+int member_peer(struct liaison_space *space, uint64_t identity, int32_t pid,
+                struct liaison_peer *peer);
 
 /* The same from a member's number and the pid it had, where no more was kept. */
 void member_peer_numbered(struct liaison_space *space, uint32_t number, int32_t pid,

@@ -1,6 +1,7 @@
 #include "space/space.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,18 +103,49 @@ static int take_away(const char *root, uid_t owner, const char *name, int fd)
     return r;
 }
 
-int space_remove(struct liaison_space *space)
+static void close_spares(struct space_way *way)
+{
+    for (unsigned i = 0; i < SPACE_SPARES; i++) {
+        if (way->spare[i] >= 0)
+            close(way->spare[i]);
+        way->spare[i] = -1;
+    }
+}
+
+void space_way_close(struct space_way *way)
+{
+    close_spares(way);
+    if (way->parent >= 0)
+        close(way->parent);
+    if (way->top >= 0)
+        close(way->top);
+}
+
+int space_way_open(struct liaison_space *space, struct space_way *way)
 {
     char root[PATH_MAX];
     snprintf(root, sizeof root, "%s", space->path);
     *strrchr(root, '/') = 0;
-    publish32(&space->lost, LIAISON_NOT_FOUND);
     /* A descriptor of its own: the one that is kept is also that of children forked meanwhile, and
      * where this process is killed with the lock they would have it. */
-    int fd = space_part(space, SPACE_TOP);
-    int r = fd < 0 ? fd : take_away(root, space->owner, strrchr(space->path, '/') + 1, fd);
-    if (fd >= 0)
-        close(fd);
+    *way = (struct space_way){-1, space_part(space, SPACE_TOP), {-1, -1, -1}};
+    int r = way->top;
+    if (r >= 0)
+        r = way->parent = root_open(root, space->owner, false);
+    for (unsigned i = 0; r >= 0 && i < SPACE_SPARES; i++)
+        if ((way->spare[i] = fcntl(way->parent, F_DUPFD_CLOEXEC, 0)) < 0)
+            r = -errno;
+    if (r >= 0)
+        return LIAISON_OK;
+    space_way_close(way);
+    return space_result(r);
+}
+
+int space_remove(struct liaison_space *space, struct space_way *way)
+{
+    publish32(&space->lost, LIAISON_NOT_FOUND);
+    close_spares(way);
+    int r = directory_remove(way->parent, strrchr(space->path, '/') + 1, way->top, &whole_space);
     /* Where another process has begun with it, it goes on, or whoever comes next does. */
     return r == -ENOENT || r == -EBUSY ? LIAISON_OK : space_result(r);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "segment/mapping.h"
 #include "segment/opening.h"
 #include "segment/recover.h"
 #include "segment/segment.h"

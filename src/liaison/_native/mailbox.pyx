@@ -184,20 +184,22 @@ def look(SpaceHandle space not None, int names, str name not None, str address, 
         dead_letters = f"{address}.dead"
     cdef list attached = []
     for i in range(count):
-        who, alive = known_peer(space, users[i].identity, known)
+        who, alive = known_peer(space, users[i].identity, address, known)
         if alive:
             attached.append((who, bool(users[i].sends), bool(users[i].receives)))
-    creator = known_peer(space, info.creator.identity, known)[0]
+    creator = known_peer(space, info.creator.identity, address, known)[0]
     facts = facts_of(&info, dead_letters, creator, attached)
     counts = counts and facts["kind"] != "endpoint"
     return facts, statistics_of(&counted) if counts else None
 
 
-cdef tuple known_peer(SpaceHandle space, uint64_t identity, dict known):
+cdef tuple known_peer(SpaceHandle space, uint64_t identity, str address, dict known):
     cdef liaison_peer peer
     found = known.get(identity)
     if found is None:
-        liaison_space_peer(space.space, identity, &peer)
+        r = liaison_space_peer(space.space, identity, &peer)
+        if r != LIAISON_OK:  # nobody can tell who of the link's users lives
+            raise failure(r, address)
         found = known[identity] = (peer_of(&peer), bool(peer.alive))
     return found
 
@@ -1167,12 +1169,16 @@ cdef class End:
         cdef size_t count = 0, i
         cdef liaison_attached *list_
         self.check()
-        liaison_mailbox_info(self.box, &info)
+        cdef int r = liaison_mailbox_info(self.box, &info)
+        if r != LIAISON_OK:
+            raise self.fail(r)
         list_ = <liaison_attached *>malloc(MAX_ATTACHED * sizeof(liaison_attached))
         if list_ == NULL:
             raise MemoryError
         try:
-            liaison_mailbox_attached(self.box, list_, MAX_ATTACHED, &count)
+            r = liaison_mailbox_attached(self.box, list_, MAX_ATTACHED, &count)
+            if r != LIAISON_OK:
+                raise self.fail(r)
             attached = [(peer_of(&list_[i].peer), bool(list_[i].sends), bool(list_[i].receives))
                         for i in range(count)]
         finally:

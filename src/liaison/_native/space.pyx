@@ -144,7 +144,7 @@ cdef class SpaceHandle:
         return self.peers(True)
 
     cdef object fail(self, int r):
-        if r == LIAISON_NOT_FOUND:
+        if r == LIAISON_NOT_FOUND or r == LIAISON_FOREIGN:
             return refusal(r, self.path.rpartition("/")[0], self.owner, self.name, -1)
         return failure(r, f"space {self.name!r}")
 

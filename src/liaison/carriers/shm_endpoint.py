@@ -179,9 +179,16 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         check_name(new)
         with self._lock:
             if new != self.name:
+                fresh = new not in self.aliases
                 native.alias(self._own, new)  # a death after this leaves one more alias
+                try:
+                    native.introduce(self._space, new)
+                except BaseException:
+                    with suppress(errors.LiaisonError, OSError):
+                        if fresh:
+                            native.retire(self._own, new)
+                    raise
                 native.set_label(self._own, new)
-                native.introduce(self._space, new)
 
     def retire(self, old: str) -> None:
         """Be no longer reached by a name that it had."""
@@ -494,7 +501,8 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
             self._useless = True
             self._address = self._address.called(self.name)
             if self._passing:
-                self._remove()
+                with suppress(errors.LiaisonError, OSError):  # else it ends as after a death
+                    self._remove()
             else:
                 with suppress(errors.LiaisonError, OSError):
                     native.introduce(self._space, "")
@@ -527,10 +535,18 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         with suppress(errors.Destroyed):
             self._own.destroy(force=True)
         # In this order: who introduces itself from now on sees afterwards that it was in vain.
-        if self._complete and self._heard():
-            remove_known(self._incoming.values(), [way for way, _ in self._outgoing.values()])
-        else:
-            remove_pairs(self._address, self._id)
+        try:
+            if self._complete and self._heard():
+                remove_known(self._incoming.values(), [way for way, _ in self._outgoing.values()])
+            else:
+                remove_pairs(self._address, self._id)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{error.strerror}; the endpoint is destroyed, and what was sent to it is still "
+                "there: destroy() it again",
+                self.address,
+            ) from error
 
 
 def _pair(endpoint: EndpointEnd, back: Way | None, there: Way | None) -> Link:

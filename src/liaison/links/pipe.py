@@ -464,9 +464,9 @@ class NamedPipe(_Reading, _Writing, _Stream, Closing, MailboxContract):
 
         Its creator may, and anyone once the creator is dead, or with `force`; else `NotOwner`.
         """
-        self._out.destroy(force=force)
-        with suppress(Destroyed):
+        with suppress(Destroyed):  # perhaps by this very end, which could not do the other half
             self._in.destroy(force=force)
+        self._out.destroy(force=force)
 
     def __len__(self) -> int:
         """Count the messages that wait to be received here."""
