@@ -1,5 +1,7 @@
 """The engine, as Python sees it: one module per C object; C results become exceptions only here."""
 
+from typing import Any as _Any
+
 from liaison.errors import Unsupported as _Unsupported
 
 
@@ -8,8 +10,9 @@ def _first_interpreter() -> bool:
     try:
         from _thread import _is_main_interpreter  # type: ignore[attr-defined]
     except ImportError:  # before Python 3.12
-        import _xxsubinterpreters as interpreters  # type: ignore[import-not-found]
+        import _xxsubinterpreters  # type: ignore[import-not-found]
 
+        interpreters: _Any = _xxsubinterpreters
         return interpreters.get_current() == interpreters.get_main()
     return _is_main_interpreter()
 
