@@ -14,7 +14,7 @@ def _first_interpreter() -> bool:
 
         interpreters: _Any = _xxsubinterpreters
         return interpreters.get_current() == interpreters.get_main()
-    return _is_main_interpreter()
+    return bool(_is_main_interpreter())  # pyright: ignore[reportUnknownArgumentType]
 
 
 # The engine is the process's, and calls back into the first interpreter alone. A compiled module
