@@ -47,6 +47,13 @@ def nocompiler(session: nox.Session) -> None:
 
 
 @nox.session
+def frozen(session: nox.Session) -> None:
+    """A program that PyInstaller has made a directory of: takes a minute, and PyInstaller."""
+    session.install(".[test]", "pyinstaller>=6")
+    session.run("pytest", "-m", "frozen", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     install(session, ".[dev]")
     session.run("ruff", "format", "--check", ".")

@@ -47,6 +47,7 @@ from liaison.link import Link, Peer, Statistics
 from liaison.links.mailbox import Mailbox
 from liaison.links.port import Port
 from liaison.links.queue import MessageQueue
+from liaison.links.wait import wait
 
 if _TYPE_CHECKING:
     __version__: str
@@ -56,7 +57,6 @@ if _TYPE_CHECKING:
     from liaison.links.endpoint import Endpoint, receive, send
     from liaison.links.pipe import NamedPipe, PipeReader, PipeWriter, pipe
     from liaison.links.socket import Connection, Listener, connect, listen
-    from liaison.links.wait import wait
     from liaison.space import Space, spaces
 else:
     from liaison._native.mailbox import Delivery, Loan, Receipt
@@ -125,7 +125,6 @@ _LATER = {
         "liaison.links.endpoint": ("Endpoint", "receive", "send"),
         "liaison.links.pipe": ("NamedPipe", "PipeReader", "PipeWriter", "pipe"),
         "liaison.links.socket": ("Connection", "Listener", "connect", "listen"),
-        "liaison.links.wait": ("wait",),
         "liaison.space": ("Space", "spaces"),
     }.items()
     for name in names

@@ -19,9 +19,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING
 
 from liaison.errors import InvalidAddress
 from liaison.facts import Facts
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 __all__ = ["Address", "check_name", "is_name"]
 
@@ -372,15 +377,21 @@ def _split_host(place: str, scheme: str, text: str) -> tuple[str, int]:
     return (plain if bracketed is None else bracketed), int(port)
 
 
+@cache
+def _numbers() -> ModuleType:
+    # Only numbers need it, and importing liaison should stay quick.
+    import ipaddress
+
+    return ipaddress
+
+
 def _canonical_host(host: str) -> str:
     _check_text(host, "a host")
     labels = host.lower().split(".")
     if ":" in host or _NUMERIC_LABEL.fullmatch(labels[-1]):
-        # Only numbers need it, and importing liaison should stay quick.
-        import ipaddress
-
+        numbers = _numbers()
         try:
-            number = ipaddress.IPv6Address(host) if ":" in host else ipaddress.IPv4Address(host)
+            number = numbers.IPv6Address(host) if ":" in host else numbers.IPv4Address(host)
         except ValueError as error:
             raise InvalidAddress(f"bad host {host!r}: {error}") from None
         return str(number)

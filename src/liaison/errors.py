@@ -303,7 +303,7 @@ class NoSpace(LiaisonError, OSError):
 
 
 class Unsupported(LiaisonError, OSError):
-    """This kernel, container or sandbox lacks what is needed; nothing was created.
+    """This kernel, container, sandbox or interpreter lacks what is needed; nothing was created.
 
     The text says what is lacking, where it is known to work, and what can be done. Fault: of the
     machine's set-up. Retry: no.

@@ -6,6 +6,7 @@ import errno
 import os
 
 from liaison import errors
+from liaison._native import space  # which needs this one: looked into when both are there
 
 __all__ = ["MAKERS", "RESULTS", "failure", "held_name", "lack"]
 
@@ -196,20 +197,13 @@ def lack(missing: str, link: object) -> errors.Unsupported:
     return errors.Unsupported(f"{link} needs {missing}: {hint}")
 
 
-def _limit(name: str) -> str:
-    import resource  # what few errors need
-
-    soft, _ = resource.getrlimit(getattr(resource, name))
-    return "" if soft == resource.RLIM_INFINITY else f"{soft:,}"
-
-
 def _fault(number: int, link: object) -> Exception:
     """The exception for a system call that failed, in the words of that errno."""
     if number == errno.ENOSYS:
-        return lack(_missing(), link)
+        return lack(space.missing(), link)
     if number in (errno.EFBIG, errno.EDQUOT):
         why = (
-            f"this process may make no file larger than {_limit('RLIMIT_FSIZE')} bytes; "
+            f"this process may make no file larger than {space.limit('FSIZE')} bytes; "
             "raise that limit (`ulimit -f`), or create the link with less"
             if number == errno.EFBIG
             else "this user's share of the memory file system is used up (see `quota`); "
@@ -220,17 +214,10 @@ def _fault(number: int, link: object) -> Exception:
         return full
     text = os.strerror(number)
     if number == errno.EMFILE:
-        text += f" (this process may have {_limit('RLIMIT_NOFILE')}: `ulimit -n`)"
-    elif number == errno.ENOMEM and (addresses := _limit("RLIMIT_AS")):
+        text += f" (this process may have {space.limit('NOFILE')}: `ulimit -n`)"
+    elif number == errno.ENOMEM and (addresses := space.limit("AS")):
         text += f" (this process may use {addresses} bytes of addresses: `ulimit -v`)"
     return OSError(number, text, str(link))
-
-
-def _missing() -> str:
-    # That module needs this one.
-    from liaison._native.space import missing
-
-    return missing()
 
 
 def failure(result: int, link: object, size: int = 0, kind: str | None = None) -> Exception:
@@ -239,7 +226,7 @@ def failure(result: int, link: object, size: int = 0, kind: str | None = None) -
         return _fault(-result, link)
     name = RESULTS[result] if result < len(RESULTS) else str(result)
     if name == "UNSUPPORTED":
-        return lack(_missing(), link)
+        return lack(space.missing(), link)
     if name == "INVALID":
         return ValueError(f"an argument for {link} is out of range")
     if name not in _MEANING:

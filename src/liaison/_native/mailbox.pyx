@@ -1358,9 +1358,13 @@ cdef int require_memory(End end) except -1:
     return 0
 
 
-@cython.no_gc  # part of no cycle: the collector need not know, which a lease would pay for
+@cython.no_gc_clear  # who settles it at the end of its life needs its end still
 cdef class Held:
-    """Something of an end's that a user has: it must be settled, and keeps the memory mapped."""
+    """Something of an end's that a user has: it must be settled, and keeps the memory mapped.
+
+    A message, or an error with its traceback, may refer to the delivery that it came with. Of such
+    a cycle the collector frees what refers back, and the delivery with it.
+    """
 
     cdef End end
     cdef void *previous  # neighbours in the end's list; borrowed
@@ -1448,7 +1452,7 @@ cdef class Held:
         return True  # also when it is empty
 
 
-@cython.no_gc
+@cython.no_gc_clear
 @cython.final
 cdef class Delivery(Held):
     """A message under lease; a context manager that acknowledges it at the end of its block.
@@ -1560,7 +1564,7 @@ cdef class Delivery(Held):
                 pass
 
 
-@cython.no_gc
+@cython.no_gc_clear
 cdef class Loan(Held):
     """Memory of the mailbox, to write a message into and send without copying it.
 

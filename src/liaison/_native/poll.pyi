@@ -1,5 +1,8 @@
 from typing import final
 
+READABLE: int
+ENDED: int
+
 @final
 class Poll:
     def __new__(cls, *, timer: bool = False) -> Poll: ...

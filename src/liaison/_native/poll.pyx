@@ -41,7 +41,7 @@ cdef extern from "<sys/epoll.h>" nogil:
     int epoll_ctl(int, int, int, epoll_event *)
     int epoll_wait(int, epoll_event *, int, int)
     int EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_MOD, EPOLL_CTL_DEL
-    uint32_t EPOLLIN, EPOLLOUT
+    uint32_t EPOLLIN, EPOLLOUT, EPOLLRDHUP
 
 cdef extern from "<time.h>" nogil:
     struct timespec:
@@ -55,6 +55,8 @@ cdef extern from "<sys/timerfd.h>" nogil:
     int timerfd_create(int, int)
     int timerfd_settime(int, int, const itimerspec *, itimerspec *)
     int TFD_CLOEXEC, TFD_NONBLOCK
+
+READABLE, ENDED = EPOLLIN, EPOLLRDHUP  # events
 
 cdef enum:
     LONGEST = 1 << 30  # ms; the system counts them with 31 bits

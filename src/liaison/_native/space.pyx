@@ -18,6 +18,15 @@ from liaison.printable import printable
 assert len(_RESULTS) == LIAISON_FOREIGN + 1
 assert _RESULTS[LIAISON_TOO_LARGE] == "TOO_LARGE"
 
+cdef extern from "<sys/resource.h>" nogil:
+    ctypedef unsigned long rlim_t
+    struct rlimit:
+        rlim_t rlim_cur
+    int getrlimit(int, rlimit *)
+    int RLIMIT_AS, RLIMIT_FSIZE, RLIMIT_NOFILE
+    rlim_t RLIM_INFINITY
+
+cdef dict LIMITS = {"AS": RLIMIT_AS, "FSIZE": RLIMIT_FSIZE, "NOFILE": RLIMIT_NOFILE}
 cdef size_t MEMBERS = 4096
 cdef tuple PARTS = ("", "links", "names", "bells")
 cdef double LATEST = 1e11  # seconds since the epoch: beyond any clock, and few enough to count
@@ -48,6 +57,17 @@ def root_of(uint32_t uid, bint shared):
     if r != LIAISON_OK:
         raise failure(r, f"the spaces of user {uid}")
     return (<bytes>path).decode("utf-8", "surrogateescape")
+
+
+def limit(str what not None):
+    """How much of it this process may use, written out; "" where there is no limit.
+
+    Not by Python's `resource`: where descriptors have run out it could not be imported any more.
+    """
+    cdef rlimit found
+    if getrlimit(LIMITS[what], &found) != 0 or found.rlim_cur == RLIM_INFINITY:
+        return ""
+    return f"{found.rlim_cur:,}"
 
 
 def missing():

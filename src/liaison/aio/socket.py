@@ -31,6 +31,7 @@ from liaison.aio.line import (
 )
 from liaison.carriers.stream import place
 from liaison.carriers.stream.greeting import Greeting
+from liaison.carriers.stream.tls import context_for
 from liaison.codec import Coder
 from liaison.deadline import Deadline, nanoseconds
 from liaison.links import socket as links
@@ -472,8 +473,6 @@ async def connect(
 def _context(where: Address, tls: object, *, safe: bool) -> ssl.SSLContext | None:
     if where.scheme != "tls" and tls is None:
         return None
-    from liaison.carriers.stream.tls import context_for
-
     context = context_for(tls, server=False)
     if not context.verify_mode and not safe:
         raise ValueError(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import pwd
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from liaison import errors
 from liaison._native import mailbox as native
 from liaison._native import space as native_space
 from liaison._native.mailbox import Burial, closing
-from liaison._native.poll import Poll
+from liaison._native.poll import ENDED, READABLE, Poll
 from liaison._native.several import Several
 from liaison._native.space import SpaceHandle, root_of
 from liaison.address import Address, is_name
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     Place = tuple[int, str, str]  # of a space: its owner, its name, and the directory it is in
 
 __all__ = [
+    "ENDED",
+    "READABLE",
     "Burial",
     "MailboxEnd",
     "PipeEnd",
@@ -68,8 +72,6 @@ def owner_of(address: Address) -> tuple[int, bool]:
     """The user id of the space's owner, and whether it is a space that a group shares."""
     if address.owner is None:
         return os.geteuid(), False
-    import pwd
-
     try:
         return pwd.getpwnam(address.owner).pw_uid, True
     except KeyError:
@@ -136,8 +138,6 @@ def space_names() -> list[str]:
 
 def own_name() -> str:
     """The caller's name, by which others reach the spaces that it shares. Raises `NotFound`."""
-    import pwd
-
     try:
         return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
@@ -214,20 +214,24 @@ def link_of(facts: dict[str, Any], senders: Iterable[Peer] | None = None) -> Lin
     )
 
 
-def _coder(type: Any, codec: Codec | str | None) -> Coder:
-    from liaison.codec import Coder  # imports msgspec, which takes longer than all the rest
+@cache
+def _coders() -> type[Coder]:
+    """What makes coders. The first link imports it, since msgspec takes as long as all the rest.
 
-    return Coder(type, codec)
+    The first message cannot: it may be that of a signal handler, or of `__del__` when Python ends.
+    """
+    from liaison.codec import Coder
+
+    return Coder
 
 
 def _reading(type: Any, codec: Codec | str | None) -> tuple[Callable[[], Coder], bool]:
     """What an end needs to know to read messages: its coder, and whether bytes need none."""
-    made: list[Coder] = [] if type is None and codec is None else [_coder(type, codec)]
-
-    def make_coder() -> Coder:
-        return made[0] if made else _coder(None, None)
-
-    return make_coder, type in (None, Any, bytes)
+    make_coder = _coders()
+    if type is None and codec is None:
+        return make_coder, True
+    coder = make_coder(type, codec)
+    return lambda: coder, type in (None, Any, bytes)
 
 
 class MailboxEnd(native.End, MailboxContract):

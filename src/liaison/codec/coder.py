@@ -21,7 +21,7 @@ from liaison.codec.expected import classes_of, item_class_of, name_of, unaliased
 from liaison.codec.format import ARRAY, ARROW, CUSTOM, MSGPACK, PICKLE, RAW, Format
 from liaison.codec.msgpack import reader, write_msgpack, write_numpy_str
 from liaison.codec.optional import module
-from liaison.codec.plain import flat, write_bytes, write_pickle, write_view
+from liaison.codec.plain import flat, write_bytes, write_view
 from liaison.codec.protocol import check_codec
 from liaison.errors import DecodeError, EncodeError
 from liaison.printable import printable
@@ -81,7 +81,7 @@ class Coder:
         self._type = None if expected in (None, Any, object) else expected
         self._classes = classes_of(self._type)
         self._item_class = item_class_of(self._type)
-        self._pickle = codec == "pickle"
+        self._pickle = import_module("pickle") if codec == "pickle" else None
         self._codec = None if codec is None or isinstance(codec, str) else codec
         try:
             read_msgpack = reader(Any if self._type is None else expected)
@@ -169,8 +169,8 @@ class Coder:
             return write_view
         if isinstance(message, bytes | bytearray):
             return write_bytes
-        if self._pickle:
-            return write_pickle
+        if self._pickle is not None:
+            return self._write_pickle
         if self._codec is not None:
             return self._write_custom
         if cls.__module__ == "builtins":
@@ -190,12 +190,16 @@ class Coder:
             return write_msgpack
         return write_buffer
 
+    def _write_pickle(self, message: Any) -> Encoded:
+        assert self._pickle is not None
+        return PICKLE, b"", self._pickle.dumps(message, protocol=5)
+
     def _write_custom(self, message: Any) -> Encoded:
         assert self._codec is not None
         return CUSTOM, b"", flat(memoryview(self._codec.encode(message)))
 
     def _advice(self) -> str:
-        if self._pickle or self._codec is not None:
+        if self._pickle is not None or self._codec is not None:
             return "the codec of this link refuses it"
         return (
             "send plain data, a dataclass or a msgspec.Struct, "
@@ -235,12 +239,12 @@ class Coder:
         return self._expected(read_arrow(bytes(payload)))
 
     def _read_pickle(self, payload: Buffer) -> Any:
-        if not self._pickle:
+        if self._pickle is None:
             raise ValueError(
                 "it is a pickle, and loading one runs whatever code its sender put in it; receive "
                 'with codec="pickle" if you trust every process that can send here'
             )
-        return self._expected(import_module("pickle").loads(bytes(payload)))
+        return self._expected(self._pickle.loads(bytes(payload)))
 
     def _read_custom(self, payload: Buffer) -> Any:
         if self._codec is None:

@@ -10,6 +10,7 @@ import msgspec
 from liaison._native.msgpack import Reader, check
 from liaison.codec.expected import name_of
 from liaison.codec.format import MSGPACK
+from liaison.codec.keys import Keys
 from liaison.facts import Facts
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from liaison.codec.format import Encoded
-    from liaison.codec.keys import Keys
 
 # Items of one message, in all its lists and dicts together. An empty list is a byte on the way and
 # 72 in memory.
@@ -67,8 +67,6 @@ def reader(expected: Any) -> Callable[[Buffer], Any]:
 
     def look(payload: bytes, found: int) -> None:
         if not keys:
-            from liaison.codec.keys import Keys
-
             keys.append(Keys(expected))
         keys[0].check(payload, found)
 

@@ -1,11 +1,10 @@
-"""RAW: bytes as they are. PICKLE: any object, where the receiver trusts the sender."""
+"""RAW: bytes as they are."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from liaison.codec.format import PICKLE, RAW
+from liaison.codec.format import RAW
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -33,8 +32,3 @@ def write_bytes(message: bytes | bytearray) -> Encoded:
 def write_view(message: memoryview) -> Encoded:
     """Hand over the memory that the view shows."""
     return RAW, b"", flat(message)
-
-
-def write_pickle(message: Any) -> Encoded:
-    """Write any object that pickle takes."""
-    return PICKLE, b"", import_module("pickle").dumps(message, protocol=5)

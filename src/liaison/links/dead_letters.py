@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from liaison.address import Address
 from liaison.carriers import shm
 from liaison.errors import Busy, Full, InvalidAddress, NotFound
+from liaison.links import mailbox  # which needs this one: looked into when both are there
 
 if TYPE_CHECKING:
     from liaison._native.space import SpaceHandle
@@ -48,9 +49,7 @@ def default_dead_letters(where: Address) -> str:
 
 def bury(end: Any, format: int, payload: memoryview, attempt: int) -> None:
     """Send a message that was delivered too often to its link's dead letters."""
-    from liaison.links.mailbox import Mailbox
-
-    with Mailbox(beside(Address.parse(end.address), end.dead_letters)) as dead:
+    with mailbox.Mailbox(beside(Address.parse(end.address), end.dead_letters)) as dead:
         try:
             dead._forward(format, payload)  # type: ignore[attr-defined]
         except Full:
@@ -66,8 +65,6 @@ def mourn(space: SpaceHandle, address: str) -> bool:
     Returns whether there was such a port. Raises `Full` when the dead letters have no room,
     with the rest left where it is, and `Busy` when somebody living does not let go of a message.
     """
-    from liaison.links.mailbox import Mailbox
-
     end = monotonic() + _PATIENCE
     while True:
         try:
@@ -86,7 +83,7 @@ def mourn(space: SpaceHandle, address: str) -> bool:
             nonlocal dead
             if dead is None:  # made when it is needed, not before
                 dead = opened.enter_context(
-                    Mailbox(beside(Address.parse(address), burial.dead_letters))
+                    mailbox.Mailbox(beside(Address.parse(address), burial.dead_letters))
                 )
             dead._forward(format, payload)
 

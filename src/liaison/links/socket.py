@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from liaison.address import Address
 from liaison.carriers.stream import LARGEST, place
 from liaison.carriers.stream.greeting import Greeting
+from liaison.carriers.stream.tls import context_for
 from liaison.codec import Coder
 from liaison.deadline import Deadline
 from liaison.errors import AccessDenied, CallTimeout, InvalidAddress, LiaisonError
@@ -62,8 +63,6 @@ def listen(
     key = _key(token)
     context = None
     if where.scheme == "tls" or tls is not None:
-        from liaison.carriers.stream.tls import context_for
-
         context = context_for(tls, server=True)
     _check_pickle(where, codec, key, insecure)
     return Listener(
@@ -108,8 +107,6 @@ def connect(
     key = _key(token)
     context, hostname = None, None
     if where.scheme == "tls" or tls is not None:
-        from liaison.carriers.stream.tls import context_for
-
         context = context_for(tls, server=False)
         hostname = where.hosts[0][0] if where.hosts else None
         if not context.verify_mode and key is None and not insecure:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import errno
 import os
-import select
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
@@ -245,7 +244,7 @@ class Watch:
     def _register(self, descriptor: int) -> bool:
         assert self._set is not None
         try:
-            self._set.register(descriptor, select.EPOLLIN | select.EPOLLRDHUP)
+            self._set.register(descriptor, shm.READABLE | shm.ENDED)
         except PermissionError:
             return False  # a file on a disk: never has to be waited for
         except OSError as error:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from liaison._native.records import Records
 from liaison.carriers.stream.handshake import Handshake
+from liaison.carriers.stream.tls import Session
 from liaison.errors import AccessDenied
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from liaison._native.cipher import Seal
-    from liaison.carriers.stream.tls import Session
 
 __all__ = ["Greeting"]
 
@@ -49,8 +50,6 @@ class Greeting:
         if context is None:
             self._handshake = Handshake(role, token, largest=largest)
         else:
-            from liaison.carriers.stream.tls import Session
-
             if role == "client" or context.verify_mode:
                 self._left = _MOST_WITH_CERTIFICATES
             self.session = Session(context, server=role == "server", hostname=hostname)
@@ -99,8 +98,6 @@ class Greeting:
         keys = self._handshake.keys
         if keys is None:
             return None
-        from liaison._native.records import Records
-
         return Records(*keys)
 
     def receive(self, data: bytes) -> None:

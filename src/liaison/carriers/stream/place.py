@@ -351,7 +351,7 @@ def describe(pid: int) -> Peer:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             line = file.read(4096).rstrip(b"\0").replace(b"\0", b" ")
             command = line[:127].decode(errors="replace")
-        with open("/proc/stat", encoding="ascii") as file:
+        with open("/proc/stat", encoding="utf-8") as file:
             boot = next(int(row.split()[1]) for row in file if row.startswith("btime"))
         started = boot + ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError, StopIteration):
