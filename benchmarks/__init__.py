@@ -1,21 +1,23 @@
 """Measures liaison beside its peers and beside what the machine can do at best.
 
     results = run(["ping-pong"], Options.quick(), progress)
-    results.table()      # sections of rows, for a terminal
-    results.to_json()    # everything, with the machine's facts
-    results.svg()        # the picture
-    results.verdicts()   # the project's gates
+    sections(results)    # tables, for a terminal
+    to_json(results)     # everything, with the machine's facts
+    draw(results)        # the picture
+    judge(results)       # the project's gates
 
 From a checkout it is `python -m benchmarks`; installed, it is what `liaison bench` calls. Imports
 within the package are relative, so that it works under either name.
 """
 
-from .gates import GATES, Gate, Verdict
+from .document import from_json, to_json
+from .gates import GATES, Gate, Verdict, judge
 from .options import Options
+from .picture import draw
 from .results import Absence, Figure, Results
 from .runner import Progress, run
 from .scenarios import SCENARIOS
-from .table import Section
+from .table import Section, sections
 
 __all__ = [
     "GATES",
@@ -28,5 +30,10 @@ __all__ = [
     "Results",
     "Section",
     "Verdict",
+    "draw",
+    "from_json",
+    "judge",
     "run",
+    "sections",
+    "to_json",
 ]

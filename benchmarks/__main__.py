@@ -7,13 +7,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from .document import from_json, to_json
+from .gates import judge
 from .options import Options
 from .peers import PEERS
+from .picture import draw
 from .report import write_docs
-from .results import Results
 from .runner import run
 from .scenarios import SCENARIOS
-from .table import plain
+from .table import plain, sections
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{scenario.key:18} {scenario.title}")
         return 0
     if given.from_json:
-        results = Results.from_json(given.from_json.read_text())
+        results = from_json(given.from_json.read_text())
     else:
         try:
             results = run(given.scenario, _options(given), _show)
@@ -37,15 +39,15 @@ def main(arguments: list[str] | None = None) -> int:
         finally:
             _clear()
     print(results.machine, end="\n\n")
-    for section in results.table():
+    for section in sections(results):
         print(plain(section), end="\n\n")
     if given.json:
-        given.json.write_text(results.to_json())
+        given.json.write_text(to_json(results))
     if given.svg:
-        given.svg.write_text(results.svg())
+        given.svg.write_text(draw(results))
     if given.write_docs:
         write_docs(results, given.write_docs)
-    return int(given.gates and any(verdict.met is False for verdict in results.verdicts()))
+    return int(given.gates and any(verdict.met is False for verdict in judge(results)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .picture import draw
 from .results import Results
-from .table import markdown
+from .table import markdown, sections
 
 _INTRODUCTION = """\
 # Benchmarks
@@ -40,11 +41,11 @@ def write_docs(results: Results, directory: Path) -> None:
             pinned="tied to one core" if options.pin else "placed by the scheduler",
             clock=results.clock_ns,
         ),
-        *(markdown(section) + "\n" for section in results.table()),
+        *(markdown(section) + "\n" for section in sections(results)),
         _versions(results),
     ]
     (directory / "benchmarks.md").write_text("\n".join(parts))
-    (directory / "benchmarks.svg").write_text(results.svg())
+    (directory / "benchmarks.svg").write_text(draw(results))
 
 
 def _versions(results: Results) -> str:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .distance import Distance, distance
 from .machine import Machine
 from .options import Options
 from .peers import OURS
 from .samples import median
-
-if TYPE_CHECKING:
-    from .gates import Verdict
-    from .table import Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,47 +100,3 @@ class Results:
     def copy_speeds(self) -> dict[str, float]:
         """GB/s of memcpy, by size."""
         return self.limits.get("copy") or {}
-
-    def to_json(self) -> str:
-        document = asdict(self)
-        for figure in document["figures"]:
-            figure["value"] = median(figure["rounds"])
-        document["gates"] = [asdict(verdict) for verdict in self.verdicts()]
-        return json.dumps(document, indent=1)
-
-    @classmethod
-    def from_json(cls, text: str) -> Results:
-        document = json.loads(text)
-        options = document["options"]
-        options["peers"] = tuple(options["peers"])
-        return cls(
-            machine=Machine(**document["machine"]),
-            options=Options(**options),
-            versions=document["versions"],
-            limits=document["limits"],
-            figures=[
-                Figure(
-                    *(f[name] for name in ("scenario", "contender", "metric", "unit")),
-                    rounds=tuple(f["rounds"]),
-                    spins=tuple(f.get("spins", ())),
-                )
-                for f in document["figures"]
-            ],
-            absences=[Absence(**absence) for absence in document["absences"]],
-            clock_ns=document["clock_ns"],
-        )
-
-    def verdicts(self) -> list[Verdict]:
-        from .gates import judge
-
-        return judge(self)
-
-    def table(self) -> list[Section]:
-        from .table import sections
-
-        return sections(self)
-
-    def svg(self) -> str:
-        from .picture import draw
-
-        return draw(self)

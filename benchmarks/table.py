@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .distance import described
+from .gates import judge
 from .peers import OURS
 from .results import Results
 from .samples import spread
@@ -222,7 +223,7 @@ def _gates(results: Results) -> Section:
             marks[verdict.met],
             "–" if verdict.ratio is None else f"{verdict.ratio:.3g} x {verdict.against}",
         )
-        for verdict in results.verdicts()
+        for verdict in judge(results)
     )
     return Section("Gates", ("", "", "measured"), rows)
 

@@ -3,6 +3,8 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
+from importlib.util import resolve_name
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 import liaison
 
 SOURCE = Path(liaison.__file__).parent
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 # What each part of the package may import of it, besides what stands in the same part. What is
 # imported within a function counts, what is imported for type checkers alone does not.
@@ -34,23 +37,18 @@ ALLOWED = {
 TOP = {"__init__", "__main__", "_pyinstaller", "cli", "demo"}
 
 
-def imported(tree):
-    """Names of the modules of liaison that a module imports when it runs."""
+def imported(path, package=""):
+    """Names that a module of a package imports when it runs, of modules and of what is in them."""
+    tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             node.body = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for name in names:
-            package, _, rest = name.partition(".")
-            if package == "liaison":
-                yield rest.split(".")[0]
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def part_of(path):
@@ -71,8 +69,8 @@ def test_imports_point_down(path):
     """No module imports from a layer above its own."""
     part = part_of(path)
     if part not in TOP:
-        tree = ast.parse(path.read_text())
-        assert set(imported(tree)) <= ALLOWED[part] | {part}
+        ours = [name for name in imported(path) if name.split(".")[0] == "liaison"]
+        assert {name.split(".")[1] for name in ours} <= ALLOWED[part] | {part}
 
 
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.pyx")), ids=lambda path: path.name)
@@ -85,6 +83,29 @@ def test_compiled_modules_import_down(path):
             _, _, rest = words[1].partition(".")
             names |= {rest.split(".")[0]} if rest else {word.strip(",") for word in words[3:]}
     assert names <= ALLOWED["_native"] | {"_native"}
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        pytest.param(SOURCE, marks=pytest.mark.xfail(strict=True, reason="links' dead letters")),
+        BENCHMARKS,
+    ],
+    ids=lambda root: root.name,
+)
+def test_no_module_imports_itself_by_way_of_others(root):
+    """Imports form no circle, be they within functions."""
+    modules = {}
+    for path in root.rglob("*.py"):
+        parts = path.relative_to(root.parent).with_suffix("").parts
+        modules[".".join(parts).removesuffix(".__init__")] = path
+    assert len(modules) > 10
+    found = {}
+    for name, path in modules.items():
+        package = name if path.stem == "__init__" else name.rpartition(".")[0]
+        names = imported(path, package)
+        found[name] = {n if n in modules else n.rpartition(".")[0] for n in names} - {name}
+    TopologicalSorter(found).prepare()  # raises CycleError, which shows the circle
 
 
 @pytest.mark.parametrize("part", ["errors", "address", "codec", "deadline", "link", "printable"])

@@ -1,11 +1,9 @@
 """Text of somebody else's, made harmless."""
 
-import doctest
 import sys
 
 import pytest
 
-from liaison import printable as module
 from liaison.printable import printable
 
 
@@ -27,8 +25,3 @@ def test_it_can_be_done_again():
     """Escapes are printable: a text that went through several hands is changed once."""
     once = printable("\x1b[2J\n\u202e")
     assert printable(once) == once == r"\x1b[2J\n\u202e"
-
-
-def test_its_example_works():
-    """Each example shows what it says."""
-    assert doctest.testmod(module).failed == 0

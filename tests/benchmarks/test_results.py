@@ -6,7 +6,18 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import Absence, Figure, Options, Results, Verdict
+from benchmarks import (
+    Absence,
+    Figure,
+    Options,
+    Results,
+    Verdict,
+    draw,
+    from_json,
+    judge,
+    sections,
+    to_json,
+)
 from benchmarks.machine import Machine
 from benchmarks.table import markdown, plain
 
@@ -31,7 +42,7 @@ def results(ours: float = 0.5, spin: float = NEAR) -> Results:
 
 def verdict(found: Results, text: str) -> Verdict:
     """What is said of the only gate whose text holds that."""
-    (one,) = (v for v in found.verdicts() if text in v.text)
+    (one,) = (v for v in judge(found) if text in v.text)
     return one
 
 
@@ -66,14 +77,14 @@ def test_rounds_of_two_distances_are_judged_each_by_its_own() -> None:
 
 def test_the_distance_stands_below_the_figures() -> None:
     """Of the same minute; both ends where it changed."""
-    line = plain(results(spin=FAR).table()[0]).splitlines()[-2]
+    line = plain(sections(results(spin=FAR))[0]).splitlines()[-2]
     assert line.split("  ")[1] == "cores apart, ns"
     assert "490, far" in line
     mixed = Results(MACHINE, Options())
     mixed.figures.append(
         Figure("leasing", "liaison", "lease", "us", (1.0, 2.0, 3.0), (NEAR, None, FAR))
     )
-    assert "105 to 490" in plain(mixed.table()[0])
+    assert "105 to 490" in plain(sections(mixed)[0])
 
 
 @pytest.mark.parametrize(("ours", "met"), [(1.2, True), (1.4, False)])
@@ -86,22 +97,22 @@ def test_a_gate_against_peers_compares_with_the_best(ours: float, met: bool) -> 
 
 def test_a_gate_that_was_not_measured_is_neither_met_nor_not() -> None:
     """A run of one scenario says nothing about the others."""
-    others = [v.met for v in results().verdicts() if not v.text.startswith("64 B ping-pong")]
+    others = [v.met for v in judge(results()) if not v.text.startswith("64 B ping-pong")]
     assert set(others) == {None}
 
 
 def test_a_run_survives_its_json() -> None:
     """Reports can be made again from what was written."""
     found = results()
-    assert Results.from_json(found.to_json()) == found
+    assert from_json(to_json(found)) == found
 
 
 def test_a_run_from_before_distances_were_measured_is_read() -> None:
     """It has no spins, and so no figures for a distance; a spin too few is a mistake."""
-    document = json.loads(results().to_json())
+    document = json.loads(to_json(results()))
     for figure in document["figures"]:
         del figure["spins"]
-    (figure, *_) = Results.from_json(json.dumps(document)).figures
+    (figure, *_) = from_json(json.dumps(document)).figures
     assert figure.spins == ()
     assert figure.at("near") is None
     with pytest.raises(ValueError, match="shorter"):
@@ -110,7 +121,7 @@ def test_a_run_from_before_distances_were_measured_is_read() -> None:
 
 def test_who_is_not_installed_is_in_the_table() -> None:
     """Nobody is left out silently."""
-    text = plain(results().table()[0])
+    text = plain(sections(results())[0])
     assert "pyzmq: not installed: pip install pyzmq" in text
     assert text.splitlines()[2].split()[:2] == ["liaison", "0.50"]
 
@@ -119,30 +130,30 @@ def test_a_scenario_in_which_nobody_could_take_part_says_why() -> None:
     """It was run, so it is shown."""
     found = results()
     found.absences.append(Absence("leasing", "liaison", "no answer in time"))
-    assert "liaison: no answer in time" in plain(found.table()[1])
+    assert "liaison: no answer in time" in plain(sections(found)[1])
 
 
 def test_rounds_that_disagree_are_noted() -> None:
     """A median of two speeds would hide both."""
     found = results()
     found.figures.append(Figure("one-way/64", "hyperq", "rate", "messages/s", (2e6, 8e6, 11e6)))
-    assert "hyperq, 64 B /s: its rounds ranged from 2.00 M to 11.0 M" in plain(found.table()[1])
+    assert "hyperq, 64 B /s: its rounds ranged from 2.00 M to 11.0 M" in plain(sections(found)[1])
 
 
 def test_a_document_s_tables_have_as_many_cells_in_every_row() -> None:
     """Otherwise a reader's page shows bars instead of a table."""
-    for section in results().table():
+    for section in sections(results()):
         rows = [line for line in markdown(section).splitlines() if line.startswith("|")]
         assert len({row.count("|") for row in rows}) == 1
 
 
 def test_the_picture_shows_every_contender() -> None:
     """It is well-formed, and names them."""
-    root = ElementTree.fromstring(results().svg())
+    root = ElementTree.fromstring(draw(results()))
     texts = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"liaison", "hyperq", "Ping-pong of 64 B"} <= texts
 
 
 def test_a_picture_of_nothing_is_still_a_picture() -> None:
     """A run without the drawn scenarios has a title and no panels."""
-    ElementTree.fromstring(Results(MACHINE, Options()).svg())
+    ElementTree.fromstring(draw(Results(MACHINE, Options())))

@@ -1,7 +1,6 @@
 """Numbers and messages as they are written."""
 
 import base64
-import doctest
 import json
 from datetime import datetime
 
@@ -90,11 +89,3 @@ def test_bytes_in_json_are_told_from_text():
     told = json.loads(output.json_line(output.described(b"\xff")))
     assert base64.b64decode(told["bytes"]) == b"\xff"
     assert "message" not in told
-
-
-@pytest.mark.parametrize("module", [output, "liaison.cli.parameters"])
-def test_examples_in_docstrings_work(module):
-    """Each example shows what it says."""
-    if isinstance(module, str):
-        module = __import__(module, fromlist=["size"])
-    assert doctest.testmod(module).failed == 0

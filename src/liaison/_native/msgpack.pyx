@@ -1,6 +1,19 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False, cdivision=True
 """What bytes from others may be as MessagePack, seen before anything is built of them.
 
+msgspec itself believes no size that its bytes cannot hold, and ends nesting where Python's own
+recursion ends. What it lacks (0.23, on Python 3.11):
+
+- Keys that were chosen to collide it takes, in time that grows with the square of their number:
+  numbers of 48 KB take 0.17 s, 161 times as long as others; pairs for a set, of 130 KB, 1.7 s, 778
+  times; UUIDs as keys, of 390 KB, 5.3 s, 741 times.
+- An empty set takes 224 bytes of memory for its byte, a memoryview of nothing 160 for each of its
+  two, where plain data takes at most 77.
+- The number of items has no limit, and that of levels is the program's: about 1,000, or whatever
+  it set for itself.
+
+So it is looked at first.
+
 One pass over the bytes, without recursion, without memory of its own, and never beyond their end.
 It refuses what is nested too deep, has more items than allowed, announces items that its bytes
 cannot hold, or has a list or a dict as a key, so that a message of some bytes never becomes objects
@@ -204,7 +217,14 @@ def check(bytes payload not None, uint64_t most):
     """Raise `ValueError` for what is nested more than 64 deep, has more than `most` items in all
     its containers together, has a container as a key, or is cut short.
 
-    Return what else is to be looked at: KEYS, ENTRIES, ITEMS and HEAVY, together."""
+    Return what else is to be looked at: KEYS, ENTRIES, ITEMS and HEAVY, together.
+
+    >>> import msgspec
+    >>> check(msgspec.msgpack.encode({"a": [1, 2]}), most=4)
+    0
+    >>> check(msgspec.msgpack.encode([1] * 1000), most=1000) == ITEMS
+    True
+    """
     return _check(payload, most)
 
 
@@ -286,30 +306,6 @@ def keys(bytes payload not None, bint items):
         opened[depth] = before - start
         if paired[depth] and size[depth] > FEW:
             gathered[depth] = bytearray()
-
-
-def first(payload not None, uint64_t count):
-    """Give a list's first so many items as a list, of a payload that `keys` gave."""
-    cdef const uint8_t[::1] view = payload
-    cdef const uint8_t *start = &view[0]
-    cdef const uint8_t *at = start
-    cdef const uint8_t *end = start + view.shape[0]
-    cdef const uint8_t *body
-    cdef uint64_t left = count
-    cdef Item item
-    if read(&at, end, &item) != FINE or item.slots != 1 or item.size < count:
-        raise ValueError("it is no list of so many")
-    body = at
-    while left:
-        left -= 1
-        if read(&at, end, &item) != FINE:
-            raise ValueError("it did not pass check()")
-        if item.slots:
-            left += item.size
-        else:
-            at += item.size
-    return (b"\xdd" + (<object>count).to_bytes(4, "big")
-            + PyBytes_FromStringAndSize(<const char *>body, at - body))
 
 
 def crowded(list values not None, bint a_set):

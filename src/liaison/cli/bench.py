@@ -60,11 +60,11 @@ def bench(
         svg.touch()  # rather now than after minutes
     results = _measure(lambda progress: benchmarks.run(scenarios, options, progress))
     if svg is not None:
-        svg.write_text(results.svg())
+        svg.write_text(benchmarks.draw(results))
     if as_json:
-        click.echo(results.to_json())
+        click.echo(benchmarks.to_json(results))
     else:
-        _draw(results)
+        _draw(results, benchmarks.sections(results))
 
 
 def _benchmarks() -> Any:
@@ -124,13 +124,13 @@ def _measure(run: Callable[[Callable[[int, int, str], None]], Any]) -> Any:
         )
 
 
-def _draw(results: Any) -> None:
+def _draw(results: Any, sections: Any) -> None:
     from rich.table import Table
     from rich.text import Text
 
     console = output.console()
     console.print(Text(str(results.machine), "dim"))
-    for section in results.table():
+    for section in sections:
         table = Table(
             box=None,
             show_header=any(section.columns),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, Union, cast
@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from msgspec import inspect
 
-from liaison._native.msgpack import ENTRIES, HEAVY, ITEMS, KEYS, crowded, first, keys
+from liaison._native.msgpack import ENTRIES, HEAVY, ITEMS, KEYS, crowded, keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,7 +41,6 @@ _SIMPLE: dict[type[inspect.Type], Any] = {
     inspect.TimeType: time,
     inspect.TimeDeltaType: timedelta,
 }
-_PLACE = re.compile(r"at `\$\[([0-9]+)\]")
 
 
 class Keys:
@@ -131,14 +130,14 @@ def _bare(info: inspect.Type) -> Any:
 
 def _made(listed: bytes | memoryview, key: Any) -> list[Any]:
     """Make the values up to the first that is none of `key`: there, the real decoder ends too."""
-    decode: Callable[[Buffer], list[Any]] = msgspec.msgpack.Decoder(
-        list.__class_getitem__(key)
-    ).decode
     try:
-        return decode(listed)
-    except msgspec.ValidationError as error:
-        place = _PLACE.search(str(error))
-        return decode(first(listed, int(place[1]))) if place else []
+        return msgspec.msgpack.decode(listed, type=list.__class_getitem__(key))
+    except msgspec.ValidationError:
+        decode: Callable[[Buffer], Any] = msgspec.msgpack.Decoder(key).decode
+        values: list[Any] = []
+        with suppress(msgspec.ValidationError):
+            values.extend(map(decode, msgspec.msgpack.decode(listed, type=list[msgspec.Raw])))
+        return values
 
 
 def _frozen(value: Any) -> Any:
