@@ -189,6 +189,8 @@ class Space:
                 f"this space {self.name!r} was removed, and another was made under its name; "
                 f"open that with Space.open({self.name!r})"
             )
+        # One that is made anew from here on, and that nobody uses yet, may go in its place: that is
+        # what would become of it if it had been this one.
         remove_space(self._address, force=force)
 
     def __repr__(self) -> str:
