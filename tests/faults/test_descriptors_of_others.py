@@ -310,7 +310,7 @@ def in_child(body):
             body()
             code = 0
         except BaseException:
-            traceback.print_exc()
+            os.write(2, traceback.format_exc().encode())  # past what _exit() would lose
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

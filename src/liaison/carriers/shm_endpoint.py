@@ -179,7 +179,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         check_name(new)
         with self._lock:
             if new != self.name:
-                fresh = new not in self.aliases
+                fresh = not leads(self._space, new, self._id)
                 native.alias(self._own, new)  # a death after this leaves one more alias
                 try:
                     native.introduce(self._space, new)
