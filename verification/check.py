@@ -145,7 +145,7 @@ CALLER_DIES = {
 SCENARIOS = [
     mailbox("two send, one receives, two die", *SSR, crashes=2),
     mailbox("one sends, two receive", *SRR),
-    mailbox("the same, a returned message there", *SRR, history=2),
+    mailbox("the same, a returned message there", *SRR, history=2, full=True),
     mailbox("some leave alive, a message there", *LEAVING, history=1, full=True),
     mailbox("each does whatever it likes", *FREE, full=True),
     mailbox("no cycle: two send, one receives", *SSR, progress=True),

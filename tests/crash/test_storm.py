@@ -14,7 +14,7 @@ from liaison import Empty, Space
 from liaison.testing import Process, until
 from tests.crash import workers
 
-KILLS = int(os.environ.get("LIAISON_KILLS", "2000"))  # altogether
+KILLS = int(os.environ.get("LIAISON_KILLS", "1000"))  # altogether
 SEED = int(os.environ.get("LIAISON_SEED", "1"))
 WORKERS = 8  # of each kind
 
