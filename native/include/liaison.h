@@ -140,8 +140,7 @@ struct liaison_kept {
  * messages wait in it. LIAISON_NOT_OWNER: another process that made a link in it lives. Other
  * results: nobody can tell who needs a link, which is named by its file in `links`. With `force`
  * only its users keep it; and a space of which nobody can tell who uses it (LIAISON_FOREIGN,
- * LIAISON_VERSION) is removed. -ENOTEMPTY: it was removed, but for
- * what others had put into it. */
+ * LIAISON_VERSION) is removed. -ENOTEMPTY: it was removed, but for what others had put into it. */
 LIAISON_API int liaison_space_remove(const char *root, uint32_t owner, const char *name, bool force,
                                      struct liaison_kept *kept);
 

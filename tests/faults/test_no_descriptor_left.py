@@ -100,11 +100,7 @@ def removed(it):
 # name: (what is made, what is done, whether it is done)
 OPERATIONS = {
     "destroy": (lambda: Mailbox("it"), lambda it: it.destroy(), nothing_left),
-    "destroy a port": (
-        lambda: Port("it", dead_letters=None),
-        lambda it: it.destroy(),
-        nothing_left,
-    ),
+    "destroy a port": (lambda: Port("it"), lambda it: it.destroy(), nothing_left),
     "destroy a named pipe": (lambda: NamedPipe("it"), lambda it: it.destroy(), nothing_left),
     "destroy an endpoint": (lambda: Endpoint("it"), lambda it: it.destroy(), nothing_left),
     "destroy one of many names": (with_many_aliases, lambda it: it.destroy(), nothing_left),
@@ -114,7 +110,7 @@ OPERATIONS = {
     "remove": (with_a_dead_ones, lambda it: it.remove(), removed),
     "remove an empty one": (without_links, lambda it: it.remove(), removed),
     "remove by force": (with_a_dead_ones, lambda it: it.remove(force=True), removed),
-}  # fmt: skip
+}
 
 
 def done(name, number):

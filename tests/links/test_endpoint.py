@@ -1,5 +1,6 @@
 """Endpoints: direct communication between processes that name each other."""
 
+import errno
 import pickle
 import select
 import threading
@@ -696,3 +697,20 @@ def test_a_mailbox_is_reached_beside_an_endpoint(space):
         box.send(3)
         assert liaison.receive("box") == 3
         assert bob.name == "bob"
+
+
+def test_a_rename_that_fails_leaves_the_old_name(space, monkeypatch):
+    """Where others cannot be told the new one, it is called as before, and by nothing else."""
+    with Endpoint("old") as endpoint:
+
+        def fails(*_):
+            raise OSError(errno.EMFILE, "no descriptor is free")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("liaison._native.endpoint.introduce", fails)
+            with pytest.raises(OSError, match="no descriptor"):
+                endpoint.rename("new")
+        assert (endpoint.name, endpoint.aliases) == ("old", [])
+        endpoint.rename("new")
+        assert (endpoint.name, endpoint.aliases) == ("new", ["old"])
+        endpoint.destroy()

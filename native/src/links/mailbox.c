@@ -120,7 +120,7 @@ int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
     if (r != LIAISON_OK)
         return r;
     if (named) {
-        r = naming_reach(s, &naming); /* before anything has changed */
+        r = naming_reach(s, &naming, true); /* before anything has changed */
         if (r < 0)
             return r;
         named = r == LIAISON_OK;

@@ -156,7 +156,7 @@ void naming_leave(struct naming *n)
 }
 
 /* By its permanent name, or, where that was removed behind our back, by its first. */
-int naming_reach(const struct segment *s, struct naming *n)
+int naming_reach(const struct segment *s, struct naming *n, bool every)
 {
     char id[40];
     struct stat st;
@@ -175,7 +175,7 @@ int naming_reach(const struct segment *s, struct naming *n)
             r = LIAISON_NOT_FOUND;
         }
     }
-    if (r == LIAISON_OK && st.st_nlink > 2) { /* the first and the permanent one */
+    if (r == LIAISON_OK && every && st.st_nlink > 2) { /* the first and the permanent one */
         n->every = open_again(n->names);
         r = n->every < 0 ? n->every : LIAISON_OK;
     }
@@ -189,7 +189,7 @@ int naming_end(struct segment *s) { return naming_end_if(s, NULL); }
 int naming_end_if(struct segment *s, bool (*may)(struct segment *s))
 {
     struct naming n;
-    int r = naming_reach(s, &n);
+    int r = naming_reach(s, &n, true);
     if (r != LIAISON_OK)
         return r == LIAISON_NOT_FOUND ? LIAISON_OK : r;
     r = naming_take_away(s, &n, may);
@@ -255,7 +255,7 @@ static void note_alias(struct segment *s, int names, const char *name)
 int naming_add(struct segment *s, const char *name)
 {
     struct naming n;
-    int r = name_of_link_valid(name) ? naming_reach(s, &n) : LIAISON_INVALID;
+    int r = name_of_link_valid(name) ? naming_reach(s, &n, false) : LIAISON_INVALID;
     if (r != LIAISON_OK)
         return r == LIAISON_NOT_FOUND ? LIAISON_DESTROYED : r;
     r = naming_lock(n.file, LOCK_PATIENCE);
@@ -281,7 +281,7 @@ int naming_add(struct segment *s, const char *name)
 int naming_remove(struct segment *s, const char *name)
 {
     struct naming n;
-    int r = name_of_link_valid(name) ? naming_reach(s, &n) : LIAISON_INVALID;
+    int r = name_of_link_valid(name) ? naming_reach(s, &n, false) : LIAISON_INVALID;
     if (r != LIAISON_OK)
         return r;
     r = naming_lock(n.file, LOCK_PATIENCE);

@@ -21,16 +21,16 @@
  * Result: LIAISON_BUSY, somebody else has had it for so many nanoseconds; or a negative errno. */
 int naming_lock(int file, int64_t patience);
 
-/* What a change of a link's names needs open: the directories of names, the link's file, and, where
- * it may have names that stand nowhere, that of the names once more, to be read through; -1: it is
- * opened when that turns out. Whoever ends a link has this first: then for want of a descriptor
- * nothing is left half done. */
+/* What a change of a link's names needs open: the directories of names, the link's file, and, to
+ * take away `every` name where some may stand nowhere, the names once more, to be read through; -1:
+ * that is opened when it turns out. Whoever ends a link has this first: then for want of a
+ * descriptor nothing is left half done. */
 struct naming {
     int links, names, file, every;
 };
 /* LIAISON_NOT_FOUND: the link has no names, but for those that somebody else gave it. Where it is
  * LIAISON_OK, to be left. */
-int naming_reach(const struct segment *s, struct naming *n);
+int naming_reach(const struct segment *s, struct naming *n, bool every);
 void naming_leave(struct naming *n);
 
 /* With the lock held: takes away all names of a link that is over, its permanent one last: where it

@@ -54,13 +54,19 @@ static void empty_all(int fd)
 }
 static const struct content whole_space = {make_all, remove_all, empty_all};
 
+/* Of its path, the directory that it is in. */
+static void root_of(const struct liaison_space *space, char root[PATH_MAX])
+{
+    snprintf(root, PATH_MAX, "%s", space->path);
+    *strrchr(root, '/') = 0;
+}
+
 void space_sweep(const struct liaison_space *space)
 {
     char root[PATH_MAX];
     if (space->owner != geteuid())
         return;
-    snprintf(root, sizeof root, "%s", space->path);
-    *strrchr(root, '/') = 0;
+    root_of(space, root);
     root_sweep(root, space->owner, &whole_space);
 }
 
@@ -124,8 +130,7 @@ void space_way_close(struct space_way *way)
 int space_way_open(struct liaison_space *space, struct space_way *way)
 {
     char root[PATH_MAX];
-    snprintf(root, sizeof root, "%s", space->path);
-    *strrchr(root, '/') = 0;
+    root_of(space, root);
     /* A descriptor of its own: the one that is kept is also that of children forked meanwhile, and
      * where this process is killed with the lock they would have it. */
     *way = (struct space_way){-1, space_part(space, SPACE_TOP), {-1, -1, -1}};

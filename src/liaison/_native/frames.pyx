@@ -20,6 +20,7 @@ from libc.string cimport memcpy
 
 from liaison._native.arrivals cimport WINDOW
 from liaison._native.clock cimport now
+from liaison._native.header cimport FAREWELL, HEAD
 from liaison._native.receiver cimport Receiver
 from liaison._native.thread cimport PyThread_get_thread_ident
 
@@ -27,8 +28,7 @@ import socket
 
 from liaison.errors import Closed, Disconnected
 
-HEADER = 16
-BYE = 0xFF
+HEADER, BYE = HEAD, FAREWELL
 LARGEST = (1 << 32) - 4096  # bytes of a message, as in a mailbox
 
 cdef enum:
