@@ -168,7 +168,7 @@ def fuzz(session: nox.Session) -> None:
         *("-DLIAISON_TESTS=ON", "-DLIAISON_FUZZ=ON", "-DLIAISON_SANITIZE=address,undefined"),
     )
     session.run("cmake", "--build", build, "--target", "fuzz_attach")
-    options = session.posargs or ["-max_total_time=30", "-seed=1"]
+    options = session.posargs or ["-max_total_time=15", "-seed=1"]
     fuzzer = ["-timeout=60", "-max_len=6000", "-len_control=0", f"-artifact_prefix={build}/"]
     session.run(f"{build}/fuzz_attach", *fuzzer, *options, corpus, external=True)
 

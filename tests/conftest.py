@@ -7,6 +7,7 @@ import signal
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import liaison
@@ -15,6 +16,11 @@ from liaison.errors import Destroyed, LiaisonError
 
 PARTS = ("links", "names", "bells")
 _report = pytest.StashKey[dict]()
+
+# How long an example takes says how busy the machine is. Beside that the profile that was loaded
+# stays as it is: in CI it always draws the same examples.
+hypothesis.settings.register_profile("untimed", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.hookimpl(wrapper=True)

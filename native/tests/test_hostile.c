@@ -34,7 +34,7 @@
 /* The build that finds most does the numbers; the others are here for the code that only they
  * have. */
 #if defined(__SANITIZE_ADDRESS__)
-#define MUTATIONS 1000000
+#define MUTATIONS 600000
 #else
 #define MUTATIONS 30000
 #endif

@@ -8,7 +8,7 @@ import struct
 import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from liaison._native.frames import BYE, HEADER, Frames
@@ -69,7 +69,6 @@ class Wire:
         self.frames.close()
 
 
-@settings(deadline=None)  # there are threads, and perhaps a busy machine
 @given(MESSAGES, st.data())
 def test_frames_arrive_however_their_bytes_are_cut(messages, data):
     """Any way to cut the stream gives the same messages, in order, and then the clean end."""
@@ -98,7 +97,6 @@ def all_of(wire):
             return received, error
 
 
-@settings(deadline=None)  # there are threads, and perhaps a busy machine
 @given(st.binary(max_size=300), st.integers(0, 1000))
 def test_any_bytes_give_frames_or_a_typed_error(data, largest):
     """Random bytes are messages up to the largest size, or the error that says why not."""
@@ -109,7 +107,6 @@ def test_any_bytes_give_frames_or_a_typed_error(data, largest):
         assert isinstance(error, Corrupt | TooLarge | Ended)
 
 
-@settings(deadline=None)  # there are threads, and perhaps a busy machine
 @given(MESSAGES.filter(bool), st.data())
 def test_changed_bytes_give_frames_or_a_typed_error(messages, data):
     """A stream with a few bytes changed never does more than be refused."""

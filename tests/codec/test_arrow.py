@@ -101,7 +101,7 @@ def value_of(type):
     st.integers(0, 9),
     st.integers(0, 9),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_nested_column_arrives(made, start, length):
     """Lists, structs and maps within each other arrive, also in part."""
     column = pyarrow.array(made[1], made[0]).slice(start, length)

@@ -211,7 +211,7 @@ def dtypes(draw, depth=2):
 
 
 @given(dtypes(), st.sampled_from([(), (3,), (2, 0), (2, 3)]), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_record_that_is_sent_is_read(dtype, shape, scalar):
     """Whatever records NumPy makes arrive with their layout, titles and bytes."""
     value = numpy.zeros(shape, dtype, order="F" if scalar else "C")

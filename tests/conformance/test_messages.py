@@ -257,7 +257,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=25, suppress_health_check=list(HealthCheck), database=None)
 @given(messages=st.lists(values | st.binary(max_size=300), min_size=1, max_size=5))
 @on()
 def test_any_plain_data_arrives_as_it_was(stage, messages):

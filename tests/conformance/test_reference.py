@@ -297,7 +297,6 @@ TestBoth.__doc__ = "Shared memory does what the reference does, whatever process
 TestBoth.settings = settings(
     max_examples=int(os.environ.get("LIAISON_EXAMPLES", "25")),
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 TestBoth.pytestmark = [pytest.mark.timeout(300)]

@@ -228,7 +228,6 @@ TestBoth.__doc__ = (
 TestBoth.settings = settings(
     max_examples=int(os.environ.get("LIAISON_EXAMPLES", "12")),
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 TestBoth.pytestmark = [pytest.mark.timeout(300)]

@@ -238,7 +238,6 @@ TestModel.__doc__ = "Whatever processes do and suffer, the mailbox holds what th
 TestModel.settings = settings(
     max_examples=int(os.environ.get("LIAISON_EXAMPLES", "60")),
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 TestModel.pytestmark = [pytest.mark.timeout(300)]

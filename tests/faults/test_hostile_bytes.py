@@ -106,7 +106,7 @@ TYPES = [None, bytes, list[int], dict[str, float], str]
 
 @pytest.mark.parametrize("type", TYPES, ids=str)
 @pytest.mark.parametrize("format", [*Format, 6, 255], ids=str)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(payload=st.binary(max_size=200))
 def test_any_payload_is_a_value_or_a_decode_error(format, type, payload):
     """Whatever bytes a stranger sends under whatever format, decoding gives a value or raises."""

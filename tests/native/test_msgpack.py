@@ -113,7 +113,7 @@ def test_the_description_of_an_array_is_checked_too():
         assert raised.value.payload == payload
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(st.binary(min_size=65, max_size=400))
 @example(nested(70))
 @example(b"\xdd\xff\xff\xff\xff" + bytes(70))
@@ -132,7 +132,7 @@ def test_any_bytes_are_judged_as_the_decoder_would(data):
     assert not refusal or "nested" in refusal
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(PLAIN, st.data())
 def test_changed_bytes_are_decoded_or_refused(value, data):
     """A message with bytes changed is decoded or a DecodeError with its payload, nothing else."""

@@ -154,7 +154,7 @@ static const struct pair pairs[] = {
 #define PAIRS (sizeof pairs / sizeof *pairs)
 #define ACCESSES 6000
 #define DENSE 30 /* but a rendezvous: what matters there comes last */
-#define SPARSE 11
+#define SPARSE 17
 static bool all; /* not only a sample */
 
 struct both {

@@ -2,7 +2,7 @@
  * that a living process has open: before and after each system call of whoever removes a space,
  * another process comes to use it, and before and after each of whoever comes, another removes it.
  * Whoever was overtaken then goes on, or is killed there: without --all, or a pair by name, at
- * every third. Whatever is left of it, the space can be used and removed, and nothing remains. */
+ * every fifth. Whatever is left of it, the space can be used and removed, and nothing remains. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -492,7 +492,7 @@ int main(int argc, char **argv)
 {
     stepper_required();
     const char *only = argc > 1 && strcmp(argv[1], "--all") != 0 ? argv[1] : "";
-    int every = argc > 1 ? 1 : 3; /* of the deaths */
+    int every = argc > 1 ? 1 : 5; /* of the deaths */
     liaison_space_close(test_space());
     snprintf(root, sizeof root, "%s/here", getenv("LIAISON_ROOT"));
     outcomes = shared_memory(2 * sizeof *outcomes);
