@@ -395,7 +395,8 @@ def test_a_space_that_is_removed_again_and_again_is_given_up(monkeypatch):
         tried.append(handle)
         raise NotFound("it was removed")
 
-    monkeypatch.setattr(shm, "open_space", lambda address, create: SimpleNamespace(gone=True))
+    removed = SimpleNamespace(gone=True, rest=lambda: None)
+    monkeypatch.setattr(shm, "open_space", lambda address, create, entered: removed)
     with pytest.raises(NotFound):
         shm.in_space(here, make, create=True)
 

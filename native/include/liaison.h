@@ -93,8 +93,10 @@ LIAISON_API bool liaison_space_lost(const liaison_space *space);
 LIAISON_API bool liaison_space_gone(liaison_space *space);
 
 /* A space that nothing is open in keeps no descriptor, and each look at it opens and closes what it
- * needs. Between these two it stays in use. */
+ * needs. Between these two it stays in use; who enters it has opened it and uses it. */
 LIAISON_API void liaison_space_use(liaison_space *space);
+LIAISON_API int liaison_space_enter(const char *root, uint32_t owner, const char *name, bool create,
+                                    int64_t gid, liaison_space **space);
 LIAISON_API void liaison_space_rest(liaison_space *space);
 
 enum liaison_space_part { LIAISON_SPACE_LINKS = 1, LIAISON_SPACE_NAMES, LIAISON_SPACE_BELLS };

@@ -10,9 +10,6 @@ hello
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
-from typing import Any as _Any
-
 from liaison import errors
 from liaison.errors import (
     AccessDenied,
@@ -49,7 +46,10 @@ from liaison.links.port import Port
 from liaison.links.queue import MessageQueue
 from liaison.links.wait import wait
 
-if _TYPE_CHECKING:
+TYPE_CHECKING = False  # see facts.py
+if TYPE_CHECKING:
+    from typing import Any as _Any
+
     __version__: str
     from liaison.carriers.contract import DeliveryContract as Delivery
     from liaison.carriers.contract import LoanContract as Loan
@@ -145,4 +145,4 @@ def __getattr__(name: str) -> _Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

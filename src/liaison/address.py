@@ -17,15 +17,14 @@ name), and nothing outside ASCII is taken for what it looks like.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Mapping
-from functools import cache
-from typing import TYPE_CHECKING
+from functools import cache, lru_cache
 
 from liaison.errors import InvalidAddress
 from liaison.facts import Facts
 
+TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import ModuleType
 
 __all__ = ["Address", "check_name", "is_name"]
@@ -38,20 +37,9 @@ _PARTS = {
     "tcp": {"hosts"},
     "tls": {"hosts"},
 }
-_NATS_PORT = 4222
 _MAX_NAME = 100
-_MAX_HOST = 253
-_MAX_PORT = 65535
 _MAX_SHOWN = 120  # characters of a bad address that its error repeats
 _MAX_SOCKET_PATH = 107  # bytes: sun_path has room for 108, with the NUL at the end
-
-_NAME = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
-_HOST_AND_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::([0-9]{1,5}))?")
-_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
-# Resolvers read "2130706433", "127.1" and "0x7f.1" as addresses too, so a host that ends like one
-# must be one in full: otherwise "is it loopback?" has two answers.
-_NUMERIC_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_CREDENTIALS = re.compile(r"[!-~]+")
 
 
 def check_name(name: str) -> str:
@@ -78,7 +66,13 @@ def is_name(text: str) -> bool:
     >>> is_name("orders"), is_name("\\x1b[2J")
     (True, False)
     """
-    return len(text) <= _MAX_NAME and _NAME.fullmatch(text) is not None
+    letters = text.replace("_", "a").replace("-", "a").replace(".", "a")
+    return (
+        len(text) <= _MAX_NAME
+        and letters.isascii()
+        and letters.isalnum()
+        and ".." not in f".{text}."
+    )
 
 
 class Address(Facts):
@@ -131,7 +125,13 @@ class Address(Facts):
         >>> str(Address("shm", space="lab").called("orders"))
         'shm://lab/orders'
         """
-        return self.but(name=name)
+        if "name" not in _PARTS[self.scheme]:
+            return self.but(name=name)  # which says so
+        if name and not is_name(name):
+            check_name(name)  # says what is wrong
+        made = object.__new__(Address)
+        made.__dict__.update(self.__dict__, name=name)  # the rest was checked
+        return made
 
     def _shown(self) -> list[str]:
         return super()._shown()[:-1]  # not the credentials
@@ -154,8 +154,7 @@ class Address(Facts):
         """
         _check_text(text, "an address")
         if "://" not in text:
-            check_name(text)
-            return cls.current_space(environ=environ).called(text)
+            return cls.current_space(environ=environ).called(check_name(text))
         address = cls._from_url(text)
         if not address.name and "name" in _PARTS[address.scheme]:
             raise InvalidAddress(
@@ -200,7 +199,7 @@ class Address(Facts):
         """
         text = environ.get("LIAISON_SPACE", "")
         try:
-            return cls.parse_space(text or "default")
+            return _space(text or "default")
         except InvalidAddress as error:
             raise InvalidAddress(f"the environment variable LIAISON_SPACE: {error}") from None
 
@@ -232,7 +231,8 @@ class Address(Facts):
         # hold. Splitting at "/" first would let "host/x@evil/name" mean two things.
         credentials, at, rest = rest.rpartition("@")
         places, _, name = rest.partition("/")
-        hosts = tuple(_split_host(place, scheme, text) for place in places.split(","))
+        split = _hosts().split_host
+        hosts = tuple(split(place, scheme, _shown(text)) for place in places.split(","))
         return cls(scheme, name=name, hosts=hosts, credentials=credentials if at else None)
 
     def _check(self) -> None:
@@ -253,15 +253,19 @@ class Address(Facts):
             check_name(self.name)
 
     def _check_network(self) -> None:
-        hosts = tuple((_canonical_host(host), port) for host, port in self.hosts)
+        known = _hosts()
+        for host, _ in self.hosts:
+            _check_text(host, "a host")
+        hosts = tuple((known.canonical_host(host), port) for host, port in self.hosts)
         if not hosts:
             raise InvalidAddress(f"a {self.scheme}:// address needs a host")
         if len(hosts) > 1 and self.scheme != "nats":
             raise InvalidAddress(f"a {self.scheme}:// address has one host, not {len(hosts)}")
         for host, port in hosts:
-            _check_port(host, port, lowest=1 if self.scheme == "nats" else 0)
+            known.check_port(host, port, lowest=1 if self.scheme == "nats" else 0)
         if self.credentials is not None and (
-            not _CREDENTIALS.fullmatch(self.credentials) or set(self.credentials) & set("/?#%@")
+            not known.CREDENTIALS.fullmatch(self.credentials)
+            or set(self.credentials) & set("/?#%@")
         ):
             raise InvalidAddress(
                 "the credentials of the URL are empty or hold a character that a URL cannot "
@@ -280,6 +284,19 @@ class Address(Facts):
                 f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts
             )
         return f"{self.scheme}://{place}/{self.name}" if self.name else f"{self.scheme}://{place}"
+
+
+@lru_cache(maxsize=64)
+def _space(text: str) -> Address:
+    return Address.parse_space(text)
+
+
+@cache
+def _hosts() -> ModuleType:
+    """What is known of hosts; a link of this machine needs nothing of it."""
+    from liaison import hosts
+
+    return hosts
 
 
 def _shown(text: str) -> str:
@@ -356,54 +373,3 @@ def _check_path(path: str) -> None:
             f"the path {path!r} has {size} bytes, a socket's has at most {_MAX_SOCKET_PATH}: "
             "use a shorter one, such as one in $XDG_RUNTIME_DIR"
         )
-
-
-def _split_host(place: str, scheme: str, text: str) -> tuple[str, int]:
-    found = _HOST_AND_PORT.fullmatch(place)
-    if found is None:
-        raise InvalidAddress(
-            f"{_shown(text)} does not give hosts as HOST:PORT: "
-            "an IPv6 address stands in brackets, a port has up to five digits"
-        )
-    bracketed, plain, port = found.groups()
-    if bracketed is not None and ":" not in bracketed:
-        raise InvalidAddress(f"{_shown(text)} has brackets around what is not an IPv6 address")
-    if port is None:
-        if scheme != "nats":
-            raise InvalidAddress(
-                f"{_shown(text)} lacks its port: add it, as in {scheme}://host:5000"
-            )
-        port = _NATS_PORT
-    return (plain if bracketed is None else bracketed), int(port)
-
-
-@cache
-def _numbers() -> ModuleType:
-    # Only numbers need it, and importing liaison should stay quick.
-    import ipaddress
-
-    return ipaddress
-
-
-def _canonical_host(host: str) -> str:
-    _check_text(host, "a host")
-    labels = host.lower().split(".")
-    if ":" in host or _NUMERIC_LABEL.fullmatch(labels[-1]):
-        numbers = _numbers()
-        try:
-            number = numbers.IPv6Address(host) if ":" in host else numbers.IPv4Address(host)
-        except ValueError as error:
-            raise InvalidAddress(f"bad host {host!r}: {error}") from None
-        return str(number)
-    if len(host) > _MAX_HOST or not all(_LABEL.fullmatch(label) for label in labels):
-        raise InvalidAddress(
-            f"bad host {host!r}: give a host's name or number, such as localhost or 127.0.0.1"
-        )
-    return host.lower()
-
-
-def _check_port(host: str, port: object, *, lowest: int) -> None:
-    if not isinstance(port, int) or isinstance(port, bool):
-        raise TypeError(f"a port is an int, not {type(port).__name__}")
-    if not lowest <= port <= _MAX_PORT:
-        raise InvalidAddress(f"bad port {port} of {host!r}: use {lowest} to {_MAX_PORT}")

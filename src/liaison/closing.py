@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self

@@ -7,7 +7,16 @@ whatever they do.
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, Self, cast, dataclass_transform
+# `typing` is for the checkers of types, which know this name: to import it, and what that imports,
+# would take as long as half of the rest.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, Self, dataclass_transform
+else:
+
+    def dataclass_transform(**_):
+        return lambda made: made
+
 
 __all__ = ["Facts"]
 
@@ -16,7 +25,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Facts):
         return value.as_dict()
     if isinstance(value, tuple):
-        return [_plain(one) for one in cast("tuple[Any, ...]", value)]
+        return list(map(_plain, value))  # pyright: ignore[reportUnknownArgumentType]
     return value
 
 

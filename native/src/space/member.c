@@ -19,26 +19,17 @@ int32_t member_pid(void) { return (int32_t)getpid(); }
 /* What a member needs while it uses links. */
 static int map_words(struct liaison_space *space, int fd)
 {
-    void *page, *boards;
-    int r = table_map(fd, PROT_READ | PROT_WRITE, 0, TABLE_ALIGNMENT, &page);
+    void *table;
+    int r = table_map(fd, PROT_READ | PROT_WRITE, 0, TABLE_SIZE, &table);
     if (r != 0)
         return r;
-    r = table_map(fd, PROT_READ | PROT_WRITE, BOARDS_AT, BOARDS_SIZE, &boards);
-    if (r != 0) {
-        munmap(page, TABLE_ALIGNMENT);
-        return r;
-    }
     space->page_broken = 0;
-    bool guarded = guard_add_locked(page, TABLE_ALIGNMENT, &space->page_broken, true);
-    if (!guarded || !guard_add_locked(boards, BOARDS_SIZE, &space->page_broken, true)) {
-        if (guarded)
-            guard_remove_locked(page);
-        munmap(boards, BOARDS_SIZE);
-        munmap(page, TABLE_ALIGNMENT);
+    if (!guard_add_locked(table, TABLE_SIZE, &space->page_broken, true)) {
+        munmap(table, TABLE_SIZE);
         return -ENOMEM;
     }
-    space->page = page;
-    space->boards = boards;
+    space->page = table;
+    space->boards = (struct board *)((char *)table + BOARDS_AT);
     space->boards_taken = 0;
     return LIAISON_OK;
 }
@@ -128,9 +119,7 @@ static int enrol(struct liaison_space *space)
 static void unmap_words(struct liaison_space *space)
 {
     guard_remove_locked(space->page);
-    guard_remove_locked(space->boards);
-    munmap(space->boards, BOARDS_SIZE);
-    munmap(space->page, TABLE_ALIGNMENT);
+    munmap(space->page, TABLE_SIZE);
     space->page = NULL;
     space->boards = NULL;
 }

@@ -183,14 +183,19 @@ static int open_once(const char *root, uid_t owner, const char *name, bool creat
         if (create && e != 0 && e != -ENOTEMPTY) /* it is in the way still, but for -ENOENT */
             r = e == -EBUSY ? LIAISON_BUSY : space_result(e);
     }
+    if (r == LIAISON_OK) {
+        atomic_store(&(*out)->directory.fd, fd);
+        (*out)->references++;
+        (*out)->uses++;
+        return LIAISON_OK;
+    }
     close(fd);
-    if (r != LIAISON_OK)
-        free(*out);
+    free(*out);
     return r;
 }
 
-int liaison_space_open(const char *root, uint32_t owner, const char *name, bool create, int64_t gid,
-                       liaison_space **out)
+int liaison_space_enter(const char *root, uint32_t owner, const char *name, bool create,
+                        int64_t gid, liaison_space **out)
 {
     char path[PATH_MAX];
     struct liaison_space *fresh;
@@ -209,16 +214,28 @@ int liaison_space_open(const char *root, uint32_t owner, const char *name, bool 
     while (s && (observe32(&s->lost) || !same(s, fresh)))
         s = s->next;
     if (s) {
-        s->references++;
+        s->references += 2;
+        s->uses++;
     } else {
         fresh->next = *bucket;
         *bucket = fresh;
     }
     process_unlock();
-    if (s)
+    if (s) {
+        descriptor_close(&fresh->directory);
         free(fresh);
+    }
     *out = s ? s : fresh;
     return LIAISON_OK;
+}
+
+int liaison_space_open(const char *root, uint32_t owner, const char *name, bool create, int64_t gid,
+                       liaison_space **out)
+{
+    int r = liaison_space_enter(root, owner, name, create, gid, out);
+    if (r == LIAISON_OK)
+        liaison_space_rest(*out);
+    return r;
 }
 
 struct liaison_space *space_hold(struct liaison_space *space)

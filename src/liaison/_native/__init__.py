@@ -1,8 +1,12 @@
 """The engine, as Python sees it: one module per C object; C results become exceptions only here."""
 
-from typing import Any as _Any
+from __future__ import annotations
 
 from liaison.errors import Unsupported as _Unsupported
+
+TYPE_CHECKING = False  # see facts.py
+if TYPE_CHECKING:
+    from typing import Any as _Any
 
 
 def _first_interpreter() -> bool:

@@ -91,6 +91,8 @@ cdef extern from "liaison.h" nogil:
     int liaison_root(uint32_t uid, bint shared, char *path, size_t size)
     int liaison_space_open(const char *root, uint32_t owner, const char *name, bint create,
                            int64_t gid, liaison_space **space)
+    int liaison_space_enter(const char *root, uint32_t owner, const char *name, bint create,
+                            int64_t gid, liaison_space **space)
     void liaison_space_close(liaison_space *space)
     boolean liaison_space_lost(const liaison_space *space)
     boolean liaison_space_gone(liaison_space *space)

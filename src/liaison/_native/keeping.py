@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from liaison import errors
 from liaison._native.denial import absence, denial, full_name, other_version, ruin
 from liaison._native.failure import RESULTS, failure
 
+TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
     from liaison.link import Peer
 

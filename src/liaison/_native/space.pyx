@@ -114,16 +114,22 @@ def remove_space(str root, uint32_t owner, str name, bint force):
 
 
 cdef class SpaceHandle:
-    """A hold on a space: while one exists this process stays its member, once it has become one."""
+    """A hold on a space: while one exists this process stays its member, once it has become one.
 
-    def __init__(self, str root, uint32_t owner, str name, bint create=True, int64_t gid=-1):
+    One that was ``entered`` is in use, until its first `rest`.
+    """
+
+    def __init__(self, str root, uint32_t owner, str name, bint create=True, int64_t gid=-1, *,
+                 bint entered=False):
         cdef bytes where = root.encode("utf-8", "surrogateescape")
         cdef bytes what = name.encode()
         self.name = name
         self.owner = owner
-        cdef int r = liaison_space_open(where, owner, what, create, gid, &self.space)
+        cdef int r = liaison_space_enter(where, owner, what, create, gid, &self.space)
         if r != LIAISON_OK:
             raise refusal(r, root, owner, name, gid)
+        if not entered:
+            liaison_space_rest(self.space)
 
     def __dealloc__(self):
         liaison_space_close(self.space)
@@ -139,6 +145,10 @@ cdef class SpaceHandle:
         return self
 
     def __exit__(self, *exception):
+        liaison_space_rest(self.space)
+
+    def rest(self):
+        """Keep open no longer what was kept for the first look; once, of one that was entered."""
         liaison_space_rest(self.space)
 
     def directory(self, str part):

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 # A contract has no bodies.
 # pyright: reportReturnType=false
-from typing import TYPE_CHECKING, Any, Protocol
 
+TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Protocol, Self
 
     from liaison.address import Address
     from liaison.link import Link, Peer, Statistics
+else:
+    Protocol = object
 
 __all__ = [
     "DeliveryContract",
@@ -35,30 +37,24 @@ class DeliveryContract(Protocol):
     @property
     def message(self) -> Any:
         """What was sent. Raises `DecodeError`."""
-        ...
 
     @property
     def view(self) -> memoryview:
         """The bytes in place."""
-        ...
 
     @property
     def sender(self) -> Peer:
         """The process that sent it."""
-        ...
 
     @property
     def attempt(self) -> int:
         """How many times it was delivered: 1 at first."""
-        ...
 
     def acknowledge(self) -> None:
         """Be done with it. Raises `LeaseLost` when it is no longer the caller's."""
-        ...
 
     def release(self) -> None:
         """Give it to the next receiver, ahead of the rest."""
-        ...
 
     def __enter__(self) -> Self: ...
     def __exit__(
@@ -75,15 +71,12 @@ class LoanContract(Protocol):
     @property
     def view(self) -> memoryview:
         """The memory, writable."""
-        ...
 
     def send(self, *, timeout: float | None = None) -> None:
         """Send what was written; `timeout` is for a rendezvous."""
-        ...
 
     def discard(self) -> None:
         """Give the memory back; idempotent."""
-        ...
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: Any, /) -> Any: ...
@@ -103,15 +96,12 @@ class ReceiptContract(Protocol):
     @property
     def state(self) -> str:
         """``"queued"``, ``"received"``, ``"acknowledged"`` or ``"dead-lettered"``."""
-        ...
 
     def wait_received(self, timeout: float | None = None) -> Peer:
         """Wait until somebody has received it; who. Raises `Empty`."""
-        ...
 
     def wait_acknowledged(self, timeout: float | None = None) -> Peer:
         """Wait until it was acknowledged or dead-lettered; by whom. Raises `Empty`."""
-        ...
 
 
 class MailboxContract:

@@ -6,7 +6,6 @@ import os
 import pwd
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from liaison import errors
 from liaison._native import mailbox as native
@@ -19,12 +18,15 @@ from liaison.address import Address, is_name
 from liaison.carriers.contract import MailboxContract
 from liaison.link import Link
 
+TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
+    from typing import Any, TypeVar
 
     from liaison.codec import Codec, Coder
     from liaison.link import Peer
 
+    _Made = TypeVar("_Made")
     Place = tuple[int, str, str]  # of a space: its owner, its name, and the directory it is in
 
 __all__ = [
@@ -49,8 +51,6 @@ __all__ = [
     "remove_space",
     "space_names",
 ]
-
-_Made = TypeVar("_Made")
 
 # Spaces stay open for as long as the process lives, so that it keeps its place among the members
 # between one link and the next. By path, because the environment may change where they lie.
@@ -80,12 +80,15 @@ def owner_of(address: Address) -> tuple[int, bool]:
         ) from None
 
 
-def open_space(address: Address, *, create: bool = True, group: int = -1) -> SpaceHandle:
+def open_space(
+    address: Address, *, create: bool = True, group: int = -1, entered: bool = False
+) -> SpaceHandle:
     """The address's space, made where it is missing and `create` says so."""
     uid, shared = owner_of(address)
     root = root_of(uid, shared)
     # Anew each time: one that was removed (a logout does that) and perhaps made again is another.
-    fresh = SpaceHandle(root, uid, address.space, (create and not shared) or group >= 0, group)
+    create = (create and not shared) or group >= 0
+    fresh = SpaceHandle(root, uid, address.space, create, group, entered=entered)
     _spaces[root, address.space] = fresh
     return fresh
 
@@ -103,12 +106,14 @@ def in_space(address: Address, make: Callable[[SpaceHandle], _Made], *, create: 
     tries = 0
     while True:
         tries += 1
-        space = open_space(address, create=create)
+        space = open_space(address, create=create, entered=True)
         try:
             return make(space)
         except errors.NotFound:
             if not (create and space.gone) or tries == _TRIES:
                 raise
+        finally:
+            space.rest()
 
 
 def space_at(place: Place) -> SpaceHandle:
@@ -231,7 +236,7 @@ def _reading(type: Any, codec: Codec | str | None) -> tuple[Callable[[], Coder],
     if type is None and codec is None:
         return make_coder, True
     coder = make_coder(type, codec)
-    return lambda: coder, type in (None, Any, bytes)
+    return lambda: coder, coder.takes_bytes
 
 
 class MailboxEnd(native.End, MailboxContract):

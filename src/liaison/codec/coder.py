@@ -103,6 +103,11 @@ class Coder:
         """Whether messages that are RAW arrive as the bytes that they are."""
         return self._type is None or self._type is bytes
 
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether bytes are expected, and arrive as they are."""
+        return self._type in (None, bytes)
+
     def encode(self, message: Any) -> Encoded:
         r"""Make a message of an object: ``(format, head, body)``.
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
 
 from liaison.address import Address
 from liaison.carriers import shm
 from liaison.errors import Busy, Full, InvalidAddress, NotFound
 from liaison.links import mailbox  # which needs this one: looked into when both are there
 
+TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
+    from typing import Any
+
     from liaison._native.space import SpaceHandle
 
 __all__ = ["beside", "bury", "default_dead_letters", "mourn"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from liaison.address import Address
 from liaison.carriers import shm
@@ -13,8 +12,9 @@ from liaison.closing import Closing
 from liaison.errors import InvalidAddress, LiaisonError, Mismatch
 from liaison.links.dead_letters import bury, mourn
 
+TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Any, ClassVar, Self
 
     from liaison.carriers.shm_observer import EndpointObserver
     from liaison.codec import Codec

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from liaison.links.dead_letters import beside, default_dead_letters
 from liaison.links.end import LinkEnd, parsed, size
 
+TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Any, Self
 
     from liaison.address import Address
     from liaison.codec import Codec

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from liaison.links.dead_letters import default_dead_letters
 from liaison.links.end import LinkEnd, parsed
 from liaison.links.mailbox import policy_of
 
+TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
+    from typing import Any
+
     from liaison.address import Address
     from liaison.codec import Codec
 

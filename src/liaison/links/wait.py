@@ -22,15 +22,16 @@ import errno
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol
 
 from liaison.carriers import shm
 from liaison.carriers.shm import Poll, Several
 from liaison.deadline import Deadline
 from liaison.errors import Closed, Corrupt, Destroyed
 
+TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any, Protocol
 
     class HasDescriptor(Protocol):
         """Anything that can be waited for."""
