@@ -39,10 +39,17 @@ class Facts:
     def __init_subclass__(cls) -> None:
         """Note what it consists of."""
         cls.__match_args__ = tuple(cls.__annotations__)
+        cls._named = cls.__annotations__.keys()
 
     def __init__(self, *given: Any, **named: Any) -> None:
         """Take a value for each."""
         fields = self.__match_args__
+        if not given and named.keys() == self._named:
+            self.__dict__.update(named)
+            return
+        if not named and len(given) == len(fields):
+            self.__dict__.update(zip(fields, given, strict=True))
+            return
         known = dict(zip(fields, given, strict=False))
         values = known | named
         strange = values.keys() - fields
@@ -62,7 +69,7 @@ class Facts:
         return {field: _plain(getattr(self, field)) for field in self.__match_args__}
 
     def _values(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, field) for field in self.__match_args__)
+        return tuple([getattr(self, field) for field in self.__match_args__])
 
     def __setattr__(self, field: str, value: object) -> NoReturn:
         """Refuse: it is immutable."""
