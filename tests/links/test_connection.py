@@ -262,6 +262,11 @@ class Interruption:
             raise KeyboardInterrupt
 
 
+def receive_to_the_end(connection, received):
+    while not received or received[-1] != "end":
+        received.append(connection.receive())
+
+
 def interrupted_receiver(address):
     interruption = Interruption()
     received = []
@@ -270,8 +275,8 @@ def interrupted_receiver(address):
         while not received or received[-1] != "end":
             try:
                 interruption.armed = True
-                while not received or received[-1] != "end":
-                    received.append(connection.receive())
+                # A function: in Python 3.13 the end of a loop in here is not within the `try`.
+                receive_to_the_end(connection, received)
                 interruption.armed = False
             except KeyboardInterrupt:
                 pass
