@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 
 import liaison
-from liaison.carriers import shm
+from liaison.carriers.shm import space as shm
 from liaison.errors import Destroyed, LiaisonError
 
 PARTS = ("links", "names", "bells")

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 import liaison
-from liaison.carriers.contract import MailboxContract
 from liaison.errors import NotFound
 
 SOURCE = Path(liaison.__file__).parent
@@ -43,7 +42,7 @@ def test_every_public_class_has_an_example(name):
     cls = getattr(liaison, name)
     made = {"Delivery": "lease", "Loan": "loan", "Receipt": "send"}
     if name in made:  # shown where it is made
-        cls = getattr(MailboxContract, made[name])
+        cls = getattr(liaison.Mailbox, made[name])
     documented = [cls.__doc__ or ""]
     if isinstance(cls, type):
         documented += _documented(cls)

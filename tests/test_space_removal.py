@@ -22,10 +22,11 @@ from liaison import (
     Space,
     VersionMismatch,
 )
-from liaison import space as module
+from liaison._native.link import end_of
 from liaison.address import Address
-from liaison.carriers import shm
-from liaison.links.end import Observed
+from liaison.carriers.shm import space as shm
+from liaison.carriers.shm import spaces as module
+from liaison.links.endpoint import observed
 from liaison.space import remove_space
 from liaison.testing import Process, until
 from tests.faults.test_another_user import needs_root
@@ -113,12 +114,12 @@ def overtakes():
     shm.remove_space(Address.parse_space("default"), force=True)
 
 
-@pytest.mark.parametrize("end", ["Endpoint('desk')", "Observed.look('desk')"])
+@pytest.mark.parametrize("end", ["Endpoint('desk')", "observed('desk')"])
 def test_an_endpoint_of_a_removed_space_does_not_make_it_again(space, end):
     """When that is destroyed, it looks for what belongs to it."""
     desk = Endpoint("desk")
-    found = desk if end == "Endpoint('desk')" else Observed.look("desk")
-    desk._complete = False
+    found = desk if end == "Endpoint('desk')" else observed("desk")
+    end_of(desk)._complete = False
     shutil.rmtree(space.path)
     found.destroy(force=True)
     found.close()

@@ -11,6 +11,7 @@ hello
 from __future__ import annotations
 
 from liaison import errors
+from liaison.carriers.contract import Delivery, Loan, Receipt
 from liaison.errors import (
     AccessDenied,
     Busy,
@@ -51,15 +52,10 @@ if TYPE_CHECKING:
     from typing import Any as _Any
 
     __version__: str
-    from liaison.carriers.contract import DeliveryContract as Delivery
-    from liaison.carriers.contract import LoanContract as Loan
-    from liaison.carriers.contract import ReceiptContract as Receipt
     from liaison.links.endpoint import Endpoint, receive, send
     from liaison.links.pipe import NamedPipe, PipeReader, PipeWriter, pipe
     from liaison.links.socket import Connection, Listener, connect, listen
     from liaison.space import Space, spaces
-else:
-    from liaison._native.mailbox import Delivery, Loan, Receipt
 
 __all__ = [
     "AccessDenied",

@@ -4,6 +4,7 @@
 ``orders``                        in the space that ``LIAISON_SPACE`` names
 ``shm://lab/orders``              shared memory of this machine, in the space ``lab``
 ``shm://alice@lab/orders``        the same, in the space ``lab`` that belongs to alice
+``memory://test/orders``           this process's memory, for tests, in the world ``test``
 ``nats://host:4222/orders``       NATS JetStream; ``host1:4222,host2:4222`` for more
 ``unix:///run/user/1000/orders``  a stream socket of this machine
 ``tcp://127.0.0.1:5000``          a stream socket; ``tls://`` the same, encrypted
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Address", "check_name", "is_name"]
 
-# What an address of each scheme consists of; every other field stays empty.
+# What an address of each scheme consists of; every other field stays empty. The schemes of other
+# packages' carriers are added when they are first met.
 _PARTS = {
     "shm": {"space", "name", "owner"},
+    "memory": {"space", "name"},
     "nats": {"hosts", "name", "credentials"},
     "unix": {"path"},
     "tcp": {"hosts"},
@@ -78,9 +81,11 @@ def is_name(text: str) -> bool:
 class Address(Facts):
     """Where a link (or, without a name, a space) is. Immutable, hashable, and always valid.
 
-    - ``scheme``: ``"shm"``, ``"nats"``, ``"unix"``, ``"tcp"`` or ``"tls"``.
-    - ``space``: the local space, for shm; otherwise empty.
-    - ``name``: the link's name, for shm and nats; empty where the address is that of a space.
+    - ``scheme``: ``"shm"``, ``"memory"``, ``"nats"``, ``"unix"``, ``"tcp"`` or ``"tls"``, or that
+      of another package's carrier.
+    - ``space``: the local space, for shm, or that carrier's; otherwise empty.
+    - ``name``: the link's name, where there are spaces, and for nats; empty where the address is
+      that of a space.
     - ``owner``: the user whose shared space it is, for shm; None means the caller's own.
     - ``hosts``: pairs of host and port, for nats (any number), tcp and tls (one).
       IPv6 addresses stand here without brackets.
@@ -175,7 +180,7 @@ class Address(Facts):
         """
         _check_text(text, "a space")
         if "://" not in text:
-            return cls._in_memory(text)
+            return cls._in_space(text)
         address = cls._from_url(text)
         if "name" not in _PARTS[address.scheme]:
             raise InvalidAddress(
@@ -204,15 +209,15 @@ class Address(Facts):
             raise InvalidAddress(f"the environment variable LIAISON_SPACE: {error}") from None
 
     @classmethod
-    def _in_memory(cls, place: str, name: str = "") -> Address:
+    def _in_space(cls, place: str, name: str = "", scheme: str = "shm") -> Address:
         owner, at, space = place.rpartition("@")
-        return cls("shm", space=space, name=name, owner=owner if at else None)
+        return cls(scheme, space=space, name=name, owner=owner if at else None)
 
     @classmethod
     def _from_url(cls, text: str) -> Address:
         scheme, _, rest = text.partition("://")
         scheme = scheme.lower()
-        if scheme not in _PARTS:
+        if not _is_known(scheme):
             raise InvalidAddress(
                 f"{_shown(text)} starts with an unknown scheme: use one of "
                 + ", ".join(f"{known}://" for known in _PARTS)
@@ -220,13 +225,14 @@ class Address(Facts):
         _check_url_text(text, rest, scheme)
         if scheme == "unix":
             return cls(scheme, path=rest)
-        if scheme == "shm":
+        if "space" in _PARTS[scheme]:
             place, _, name = rest.partition("/")
             if not place:
                 raise InvalidAddress(
-                    f"{_shown(text)} lacks its space: write shm://SPACE/NAME, or the name alone"
+                    f"{_shown(text)} lacks its space: write {scheme}://SPACE/NAME, "
+                    "or the name alone"
                 )
-            return cls._in_memory(place, name)
+            return cls._in_space(place, name, scheme)
         # No host and no name holds an "@", so the last one ends the credentials, whatever they
         # hold. Splitting at "/" first would let "host/x@evil/name" mean two things.
         credentials, at, rest = rest.rpartition("@")
@@ -236,12 +242,12 @@ class Address(Facts):
         return cls(scheme, name=name, hosts=hosts, credentials=credentials if at else None)
 
     def _check(self) -> None:
-        if self.scheme not in _PARTS:
+        if not _is_known(self.scheme):
             raise InvalidAddress(f"unknown scheme {self.scheme!r}: use one of {', '.join(_PARTS)}")
         for part in self.__match_args__[1:]:
             if part not in _PARTS[self.scheme] and getattr(self, part):
                 raise InvalidAddress(f"a {self.scheme}:// address has no {part}: leave it out")
-        if self.scheme == "shm":
+        if "space" in _PARTS[self.scheme]:
             _check_word(self.space, "space")
             if self.owner is not None:
                 _check_word(self.owner, "owner")
@@ -277,13 +283,30 @@ class Address(Facts):
         """Return the canonical URL, without credentials."""
         if self.scheme == "unix":
             return f"unix://{self.path}"
-        if self.scheme == "shm":
+        if "space" in _PARTS[self.scheme]:
             place = self.space if self.owner is None else f"{self.owner}@{self.space}"
         else:
             place = ",".join(
                 f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts
             )
         return f"{self.scheme}://{place}/{self.name}" if self.name else f"{self.scheme}://{place}"
+
+
+def _is_known(scheme: str) -> bool:
+    """Whether there are addresses of this scheme: ours, or another package's carrier's."""
+    if scheme not in _PARTS:
+        if scheme not in _others():
+            return False
+        _PARTS[scheme] = {"space", "name"}
+    return True
+
+
+@cache
+def _others() -> frozenset[str]:
+    """The schemes of other packages' carriers; to look for them takes a while."""
+    from importlib.metadata import entry_points
+
+    return frozenset(entry.name for entry in entry_points(group="liaison.carriers"))
 
 
 @lru_cache(maxsize=64)

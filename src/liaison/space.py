@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import grp
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from liaison.address import Address
-from liaison.carriers import shm
-from liaison.carriers.shm_listing import Listed, listed
-from liaison.carriers.shm_pairs import clean_pairs
-from liaison.errors import Corrupt, InvalidAddress, LiaisonError, NotFound, VersionMismatch
-from liaison.links.dead_letters import mourn
-from liaison.links.end import Observed
+from liaison.carriers.contract import Cleaned, Listed
+from liaison.carriers.registry import carrier_named, carrier_of
+from liaison.errors import Corrupt, LiaisonError, NotFound, VersionMismatch
 from liaison.links.endpoint import let_go
+from liaison.owner import own_name
 
 if TYPE_CHECKING:
     from liaison.link import Link, Peer
 
 __all__ = ["Cleaned", "Space", "remove_space", "spaces"]
-
-
-@dataclass(frozen=True, slots=True)
-class Cleaned:
-    """What `Space.clean` removed: links, remains of dead creators, doorbells; bytes set free."""
-
-    links: int
-    remains: int
-    doorbells: int
-    bytes: int
 
 
 class Space:
@@ -46,12 +33,15 @@ class Space:
     'example'
     """
 
-    __slots__ = ("_address", "_handle")
+    __slots__ = ("_address", "_end")
 
     def __init__(self, name: str | None = None) -> None:
         """Open the space, or make it."""
-        self._address = _parsed(name)
-        self._handle = shm.open_space(self._address)
+        self._begin(_parsed(name), create=True)
+
+    def _begin(self, where: Address, *, create: bool, group: int | None = None) -> None:
+        self._address = where
+        self._end = carrier_of(where).space(where, create=create, group=group)
 
     @classmethod
     def open(cls, name: str | None = None) -> Space:
@@ -66,8 +56,7 @@ class Space:
         liaison.errors.NotFound: there is no space 'nowhere'; ...
         """
         space = cls.__new__(cls)
-        space._address = _parsed(name)
-        space._handle = shm.open_space(space._address, create=False)
+        space._begin(_parsed(name), create=False)
         return space
 
     @classmethod
@@ -91,22 +80,19 @@ class Space:
             gid = group if isinstance(group, int) else grp.getgrnam(group).gr_gid
         except KeyError:
             raise NotFound(f"there is no group {group!r}") from None
-        owner = shm.own_name()
         space = cls.__new__(cls)
-        space._address = Address.parse_space(f"{owner}@{name}")
-        space._handle = shm.open_space(space._address, group=gid)
+        space._begin(Address.parse_space(f"{own_name()}@{name}"), create=True, group=gid)
         return space
 
     @property
     def name(self) -> str:
         """Its name, with its owner's where it is shared."""
-        owner = self._address.owner
-        return f"{owner}@{self._address.space}" if owner else self._address.space
+        return str(self._address).removeprefix("shm://")
 
     @property
     def path(self) -> str:
         """The directory in which it lies."""
-        return self._handle.path
+        return self._end.path
 
     def address(self, name: str) -> str:
         """The address of the link called `name` in this space."""
@@ -114,16 +100,15 @@ class Space:
 
     def names(self) -> list[str]:
         """The names of its links."""
-        return shm.link_names(self._handle)
+        return self._end.names()
 
     def links(self) -> list[Link]:
         """What links there are. One that vanishes meanwhile, or is damaged, is left out."""
-        found = listed(self._address, self._handle, counts=False)
-        return [one.link for one in found if isinstance(one, Listed)]
+        return [one.link for one in self._end.listed(counts=False) if isinstance(one, Listed)]
 
     def members(self) -> list[Peer]:
         """The living processes that have used it, also who has nothing open in it any more."""
-        return self._handle.members()
+        return self._end.members()
 
     def clean(self, *, links: bool = False) -> Cleaned:
         """Remove what dead processes left behind.
@@ -139,19 +124,7 @@ class Space:
         >>> liaison.Space("example").clean(links=True).links
         0
         """
-        ports = 0
-        with self._handle:
-            for name in self.names():
-                try:
-                    with Observed.look(self.address(name)):
-                        ports += mourn(self._handle, self.address(name))
-                except NotFound:
-                    ports += 1  # opening it noticed that it is over
-                except LiaisonError:
-                    continue
-            pairs = clean_pairs(self._address, self._handle)
-            found, remains, doorbells, freed = self._handle.clean(links)
-        return Cleaned(found + ports + pairs, remains, doorbells, freed)
+        return self._end.clean(links=links)
 
     def remove(self, *, force: bool = False) -> None:
         """Remove the space, with the links in it that nobody needs any more.
@@ -183,8 +156,8 @@ class Space:
         False
         """
         with suppress(Corrupt, VersionMismatch):
-            shm.open_space(self._address, create=False)
-        if self._handle.gone:
+            carrier_of(self._address).space(self._address, create=False)
+        if self._end.gone:
             raise NotFound(
                 f"this space {self.name!r} was removed, and another was made under its name; "
                 f"open that with Space.open({self.name!r})"
@@ -199,10 +172,7 @@ class Space:
 
 
 def _parsed(name: str | None) -> Address:
-    where = Address.current_space() if name is None else Address.parse_space(name)
-    if where.scheme != "shm":
-        raise InvalidAddress(f"{where} is not a space on this machine")
-    return where
+    return Address.current_space() if name is None else Address.parse_space(name)
 
 
 def remove_space(where: Address, *, force: bool) -> None:
@@ -210,7 +180,7 @@ def remove_space(where: Address, *, force: bool) -> None:
     let_go(where)
     with suppress(Corrupt, VersionMismatch):  # with force, it can be removed for all that
         Space.open(str(where)).clean()
-    shm.remove_space(where, force=force)
+    carrier_of(where).remove_space(where, force=force)
 
 
 def spaces() -> list[Space]:
@@ -221,7 +191,7 @@ def spaces() -> list[Space]:
     True
     """
     found: list[Space] = []
-    for name in shm.space_names():
+    for name in carrier_named("shm").spaces():
         try:
             found.append(Space.open(name))
         except LiaisonError:

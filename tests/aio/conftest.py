@@ -9,7 +9,7 @@ import liaison
 from liaison import aio
 from liaison.errors import LiaisonError, NotFound
 from liaison.links import endpoint as links
-from liaison.links.end import Observed
+from liaison.links.endpoint import observed
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -69,6 +69,6 @@ def endpoints(space):
     yield
     links._boxes.clear()
     for name in liaison.Space().names():
-        with suppress(NotFound), Observed.look(name) as end:
+        with suppress(NotFound), observed(name) as end:
             end.destroy(force=True)
     liaison.Space().clean()

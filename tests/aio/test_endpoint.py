@@ -9,7 +9,6 @@ import pytest
 
 import liaison
 from liaison import Closed, Destroyed, Empty, Full, NoReceiver, NotFound, aio
-from liaison.aio import endpoint as module
 from liaison.aio.end import receivers, senders
 from liaison.aio.line import Line
 from tests.aio.striking import EVENTS, struck_at_every_await
@@ -28,7 +27,7 @@ async def until(reason):
 def sleepers(endpoint):
     """How many tasks wait to receive at an endpoint, from whomever."""
     end = endpoint._end
-    lines = [module._anyone(end), module._news_of(end._own), *map(receivers, end._ways)]
+    lines = [receivers(end), receivers(end.own), *map(receivers, end.ways)]
     return sum(len(line._queue) + len(line._watching) for line in lines)
 
 
@@ -244,7 +243,7 @@ def test_the_end_of_the_receiver_wakes_who_waits_for_room(run):
             assert not bob.try_send("alice", 2)
 
             async def destroy():
-                await until(lambda: senders(bob._end._way_to("alice"))._queue)
+                await until(lambda: senders(bob._end.way_to("alice"))._queue)
                 alice.destroy()
 
             async with anyio.create_task_group() as tasks:
@@ -537,7 +536,7 @@ def test_a_cancelled_send_has_not_sent(loop, receipt, how):
                 assert bob.try_send("alice", b"full")
 
             async def check(sent, happened):
-                line = senders(bob._end._way_to("alice"))
+                line = senders(bob._end.way_to("alice"))
                 assert not line._queue
                 assert not line._watching
                 assert alice.statistics().loaned == 0

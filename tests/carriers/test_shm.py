@@ -4,45 +4,52 @@ import inspect
 
 import pytest
 
-from liaison import Delivery, Loan, Mailbox, Receipt
-from liaison.carriers.contract import (
-    DeliveryContract,
-    LoanContract,
-    MailboxContract,
-    ReceiptContract,
-)
-from liaison.carriers.shm import MailboxEnd
-
-
-def promised(contract):
-    return {
-        name
-        for name, value in vars(contract).items()
-        if not name.startswith("_") and (callable(value) or isinstance(value, property))
-    } | {name for name in ("__enter__", "__exit__", "__len__") if name in vars(contract)}
+from liaison import Delivery, Loan, Mailbox, NamedPipe, Receipt
+from liaison._native import mailbox as native
+from liaison._native.link import end_of
+from liaison._native.several import Several
+from liaison.carriers import contract
+from liaison.carriers.shm.end import MailboxEnd
+from liaison.carriers.shm.endpoint import EndpointEnd
 
 
 @pytest.mark.parametrize(
-    ("cls", "contract"),
+    ("promised", "ours"),
     [
-        (MailboxEnd, MailboxContract),
-        (Delivery, DeliveryContract),
-        (Loan, LoanContract),
-        (Receipt, ReceiptContract),
+        (contract.PipeEnd, MailboxEnd),
+        (contract.EndpointEnd, EndpointEnd),
+        (contract.Several, Several),
+        (Delivery, native.Delivery),
+        (Loan, native.Loan),
+        (Receipt, native.Receipt),
     ],
 )
-def test_the_carrier_has_what_the_contract_promises(cls, contract):
-    """Every method and property of a contract is there, and every method is documented."""
-    for name in promised(contract):
-        found = getattr(cls, name)
+def test_the_engines_has_all_that_is_abstract(promised, ours):
+    """It is no subclass of the contract's, which would cost a call's time: it has each name."""
+    assert issubclass(ours, promised)
+    for name in promised.__abstractmethods__:
+        found = getattr(ours, name)
         assert name.startswith("__") or not callable(found) or inspect.getdoc(found), name
 
 
 def test_a_mailbox_is_what_the_contract_says(mailbox):
-    """An end fulfils MailboxContract, and says how it is carried."""
+    """An end fulfils PipeEnd, what it gives is what users know, and it says how it is carried."""
     box = mailbox()
-    assert isinstance(box, MailboxContract)
+    assert isinstance(end_of(box), contract.PipeEnd)
     assert box.link.carrier == "shm"
+    with box.loan(1) as loan:
+        assert isinstance(loan, Loan)
+    receipt = box.send(b"tea", receipt=True)
+    assert isinstance(receipt, Receipt)
+    with box.lease() as delivery:
+        assert isinstance(delivery, Delivery)
+
+
+def test_both_ways_have_all_that_is_abstract(space):
+    """A named pipe's end is two of the contract's, and has each name."""
+    with NamedPipe("both") as pipe:
+        for name in contract.PipeEnd.__abstractmethods__ - {"descriptors", "handle", "handed"}:
+            assert hasattr(end_of(pipe), name), name
 
 
 def test_what_another_carrier_would_carry_is_refused(space):

@@ -4,15 +4,15 @@ import os
 
 from liaison import Endpoint, Mailbox, MessageQueue, NamedPipe, Port, Space, VersionMismatch
 from liaison.address import Address
-from liaison.carriers.shm_listing import Listed, listed
-from liaison.carriers.shm_observer import EndpointObserver
-from liaison.links.end import Observed
+from liaison.carriers.contract import Listed
+from liaison.carriers.registry import carrier_of
+from liaison.links.endpoint import EndpointObserver, observed
 from tests.links.actor import Actor
 
 
 def opened(name):
     """What is told of a link by one who opens it."""
-    with Observed.look(name) as end:
+    with observed(name) as end:
         several = isinstance(end, EndpointObserver)
         return Listed(
             end.address,
@@ -25,7 +25,8 @@ def opened(name):
 
 def links(counts=True):
     """What the current space holds."""
-    return listed(Address.current_space(), counts=counts)
+    here = Address.current_space()
+    return carrier_of(here).space(here, create=False).listed(counts=counts)
 
 
 def test_listing_tells_what_opening_tells(space):
@@ -62,7 +63,7 @@ def test_listing_tells_what_opening_tells(space):
         lease.acknowledge()
         for end in (box, queue, port, pipe, one, two):
             end.destroy()
-    with Observed.look("far") as left:
+    with observed("far") as left:
         left.destroy()
 
 

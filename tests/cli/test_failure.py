@@ -116,7 +116,7 @@ def test_a_destroyed_link_is_not_taken_for_a_closed_output(cli, monkeypatch):
     def observe(*_):
         raise liaison.Destroyed("shm://default/box was destroyed")
 
-    monkeypatch.setattr("liaison.cli.peek.Observed.look", observe)
+    monkeypatch.setattr("liaison.cli.peek.observed", observe)
     assert "was destroyed" in cli("peek", "box", code=1).err
 
 

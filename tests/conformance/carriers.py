@@ -7,14 +7,14 @@ Python and can be killed.
 
 from __future__ import annotations
 
+import itertools
+import pickle
 import queue
 import threading
 from typing import ClassVar
 
 import liaison
-from liaison.testing import PATIENCE, ProcessDied, Watchdog
-from tests.conformance import reference_endpoint, reference_pipe  # noqa: F401 - parts of parties
-from tests.conformance.reference import World
+from liaison.testing import PATIENCE, ProcessDied, Watchdog, memory
 from tests.links.actor import Actor
 
 __all__ = ["CARRIERS", "FEATURES", "Memory", "SharedMemory", "Stream"]
@@ -34,10 +34,14 @@ class SharedMemory:
     """Links in shared memory, between processes of one machine."""
 
     name = "shm"
+    space = ""  # that bare names are in; "": the one that all tests have
     lacks: ClassVar[dict[str, type[Exception]]] = {}
 
     def __init__(self, tmp_path):
         self.names = dict(EXPORTED)
+
+    def close(self):
+        """Leave nothing behind."""
 
     def at(self, name):
         """The address of the link called `name`."""
@@ -73,17 +77,24 @@ class Memory:
         "fork": RuntimeError,
         "unrelated": liaison.NotFound,
     }
+    _worlds = itertools.count()
 
-    def __init__(self, tmp_path, world=World):
-        self.world = world()
-        self.names = {**EXPORTED, **self.world.here.names}
+    def __init__(self, tmp_path, parties=memory):
+        self.names = dict(EXPORTED)
+        self._parties = parties
+        self.world = parties.World(f"world-{next(self._worlds)}")
+        self.space = f"memory://{self.world.name}"
+
+    def close(self):
+        """Leave nothing behind."""
+        self.world.close()
 
     def at(self, name):
         return name
 
     def other(self, *lines, **names):
         """A party that runs these lines."""
-        return PartyActor(self.world, lines, names)
+        return PartyActor(self._parties.playing, self.world.party(), lines, names)
 
     def unrelated(self, *lines, **names):
         return Actor(*lines, **names)
@@ -96,17 +107,14 @@ CARRIERS = {carrier.name: carrier for carrier in (SharedMemory, Memory, Stream)}
 class PartyActor:
     """A party and the thread that plays it; used as `tests.links.actor.Actor` is."""
 
-    def __init__(self, world, lines, names):
-        self._party = world.party()
+    def __init__(self, playing, party, lines, names):
+        self._party = party
+        self._playing = playing
         self.pid = self._party.pid
-        given = {
-            name: what.inherited_by(self._party) if hasattr(what, "inherited_by") else what
-            for name, what in names.items()
-        }
-        self._names = {**EXPORTED, **self._party.names, "liaison": liaison, **given}
+        self._names = {**EXPORTED, "liaison": liaison, **names}
         self._lines = queue.SimpleQueue()
         self._answers = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._play, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         try:
             for line in lines:
@@ -114,6 +122,14 @@ class PartyActor:
         except BaseException:
             self.__exit__(None, None, None)
             raise
+
+    def _run(self):
+        with self._playing(self._party):
+            # What a process inherits is another end of the same pipe.
+            for name, what in self._names.items():
+                if isinstance(what, liaison.PipeReader | liaison.PipeWriter):
+                    self._names[name] = pickle.loads(pickle.dumps(what))
+            self._play()
 
     def _play(self):
         while (line := self._lines.get()) is not None:

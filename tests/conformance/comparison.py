@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize
 
-from liaison.carriers import shm
+from liaison.carriers.shm import space as shm
 from tests.conformance.carriers import Memory, SharedMemory
 
 PROCESSES = 3
@@ -35,10 +35,17 @@ class Side:
     def do(self, number, line):
         """What the line gives, comparable with what it gives on the other side."""
         try:
-            value = self.actors[number].do(line)
+            value = self.ask(number, line)
         except Exception as error:
             return "raises", type(error)
         return "returns", self.plain(value)
+
+    def ask(self, number, line):
+        """Have the process run the line, in this side's space; its value, or what it raises."""
+        with pytest.MonkeyPatch.context() as patch:
+            if self.carrier.space:  # the other side's processes have theirs already
+                patch.setenv("LIAISON_SPACE", self.carrier.space)
+            return self.actors[number].do(line)
 
     def plain(self, value):
         if isinstance(value, dict):

@@ -8,10 +8,12 @@ from tests.conformance.kinds import Stage
 
 
 @pytest.fixture
-def stage(request, space, tmp_path):
+def stage(request, space, tmp_path, monkeypatch):
     """One kind of link on one carrier, and nothing left of it after the test."""
     kind, carrier = request.param
     made = Stage(kind, carrier(tmp_path))
+    if made.carrier.space:
+        monkeypatch.setenv("LIAISON_SPACE", made.carrier.space)
     try:
         yield made
     finally:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
 import pytest
 
 import liaison
+from liaison.links.endpoint import observed
 from tests.conformance.beside import Beside
 from tests.conformance.carriers import CARRIERS
 from tests.conformance.ends import Far, correspondent
@@ -97,20 +98,13 @@ class Stage:
     def close(self):
         """Leave nothing behind."""
         self._ends = None
-        self._stack.close()
-        for name in self._made:
-            try:
-                with self.carrier.names["Mailbox"].observe(name) as left:
+        try:
+            self._stack.close()
+            for name in self._made:
+                with suppress(liaison.LiaisonError), observed(name) as left:
                     left.destroy(force=True)
-            except liaison.Mismatch:
-                for kind in ("MessageQueue", "Port"):
-                    try:
-                        with self.carrier.names[kind].observe(name) as left:
-                            left.destroy(force=True)
-                    except liaison.LiaisonError:
-                        continue
-            except liaison.LiaisonError:
-                continue
+        finally:
+            self.carrier.close()
 
     # ---- ends of this process
 
@@ -209,10 +203,11 @@ def _connection(scheme):
         if set(options) - given.keys():
             raise TypeError(f"a connection has no {set(options) - given.keys()}")
         secret = {} if scheme == "unix" else {"token": "that of the suite"}
-        with liaison.listen(address, **given, **secret) as listener:
+        names = stage.carrier.names
+        with names["listen"](address, **given, **secret) as listener:
             if who == "here":
                 given.pop("max_message", None)
-                dialled = Beside(liaison.connect, listener.address, **given, **secret)
+                dialled = Beside(names["connect"], listener.address, **given, **secret)
                 accepted = listener.accept(timeout=60)
                 return dialled.result(), accepted
             other = stage.other()

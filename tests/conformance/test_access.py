@@ -126,8 +126,8 @@ def test_a_ports_sender_cannot_receive(stage):
 @on("open", "peek", "statistics")
 def test_an_observer_takes_no_part(stage):
     """An end that observes sees, takes no place on the link, and can neither send nor receive."""
-    _sender, receiver = stage.ends()
-    with type(receiver).observe(stage.address) as observer:
+    stage.ends()
+    with stage.carrier.names[stage.kind.maker].observe(stage.address) as observer:
         assert observer.peek() == []
         assert len(observer) == 0
         assert observer.statistics().waiting == 0

@@ -55,18 +55,20 @@ def test_a_bare_name_is_in_the_current_space(stage, monkeypatch):
     """A bare name is in the space that LIAISON_SPACE names, `default` when it is unset."""
     make = takes_names(stage)
     receiver = stage.make("orders")
-    assert receiver.address == "shm://default/orders"
-    with make.open("shm://default/orders") as same:
+    here = stage.carrier.space or "shm://default"
+    assert receiver.address == f"{here}/orders"
+    with make.open(f"{here}/orders") as same:
         same.send("by its URL")
     assert receiver.receive(timeout=0) == "by its URL"
-    monkeypatch.setenv("LIAISON_SPACE", "another")
+    elsewhere = f"{here.partition('://')[0]}://another"
+    monkeypatch.setenv("LIAISON_SPACE", elsewhere)
     with pytest.raises(NotFound):
         make.open("orders")
     with make("orders") as other:
-        assert other.address == "shm://another/orders"
+        assert other.address == f"{elsewhere}/orders"
         assert other.link.id != receiver.link.id
         other.destroy()
-    monkeypatch.delenv("LIAISON_SPACE")
+    monkeypatch.setenv("LIAISON_SPACE", stage.carrier.space)
 
 
 @on("open")

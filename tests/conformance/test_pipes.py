@@ -20,7 +20,7 @@ def test_nobody_else_can_open_it(stage, space):
     assert receiver.link.name == ""
     assert space.files("names") == space.files("links") == []
     with pytest.raises(NotFound):
-        type(sender).inherit("1000:1001:0:default:/nowhere")
+        type(sender).inherit("shm:1000:1001:0:default:/nowhere")
 
 
 @on_pipes

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from liaison import Full, Mailbox
-from liaison.carriers import shm
+from liaison.carriers.shm import space as shm
 from liaison.testing import until
 from tests.links.actor import Actor
 

@@ -29,6 +29,7 @@ from liaison import (
     Port,
     aio,
 )
+from liaison._native.link import end_of
 
 TOKEN = "0123456789abcdef"
 FIRST, LAST = 3, 150  # numbers: more than what is made below has
@@ -404,7 +405,7 @@ def test_an_endpoints_descriptor_is_made_anew(space):
         daemonise()
         assert me.fileno() not in (before, -1)
         assert me.receive(timeout=60) == 1
-        while me._ready():
+        while end_of(me).ready():
             me.try_receive()
         other.send("me", 2)
         assert select.select([me], [], [], 60)[0] == [me]

@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from liaison import Endpoint, Full, Mailbox, NotFound
+from liaison._native.link import end_of
 from liaison.testing import Process
 from tests.faults.often import FULL
 
@@ -259,7 +260,7 @@ def _interrupts_hearing():
         assert bob.fileno()
         interrupted = Interruptions(count).run(len, bob)
         assert bob.receive(timeout=0) == count, f"bytecode {count}"
-        assert bob._registered.keys() == set(bob._ways), f"bytecode {count}"
+        assert end_of(bob)._registered.keys() == set(end_of(bob).ways), f"bytecode {count}"
         alice.destroy()
         assert bob.try_receive() is None
     bob.destroy()

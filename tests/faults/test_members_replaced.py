@@ -7,8 +7,8 @@ import pytest
 
 from liaison import Corrupt, Destroyed, Empty, Mailbox, Space
 from liaison.address import Address
-from liaison.carriers import shm
-from liaison.carriers.shm_listing import listed
+from liaison.carriers.shm import space as shm
+from liaison.carriers.shm.listing import listed
 from liaison.testing import until
 
 

@@ -20,7 +20,7 @@ import pytest
 
 import liaison
 from liaison import Destroyed, LiaisonError, Mailbox, NotFound, Space
-from liaison.carriers import shm
+from liaison.carriers.shm import space as shm
 from liaison.testing import until
 from tests.faults import tracer
 from tests.faults.often import FULL

@@ -24,9 +24,11 @@ from liaison import (
     NoReceiver,
     NotFound,
 )
-from liaison.carriers.shm_pairs import ways_to
+from liaison._native.link import end_of
+from liaison.address import Address
+from liaison.carriers.shm.pairs import ways_to
 from liaison.links import endpoint as module
-from liaison.links.end import Observed
+from liaison.links.endpoint import observed
 from liaison.testing import ProcessDied, until
 from tests.links.actor import Actor
 
@@ -39,7 +41,7 @@ def tidy(space):
     yield
     module._boxes.clear()
     for name in liaison.Space().names():
-        with suppress(NotFound), Observed.look(name) as end:
+        with suppress(NotFound), observed(name) as end:
             end.destroy(force=True)
     liaison.Space().clean()
 
@@ -411,7 +413,7 @@ def test_a_blocked_sender_learns_that_it_was_destroyed(space):
         alice.rename("alicia")
         other.do("bob.send('alice', 1)")
         other.start("bob.send('alice', 2)")
-        (way,) = ways_to(alice._address, alice._id)
+        (way,) = ways_to(Address.parse(alice.address), end_of(alice)._id)
         until(lambda: way.statistics().senders_waiting)
         way.close()
         alice.destroy()
@@ -468,7 +470,7 @@ def test_closing_ends_every_wait_in_it(space):
     threads = [threading.Thread(target=wait, args=(call,)) for call in calls]
     for thread in threads:
         thread.start()
-    until(lambda: alice._ways[0].statistics().receivers_waiting >= 1)
+    until(lambda: end_of(alice).ways[0].statistics().receivers_waiting >= 1)
     alice.close()
     for thread in threads:
         thread.join(60)
@@ -553,8 +555,8 @@ def test_iteration_ends_when_it_is_destroyed(space):
         other.start("for message in bob: got.append(message)")
         alice.send("bob", 1)
         alice.send("bob", 2)
-        until(lambda: not len(alice._outgoing[next(iter(alice._outgoing))][0]))
-        with Observed.look("bob") as observer:
+        until(lambda: not len(end_of(alice)._outgoing[next(iter(end_of(alice)._outgoing))][0]))
+        with observed("bob") as observer:
             observer.destroy(force=True)
         other.answer()
         assert other.do("got") == [1, 2]
@@ -563,7 +565,7 @@ def test_iteration_ends_when_it_is_destroyed(space):
 def test_garbage_in_an_introduction_is_passed_over(space):
     """What is no id, or of a link that is not there, does not keep messages from coming."""
     with Endpoint("alice") as alice, Endpoint("bob") as bob:
-        own = type(alice._own).begin(alice._address, "open", {})
+        own = type(end_of(alice).own).begin(Address.parse(alice.address), "open", {})
         for garbage in (b"", b"\xff" * 64, b"../../etc/passwd", b"0" * 32, b"~" * 32):
             own.send(garbage)
         own.close()

@@ -9,8 +9,10 @@ import pytest
 
 import liaison
 from liaison import Destroyed, Endpoint, NotFound
-from liaison.carriers import shm, shm_endpoint, shm_pairs
-from liaison.carriers.shm_endpoint import EndpointEnd
+from liaison._native.link import end_of
+from liaison.carriers.shm import endpoint as shm_endpoint
+from liaison.carriers.shm import pairs as shm_pairs
+from liaison.carriers.shm.endpoint import EndpointEnd
 from liaison.testing import until
 from tests.links.test_endpoint import asleep
 
@@ -19,7 +21,7 @@ from tests.links.test_endpoint import asleep
 def looks(space, monkeypatch):
     """How often all names of the space were read."""
     seen = []
-    every, entries = shm.all_names, shm_pairs.os.scandir
+    every, entries = shm_pairs.all_names, shm_pairs.os.scandir
 
     def all_names(space):
         seen.append("names")
@@ -29,7 +31,7 @@ def looks(space, monkeypatch):
         seen.append("entries")
         return entries(*arguments)
 
-    monkeypatch.setattr(shm, "all_names", all_names)
+    monkeypatch.setattr(shm_pairs, "all_names", all_names)
     monkeypatch.setattr(shm_pairs.os, "scandir", scandir)
     yield seen
     assert space.files("names") == []
@@ -98,11 +100,11 @@ def test_whom_a_thread_is_about_to_hear_of_is_found(looks, space):
         with pytest.raises(liaison.LiaisonError):
             bob.receive()
 
-    with bob._lock:
+    with end_of(bob)._lock:
         thread = threading.Thread(target=hears)
         thread.start()
         alice.send("bob", 1)
-        until(lambda: not len(bob._own), "it was taken")
+        until(lambda: not len(end_of(bob).own), "it was taken")
         bob.destroy()
         assert not [name for name in space.files("names") if name.startswith("~")]
     thread.join()

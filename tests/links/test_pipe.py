@@ -564,15 +564,15 @@ def test_what_is_no_end_is_refused(pipe):
     reader, writer = pipe()
     with pytest.raises(Mismatch):
         liaison.PipeReader.inherit(writer.handle)
-    place = reader.handle.split(":", 2)[2]
+    place = reader.handle.split(":", 3)[3]
     zero, null = os.open("/dev/zero", os.O_RDONLY), os.open("/dev/null", os.O_RDONLY)
     memory, token = reader.pass_fds
     for one, two in ((9999, 9998), (zero, null), (memory, null), (zero, token), (memory, memory)):
         with pytest.raises(NotFound, match="pass_fds"):
-            liaison.PipeReader.inherit(f"{one}:{two}:{place}")
+            liaison.PipeReader.inherit(f"shm:{one}:{two}:{place}")
     for descriptor in (zero, null):
         os.close(descriptor)  # they were not taken
-    for text in ("", "1:2", "a:b:c:d:e"):
+    for text in ("", "1:2", "a:b:c:d:e", "shm:1:2"):
         with pytest.raises(ValueError, match="handle"):
             liaison.PipeReader.inherit(text)
     writer.send(1)
@@ -583,9 +583,9 @@ def test_another_pipes_token_is_refused(pipe):
     """Descriptors of two pipes do not go together."""
     reader, _ = pipe()
     other, _ = pipe()
-    place = reader.handle.split(":", 2)[2]
+    place = reader.handle.split(":", 3)[3]
     with pytest.raises(NotFound):
-        liaison.PipeReader.inherit(f"{reader.pass_fds[0]}:{other.pass_fds[1]}:{place}")
+        liaison.PipeReader.inherit(f"shm:{reader.pass_fds[0]}:{other.pass_fds[1]}:{place}")
 
 
 def test_a_pickle_outside_of_a_process_being_started_travels_too(pipe):

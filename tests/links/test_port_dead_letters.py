@@ -145,15 +145,16 @@ def test_who_moves_them_may_die(mailbox):
 
 def dies_moving():
     from liaison._native import mailbox as native
+    from liaison._native.link import end_of
     from liaison.address import Address
-    from liaison.carriers import shm
+    from liaison.carriers.shm import space as shm
 
     where = Address.parse("port")
     dead = Mailbox("dead")
     moved = []
 
     def forward(format, payload):
-        dead._forward(format, payload)
+        end_of(dead).forward(format, payload)
         moved.append(payload)
         if len(moved) == 2:
             point("forwarded", wait=True)

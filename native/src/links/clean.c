@@ -131,7 +131,9 @@ int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned
 {
     memset(out, 0, sizeof *out);
     space_hold(space);
-    int fd, names, r = space_links_and_names(space, &fd, &names);
+    int fd, names, r = member_prepare(space);
+    if (r == LIAISON_OK)
+        r = space_links_and_names(space, &fd, &names);
     if (r != LIAISON_OK) {
         space_release(space);
         return r;

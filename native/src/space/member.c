@@ -214,6 +214,12 @@ static int probe_descriptor(struct liaison_space *space, int *fd)
     return r;
 }
 
+int member_prepare(struct liaison_space *space)
+{
+    int fd;
+    return probe_descriptor(space, &fd);
+}
+
 int member_look(struct liaison_space *space, uint64_t identity, bool *alive)
 {
     uint32_t number = identity_number(identity);

@@ -31,6 +31,10 @@ int member_identity(struct liaison_space *space, uint64_t *identity);
  * looked for in a file that is another's by now. */
 bool member_alive(struct liaison_space *space, uint64_t identity);
 
+/* Has ready what it takes to see who lives, until the space rests. Who cannot see that takes
+ * everybody for alive, and so whoever looks for the dead asks first. */
+int member_prepare(struct liaison_space *space);
+
 /* The same, with the reason for which nobody could tell as the result: LIAISON_FOREIGN or
  * LIAISON_NOT_FOUND (table_open), or another. */
 int member_look(struct liaison_space *space, uint64_t identity, bool *alive);

@@ -8,6 +8,7 @@ subclass in Python; what happens with every message is here.
 cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
+from liaison._native.carrier cimport CarrierEnd
 from liaison._native.engine cimport *
 from liaison._native.mailbox cimport End, propagate, wait_of
 from liaison._native.space cimport SpaceHandle, peer_of
@@ -210,17 +211,17 @@ def introduce(SpaceHandle space not None, str name not None):
         raise failure(r, space.path)
 
 
-cdef class EndpointEnd:
+cdef class EndpointEnd(CarrierEnd):
     """An endpoint that this process is.
 
-    A subclass has ``_reach(to, sending)``, which gives a `Route`, ``_introduced(ids, all)``, which
-    takes in new links, ``_ended(end)``, which gives one up that was destroyed, and ``_refuse()``,
+    A subclass has ``reach(to, sending)``, which gives a `Route`, ``introduced(ids, all)``, which
+    takes in new links, ``ended(end)``, which gives one up that was destroyed, and ``refuse()``,
     which raises what is to be said when this end is of no use any more.
     """
 
-    cdef readonly End _own  # its own link, on which it is told of new senders
-    cdef dict routes  # by what users call it
-    cdef tuple ways  # the links from others; never changed in place, for it is walked meanwhile
+    cdef readonly End own  # its own link, on which it is told of new senders
+    cdef readonly dict routes  # by what users call it
+    cdef tuple others  # the links from others; never changed in place, for it is walked meanwhile
     cdef tuple alone, everyone  # to wait for: its own link, and with it those
     cdef Py_ssize_t following  # where the next look begins
     cdef unsigned int looks
@@ -229,58 +230,51 @@ cdef class EndpointEnd:
     cdef bint missed  # some were acknowledged and, for all that is known, not taken in
     cdef list idle  # sets that no thread waits with at the moment
     cdef list waiting  # and those that one does
-    cdef public bint _useless  # closed, or a forked child's copy
-    cdef object __weakref__
+    cdef public bint useless  # closed, or a forked child's copy
 
-    def _claim(self, End own not None, Py_ssize_t introductions):
+    def claim(self, End own not None, Py_ssize_t introductions):
         """Be the process that the endpoint names; whether it is the first. Raises `Busy`."""
         own.check()
         r = liaison_endpoint_claim(own.box)
         if r != LIAISON_OK:
             raise failure(r, own.address, 0, "endpoint")
-        self._own = own
+        self.own = own
         self.routes = {}
-        self._ways = ()
+        self.ways = ()
         self.alone = (own,)
         self.idle = []
         self.waiting = []
         self.introductions = introductions
         return bool(liaison_endpoint_first(own.box))
 
-    def _heard(self):
+    def heard(self):
         """Whether everybody was taken in who has said so; also after it was destroyed."""
-        return not (self.hearing or self.missed) and bool(liaison_endpoint_heard(self._own.box))
+        return not (self.hearing or self.missed) and bool(liaison_endpoint_heard(self.own.box))
 
     @property
-    def _ways(self):
+    def ways(self):
         """The links from others."""
-        return self.ways
+        return self.others
 
-    @_ways.setter
-    def _ways(self, tuple ways not None):
-        self.ways = ways
-        self.everyone = (self._own, *ways)
-
-    @property
-    def _routes(self):
-        """What names led to."""
-        return self.routes
+    @ways.setter
+    def ways(self, tuple ways not None):
+        self.others = ways
+        self.everyone = (self.own, *ways)
 
     cdef Route route(self, to, bint sending):
         cdef Route found
-        if self._useless:
-            self._refuse()
+        if self.useless:
+            self.refuse()
         known = self.routes.get(to)
         if known is not None:
             found = <Route>known
             if found.good() and (found.there if sending else found.back) is not None:
                 return found
-        return self._reach(to, sending)
+        return self.reach(to, sending)
 
     # ---- sending --------------------------------------------------------------------------
 
-    def send(self, to, message, *, timeout=None, bint receipt=False):
-        """Send one message to the endpoint called `to`."""
+    cdef object send_to(self, object to, object message, object timeout, bint receipt):
         cdef Route route = self.route(to, True)
         try:
             return route.there.send_object(message, timeout, receipt)
@@ -290,10 +284,14 @@ cdef class EndpointEnd:
         self.routes.pop(to, None)
         return self.route(to, True).there.send_object(message, timeout, receipt)
 
+    def send(self, to, message, *, timeout=None, bint receipt=False):
+        """Send one message to the endpoint called `to`."""
+        return self.send_to(to, message, timeout, receipt)
+
     def try_send(self, to, message):
         """Send one message if that needs no waiting; whether it was sent."""
         try:
-            self.send(to, message, timeout=0)
+            self.send_to(to, message, 0, False)
         except errors.Full:
             return False
         return True
@@ -303,7 +301,7 @@ cdef class EndpointEnd:
     cdef int take_in(self, bint told, liaison_delivery *d) except -1:
         """Takes in the links of which introductions tell (`told`: `d` is one), and those missed."""
         cdef list ids = []
-        cdef liaison_mailbox *box = self._own.box
+        cdef liaison_mailbox *box = self.own.box
         cdef bint every = self.missed
         self.missed = False
         self.hearing += 1
@@ -314,10 +312,10 @@ cdef class EndpointEnd:
                 told = liaison_mailbox_try_take(box, d) == LIAISON_OK
             # As many as there is room for: another may have found none. It opened its link before
             # it tried, and what we took is acknowledged, so that whoever comes now finds room.
-            self._introduced(ids, every or len(ids) >= self.introductions)
+            self.introduced(ids, every or len(ids) >= self.introductions)
         except BaseException:  # a signal's handler raised, say: no introduction comes twice
             self.missed = True
-            self._call()  # this thread may not come back, and another can look
+            self.call()  # this thread may not come back, and another can look
             raise
         finally:
             self.hearing -= 1
@@ -325,7 +323,7 @@ cdef class EndpointEnd:
 
     cdef int ask(self, liaison_delivery *d) except -1:
         """Whether there are new links: LIAISON_OK when some were taken in."""
-        cdef int r = liaison_mailbox_try_take(self._own.box, d)
+        cdef int r = liaison_mailbox_try_take(self.own.box, d)
         if r == LIAISON_OK or (self.missed and (r == LIAISON_EMPTY or r == LIAISON_BUSY)):
             self.take_in(r == LIAISON_OK, d)
             return LIAISON_OK
@@ -338,12 +336,12 @@ cdef class EndpointEnd:
         cdef Py_ssize_t i, k, n
         cdef int r
         while True:
-            if self._useless:
-                self._refuse()
+            if self.useless:
+                self.refuse()
             self.looks += 1
             if self.looks % OFTEN == 0 and self.ask(d) == LIAISON_OK:
                 continue  # who always finds something is to hear of others, too
-            ways = self.ways
+            ways = self.others
             n = len(ways)
             i = self.following if self.following < n else 0
             for k in range(n):
@@ -359,14 +357,14 @@ cdef class EndpointEnd:
                     return way
                 if r != LIAISON_DESTROYED:
                     raise way.fail(r)
-                self._ended(way)
+                self.ended(way)
                 break
             else:
                 r = self.ask(d)
                 if r == LIAISON_EMPTY or r == LIAISON_BUSY:
                     return None
                 if r != LIAISON_OK:
-                    raise self._own.fail(r)
+                    raise self.own.fail(r)
 
     cdef End take(self, source, object timeout, liaison_delivery *d):
         """Takes a message; the link that it came by, or None: none came in time."""
@@ -388,8 +386,8 @@ cdef class EndpointEnd:
                     looks += len(self.everyone)
                     if timeout == 0 or looks > LOOKS:
                         break
-                    if len(self.ways) == 1:
-                        way = <End>self.ways[0]
+                    if len(self.others) == 1:
+                        way = <End>self.others[0]
                         if liaison_mailbox_poll(way.box, POLL, d) == LIAISON_OK:
                             return way
                         break  # and whatever else it said, who waits is told
@@ -400,29 +398,29 @@ cdef class EndpointEnd:
                     try:
                         r = route.back.get(&wait, d)
                     except errors.Destroyed:
-                        self._ended(route.back)
+                        self.ended(route.back)
                         continue
                     except errors.Closed:
-                        if self._useless:
-                            self._refuse()
+                        if self.useless:
+                            self.refuse()
                         raise
                     return route.back if r == LIAISON_OK else None
-                if self.hear(d):
+                if self.hears(d):
                     continue
             wait_of(timeout if deadline is None else deadline.remaining(), &wait)
             if wait.timeout == 0:
                 return None
             self.await_any(source is None, &wait)
 
-    cdef bint hear(self, liaison_delivery *d) except -1:
+    cdef bint hears(self, liaison_delivery *d) except -1:
         """Takes in new links, if there are some."""
-        if self._useless:
-            self._refuse()
+        if self.useless:
+            self.refuse()
         return self.ask(d) == LIAISON_OK
 
     cdef int await_any(self, bint any, const liaison_wait *wait) except -1:
         """Waits for a message from anyone, or only to be told of a new sender."""
-        cdef Several several = self.idle.pop() if self.idle else Several(self._own.space)
+        cdef Several several = self.idle.pop() if self.idle else Several(self.own.space)
         cdef uint64_t tag
         cdef size_t count
         cdef int r
@@ -441,48 +439,48 @@ cdef class EndpointEnd:
                 propagate()  # before anything else runs Python
         finally:
             self.waiting.remove(several)
-            if not self._useless:  # it would keep the links that were closed
+            if not self.useless:  # it would keep the links that were closed
                 self.idle.append(several)
         if r not in (LIAISON_OK, LIAISON_EMPTY, LIAISON_EXHAUSTED):
             self.look_closer(r)
         return 0
 
     cdef int look_closer(self, int r) except -1:
-        if self._useless:
-            self._refuse()
-        raise self._own.fail(r)
+        if self.useless:
+            self.refuse()
+        raise self.own.fail(r)
 
-    def _way_to(self, to):
+    def way_to(self, to):
         """The link to the endpoint called `to`."""
         return self.route(to, True).there
 
-    def _hear(self):
+    def hear(self):
         """Take in the links of those who have sent meanwhile."""
         cdef liaison_delivery d
-        while self.hear(&d):
+        while self.hears(&d):
             pass
 
-    def _way_from(self, source):
+    def way_from(self, source):
         """The link from the endpoint called `source`; None while nothing has come from it."""
         cdef Route route
-        self._hear()
+        self.hear()
         route = self.route(source, False)
         if route is not None:
             return route.back
-        r = liaison_mailbox_ready(self._own.box)
+        r = liaison_mailbox_ready(self.own.box)
         if r not in (LIAISON_OK, LIAISON_EMPTY, LIAISON_BUSY):
             self.look_closer(r)
         return None
 
-    def _call(self):
+    def call(self):
         """Have every thread that waits look again: there are other links now, or none."""
         cdef Several several
         for several in self.waiting:
             liaison_several_call(several.several)
-        if self._useless:
+        if self.useless:
             self.idle.clear()
 
-    def _inherited(self):
+    def inherited(self):
         """In a forked child: of those who waited only the thread that forked is here."""
         cdef Several several
         cdef unsigned long me = PyThread_get_thread_ident()
@@ -492,26 +490,29 @@ cdef class EndpointEnd:
         self.waiting = [several for several in self.waiting if several.waiter == me]
         self.idle.clear()
 
-    def _ready(self):
+    def ready(self):
         """Whether a receive would not have to wait. If it would, the descriptor is quiet now."""
         cdef End way
-        if self._useless:
+        if self.useless:
             return True
-        self._hear()
-        if liaison_mailbox_ready(self._own.box) != LIAISON_EMPTY:
+        self.hear()
+        if liaison_mailbox_ready(self.own.box) != LIAISON_EMPTY:
             return True
-        for way in self.ways:
-            if way._ready():
+        for way in self.others:
+            if way.ready():
                 return True
         return False
 
-    def receive(self, source=None, *, timeout=None):
-        """Receive one message, from `source` or from anyone."""
+    cdef object receive_from(self, object source, object timeout):
         cdef liaison_delivery d
         cdef End way = self.take(source, timeout, &d)
         if way is None:
             raise self.nothing(source)
         return way.receive_one(&d)
+
+    def receive(self, source=None, *, timeout=None):
+        """Receive one message, from `source` or from anyone."""
+        return self.receive_from(source, timeout)
 
     def try_receive(self, source=None, default=None):
         """Receive one message if there is one, else return `default`."""
@@ -530,13 +531,4 @@ cdef class EndpointEnd:
     cdef object nothing(self, source):
         whom = "" if source is None else f" from {source}"
         return errors.Empty(
-            f"no message came to {self._own.address}{whom} in time; wait longer with timeout=")
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        try:
-            return self.receive()
-        except errors.Destroyed:
-            raise StopIteration from None
+            f"no message came to {self.own.address}{whom} in time; wait longer with timeout=")

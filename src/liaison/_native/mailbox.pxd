@@ -1,13 +1,14 @@
 """What other compiled modules may do with a mailbox's end; mailbox.pyx says what it all means."""
 from libc.stdint cimport int64_t, uint32_t
 
+from liaison._native.carrier cimport CarrierEnd
 from liaison._native.engine cimport *
 from liaison._native.space cimport SpaceHandle
 
 cdef int propagate() except -1
 cdef int64_t wait_of(object timeout, liaison_wait *wait) except -2
 
-cdef class End:
+cdef class End(CarrierEnd):
     cdef liaison_mailbox *box
     cdef SpaceHandle space
     cdef readonly str address
@@ -36,7 +37,6 @@ cdef class End:
     cdef Py_ssize_t pins  # of this process
     cdef object sender_name  # callable(): what a pair's sender is called, where that is known
     cdef void *held  # Held, the first of those not yet settled; borrowed
-    cdef object __weakref__
 
     cdef int learn(self, const liaison_info *info) except -1
     cdef int begin_pipe(self, SpaceHandle space, str address, make_coder, bint bytes_only,
@@ -74,5 +74,4 @@ cdef class End:
     cdef object copy_out(self, const liaison_delivery *d)
     cdef object read(self, liaison_delivery *d)
     cdef object receive_one(self, liaison_delivery *d)
-    cdef object send_object(self, object message, object timeout, bint receipt)
     cdef object lease_of(self, liaison_delivery *d)

@@ -24,6 +24,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset, strncpy
 
+from liaison._native.carrier cimport CarrierEnd
 from liaison._native.engine cimport *
 from liaison._native.space cimport SpaceHandle, peer_of
 
@@ -31,6 +32,7 @@ import os
 from weakref import ref
 
 from liaison import errors
+from liaison._native.carrier import closed, closing
 from liaison._native.failure import MAKERS as _MAKERS, failure, held_name
 from liaison.deadline import Deadline, nanoseconds
 from liaison.link import Statistics
@@ -82,9 +84,6 @@ def _forked():
 
 
 os.register_at_fork(after_in_child=_forked)
-
-# Called with each end that was closed by its user: what waits on its descriptor learns it so.
-closing = []
 
 cdef Py_ssize_t LARGE = 256 * 1024  # bytes; copied without the interpreter's lock
 cdef int64_t POLL = 1500  # ns
@@ -204,10 +203,10 @@ cdef tuple known_peer(SpaceHandle space, uint64_t identity, str address, dict kn
     return found
 
 
-cdef class End:
+cdef class End(CarrierEnd):
     """One end of a mailbox in shared memory."""
 
-    def _begin(self, SpaceHandle space not None, str name, str address, int how, make_coder,
+    def begin_link(self, SpaceHandle space not None, str name, str address, int how, make_coder,
                bint bytes_only, undertaker, mourner, *, kind=None, int64_t capacity=-1,
                access=None, max_message=0, memory=0, uint32_t max_deliveries=0,
                str dead_letters="", str default_dead_letters="", lifetime=None,
@@ -303,7 +302,7 @@ cdef class End:
         self.address = address or f"pipe:{(<bytes>info.id).decode()[:8]}"
         return 0
 
-    def _adopt(self, SpaceHandle space not None, int memory, int token, bint reads, make_coder,
+    def adopt(self, SpaceHandle space not None, int memory, int token, bint reads, make_coder,
                bint bytes_only):
         """Be the end of a pipe whose descriptors these are; on success they are this end's."""
         cdef liaison_mailbox *box
@@ -323,11 +322,11 @@ cdef class End:
             raise errors.Mismatch(f"{self.address} was handed over by its other end")
 
     @property
-    def _space(self):
+    def home(self):
         """The space that it is in."""
         return self.space
 
-    def _descriptors(self):
+    def descriptors(self):
         """Those of the pipe's memory and of its token."""
         cdef int memory, token
         self.check()
@@ -464,6 +463,8 @@ cdef class End:
         """Give up this end; idempotent."""
         if self.is_closed or self.box == NULL:
             return
+        for told in closing:
+            told(self)
         self.is_closed = True
         self.enter()
         liaison_mailbox_interrupt(self.box)
@@ -476,7 +477,7 @@ cdef class End:
         liaison_port_end(self.box)
         self.exit()
         self.leave()
-        for told in closing:
+        for told in closed:
             told(self)
         if self.mourner is not None and self.created:
             self.lay_to_rest()
@@ -620,6 +621,7 @@ cdef class End:
         """Send one message."""
         return self.send_object(message, timeout, receipt)
 
+    @cython.final
     cdef object send_object(self, object message, object timeout, bint receipt):
         cdef liaison_wait wait
         cdef liaison_receipt ticket
@@ -645,6 +647,10 @@ cdef class End:
 
     def try_send(self, message):
         """Send one message if that needs no waiting; whether it was sent."""
+        return self.try_send_object(message)
+
+    @cython.final
+    cdef bint try_send_object(self, object message) except -1:
         cdef liaison_wait wait
         cdef Py_ssize_t size
         wait_of(0, &wait)
@@ -658,14 +664,14 @@ cdef class End:
 
     # ---- sending in steps, for those who wait by a descriptor instead ---------------------
 
-    def _parcel(self, message):
+    def pack(self, message):
         """A message as it travels: its format, head and body. Encoding is done once."""
         self.take_part()
         if type(message) is bytes:
             return 0, b"", message
         return self.translator().encode(message)
 
-    def _post(self, tuple parcel, bint receipt=False, bint final=False):
+    def post(self, tuple parcel, bint receipt=False, bint final=False):
         """Send a parcel if there is room for it: a receipt if one was asked for, else True.
 
         On a rendezvous link it is only offered, and the receipt tells when it was taken. None
@@ -714,7 +720,7 @@ cdef class End:
             if self.is_closed:
                 self.leave()
 
-    def _room(self):
+    def room(self):
         """A descriptor that is readable when there may be room, or news of a receipt.
 
         Arms it: whoever waits on it looks once more after this call.
@@ -728,6 +734,10 @@ cdef class End:
 
     def send_many(self, messages, *, timeout=None):
         """Send messages in order; how many were accepted in time."""
+        return self.send_objects(messages, timeout)
+
+    @cython.final
+    cdef Py_ssize_t send_objects(self, object messages, object timeout) except -1:
         cdef liaison_wait wait
         cdef Py_ssize_t size, count = 0
         cdef int64_t left = wait_of(timeout, &wait)
@@ -752,11 +762,11 @@ cdef class End:
                 self.leave()
 
     @property
-    def _largest(self):
+    def largest_message(self):
         """The bytes of the largest message."""
         return self.largest
 
-    def _forward(self, uint32_t format, payload):
+    def forward(self, uint32_t format, payload):
         """Send a payload as it is, without waiting: how a message gets to the dead letters."""
         cdef liaison_wait wait
         cdef Py_buffer view
@@ -774,7 +784,7 @@ cdef class End:
             if self.is_closed:
                 self.leave()
 
-    def _write(self, data, Py_ssize_t most):
+    def write(self, data, Py_ssize_t most):
         """Send bytes, in as many messages of at most `most` bytes as it takes; how many bytes."""
         cdef liaison_wait wait
         cdef Py_buffer view
@@ -802,12 +812,8 @@ cdef class End:
 
     def loan(self, Py_ssize_t size, *, timeout=None):
         """Memory of the mailbox to write a message into."""
-        return self._loan(Loan, size, timeout)
-
-    def _loan(self, kind, Py_ssize_t size, timeout):
-        """A loan of the class `kind`."""
         cdef liaison_wait wait
-        cdef Loan result = kind.__new__(kind)
+        cdef Loan result = Loan.__new__(Loan)
         if size < 0:
             raise ValueError(f"a loan has 0 or more bytes, not {size}")
         wait_of(timeout, &wait)
@@ -819,6 +825,52 @@ cdef class End:
             raise self.fail(r, size)
         result.begin(self, result.loan_.epoch)
         return result
+
+    def offer(self, Loan loan not None):
+        """Rendezvous: put it where it can be taken, without waiting; a receipt, or None: not now.
+        """
+        cdef liaison_receipt ticket
+        cdef Receipt result
+        if loan.settled:
+            raise failure(LIAISON_LEASE_LOST, self.address)
+        loan.withdraw()
+        cdef int r = liaison_mailbox_offer(self.box, &loan.loan_, 0, &ticket)
+        if r == LIAISON_FULL:
+            return None
+        loan.settle()
+        loan.unpin()
+        if r != LIAISON_OK:
+            raise self.fail(r, loan.loan_.size)
+        result = Receipt.__new__(Receipt)
+        result.begin(self, &ticket)
+        return result
+
+    def withdraw(self, Receipt receipt not None, bint raising=False):
+        """Take an offer back, unless somebody has taken it; `raising`, say `NoReceiver` then."""
+        require_memory(self)
+        cdef int r = liaison_mailbox_withdraw(self.box, &receipt.receipt)
+        if r != LIAISON_OK and r != LIAISON_LEASE_LOST:
+            raise failure(r, self.address)
+        if raising and r == LIAISON_OK:
+            raise failure(LIAISON_NO_RECEIVER, self.address)
+
+    def reached(self, Receipt receipt not None, bint settled, bint final=False):
+        """Who received the message, or, if `settled`, acknowledged it; None: nobody yet.
+
+        `Empty` instead, if this is the `final` look. Raises when there is no hope of more.
+        """
+        cdef int state
+        cdef int wanted = LIAISON_ACKNOWLEDGED if settled else LIAISON_RECEIVED
+        peer = receipt.look(&state)
+        if state >= wanted:
+            return peer
+        self.check()
+        r = self.hopeless()
+        if r != LIAISON_OK:
+            raise self.fail(r)
+        if final:
+            raise receipt.late(wanted)
+        return None
 
     # ---- receiving ----------------------------------------------------------------------
 
@@ -943,7 +995,7 @@ cdef class End:
         self.rest = None
         return rest
 
-    def _chunk(self, *, timeout=None):
+    def chunk(self, *, timeout=None):
         """Bytes of the next message, or the rest of one, and where in them to begin."""
         cdef liaison_wait wait
         cdef liaison_delivery d
@@ -985,7 +1037,7 @@ cdef class End:
         settled[0] = liaison_mailbox_acknowledge(self.box, d)
         return copy
 
-    def _put_back(self, bytes rest not None, Py_ssize_t at):
+    def put_back(self, bytes rest not None, Py_ssize_t at):
         """What of a chunk was not used, from `at` on: the next one."""
         if self.rest is not None:  # behind what is put back now
             rest, at = rest[at:] + self.take_rest(), 0
@@ -995,6 +1047,10 @@ cdef class End:
 
     def receive(self, *, timeout=None):
         """Receive one message."""
+        return self.receive_object(timeout)
+
+    @cython.final
+    cdef object receive_object(self, object timeout):
         cdef liaison_wait wait
         cdef liaison_delivery d
         wait_of(timeout, &wait)
@@ -1008,6 +1064,10 @@ cdef class End:
 
     def try_receive(self, default=None):
         """Receive one message if there is one, else return `default`."""
+        return self.try_receive_object(default)
+
+    @cython.final
+    cdef object try_receive_object(self, object default):
         cdef liaison_wait wait
         cdef liaison_delivery d
         wait_of(0, &wait)
@@ -1018,7 +1078,7 @@ cdef class End:
             return default
         return self.receive_one(&d)
 
-    def _try(self, default, int64_t nanoseconds=0):
+    def take(self, default, int64_t nanoseconds=0):
         """Receive one message if there is one, or comes within so short a time."""
         cdef liaison_delivery d
         cdef int r
@@ -1038,6 +1098,10 @@ cdef class End:
 
     def receive_many(self, Py_ssize_t max, *, timeout=None):
         """Wait for one message and take what is there besides, at most `max`."""
+        return self.receive_objects(max, timeout)
+
+    @cython.final
+    cdef list receive_objects(self, Py_ssize_t max, object timeout):
         cdef liaison_wait wait
         cdef liaison_delivery *taken
         cdef Py_ssize_t count = 0, room, i
@@ -1096,6 +1160,10 @@ cdef class End:
 
     def lease(self, *, timeout=None):
         """Receive one message and keep it until it is settled."""
+        return self.lease_object(timeout)
+
+    @cython.final
+    cdef object lease_object(self, object timeout):
         cdef liaison_wait wait
         cdef Delivery result = Delivery.__new__(Delivery)
         wait_of(timeout, &wait)
@@ -1132,9 +1200,6 @@ cdef class End:
             raise self.fail(r)
         return count
 
-    def __bool__(self):
-        return True  # an empty mailbox is a mailbox
-
     def peek(self, Py_ssize_t max=10):
         """Copies of the messages that wait, oldest first; takes nothing."""
         self.check()
@@ -1163,7 +1228,7 @@ cdef class End:
             raise self.fail(r)
         return statistics_of(&s)
 
-    def _describe(self):
+    def facts(self):
         """The facts of which a Link is made."""
         cdef liaison_info info
         cdef size_t count = 0, i
@@ -1185,7 +1250,7 @@ cdef class End:
             free(list_)
         return facts_of(&info, self.dead_letters, peer_of(&info.creator), attached)
 
-    def _ready(self):
+    def ready(self):
         """Whether a receive would not have to wait. If it would, the descriptor is quiet now."""
         if self.is_closed or self.box == NULL or self.rest is not None:
             return True
@@ -1616,31 +1681,6 @@ cdef class Loan(Held):
         if r != LIAISON_OK:
             raise end.fail(r, self.loan_.size)
 
-    @property
-    def _end(self):
-        """The mailbox's end that it belongs to."""
-        return self.end
-
-    def _offer(self):
-        """Rendezvous: put it where it can be taken, without waiting; a receipt, or None: not now.
-        """
-        cdef End end = self.end
-        cdef liaison_receipt ticket
-        cdef Receipt result
-        if self.settled:
-            raise failure(LIAISON_LEASE_LOST, self.end.address)
-        self.withdraw()
-        cdef int r = liaison_mailbox_offer(end.box, &self.loan_, 0, &ticket)
-        if r == LIAISON_FULL:
-            return None
-        self.settle()
-        self.unpin()
-        if r != LIAISON_OK:
-            raise end.fail(r, self.loan_.size)
-        result = Receipt.__new__(Receipt)
-        result.begin(end, &ticket)
-        return result
-
     def discard(self):
         """Give the memory back without sending; idempotent."""
         if not self.settled:
@@ -1698,33 +1738,6 @@ cdef class Receipt:
         cdef int state
         self.look(&state)
         return STATES[state]
-
-    def _withdraw(self, bint raising=False):
-        """Take an offer back, unless somebody has taken it; `raising`, say `NoReceiver` then."""
-        require_memory(self.end)
-        cdef int r = liaison_mailbox_withdraw(self.end.box, &self.receipt)
-        if r != LIAISON_OK and r != LIAISON_LEASE_LOST:
-            raise failure(r, self.end.address)
-        if raising and r == LIAISON_OK:
-            raise failure(LIAISON_NO_RECEIVER, self.end.address)
-
-    def _reached(self, bint settled, bint final=False):
-        """Who received the message, or, if `settled`, acknowledged it; None: nobody yet.
-
-        `Empty` instead, if this is the `final` look. Raises when there is no hope of more.
-        """
-        cdef int state
-        cdef int wanted = LIAISON_ACKNOWLEDGED if settled else LIAISON_RECEIVED
-        peer = self.look(&state)
-        if state >= wanted:
-            return peer
-        self.end.check()
-        r = self.end.hopeless()
-        if r != LIAISON_OK:
-            raise self.end.fail(r)
-        if final:
-            raise self.late(wanted)
-        return None
 
     cdef object late(self, int state):
         return errors.Empty(

@@ -7,6 +7,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from liaison._native.engine cimport *
+from liaison._native.link cimport end_of
 from liaison._native.mailbox cimport End, propagate, wait_of
 from liaison._native.space cimport SpaceHandle
 from liaison._native.thread cimport PyThread_get_thread_ident
@@ -51,7 +52,8 @@ cdef class Several:
         cdef Py_ssize_t i
         cdef set seen = set()
         cdef int r
-        for one in ends:
+        for link in ends:
+            one = end_of(link)
             if not isinstance(one, End):
                 return False
             end = <End>one
@@ -71,7 +73,7 @@ cdef class Several:
             if id(one) in seen:
                 continue
             seen.add(id(one))
-            end = <End>one
+            end = <End>end_of(one)
             r = liaison_mailbox_ready(end.box)
             if r == LIAISON_DENIED:
                 raise end.fail(r)
@@ -123,7 +125,7 @@ cdef class Several:
         if r == LIAISON_EMPTY:
             return []
         if r != LIAISON_OK:
-            raise failure(r, (<End>ends[0]).address)
+            raise failure(r, ends[0].address)
         if count == 1:
             self.first = <size_t>tags[0] + 1
             return [ends[<Py_ssize_t>tags[0]]]
@@ -141,7 +143,7 @@ cdef class Several:
         """Whether `end` is one of its ends."""
         cdef Py_ssize_t i
         for i in range(self.size):
-            if self.known[i] == <PyObject *>end:
+            if end_of(<object>self.known[i]) is end:
                 return True
         return False
 

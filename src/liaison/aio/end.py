@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import anyio
 
-from liaison._native import mailbox as native
-from liaison.aio.line import PENDING, Line, checkpoint, closing, line_of
+from liaison._native.carrier import closing
+from liaison._native.link import Lent, end_of
+from liaison.aio import line as lines
+from liaison.aio.line import PENDING, Line, checkpoint, line_of
+from liaison.carriers.contract import Delivery
 from liaison.deadline import Deadline, nanoseconds
 from liaison.errors import Busy, Destroyed, Empty, Ended, Full, NoReceiver
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from liaison.address import Address
+    from liaison.carriers import contract
     from liaison.codec import Codec
     from liaison.link import Link, Peer, Statistics
     from liaison.links.end import LinkEnd
@@ -45,9 +49,7 @@ __all__ = [
     "senders",
 ]
 
-Delivery = native.Delivery
-
-_Thing = TypeVar("_Thing", bound="native.Delivery | native.Loan")
+_Thing = TypeVar("_Thing", bound="Delivery | Loan")
 
 _PRESENT = 0.05  # seconds: how long a waiting receiver may take to come, as in the engine
 _SOON = 5000  # nanoseconds: who rings is about to send, see wait.h in the engine
@@ -59,13 +61,18 @@ class Held:
 
     __slots__ = ()
 
-    _end: Any  # a MailboxContract, and the steps that its carrier adds
+    _held: Any  # what has the end, for who does without tasks
+    _end: Any  # its carrier's end
 
     @classmethod
-    def _around(cls, end: Any) -> Self:
+    def _around(cls, held: Any) -> Self:
         made = cls.__new__(cls)
-        made._end = end
+        made._hold(held)
         return made
+
+    def _hold(self, held: Any) -> None:
+        self._held = held
+        self._end = end_of(held)
 
     @property
     def address(self) -> str:
@@ -84,15 +91,14 @@ class Held:
 
     def statistics(self) -> Statistics:
         """Return a snapshot of the counts."""
-        return self._end.statistics()
+        return self._held.statistics()
 
     def __bool__(self) -> bool:
         return True  # an empty mailbox is a mailbox
 
     def close(self) -> None:
         """Give up this end; idempotent. Tasks that wait on it get `Closed`."""
-        closing(self._end)
-        self._end.close()
+        self._held.close()
 
     def destroy(self, *, force: bool = False) -> None:
         """Destroy the link for everybody; see `liaison.Mailbox.destroy`."""
@@ -108,7 +114,7 @@ class Held:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel by address, as to a spawned process; opened there anew."""
-        return type(self)._around, (self._end,)
+        return type(self)._around, (self._held,)
 
     def __repr__(self) -> str:
         """Show where it is."""
@@ -135,18 +141,16 @@ class Sending:
         to a rendezvous, `TooLarge`, `EncodeError`, `NoSpace`, `Destroyed`, `Closed`.
         """
         end = self._end
-        parcel = end._parcel(message)
+        parcel = end.pack(message)
 
         def post() -> Any:
-            sent = end._post(parcel, receipt)
+            sent = end.post(parcel, receipt)
             return PENDING if sent is None else sent
 
         if end.rendezvous:
-            met = await self._meet(post, lambda: end._post(parcel, receipt, True), timeout)
+            met = await self._meet(post, lambda: end.post(parcel, receipt, True), timeout)
             return Receipt(self, met) if receipt else None
-        sent = await patiently(
-            senders(end), post, lambda: end._post(parcel, receipt, True), timeout
-        )
+        sent = await patiently(senders(end), post, lambda: end.post(parcel, receipt, True), timeout)
         return Receipt(self, sent) if receipt else None
 
     def try_send(self, message: Any) -> bool:
@@ -175,7 +179,7 @@ class Sending:
             nonlocal count
             done = None
             if not end.rendezvous and not line.queued:
-                done = end._post(end._parcel(message))
+                done = end.post(end.pack(message))
             try:
                 if done is None:
                     await self.send(message, timeout=deadline.remaining())
@@ -223,15 +227,18 @@ class Sending:
 
         def borrow() -> Any:
             try:
-                return end._loan(Loan, size, 0)
+                return last()
             except Full:
                 return PENDING
 
-        return await patiently(senders(end), borrow, lambda: end._loan(Loan, size, 0), timeout)
+        def last() -> Loan:
+            return Loan(end.loan(size, timeout=0), end)
+
+        return await patiently(senders(end), borrow, last, timeout)
 
     async def _meet(
         self, offer: Callable[[], Any], last: Callable[[], Any], timeout: float | None
-    ) -> native.Receipt:
+    ) -> contract.Receipt:
         """Offer a message, and wait for who takes it; take it back if nobody does."""
         end = self._end
         deadline = Deadline(timeout)
@@ -244,7 +251,7 @@ class Sending:
         receipt = await patiently(line, offer, last, deadline.remaining())
 
         def taken() -> Any:
-            peer = receipt._reached(False)
+            peer = end.reached(receipt, False)
             return PENDING if peer is None else peer
 
         try:
@@ -252,9 +259,9 @@ class Sending:
                 await line.until(taken, queue=False)
                 return receipt
         except BaseException:
-            receipt._withdraw()
+            end.withdraw(receipt)
             raise
-        receipt._withdraw(True)  # or somebody has it by now
+        end.withdraw(receipt, True)  # or somebody has it by now
         return receipt
 
 
@@ -275,10 +282,10 @@ class Receiving:
         end = self._end
         return await patiently(
             receivers(end),
-            lambda: end._try(PENDING),
+            lambda: end.take(PENDING),
             lambda: end.receive(timeout=0),
             timeout,
-            again=lambda: end._try(PENDING, _SOON),
+            again=lambda: end.take(PENDING, _SOON),
         )
 
     def try_receive(self, default: Any = None) -> Any:
@@ -351,7 +358,7 @@ class End(Sending, Receiving, Held):
     belongs to the event loop that waits on it: other threads open one of their own.
     """
 
-    __slots__ = ("__weakref__", "_end")
+    __slots__ = ("__weakref__", "_end", "_held")
 
     _link: ClassVar[type[LinkEnd]]  # what it is an end of, as it is without tasks
 
@@ -378,15 +385,19 @@ class End(Sending, Receiving, Held):
         return cls._around(cls._link.observe(address, type=type, codec=codec))
 
 
-class Loan(native.Loan):
+class Loan(Lent):
     """Memory of the mailbox, to write a message into and send without copying it.
 
     As `liaison.Loan`, but that ``send`` is awaited, and ``async with`` discards it.
     """
 
-    __slots__ = ()
+    __slots__ = ("_end",)
 
-    async def send(self, *, timeout: float | None = None) -> None:  # type: ignore[override]
+    def __init__(self, loan: contract.Loan, end: Any) -> None:
+        super().__init__(loan)
+        self._end = end  # its mailbox's
+
+    async def send(self, *, timeout: float | None = None) -> None:
         """Send what was written. `timeout` matters on a rendezvous link only.
 
         Raises `NoReceiver`, `Destroyed`, `Closed`; `LeaseLost` when it was sent already.
@@ -394,15 +405,15 @@ class Loan(native.Loan):
         await checkpoint()
         end = self._end
         if not end.rendezvous:
-            super().send(timeout=0)
+            self.loan.send(timeout=0)
             return
 
         def offer() -> Any:
-            receipt = self._offer()
+            receipt = end.offer(self.loan)
             return PENDING if receipt is None else receipt
 
         def last() -> Any:
-            receipt = self._offer()
+            receipt = end.offer(self.loan)
             if receipt is None:
                 raise NoReceiver(f"nobody came to receive from {end.address} in time")
             return receipt
@@ -430,7 +441,7 @@ class Receipt:
 
     __slots__ = ("_box", "_receipt")
 
-    def __init__(self, box: Sending, receipt: native.Receipt) -> None:
+    def __init__(self, box: Sending, receipt: contract.Receipt) -> None:
         self._box = box
         self._receipt = receipt
 
@@ -448,16 +459,16 @@ class Receipt:
         return await self._wait(True, timeout)
 
     async def _wait(self, settled: bool, timeout: float | None) -> Peer:
-        receipt = self._receipt
+        receipt, end = self._receipt, self._box._end  # pyright: ignore[reportPrivateUsage]
 
         def look() -> Any:
-            peer = receipt._reached(settled)  # pyright: ignore[reportPrivateUsage]
+            peer = end.reached(receipt, settled)
             return PENDING if peer is None else peer
 
         return await patiently(
-            senders(self._box._end),  # pyright: ignore[reportPrivateUsage]
+            senders(end),
             look,
-            lambda: receipt._reached(settled, True),  # pyright: ignore[reportPrivateUsage]
+            lambda: end.reached(receipt, settled, True),
             timeout,
             queue=False,
         )
@@ -495,7 +506,7 @@ def receivers(end: Any) -> Line:
 
 def senders(end: Any) -> Line:
     """The tasks that wait for room, or to be told what became of a message."""
-    return line_of(end, "_room", silenced_by="arming")
+    return line_of(end, "room", silenced_by="arming")
 
 
 async def patiently(
@@ -521,3 +532,7 @@ async def patiently(
     with anyio.move_on_after(timeout):
         return await line.until(attempt, queue=queue, again=again)
     return last()
+
+
+# Tasks that wait on what is given up are told before it is.
+closing.append(lines.closing)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from liaison.aio.end import Coming, End, Receipt, patiently
-from liaison.aio.line import PENDING, calling, closing, line_of
+from liaison._native.carrier import arriving
+from liaison.aio.end import Coming, End, Held, Receipt, patiently, receivers
+from liaison.aio.line import PENDING, calling
 from liaison.deadline import Deadline
 from liaison.errors import Closed, Destroyed, Empty, Mismatch
 from liaison.links import endpoint as links
@@ -20,16 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Self
 
-    from liaison._native.mailbox import Delivery
     from liaison.address import Address
-    from liaison.aio.line import Line
+    from liaison.carriers.contract import Delivery
     from liaison.codec import Codec
-    from liaison.link import Link, Peer, Statistics
+    from liaison.link import Link, Peer
 
 __all__ = ["Endpoint", "receive", "send"]
 
 
-class Endpoint:
+class Endpoint(Held):
     """This process's name, for the tasks of an event loop; see `liaison.Endpoint`.
 
     The arguments are those of `liaison.Endpoint`, and so is what it raises.
@@ -48,7 +48,7 @@ class Endpoint:
     hello to you too
     """
 
-    __slots__ = ("__weakref__", "_end")
+    __slots__ = ("__weakref__", "_end", "_held")
 
     def __init__(
         self,
@@ -59,18 +59,12 @@ class Endpoint:
         codec: Codec | str | None = None,
     ) -> None:
         """Be the endpoint, which is made where it does not exist."""
-        self._end = links.Endpoint(name, capacity=capacity, type=type, codec=codec)
+        self._hold(links.Endpoint(name, capacity=capacity, type=type, codec=codec))
 
     @staticmethod
     def observe(name: str | Address) -> links.EndpointObserver:
         """Look at an endpoint without taking part; see `liaison.Endpoint.observe`."""
         return links.Endpoint.observe(name)
-
-    @classmethod
-    def _around(cls, end: links.Endpoint) -> Self:
-        made = cls.__new__(cls)
-        made._end = end
-        return made
 
     # ---- sending ------------------------------------------------------------------------
 
@@ -89,12 +83,12 @@ class Endpoint:
         end = self._end
         deadline = Deadline(timeout)
         try:
-            way = _box(end._way_to(to))
+            way = _box(end.way_to(to))
             return await way.send(message, timeout=timeout, receipt=receipt)
         except Destroyed:
-            if end._is_over(to):
+            if end.is_over(to):
                 raise  # the endpoint, and not the link alone, which `clean` may have taken
-        way = _box(end._way_to(to))
+        way = _box(end.way_to(to))
         return await way.send(message, timeout=deadline.remaining(), receipt=receipt)
 
     def try_send(self, to: str | Address | Peer, message: Any) -> bool:
@@ -139,7 +133,7 @@ class Endpoint:
             except Empty:
                 return PENDING
 
-        return await patiently(_anyone(self._end), attempt, receive, timeout)
+        return await patiently(receivers(self._end), attempt, receive, timeout)
 
     async def _from(
         self,
@@ -155,7 +149,7 @@ class Endpoint:
         deadline = Deadline(timeout)
 
         def look() -> Any:
-            found = end._way_from(source)
+            found = end.way_from(source)
             return PENDING if found is None else found
 
         def last() -> Any:
@@ -166,17 +160,17 @@ class Endpoint:
 
         while True:
             try:
-                news = _news_of(end._own)
+                news = receivers(end.news)
                 way = await patiently(news, look, last, deadline.remaining(), queue=False)
             except Closed:
-                end._check()  # says it of the endpoint
+                end.check()  # says it of the endpoint
                 raise
             try:
                 return await receive(_box(way), deadline.remaining())
             except Destroyed:
-                end._ended(way)
+                end.ended(way)
             except Closed:
-                end._check()
+                end.check()
 
     def __aiter__(self) -> Self:
         """Receive messages from anyone until the endpoint is destroyed."""
@@ -188,17 +182,12 @@ class Endpoint:
         except Destroyed:
             raise StopAsyncIteration from None
 
-    # ---- names, seeing, and the end ----------------------------------------------------------
+    # ---- names, and seeing ------------------------------------------------------------------
 
     @property
     def name(self) -> str:
         """What it is called now."""
         return self._end.name
-
-    @property
-    def address(self) -> str:
-        """Its address now, a URL."""
-        return self._end.address
 
     @property
     def aliases(self) -> list[str]:
@@ -213,27 +202,13 @@ class Endpoint:
         """Be no longer reached by the alias `old`; see `liaison.Endpoint.retire`."""
         self._end.retire(old)
 
-    @property
-    def link(self) -> Link:
-        """What the endpoint is, and who has it or sends to it at this moment."""
-        return self._end.link
-
     def links(self) -> list[Link]:
         """Return its links, one for each endpoint that it has sent to or received from."""
         return self._end.links()
 
-    @property
-    def closed(self) -> bool:
-        """Whether this end was closed."""
-        return self._end.closed
-
     def peek(self, max: int = 10) -> list[Any]:
         """Copies of at most `max` waiting messages; takes nothing."""
         return self._end.peek(max)
-
-    def statistics(self) -> Statistics:
-        """Return a snapshot of the counts of all links to it together."""
-        return self._end.statistics()
 
     def fileno(self) -> int:
         """Return a descriptor that is readable when there may be a message from anyone."""
@@ -243,41 +218,9 @@ class Endpoint:
         """Count the messages that wait."""
         return len(self._end)
 
-    def __bool__(self) -> bool:
-        """An endpoint without messages is an endpoint."""
-        return True
-
-    def close(self) -> None:
-        """Give the name up; idempotent. Tasks that wait on it get `Closed`."""
-        self._end.close()
-
-    def destroy(self, *, force: bool = False) -> None:
-        """Destroy the endpoint, with all that was sent to it and not received."""
-        self._end.destroy(force=force)
-
-    async def __aenter__(self) -> Self:
-        """Give this endpoint; the block closes it."""
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close this endpoint."""
-        self.close()
-
     def __reduce__(self) -> tuple[Any, ...]:
         """Refuse to travel: the name is this process's."""
-        return self._end.__reduce__()
-
-    def __repr__(self) -> str:
-        """Show where it is."""
-        return f"<aio.{repr(self._end)[1:]}"
-
-
-def _news_of(end: Any) -> Line:
-    return line_of(end, "fileno", silenced_by="looking")
-
-
-def _anyone(end: Any) -> Line:
-    return line_of(end, "fileno")
+        return self._held.__reduce__()
 
 
 async def send(target: str | Address, message: Any, *, timeout: float | None = None) -> None:
@@ -324,11 +267,5 @@ def _box(end: Any) -> End:
     return End._around(end)
 
 
-def _arrived(end: Any) -> None:
-    calling(end._own)
-
-
-# Tasks that wait on what an endpoint gives up are told before it is closed; and those that wait for
-# new senders, when somebody else was told of these.
-links.ending.append(closing)
-links.arriving.append(_arrived)
+# Tasks that wait for new senders look when somebody else was told of these.
+arriving.append(calling)

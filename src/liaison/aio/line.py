@@ -316,7 +316,7 @@ class _LoopLine(Line):
             try:
                 known = self._arm() == self._led
                 # Nobody here wants what there is: it stays readable, for others who wait for it.
-                left = self._silenced_by == "looking" and link._ready() and not waiting
+                left = self._silenced_by == "looking" and link.ready() and not waiting
             except Exception:
                 known = left = False
             if left or not known:  # closed, and perhaps another was made

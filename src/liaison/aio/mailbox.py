@@ -52,14 +52,16 @@ class Mailbox(End):
         dead_letters: str | None = None,
     ) -> None:
         """Open the mailbox, or create it."""
-        self._end = Link_(
-            address,
-            capacity=capacity,
-            max_message=max_message,
-            memory=memory,
-            access=access,
-            type=type,
-            codec=codec,
-            max_deliveries=max_deliveries,
-            dead_letters=dead_letters,
+        self._hold(
+            Link_(
+                address,
+                capacity=capacity,
+                max_message=max_message,
+                memory=memory,
+                access=access,
+                type=type,
+                codec=codec,
+                max_deliveries=max_deliveries,
+                dead_letters=dead_letters,
+            )
         )

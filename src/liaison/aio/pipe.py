@@ -42,7 +42,7 @@ class _Reading(Receiving):
 
         def attempt() -> Any:
             try:
-                return end._chunk(timeout=0)
+                return end.chunk(timeout=0)
             except Empty:
                 return PENDING
 
@@ -64,12 +64,12 @@ class _Reading(Receiving):
                     stop = len(chunk) if most < 0 else min(len(chunk), at + most - have)
                     if line and (found := chunk.find(b"\n", at, stop) + 1):
                         stop, ended = found, True
-                    end._put_back(chunk, stop)
+                    end.put_back(chunk, stop)
                     parts.append(chunk[at:stop])
                     have += stop - at
             except BaseException:
                 if parts:  # what was interrupted loses nothing
-                    end._put_back(b"".join(parts), 0)
+                    end.put_back(b"".join(parts), 0)
                     calling(end)
                 raise
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -101,7 +101,7 @@ class _Reading(Receiving):
             except Ended:
                 return b""
             stop = len(chunk) if n is None or n < 0 else min(len(chunk), at + n)
-            self._end._put_back(chunk, stop)
+            self._end.put_back(chunk, stop)
             return chunk[at:stop]
 
     async def readinto(self, buffer: Any, /) -> int:
@@ -137,7 +137,7 @@ class _Reading(Receiving):
                     break
         except BaseException:
             if lines:
-                self._end._put_back(b"".join(lines), 0)
+                self._end.put_back(b"".join(lines), 0)
                 calling(self._end)
             raise
         return lines
@@ -163,7 +163,7 @@ class _Writing(Sending):
         with memoryview(data) as given, given.cast("B") as view:
             if not len(view):
                 await checkpoint()
-            most = min(_CHUNK, end._largest)
+            most = min(_CHUNK, end.largest_message)
             async with self._bytes_out:
                 for at in range(0, len(view), most):
                     await self._write(view[at : at + most])
@@ -173,7 +173,7 @@ class _Writing(Sending):
         end = self._end
 
         def post() -> Any:
-            sent = end._post((0, b"", part))
+            sent = end.post((0, b"", part))
             return PENDING if sent is None else sent
 
         await patiently(senders(end), post, post, None)
@@ -200,12 +200,12 @@ class _PipeEnd(Held):
     @property
     def pass_fds(self) -> tuple[int, int]:
         """This end's descriptors, for ``anyio.open_process(..., pass_fds=end.pass_fds)``."""
-        return self._end.pass_fds
+        return self._held.pass_fds
 
     @property
     def handle(self) -> str:
         """What to tell the child, by its arguments or environment, for it to `inherit` this end."""
-        return self._end.handle
+        return self._held.handle
 
 
 class PipeReader(_Reading, _PipeEnd):
@@ -226,13 +226,11 @@ class PipeReader(_Reading, _PipeEnd):
     b'tea\n' b'coffee'
     """
 
-    __slots__ = ("__weakref__", "_bytes_in", "_end")
+    __slots__ = ("__weakref__", "_bytes_in", "_end", "_held")
 
-    @classmethod
-    def _around(cls, end: Any) -> Self:
-        made = super()._around(end)
-        made._bytes_in = anyio.Lock()
-        return made
+    def _hold(self, held: Any) -> None:
+        super()._hold(held)
+        self._bytes_in = anyio.Lock()
 
     @classmethod
     def inherit(cls, handle: str, *, type: Any = None, codec: Codec | str | None = None) -> Self:
@@ -260,13 +258,11 @@ class PipeWriter(_Writing, _PipeEnd):
     Disconnected
     """
 
-    __slots__ = ("__weakref__", "_bytes_out", "_end")
+    __slots__ = ("__weakref__", "_bytes_out", "_end", "_held")
 
-    @classmethod
-    def _around(cls, end: Any) -> Self:
-        made = super()._around(end)
-        made._bytes_out = anyio.Lock()
-        return made
+    def _hold(self, held: Any) -> None:
+        super()._hold(held)
+        self._bytes_out = anyio.Lock()
 
     @classmethod
     def inherit(cls, handle: str, *, type: Any = None, codec: Codec | str | None = None) -> Self:
@@ -324,7 +320,7 @@ class NamedPipe(_Reading, _Writing, Held):
     ['HELLO']
     """
 
-    __slots__ = ("__weakref__", "_bytes_in", "_bytes_out", "_end")
+    __slots__ = ("__weakref__", "_bytes_in", "_bytes_out", "_end", "_held")
 
     def __init__(
         self,
@@ -337,22 +333,21 @@ class NamedPipe(_Reading, _Writing, Held):
         codec: Codec | str | None = None,
     ) -> None:
         """Open the pipe, or create it."""
-        self._end = links.NamedPipe(
-            address,
-            capacity=capacity,
-            max_message=max_message,
-            memory=memory,
-            type=type,
-            codec=codec,
+        self._hold(
+            links.NamedPipe(
+                address,
+                capacity=capacity,
+                max_message=max_message,
+                memory=memory,
+                type=type,
+                codec=codec,
+            )
         )
-        self._bytes_in, self._bytes_out = anyio.Lock(), anyio.Lock()
 
-    @classmethod
-    def _around(cls, end: Any) -> Self:
-        made = super()._around(end)
-        made._bytes_in, made._bytes_out = anyio.Lock(), anyio.Lock()
-        return made
+    def _hold(self, held: Any) -> None:
+        super()._hold(held)
+        self._bytes_in, self._bytes_out = anyio.Lock(), anyio.Lock()
 
     def statistics(self, *, outgoing: bool = False) -> Statistics:
         """Return a snapshot of the counts of the way here, or of the `outgoing` way."""
-        return self._end.statistics(outgoing=outgoing)
+        return self._held.statistics(outgoing=outgoing)

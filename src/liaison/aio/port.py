@@ -50,16 +50,18 @@ class Port(End):
         dead_letters: str | None = None,
     ) -> None:
         """Create the port, and be its receiver."""
-        self._end = Link_(
-            address,
-            capacity=capacity,
-            lifetime=lifetime,
-            max_message=max_message,
-            memory=memory,
-            type=type,
-            codec=codec,
-            max_deliveries=max_deliveries,
-            dead_letters=dead_letters,
+        self._hold(
+            Link_(
+                address,
+                capacity=capacity,
+                lifetime=lifetime,
+                max_message=max_message,
+                memory=memory,
+                type=type,
+                codec=codec,
+                max_deliveries=max_deliveries,
+                dead_letters=dead_letters,
+            )
         )
 
     @classmethod

@@ -46,12 +46,14 @@ class MessageQueue(End):
         codec: Codec | str | None = None,
     ) -> None:
         """Open the queue, or create it."""
-        self._end = Link_(
-            address,
-            max_messages=max_messages,
-            message_size=message_size,
-            type=type,
-            codec=codec,
+        self._hold(
+            Link_(
+                address,
+                max_messages=max_messages,
+                message_size=message_size,
+                type=type,
+                codec=codec,
+            )
         )
 
     async def put(self, item: Any, *, timeout: float | None = None) -> None:
@@ -60,7 +62,7 @@ class MessageQueue(End):
 
     def put_nowait(self, item: Any) -> None:
         """Put a message into the queue if that needs no waiting. Raises as `send` does."""
-        self._end.put_nowait(item)
+        self._held.put_nowait(item)
 
     async def get(self, *, timeout: float | None = None) -> Any:
         """Take the oldest message out of the queue, waiting for one. Raises as `receive` does."""
@@ -68,16 +70,16 @@ class MessageQueue(End):
 
     def get_nowait(self) -> Any:
         """Take the oldest message out of the queue if there is one. Raises as `receive` does."""
-        return self._end.get_nowait()
+        return self._held.get_nowait()
 
     def qsize(self) -> int:
         """Count the messages that wait; others may change that at any moment."""
-        return self._end.qsize()
+        return self._held.qsize()
 
     def empty(self) -> bool:
         """Whether no message waits at this moment."""
-        return self._end.empty()
+        return self._held.empty()
 
     def full(self) -> bool:
         """Whether `put_nowait` would have had no place at this moment."""
-        return self._end.full()
+        return self._held.full()

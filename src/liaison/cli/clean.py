@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
 from liaison.cli import output
@@ -28,7 +26,7 @@ def clean(links: bool, as_json: bool) -> None:
     space = current_space()
     cleaned = space.clean(links=links) if space is not None else Cleaned(0, 0, 0, 0)
     if as_json:
-        output.write_json(asdict(cleaned))
+        output.write_json(cleaned.as_dict())
         return
     removed = [
         f"{count} {noun}{'s' if count > 1 else ''}"

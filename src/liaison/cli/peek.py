@@ -7,7 +7,7 @@ import click
 from liaison.cli import output
 from liaison.cli.command import command
 from liaison.cli.parameters import LINK
-from liaison.links.end import Observed
+from liaison.links.endpoint import observed
 
 
 @command("peek")
@@ -20,7 +20,7 @@ def peek(name: str, count: int, as_json: bool) -> None:
 
     The oldest first, written as `liaison receive` would.
     """
-    with Observed.look(name) as box:
+    with observed(name) as box:
         messages = box.peek(count)
     if as_json:
         output.write_json([output.described(message) for message in messages])

@@ -27,7 +27,7 @@ from liaison.cli.sight import look_at
 from liaison.deadline import Deadline
 
 if TYPE_CHECKING:
-    from liaison.carriers.contract import DeliveryContract
+    from liaison.carriers.contract import Delivery
 
 _GLANCE = 0.5  # seconds between two looks at whether somebody still reads the output
 
@@ -116,7 +116,7 @@ def _mailbox(name: str, *, create: bool) -> Mailbox | MessageQueue | Port | Endp
 
 def _next(
     box: Mailbox | MessageQueue | Port | Endpoint, timeout: float | None, outlet: Outlet | None
-) -> DeliveryContract:
+) -> Delivery:
     """Wait for a message, and meanwhile for the end of whoever reads the output."""
     if outlet is None or not outlet.is_pipe:
         return box.lease(timeout=timeout)
@@ -132,7 +132,7 @@ def _next(
                 raise
 
 
-def _content(delivery: DeliveryContract, *, as_json: bool) -> bytes:
+def _content(delivery: Delivery, *, as_json: bool) -> bytes:
     wrong = {}
     try:
         message = delivery.message

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-
 import click
 
-from liaison import Busy, Corrupt, LiaisonError, NotFound, VersionMismatch
+from liaison import Corrupt, LiaisonError, VersionMismatch
 from liaison.address import Address
-from liaison.carriers import shm
+from liaison.carriers.registry import carrier_of
 from liaison.cli import output
 from liaison.cli.command import command
 from liaison.cli.failure import Failure
 from liaison.cli.parameters import CHOSEN_SPACE, LINK
-from liaison.links.end import Observed
+from liaison.links.endpoint import observed
 from liaison.space import remove_space
 
 
@@ -84,35 +81,12 @@ def _remove_space(ctx: click.Context, *, force: bool, as_json: bool) -> None:
 
 def _destroy(name: str, *, force: bool) -> str:
     try:
-        with Observed.look(name) as box:
+        with observed(name) as box:
             box.destroy(force=force)
             return box.address
     except (Corrupt, VersionMismatch):
         if not force:
             raise
-    return _unlink(name)
-
-
-def _unlink(name: str) -> str:
-    """Remove a segment that the engine will not open; whoever still has it notices at once."""
-    address = Address.parse(name)
-    space = shm.open_space(address, create=False)
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with shm.directory(space, "names") as names, shm.directory(space, "links") as links:
-        file = os.open(address.name, flags, dir_fd=names)
-        try:
-            # As whoever takes a name away: see naming.h.
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            segment = os.fstat(file).st_ino
-            if os.stat(address.name, dir_fd=names, follow_symlinks=False).st_ino != segment:
-                raise NotFound(f"{address} was removed by somebody else, and made anew")
-            os.unlink(address.name, dir_fd=names)
-            with os.scandir(links) as entries:
-                ids = [entry.name for entry in entries if entry.inode() == segment]
-            for id in ids:
-                os.unlink(id, dir_fd=links)
-        except BlockingIOError:
-            raise Busy(f"{address} is being removed by another process; try again") from None
-        finally:
-            os.close(file)
-    return str(address)
+    where = Address.parse(name)
+    carrier_of(where).space(where.called(""), create=False).unlink(where.name)
+    return str(where)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from liaison import Space
 from liaison.address import Address
-from liaison.carriers.shm_listing import Listed, listed
-from liaison.carriers.shm_observer import EndpointObserver
+from liaison.carriers.contract import Listed
+from liaison.carriers.registry import carrier_of
 from liaison.errors import NotFound
-from liaison.links.end import Observed
+from liaison.links.endpoint import EndpointObserver, observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def space_of(address: str) -> Space:
 
 def look_at(address: str) -> Sight:
     """The link at `address`. Raises as `Mailbox.observe` does."""
-    with Observed.look(address) as end:
+    with observed(address) as end:
         sight = Sight(end.address, end.link, end.statistics())
         if isinstance(end, EndpointObserver):
             sight = replace(sight, aliases=tuple(end.aliases), known_as=end.known_as())
@@ -69,7 +69,8 @@ def look_at(address: str) -> Sight:
 
 def look(space: Space) -> Iterator[Sight | tuple[str, LiaisonError]]:
     """Each link of the space; instead of one that cannot be opened, its name and the reason."""
-    for one in listed(Address.parse_space(space.name), counts=True):
+    where = Address.parse_space(space.name)
+    for one in carrier_of(where).space(where, create=False).listed(counts=True):
         if isinstance(one, Listed) and one.statistics is not None:
             yield Sight(one.address, one.link, one.statistics, tuple(one.aliases), one.known_as)
         elif isinstance(one, tuple):

@@ -5,39 +5,39 @@ from __future__ import annotations
 import operator
 from functools import cache
 
+from liaison._native.carrier import Unopened
+from liaison._native.link import Receiving, Sending, attach
 from liaison.address import Address
-from liaison.carriers import shm
-from liaison.carriers.contract import MailboxContract
+from liaison.carriers.contract import Policy, Reading
+from liaison.carriers.registry import carrier_of
 from liaison.closing import Closing
-from liaison.errors import InvalidAddress, LiaisonError, Mismatch
-from liaison.links.dead_letters import bury, mourn
+from liaison.errors import LiaisonError, Mismatch
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
     from typing import Any, ClassVar, Self
 
-    from liaison.carriers.shm_observer import EndpointObserver
     from liaison.codec import Codec
 
-__all__ = ["LinkEnd", "Observed", "parsed", "require_memory", "size"]
+__all__ = ["LinkEnd", "Observed", "parsed", "size"]
 
 
-class LinkEnd(Closing, MailboxContract):
+_ANY = Policy()
+
+
+@cache
+def _of_kind(kind: str | None) -> Policy:
+    return Policy(kind=kind)
+
+
+class LinkEnd(Closing, Sending, Receiving):
     """An end of a link that has a name and carries messages."""
 
-    __slots__ = ()
+    __slots__ = ("_how", "_said")
 
     _named: ClassVar[str | None]  # the kind, as `Link.kind` says it; None: any
-    _kind: type[LinkEnd]  # as users know it: without its carrier
-    _arguments: tuple[Any, Any]  # type and codec, as given
-
-    if not TYPE_CHECKING:  # a checker of types looks at __init__
-
-        def __new__(cls, address=None, *_, **__):
-            """Make an end of the kind that the address's carrier has."""
-            # A subclass may have a constructor of its own; then __init__ hears the address.
-            given = isinstance(address, (str, Address))
-            return cls._bare(parsed(address) if given else Address.current_space())
+    _said: tuple[Any, Any]  # type and codec, as given
+    _how: str
 
     @classmethod
     def open(
@@ -53,8 +53,7 @@ class LinkEnd(Closing, MailboxContract):
         ...
         liaison.errors.NotFound: there is no shm://.../nowhere; create it with ...
         """
-        where = parsed(address)
-        return cls._bare(where)._begin_as("open", where, {}, type, codec)
+        return cls._opened("open", parsed(address), _ANY, type, codec)
 
     @classmethod
     def observe(
@@ -75,29 +74,35 @@ class LinkEnd(Closing, MailboxContract):
         ...     box.destroy()
         1 ['tea']
         """
-        where = parsed(address)
-        return cls._bare(where)._begin_as("observe", where, {}, type, codec)
+        return cls._opened("observe", parsed(address), _ANY, type, codec)
 
     @classmethod
-    def _bare(cls, where: Address) -> Self:
-        return _carried(cls, where)
-
-    def _begin_as(
-        self, how: str, where: Address, policy: dict[str, Any], type: Any, codec: Any
+    def _opened(
+        cls, how: str, where: Address, policy: Policy, type: Any, codec: Codec | str | None
     ) -> Self:
-        policy = {"kind": self._named, **policy}
+        made = cls.__new__(cls)
+        made._begin(how, where, policy, type, codec)
+        return made
+
+    def _begin(
+        self, how: str, where: Address, policy: Policy, type: Any, codec: Codec | str | None
+    ) -> None:
+        policy = _of_kind(self._named) if policy is _ANY else policy.but(kind=self._named)
         try:
-            self._start(where, how, policy, type, codec, bury, mourn)  # type: ignore[attr-defined]
+            end = carrier_of(where).open(where, how, policy, Reading.of(type, codec))
         except Mismatch:
-            if different := _differences(where, policy):
+            if how != "observe" and (different := _differences(where, policy)):
                 raise Mismatch(f"{where} exists, and {different}") from None
             raise
-        self._arguments = (type, codec)
-        return self
+        attach(self, end)
+        self._how = "observe" if how == "observe" else "open"
+        self._said = (type, codec)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel by address, as to a spawned process; opened there anew."""
-        return _reopen, (self._kind, self.address, *self._arguments)
+    def __reduce_ex__(self, _: Any, /) -> tuple[Any, ...]:
+        """Travel by address, as to a spawned process; opened there anew, if it is open here."""
+        how = "closed" if self.closed else self._how
+        fields = object.__getstate__(self)
+        return _arrived, (type(self), how, self.address, *self._said), fields
 
     def __repr__(self) -> str:
         """Show where it is."""
@@ -112,78 +117,28 @@ class Observed(LinkEnd):
 
     _named = None
 
-    @classmethod
-    def look(cls, address: str | Address) -> Observed | EndpointObserver:
-        """Observe a link of any kind, also an endpoint. Raises as `observe` does."""
-        where = parsed(address)
-        end = cls.observe(where)
-        if end.link.kind != "endpoint":
-            return end
-        end.close()
-        from liaison.carriers.shm_observer import EndpointObserver
-
-        return EndpointObserver(where)
-
 
 _POLICY = ("capacity", "max_message", "memory", "access", "max_deliveries", "dead_letters")
 _ARTICLES = {"endpoint": "an"}
 _OF_A_QUEUE = {"capacity": "max_messages", "max_message": "message_size"}
 
 
-def _differences(where: Address, policy: dict[str, Any]) -> str:
+def _differences(where: Address, policy: Policy) -> str:
     """How the link at `where` is other than was asked for; "" when that cannot be told."""
     try:
         with Observed.observe(where) as end:
             link = end.link
     except LiaisonError:
         return ""
-    if policy.get("kind") not in (None, link.kind):
-        return f"is {_ARTICLES.get(link.kind, 'a')} {link.kind}, not a {policy['kind']}"
+    if policy.kind not in (None, link.kind):
+        return f"is {_ARTICLES.get(link.kind, 'a')} {link.kind}, not a {policy.kind}"
     names = _OF_A_QUEUE if link.kind == "queue" else {}
     found = [
         f"its {names.get(name, name)} is {getattr(link, name)!r}, not {asked!r}"
         for name in _POLICY
-        if (asked := policy.get(name)) not in (None, 0, -1, "", getattr(link, name))
-        or (name == "capacity" and asked == 0 != link.capacity)
+        if (asked := getattr(policy, name)) not in (None, getattr(link, name))
     ]
     return "; ".join(found) + ": leave out what does not matter" if found else ""
-
-
-@cache
-def _in_memory(kind: type[LinkEnd]) -> type[shm.MailboxEnd]:
-    """The class of ends of `kind` that are carried by shared memory.
-
-    The carrier's class comes after what users wrote and before the contract, so that a call of
-    `send` is a call of the compiled module, with no Python in between.
-    """
-    body = {
-        "__slots__": ("_arguments",),
-        "__module__": kind.__module__,
-        "__doc__": kind.__doc__,
-        "_kind": kind,
-    }
-    return type(kind.__name__, (kind, shm.MailboxEnd), body)
-
-
-def _carried(kind: type[LinkEnd], where: Address) -> Any:
-    """An end that is not open yet."""
-    require_memory(where)
-    made = kind if issubclass(kind, shm.MailboxEnd) else _in_memory(kind)
-    return shm.MailboxEnd.__new__(made)
-
-
-def require_memory(where: Address) -> None:
-    """Refuse an address that is not in shared memory."""
-    if where.scheme != "shm":
-        other = (
-            "; sockets are liaison.listen and liaison.connect"
-            if where.scheme in ("unix", "tcp", "tls")
-            else ""
-        )
-        raise InvalidAddress(
-            f"{where}: no link of this kind can be carried by {where.scheme}://; "
-            f"use a bare name or shm://{other}"
-        )
 
 
 def parsed(address: str | Address) -> Address:
@@ -191,8 +146,14 @@ def parsed(address: str | Address) -> Address:
     return address if isinstance(address, Address) else Address.parse(address)
 
 
-def _reopen(kind: type[LinkEnd], address: str, type: Any, codec: Any) -> LinkEnd:
-    return kind.open(address, type=type, codec=codec)
+def _arrived(kind: type[LinkEnd], how: str, address: str, type: Any, codec: Any) -> LinkEnd:
+    if how == "observe":
+        return kind.observe(address, type=type, codec=codec)
+    if how == "open":
+        return kind.open(address, type=type, codec=codec)
+    made = kind.__new__(kind)
+    attach(made, Unopened(address))
+    return made
 
 
 def size(name: str, value: int | None, least: int, most: int) -> int | None:

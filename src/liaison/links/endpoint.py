@@ -10,26 +10,26 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from liaison._native.link import Attached, Corresponding, attach, end_of
 from liaison.address import Address
-from liaison.carriers.shm_endpoint import EndpointEnd, arriving, ending
-from liaison.carriers.shm_observer import EndpointObserver
+from liaison.carriers.contract import Reading
+from liaison.carriers.registry import carrier_of
 from liaison.closing import Closing
-from liaison.errors import Closed, Destroyed, InvalidAddress, Mismatch, NotFound
-from liaison.links.dead_letters import mourn
+from liaison.errors import Closed, Destroyed, Mismatch, NotFound
 from liaison.links.end import LinkEnd, Observed, parsed, size
 
 if TYPE_CHECKING:
     from liaison.codec import Codec
+    from liaison.link import Link, Peer
 
 __all__ = [
     "Endpoint",
     "EndpointObserver",
-    "arriving",
     "correspondent",
-    "ending",
     "forget",
     "let_go",
     "mine",
+    "observed",
     "receive",
     "send",
 ]
@@ -38,7 +38,7 @@ _LARGEST_CAPACITY = 1 << 18  # messages
 _KEPT = 64  # mailboxes that the functions below keep open
 
 
-class Endpoint(Closing, EndpointEnd):
+class Endpoint(Closing, Corresponding):
     """This process's name, by which others send to it, and it receives.
 
     Each pair of endpoints that talk has a link of their own, which is set up at first use; no other
@@ -72,8 +72,6 @@ class Endpoint(Closing, EndpointEnd):
 
     __slots__ = ()
 
-    _mourn = staticmethod(mourn)
-
     def __init__(
         self,
         name: str | Address | None = None,
@@ -84,14 +82,10 @@ class Endpoint(Closing, EndpointEnd):
     ) -> None:
         """Be the endpoint, which is made where it does not exist."""
         where = _unnamed(Address.current_space()) if name is None else parsed(name)
-        if where.scheme != "shm":
-            self._useless = True
-            raise InvalidAddress(
-                f"{where}: no endpoint can be carried by {where.scheme}://; use a name or shm://"
-            )
         checked = size("capacity", capacity, 0, _LARGEST_CAPACITY)
-        messages = -1 if checked is None else checked
-        self._start(where, messages, type, codec, passing=name is None)
+        reading = Reading.of(type, codec)
+        end = carrier_of(where).endpoint(where, checked, reading, passing=name is None)
+        attach(self, end)
         _made.append(weakref.ref(self))
         if name is None:
             atexit.register(_close, weakref.ref(self))
@@ -112,12 +106,47 @@ class Endpoint(Closing, EndpointEnd):
         ...     friend.destroy()
         ['old'] ['friend'] 1
         """
-        where = parsed(name)
-        if where.scheme != "shm":
-            raise InvalidAddress(
-                f"{where}: no endpoint can be carried by {where.scheme}://; use a name or shm://"
-            )
-        return EndpointObserver(where)
+        return EndpointObserver(name)
+
+    @property
+    def name(self) -> str:
+        """What the endpoint is called now."""
+        return end_of(self).name
+
+    @property
+    def aliases(self) -> list[str]:
+        """The other names by which it is reached: those it had, and has not retired."""
+        return end_of(self).aliases
+
+    def rename(self, new: str) -> None:
+        """Be called `new` from now on; who knows the old name still reaches it, unchanged.
+
+        The old name becomes an alias. Raises `NameTaken` when another link has the name,
+        `InvalidAddress`, `Closed`.
+
+        >>> import liaison
+        >>> with liaison.Endpoint("trainee") as endpoint, liaison.Endpoint("boss") as boss:
+        ...     endpoint.rename("clerk")
+        ...     boss.send("trainee", "your first task")
+        ...     print(endpoint.name, endpoint.aliases, endpoint.receive("boss"))
+        ...     endpoint.retire("trainee")
+        ...     endpoint.destroy()
+        ...     boss.destroy()
+        clerk ['trainee'] your first task
+        """
+        end_of(self).rename(new)
+
+    def retire(self, old: str) -> None:
+        """Be no longer reached by the alias `old`, which others may then take.
+
+        Raises `NotFound` when it is none of the endpoint's names, `ValueError` when it is what the
+        endpoint is called now.
+        """
+        end_of(self).retire(old)
+
+    def links(self) -> list[Link]:
+        """Return its links, one for each endpoint that it has sent to or received from."""
+        return end_of(self).links()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Refuse to travel: the name is this process's."""
@@ -128,8 +157,38 @@ class Endpoint(Closing, EndpointEnd):
 
     def __repr__(self) -> str:
         """Show where it is."""
-        state = " (closed)" if self._own.closed else ""
+        state = " (closed)" if self.closed else ""
         return f"<Endpoint {self.address}{state}>"
+
+
+class EndpointObserver(Closing, Attached):
+    """An endpoint that exists, observed; a context manager that closes it.
+
+    Its counts are those of all the links on which it receives, together.
+    """
+
+    def __init__(self, address: str | Address) -> None:
+        """Look at it."""
+        where = parsed(address)
+        attach(self, carrier_of(where).observe_endpoint(where))
+
+    @property
+    def aliases(self) -> list[str]:
+        """The other names by which it is reached."""
+        return end_of(self).aliases
+
+    def known_as(self) -> dict[str, list[Peer]]:
+        """The names by which senders know it, and the living processes that use them."""
+        return end_of(self).known_as()
+
+
+def observed(address: str | Address) -> Observed | EndpointObserver:
+    """Observe a link of any kind, also an endpoint. Raises as `Mailbox.observe` does."""
+    end = Observed.observe(address)
+    if end.link.kind != "endpoint":
+        return end
+    end.close()
+    return EndpointObserver(address)
 
 
 class _Named(LinkEnd):
@@ -161,11 +220,11 @@ def _address(target: str | Address) -> str:
 
 def _mine() -> Endpoint | None:
     with _lock:
-        while _made:
-            endpoint = _made[-1]()
+        _made[:] = [made for made in _made if made() is not None]
+        for made in reversed(_made):
+            endpoint = made()
             if endpoint is not None and not endpoint.closed:
                 return endpoint
-            _made.pop()
     return None
 
 
@@ -186,7 +245,8 @@ def _passing(near: Address) -> Endpoint:
     global _own  # noqa: PLW0603 - there is one for each process
     made = Endpoint.__new__(Endpoint)
     where = _unnamed(near)
-    made._start(where, -1, None, None, passing=True)  # pyright: ignore[reportPrivateUsage]
+    reading = Reading.of(None, None)
+    attach(made, carrier_of(where).endpoint(where, None, reading, passing=True))
     _own = made
     atexit.register(made.close)
     _made.append(weakref.ref(made))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from liaison.links.dead_letters import beside, default_dead_letters
+from liaison.carriers.contract import Policy
+from liaison.dead_letters import beside, default_dead_letters
 from liaison.links.end import LinkEnd, parsed, size
 
 TYPE_CHECKING = False  # see facts.py
@@ -71,7 +72,7 @@ class Mailbox(LinkEnd):
     ) -> None:
         """Open the mailbox, or create it."""
         where = parsed(address)
-        self._begin_as(
+        self._begin(
             "open or create",
             where,
             policy_of(
@@ -123,7 +124,7 @@ class Mailbox(LinkEnd):
             max_deliveries=max_deliveries,
             dead_letters=dead_letters,
         )
-        return cls._bare(where)._begin_as("create", where, policy, type, codec)
+        return cls._opened("create", where, policy, type, codec)
 
 
 def policy_of(
@@ -135,8 +136,8 @@ def policy_of(
     access: str | None,
     max_deliveries: int | None,
     dead_letters: str | None,
-) -> dict[str, Any]:
-    """What was said of the link, checked; the engine's words for what was left unsaid."""
+) -> Policy:
+    """What was said of the link, checked."""
     capacity = size("capacity", capacity, 0, _LARGEST_CAPACITY)
     max_message = size("max_message", max_message, 1, (1 << 32) - 4096)
     memory = size("memory", memory, 1, _LARGEST_MEMORY)
@@ -148,16 +149,16 @@ def policy_of(
             "max_message= reserves room for each message, memory= for all of them together: "
             "give one of the two"
         )
-    grave = "" if dead_letters is None else str(beside(where, dead_letters))
+    grave = None if dead_letters is None else str(beside(where, dead_letters))
     if grave == str(where):
         raise ValueError("a mailbox cannot be its own dead_letters")
     if max_deliveries and not grave:
         default_dead_letters(where)  # says now when the name would be too long
-    return {
-        "capacity": -1 if capacity is None else capacity,
-        "max_message": max_message or 0,
-        "memory": memory or 0,
-        "access": access,
-        "max_deliveries": max_deliveries or 0,
-        "dead_letters": grave,
-    }
+    return Policy(
+        capacity=capacity,
+        max_message=max_message,
+        memory=memory,
+        access=access,
+        max_deliveries=max_deliveries,
+        dead_letters=grave,
+    )

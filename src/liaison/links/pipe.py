@@ -1,25 +1,25 @@
 """Pipes: one way between a process and those it starts, and two ways between any two."""
 
+# pyright: reportPrivateUsage=false
 from __future__ import annotations
 
-# The mixed-in classes call what the compiled end keeps for them.
-# pyright: reportPrivateUsage=false
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol, final
+from typing import TYPE_CHECKING, Any, final
 
-from liaison.carriers import shm
-from liaison.carriers.contract import MailboxContract
+from liaison._native.link import Receiving, Sending, attach, end_of
+from liaison.address import Address
+from liaison.carriers.contract import Policy, Reading
+from liaison.carriers.registry import carrier_named, carrier_of
 from liaison.closing import Closing
-from liaison.errors import Destroyed, Ended
-from liaison.links.end import parsed, require_memory, size
+from liaison.errors import Ended, InvalidAddress
+from liaison.links.end import parsed, size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from typing import Self
 
-    from liaison.address import Address
+    from liaison._native.carrier import CarrierEnd
     from liaison.codec import Codec
-    from liaison.link import Link, Statistics
+    from liaison.link import Statistics
 
 __all__ = ["NamedPipe", "PipeReader", "PipeWriter", "pipe"]
 
@@ -29,14 +29,7 @@ _LARGEST_MEMORY = 1 << 40
 _CHUNK = 1 << 16  # bytes that are written as one message, at most
 
 
-class _Source(Protocol):
-    """The compiled end that bytes are read from."""
-
-    def _chunk(self, *, timeout: float | None = None) -> tuple[bytes, int]: ...
-    def _put_back(self, rest: bytes, at: int) -> None: ...
-
-
-class _Reading:
+class _Reading(Receiving):
     """Reading bytes as from a file.
 
     The bytes are those of the messages, one after the other, and where a message ends does not
@@ -45,9 +38,6 @@ class _Reading:
     """
 
     __slots__ = ()
-
-    def _source(self) -> _Source:
-        raise NotImplementedError
 
     def readable(self) -> bool:
         """Whether bytes can be read: True."""
@@ -59,18 +49,18 @@ class _Reading:
         Without `n`, or with a negative one, reads up to the end of file. Raises `DecodeError` when
         a message comes that is not bytes, `Closed`.
         """
-        source = self._source()
+        source = end_of(self)
         most = -1 if n is None else n
         parts: list[bytes] = []
         have = 0
         try:
             while have != most:
                 try:
-                    chunk, at = source._chunk()
+                    chunk, at = source.chunk()
                 except Ended:
                     break
                 end = len(chunk) if most < 0 else min(len(chunk), at + most - have)
-                source._put_back(chunk, end)
+                source.put_back(chunk, end)
                 parts.append(chunk[at:end])
                 have += end - at
         except BaseException:
@@ -85,16 +75,16 @@ class _Reading:
         """
         if n == 0:
             return b""
-        source = self._source()
+        source = end_of(self)
         most = -1 if n is None else n
         try:
-            chunk, at = source._chunk()
+            chunk, at = source.chunk()
             while at == len(chunk):  # an empty message is not the end
-                chunk, at = source._chunk()
+                chunk, at = source.chunk()
         except Ended:
             return b""
         end = len(chunk) if most < 0 else min(len(chunk), at + most)
-        source._put_back(chunk, end)
+        source.put_back(chunk, end)
         return chunk[at:end]
 
     def readinto(self, buffer: Any, /) -> int:
@@ -114,14 +104,14 @@ class _Reading:
 
         Raises as `read` does.
         """
-        source = self._source()
+        source = end_of(self)
         most = -1 if limit is None else limit
         parts: list[bytes] = []
         have = 0
         try:
             while have != most:
                 try:
-                    chunk, at = source._chunk()
+                    chunk, at = source.chunk()
                 except Ended:
                     break
                 end = chunk.find(b"\n", at) + 1
@@ -129,7 +119,7 @@ class _Reading:
                 if most >= 0 and (end or len(chunk)) - at >= most - have:
                     end, ended = at + most - have, True
                 end = end or len(chunk)
-                source._put_back(chunk, end)
+                source.put_back(chunk, end)
                 parts.append(chunk[at:end])
                 have += end - at
                 if ended:
@@ -154,17 +144,13 @@ class _Reading:
     def _unread(self, parts: list[bytes]) -> None:
         """Read these once more: what was interrupted loses nothing."""
         if parts:
-            self._source()._put_back(b"".join(parts), 0)
+            end_of(self).put_back(b"".join(parts), 0)
 
 
-class _Writing:
+class _Writing(Sending):
     """Writing bytes as to a file."""
 
     __slots__ = ()
-
-    if TYPE_CHECKING:  # the compiled end has it
-
-        def _write(self, data: Any, most: int) -> int: ...
 
     def writable(self) -> bool:
         """Whether bytes can be written: True."""
@@ -179,7 +165,7 @@ class _Writing:
         Raises `Disconnected` (a `BrokenPipeError`) when nobody is left who could read them,
         `Closed`, `NoSpace`, and `TypeError` for text.
         """
-        return self._write(data, _CHUNK)
+        return end_of(self).write(data, _CHUNK)
 
     def writelines(self, lines: Iterable[Any], /) -> None:
         """Write each of the lines, which have their own ends. Raises as `write` does."""
@@ -204,12 +190,12 @@ class _Stream:
         return False
 
 
-class _PipeEnd(Closing, shm.PipeEnd):
+class _PipeEnd(Closing, Sending, Receiving):
     """What both ends of a pipe have."""
 
-    __slots__ = ("_arguments",)
+    __slots__ = ("_said",)
 
-    _arguments: tuple[Any, Any]  # type and codec, as given
+    _said: tuple[Any, Any]  # type and codec, as given
     _reads = False
 
     def __init__(self) -> None:
@@ -223,39 +209,33 @@ class _PipeEnd(Closing, shm.PipeEnd):
         Its descriptors are this end's from now on, and closed by exec. Raises `NotFound` when they
         are not there, `Mismatch` for the other kind of end, `ValueError` when `handle` is none.
         """
-        memory, token, owner, name, root = _told(handle)
-        return cls._taken((memory, token), (owner, name, root), type, codec)
+        try:
+            carrier = carrier_named(handle.partition(":")[0])
+        except InvalidAddress:
+            raise ValueError(f"{handle!r} is no handle of a pipe's end") from None
+        end = carrier.inherited(handle, cls._reads, Reading.of(type, codec))
+        return cls._around(end, type, codec)
 
     @classmethod
-    def _taken(
-        cls, descriptors: tuple[int, int], place: tuple[int, str, str], type: Any, codec: Any
-    ) -> Self:
+    def _around(cls, end: CarrierEnd, type: Any, codec: Any) -> Self:
         made = cls.__new__(cls)
-        made._arguments = (type, codec)
-        made._take(descriptors, place, cls._reads, type, codec)
+        attach(made, end)
+        made._said = (type, codec)
         return made
 
     @property
-    def pass_fds(self) -> tuple[int, int]:
+    def pass_fds(self) -> tuple[int, ...]:
         """This end's descriptors, for ``subprocess.Popen(..., pass_fds=end.pass_fds)``."""
-        return self._descriptors()
+        return end_of(self).descriptors()
 
     @property
     def handle(self) -> str:
         """What to tell the child, by its arguments or environment, for it to `inherit` this end."""
-        memory, token = self._descriptors()
-        owner, name, root = self._place()
-        return f"{memory}:{token}:{owner}:{name}:{root}"
+        return end_of(self).handle
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel as its descriptors do, as multiprocessing's own connections."""
-        from multiprocessing.reduction import DupFd
-
-        memory, token = self._descriptors()
-        return _arrived, (
-            *(self.__class__, DupFd(memory), DupFd(token)),
-            *(self._place(), *self._arguments),
-        )
+        return _arrived, (self.__class__, *end_of(self).handed(), *self._said)
 
     def __repr__(self) -> str:
         """Show which pipe's end it is."""
@@ -297,9 +277,6 @@ class PipeReader(_Reading, _Stream, _PipeEnd):
     __slots__ = ()
 
     _reads = True
-
-    def _source(self) -> _Source:
-        return self
 
     def writable(self) -> bool:
         """Whether bytes can be written: False."""
@@ -362,13 +339,15 @@ def pipe(
     >>> reader.close()
     """
     policy = _policy(capacity, max_message, memory)
-    reader, writer = PipeReader.__new__(PipeReader), PipeWriter.__new__(PipeWriter)
-    reader._arguments = writer._arguments = (type, codec)
-    shm.pipe(reader, writer, type, codec, policy)
-    return reader, writer
+    here = Address.current_space()
+    carrier = carrier_of(here)
+    if not carrier.carries_pipes:  # they are between the processes of one machine
+        carrier = carrier_named("shm")
+    reader, writer = carrier.pipe(here, policy, Reading.of(type, codec))
+    return PipeReader._around(reader, type, codec), PipeWriter._around(writer, type, codec)
 
 
-class NamedPipe(_Reading, _Writing, _Stream, Closing, MailboxContract):
+class NamedPipe(_Reading, _Writing, _Stream, Closing):
     """A two-way pipe between two unrelated processes, which know its name.
 
     Whoever opens it first creates it and is one side; the next process that does is the other, and
@@ -404,11 +383,7 @@ class NamedPipe(_Reading, _Writing, _Stream, Closing, MailboxContract):
     ([], 0)
     """
 
-    # The two compiled ends' own methods stand in each object's dictionary, before the contract's:
-    # a call of `send` is a call of the compiled module.
-
-    _in: shm.MailboxEnd
-    _out: shm.MailboxEnd
+    _said: tuple[Any, Any]  # type and codec, as given
 
     def __init__(
         self,
@@ -422,74 +397,17 @@ class NamedPipe(_Reading, _Writing, _Stream, Closing, MailboxContract):
     ) -> None:
         """Open the pipe, or create it."""
         where = parsed(address)
-        require_memory(where)
         policy = _policy(capacity, max_message, memory)
-        made = shm.MailboxEnd
-        self._in, self._out = made.__new__(made), made.__new__(made)
-        self._arguments = (type, codec)
-        shm.named_pipe(self._in, self._out, where, type, codec, policy)
-        ways = ((self._in, _INWARD), (self._out, _OUTWARD))
-        vars(self).update({name: getattr(end, name) for end, names in ways for name in names})
-
-    @property
-    def address(self) -> str:
-        """The pipe's address, a URL."""
-        return self._in.address
-
-    @property
-    def link(self) -> Link:
-        """What this link is, and who is on it at this moment."""
-        return self._in.link
+        attach(self, carrier_of(where).named_pipe(where, policy, Reading.of(type, codec)))
+        self._said = (type, codec)
 
     def statistics(self, *, outgoing: bool = False) -> Statistics:
         """Return a snapshot of the counts of the way here, or of the `outgoing` way."""
-        return (self._out if outgoing else self._in).statistics()
-
-    def close(self) -> None:
-        """Give up this end; idempotent. The other side learns it at once."""
-        if self.closed:
-            return
-        self._out.close()
-        self._in.close()
-        for told in shm.closing:
-            told(self)  # pyright: ignore[reportArgumentType] - they ask for its identity alone
-
-    @property
-    def closed(self) -> bool:
-        """Whether this end was closed."""
-        return self._in.closed
-
-    def destroy(self, *, force: bool = False) -> None:
-        """Destroy the pipe for both sides, with what is in it.
-
-        Its creator may, and anyone once the creator is dead, or with `force`; else `NotOwner`.
-        """
-        with suppress(Destroyed):  # perhaps by this very end, which could not do the other half
-            self._in.destroy(force=force)
-        self._out.destroy(force=force)
-
-    def __len__(self) -> int:
-        """Count the messages that wait to be received here."""
-        return len(self._in)
-
-    def __bool__(self) -> bool:
-        """Be true, also when nothing waits."""
-        return True
-
-    def __iter__(self) -> Iterator[Any]:
-        """Receive messages until the other side has ended."""
-        return iter(self._in)
-
-    def __next__(self) -> Any:
-        """Receive one message."""
-        return next(self._in)
-
-    def _source(self) -> _Source:
-        return self._in
+        return end_of(self).statistics(outgoing=outgoing)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel by address; opened there anew."""
-        return _reopen, (self.__class__, self.address, *self._arguments)
+        return _reopen, (self.__class__, self.address, *self._said)
 
     def __repr__(self) -> str:
         """Show where it is."""
@@ -497,43 +415,23 @@ class NamedPipe(_Reading, _Writing, _Stream, Closing, MailboxContract):
         return f"<{self.__class__.__name__} {self.address}{state}>"
 
 
-# Which way's end does what; what aio asks for included.
-_INWARD = (
-    *("receive", "try_receive", "receive_many", "lease", "peek", "fileno"),
-    *("_ready", "_chunk", "_put_back", "_try"),
-)
-_OUTWARD = (
-    *("send", "try_send", "send_many", "loan", "rendezvous"),
-    *("_write", "_parcel", "_post", "_room", "_loan", "_largest"),
-)
-
-
-def _policy(capacity: int | None, max_message: int | None, memory: int | None) -> dict[str, Any]:
+def _policy(capacity: int | None, max_message: int | None, memory: int | None) -> Policy:
     if max_message and memory:
         raise ValueError(
             "max_message= reserves room for each message, memory= for all of them together: "
             "give one of the two"
         )
-    count = size("capacity", capacity, 1, _LARGEST_CAPACITY)
-    return {
-        "capacity": -1 if count is None else count,
-        "max_message": size("max_message", max_message, 1, _LARGEST_MESSAGE) or 0,
-        "memory": size("memory", memory, 1, _LARGEST_MEMORY) or 0,
-    }
-
-
-def _told(handle: str) -> tuple[int, int, int, str, str]:
-    parts = handle.split(":", 4)
-    if len(parts) != 5 or not all(part.isascii() and part.isdigit() for part in parts[:3]):
-        raise ValueError(f"{handle!r} is no handle of a pipe's end")
-    memory, token, owner = map(int, parts[:3])
-    return memory, token, owner, parts[3], parts[4]
+    return Policy(
+        capacity=size("capacity", capacity, 1, _LARGEST_CAPACITY),
+        max_message=size("max_message", max_message, 1, _LARGEST_MESSAGE),
+        memory=size("memory", memory, 1, _LARGEST_MEMORY),
+    )
 
 
 def _arrived(
-    kind: type[_PipeEnd], memory: Any, token: Any, place: tuple[int, str, str], *arguments: Any
+    kind: type[_PipeEnd], make: Callable[..., CarrierEnd], given: tuple[Any, ...], *said: Any
 ) -> _PipeEnd:
-    return kind._taken((memory.detach(), token.detach()), place, *arguments)
+    return kind._around(make(*given, kind._reads, Reading.of(*said)), *said)
 
 
 def _reopen(kind: type[NamedPipe], address: str, type: Any, codec: Any) -> NamedPipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from liaison.links.dead_letters import default_dead_letters
+from liaison.dead_letters import default_dead_letters
 from liaison.links.end import LinkEnd, parsed
 from liaison.links.mailbox import policy_of
 
@@ -86,4 +86,4 @@ class Port(LinkEnd):
             max_deliveries=max_deliveries,
             dead_letters=dead_letters,
         )
-        self._begin_as("create", where, {**policy, "lifetime": lifetime}, type, codec)
+        self._begin("create", where, policy.but(lifetime=lifetime), type, codec)

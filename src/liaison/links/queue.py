@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from liaison.carriers.contract import Policy
 from liaison.links.end import LinkEnd, parsed, size
 
 TYPE_CHECKING = False  # see facts.py
@@ -59,7 +60,7 @@ class MessageQueue(LinkEnd):
     ) -> None:
         """Open the queue, or create it."""
         policy = _policy(max_messages, message_size)
-        self._begin_as("open or create", parsed(address), policy, type, codec)
+        self._begin("open or create", parsed(address), policy, type, codec)
 
     @classmethod
     def create(
@@ -81,9 +82,8 @@ class MessageQueue(LinkEnd):
         ...     queue.destroy()
         10 64
         """
-        where = parsed(address)
         policy = _policy(max_messages, message_size)
-        return cls._bare(where)._begin_as("create", where, policy, type, codec)
+        return cls._opened("create", parsed(address), policy, type, codec)
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """Put a message into the queue, waiting for a place if `block` is true.
@@ -152,9 +152,8 @@ def _patience(block: bool, timeout: float | None) -> float | None:
     return timeout
 
 
-def _policy(max_messages: int | None, message_size: int | None) -> dict[str, Any]:
-    count = size("max_messages", max_messages, 1, _MOST_MESSAGES)
-    return {
-        "capacity": -1 if count is None else count,
-        "max_message": size("message_size", message_size, 1, _LARGEST_MESSAGE) or 0,
-    }
+def _policy(max_messages: int | None, message_size: int | None) -> Policy:
+    return Policy(
+        capacity=size("max_messages", max_messages, 1, _MOST_MESSAGES),
+        max_message=size("message_size", message_size, 1, _LARGEST_MESSAGE),
+    )

@@ -1,7 +1,7 @@
 """Waiting for several links at once, whatever they are.
 
-Mailboxes of one space in shared memory are waited for by the engine, without descriptors: see
-`_memory`. For all others the kernel is asked.
+Where a carrier can wait for several of its links, as for mailboxes of one space in shared memory,
+it does, without descriptors: see `_memory`. For all others the kernel is asked.
 
 For each list of links that is waited for, the kernel keeps one epoll set between one call and the
 next, so that a call makes as many system calls for 1,000 links as for one. What keeps a set true:
@@ -9,7 +9,7 @@ next, so that a call makes as many system calls for 1,000 links as for one. What
 - It knows its links weakly, by identity; with the first of them it is given up, before another
   object can come by the same identity.
 - A descriptor that is closed leaves the set only if no forked child has a copy of it. So the set is
-  made anew when a link of it is closed (`shm.closing` tells, and wakes who waits), and when the
+  made anew when a link of it is closed (`closed` tells, and wakes who waits), and when the
   `fileno()` of anything that is not a link of ours has changed.
 - A forked child shares its parent's sets; it forgets them, and makes its own. So does a process
   that has closed all its descriptors, as daemons do: see `Poll`.
@@ -23,15 +23,19 @@ import os
 import threading
 import weakref
 
-from liaison.carriers import shm
-from liaison.carriers.shm import Poll, Several
+from liaison._native.carrier import CarrierEnd, closed
+from liaison._native.link import end_of
+from liaison._native.poll import ENDED, READABLE, Poll
+from liaison.carriers.contract import End
 from liaison.deadline import Deadline
 from liaison.errors import Closed, Corrupt, Destroyed
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Protocol
+
+    from liaison.carriers.contract import Several
 
     class HasDescriptor(Protocol):
         """Anything that can be waited for."""
@@ -84,7 +88,7 @@ def wait(links: Iterable[HasDescriptor], *, timeout: float | None = None) -> lis
                 return found
     if not every and timeout is None:
         raise ValueError("there is nothing to wait for: links is empty, and timeout=None")
-    while (several := Several.of(every)) is not None:
+    while (several := _together(every)) is not None:
         _keep(several, every)
         found = several.wait(every, deadline and deadline.remaining())
         if found is not None:
@@ -100,7 +104,13 @@ def wait(links: Iterable[HasDescriptor], *, timeout: float | None = None) -> lis
                 return found
 
 
-# The engine's sets, oldest first. One that a thread waits with stays in here.
+def _together(links: list[Any]) -> Several | None:
+    """What their carrier has to wait for these together, if they have one carrier that has it."""
+    end = end_of(links[0]) if links else None
+    return end.several(links) if isinstance(end, End) else None
+
+
+# The carriers' sets, oldest first. One that a thread waits with stays in here.
 _memory: list[Several] = []
 
 
@@ -147,7 +157,7 @@ class Watch:
 
     def __init__(self, key: tuple[int, ...], links: Sequence[Any]) -> None:
         self._key = key
-        self._members = frozenset(key)
+        self._members = frozenset(id(end_of(link)) for link in links)
         self._next = 0
         self._references: list[weakref.ref[Any]] | None = []
         self._set: Poll | None = None
@@ -195,12 +205,12 @@ class Watch:
             self._build(links)
         ready = set(self._always)
         for index, _ in self._foreign:
-            if (asks := getattr(links[index], "_ready", None)) is not None and asks():
+            if (asks := _asks(links[index])) is not None and asks():
                 ready.add(index)  # it has something that its descriptor knows nothing of
         assert self._set is not None
         for descriptor in self._set.poll(0 if ready else timeout, len(links)):
             for index in self._by_descriptor.get(descriptor, ()):
-                asks = getattr(links[index], "_ready", None)
+                asks = _asks(links[index])
                 if asks is None or asks():
                     ready.add(index)
         if not ready:
@@ -229,7 +239,7 @@ class Watch:
                     continue
                 known.add(id(link))
                 descriptor = _descriptor(link)
-                if not isinstance(link, shm.MailboxEnd):
+                if not isinstance(end_of(link), End):
                     self._foreign.append((index, descriptor))
                 if descriptor < 0:
                     self._always.append(index)
@@ -245,7 +255,7 @@ class Watch:
     def _register(self, descriptor: int) -> bool:
         assert self._set is not None
         try:
-            self._set.register(descriptor, shm.READABLE | shm.ENDED)
+            self._set.register(descriptor, READABLE | ENDED)
         except PermissionError:
             return False  # a file on a disk: never has to be waited for
         except OSError as error:
@@ -266,6 +276,14 @@ class Watch:
         self._stale = True
         if self._set is not None:
             self._set.ring()
+
+
+def _asks(link: Any) -> Callable[[], bool] | None:
+    """What says whether there is something to receive, of a link of ours."""
+    end = end_of(link)
+    if isinstance(end, CarrierEnd):
+        return end.ready  # type: ignore[attr-defined]
+    return getattr(end, "_ready", None)
 
 
 def _descriptor(link: Any) -> int:
@@ -311,5 +329,5 @@ def _forked() -> None:
     _memory.clear()
 
 
-shm.closing.append(_closed)
+closed.append(_closed)
 os.register_at_fork(after_in_child=_forked)

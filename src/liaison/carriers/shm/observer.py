@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from liaison import errors
 from liaison._native import endpoint as native
-from liaison.carriers import shm
-from liaison.carriers.shm_pairs import Caller, Own, Way, names_of, remove_pairs, ways_to
-from liaison.closing import Closing
+from liaison.carriers import contract
+from liaison.carriers.shm.pairs import Caller, Own, Way, names_of, remove_pairs, ways_to
+from liaison.carriers.shm.space import open_space
 from liaison.link import Peer, Statistics
 
 if TYPE_CHECKING:
@@ -18,19 +18,16 @@ if TYPE_CHECKING:
     from liaison.address import Address
     from liaison.link import Link
 
-__all__ = ["EndpointObserver"]
+__all__ = ["ObservedEndpoint"]
 
 
-class EndpointObserver(Closing):
-    """An endpoint that exists, observed; a context manager that closes it.
-
-    Its counts are those of all the links on which it receives, together.
-    """
+class ObservedEndpoint(contract.ObservedEndpoint):
+    """An endpoint in shared memory, observed; see `liaison.carriers.contract.ObservedEndpoint`."""
 
     def __init__(self, where: Address) -> None:
         self._where = where
         self._own = Own.begin(where, "observe", {})
-        self._space = shm.open_space(where, create=False)
+        self._space = open_space(where, create=False)
         self._id: str = self._own.about()["id"]
 
     @property
@@ -81,10 +78,6 @@ class EndpointObserver(Closing):
         """Count the messages that wait."""
         with self._ways() as ways:
             return sum(map(len, ways))
-
-    def __bool__(self) -> bool:
-        """An endpoint without messages is an endpoint."""
-        return True
 
     def destroy(self, *, force: bool = False) -> None:
         """Destroy it, with all that was sent to it.

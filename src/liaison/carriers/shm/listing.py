@@ -8,52 +8,32 @@ from __future__ import annotations
 
 import os
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from liaison import errors
 from liaison._native import endpoint as native
 from liaison._native.mailbox import look
 from liaison.address import Address, is_name
-from liaison.carriers import shm
-from liaison.carriers.shm_pairs import WAY, observed, space_of
+from liaison.carriers.contract import Listed
+from liaison.carriers.shm.end import link_of
+from liaison.carriers.shm.pairs import WAY, observed, space_of
+from liaison.carriers.shm.space import directory
 from liaison.link import Peer, Statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from liaison._native.space import SpaceHandle
-    from liaison.link import Link
 
-__all__ = ["Listed", "listed"]
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A link; of an endpoint also by what names it is reached, and by whom.
-
-    There are no statistics where nobody asked for them.
-    """
-
-    address: str
-    link: Link
-    statistics: Statistics | None
-    aliases: list[str]
-    known_as: dict[str, list[Peer]]
+__all__ = ["listed"]
 
 
 def listed(
-    where: Address, space: SpaceHandle | None = None, *, counts: bool
+    where: Address, space: SpaceHandle, *, counts: bool
 ) -> list[Listed | tuple[str, errors.LiaisonError]]:
-    """The links of the space that `where` is in, by name, with their statistics if `counts`.
-
-    Of `space`, where that is given: another may have its name by now.
-    Instead of one that cannot be looked at, its name and the reason. One that is gone by then, or
-    has proved to be over, is left out.
-    """
+    """The links of a space; see `liaison.carriers.contract.SpaceEnd.listed`."""
     try:
-        space = space or shm.open_space(where, create=False)
-        with space, shm.directory(space, "names") as names:
+        with space, directory(space, "names") as names:
             return list(_Listing(where, space, names, counts))
     except errors.NotFound:
         return []
@@ -100,7 +80,7 @@ class _Listing:
             elif one[0]["kind"] == "endpoint":
                 yield self._endpoint(name, called, one[0])
             else:
-                yield Listed(self._prefix + name, shm.link_of(one[0]), one[1], [], {})
+                yield Listed(self._prefix + name, link_of(one[0]), one[1], [], {})
 
     def _look(self, name: str) -> tuple[dict[str, Any], Statistics | None]:
         address = self._prefix + name
@@ -124,7 +104,7 @@ class _Listing:
                 label: str = name if way["name"].startswith("~") else way["name"]
                 known_as.setdefault(label, []).extend(users)
         facts["bytes"] += total
-        link = shm.link_of(facts, senders)
+        link = link_of(facts, senders)
         counted = None
         if self._counts:
             room = min((one.free for one in each), default=link.capacity or 0)

@@ -1,4 +1,4 @@
-"""Dead letters: where messages go that nobody can handle, or that nobody received.
+"""Links in shared memory, and their dead letters: messages that nobody can handle, or received.
 
 A message is sent there first and taken away here afterwards: dying between the two leaves it in
 both places rather than in neither.
@@ -9,10 +9,12 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from time import monotonic, sleep
 
+from liaison._native.mailbox import Burial
 from liaison.address import Address
-from liaison.carriers import shm
-from liaison.errors import Busy, Full, InvalidAddress, NotFound
-from liaison.links import mailbox  # which needs this one: looked into when both are there
+from liaison.carriers.contract import Policy, Reading
+from liaison.carriers.shm.end import MailboxEnd
+from liaison.dead_letters import beside
+from liaison.errors import Busy, Full, NotFound
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
@@ -20,40 +22,46 @@ if TYPE_CHECKING:
 
     from liaison._native.space import SpaceHandle
 
-__all__ = ["beside", "bury", "default_dead_letters", "mourn"]
+__all__ = ["mourn", "open_link", "sizes"]
 
 _PATIENCE = 2.0  # seconds for somebody else who moves a port's messages; it may have been stopped
 
 
-def beside(where: Address, address: str) -> Address:
-    """An address as the users of the link at `where` mean it: a bare name is in its space."""
-    meant = Address.parse(address)
-    if "://" not in address:
-        return where.called(meant.name)
-    if meant.scheme != where.scheme:
-        raise InvalidAddress(
-            f"{meant}: dead letters go where the link is; use a bare name or {where.scheme}://"
-        )
-    if where.owner is not None and meant.called(where.name) != where:
-        # Whoever moves them there has other rights than whoever said so: what a member of the group
-        # writes would land in a space that is another member's alone.
-        raise InvalidAddress(
-            f"{meant}: the dead letters of a link in a shared space stay in that space; use a bare "
-            "name"
-        )
-    return meant
+def open_link(where: Address, how: str, policy: Policy, reading: Reading) -> MailboxEnd:
+    """An end of the link at `where`, whose dead letters are seen to."""
+    end = MailboxEnd.__new__(MailboxEnd)
+    words: dict[str, Any] = {
+        **sizes(policy),
+        "kind": policy.kind,
+        "access": policy.access,
+        "max_deliveries": policy.max_deliveries or 0,
+        "dead_letters": policy.dead_letters or "",
+        "lifetime": policy.lifetime,
+    }
+    end.start(where, how, reading, bury, mourn, **words)
+    return end
 
 
-def default_dead_letters(where: Address) -> str:
-    """Where they go when nothing was said. Raises `InvalidAddress` when that is too long."""
-    return str(beside(where, f"{where.name}.dead"))
+def sizes(policy: Policy) -> dict[str, int]:
+    """The engine's words for what was said of its size, or left unsaid."""
+    return {
+        "capacity": -1 if policy.capacity is None else policy.capacity,
+        "max_message": policy.max_message or 0,
+        "memory": policy.memory or 0,
+    }
 
 
-def bury(end: Any, format: int, payload: memoryview, attempt: int) -> None:
+def _grave(link: str, dead_letters: str) -> MailboxEnd:
+    """The mailbox of a link's dead letters, made where it is missing."""
+    where = beside(Address.parse(link), dead_letters)
+    return open_link(where, "open or create", Policy(kind="mailbox"), Reading.of(None, None))
+
+
+def bury(end: MailboxEnd, format: int, payload: memoryview, attempt: int) -> None:
     """Send a message that was delivered too often to its link's dead letters."""
-    with mailbox.Mailbox(beside(Address.parse(end.address), end.dead_letters)) as dead:
+    with closing(_grave(end.address, end.dead_letters)) as dead:
         try:
-            dead._forward(format, payload)  # type: ignore[attr-defined]
+            dead.forward(format, payload)
         except Full:
             raise Full(
                 f"a message of {end.address} was delivered {attempt} times and belongs to its dead "
@@ -70,7 +78,7 @@ def mourn(space: SpaceHandle, address: str) -> bool:
     end = monotonic() + _PATIENCE
     while True:
         try:
-            burial = shm.Burial(space, Address.parse(address).name, address)
+            burial = Burial(space, Address.parse(address).name, address)
             break
         except NotFound:
             return False
@@ -84,10 +92,8 @@ def mourn(space: SpaceHandle, address: str) -> bool:
         def forward(format: int, payload: memoryview) -> None:
             nonlocal dead
             if dead is None:  # made when it is needed, not before
-                dead = opened.enter_context(
-                    mailbox.Mailbox(beside(Address.parse(address), burial.dead_letters))
-                )
-            dead._forward(format, payload)
+                dead = opened.enter_context(closing(_grave(address, burial.dead_letters)))
+            dead.forward(format, payload)
 
         try:
             burial.move(forward)

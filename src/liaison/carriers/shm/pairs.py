@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 from liaison import errors
 from liaison._native import endpoint as native
 from liaison.address import Address, is_name
-from liaison.carriers import shm
+from liaison.carriers.contract import Reading
+from liaison.carriers.shm.end import MailboxEnd
+from liaison.carriers.shm.space import all_names, directory, open_space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -50,7 +52,10 @@ __all__ = [
 WAY = re.compile(r"~([0-9a-f]{32})\.([0-9a-f]{32})\Z")
 
 
-class Own(shm.MailboxEnd):
+_PLAIN = Reading.of(None, None)
+
+
+class Own(MailboxEnd):
     """An end of an endpoint's own link."""
 
     __slots__ = ()
@@ -66,15 +71,15 @@ class Own(shm.MailboxEnd):
         """Open it, as ``how`` says; `mourner` moves what a dead port of that name has left."""
         end = cls.__new__(cls)
         policy = {"kind": "endpoint", **policy}
-        end._start(where, how, policy, None, None, _no_burial, mourner or _nothing_to_mourn)
+        end.start(where, how, _PLAIN, _no_burial, mourner or _nothing_to_mourn, **policy)
         return end
 
     def about(self) -> dict[str, Any]:
         """The engine's facts."""
-        return self._describe()
+        return self.facts()
 
 
-class Way(shm.MailboxEnd):
+class Way(MailboxEnd):
     """An end of what leads from one endpoint to another."""
 
     __slots__ = ("sender_id",)
@@ -89,14 +94,14 @@ class Way(shm.MailboxEnd):
         sender: str,
         how: str = "open",
         policy: dict[str, Any] | None = None,
-        arguments: tuple[Any, Any] = (None, None),
+        reading: Reading = _PLAIN,
     ) -> Way:
         """Open it, as ``how`` says; `where` is the receiver's address."""
         end = cls.__new__(cls)
         end.sender_id = sender
         policy = {"kind": "direct", **(policy or {})}
-        end._start(
-            *(where, how, policy, *arguments, _no_burial, _nothing_to_mourn), name=f"~{to}.{sender}"
+        end.start(
+            *(where, how, reading, _no_burial, _nothing_to_mourn), f"~{to}.{sender}", **policy
         )
         return end
 
@@ -122,7 +127,7 @@ def _nothing_to_mourn(*_: object) -> bool:
 
 def _number(space: SpaceHandle, part: str, name: str) -> int | None:
     """Which file it is; None: there is none."""
-    with suppress(FileNotFoundError), shm.directory(space, part) as names:
+    with suppress(FileNotFoundError), directory(space, part) as names:
         return os.stat(name, dir_fd=names, follow_symlinks=False).st_ino
     return None
 
@@ -133,7 +138,7 @@ def names_of(space: SpaceHandle, id: str) -> list[str]:
     if noted is not None:
         return sorted(set(filter(is_name, noted)))
     number = _number(space, "links", id)
-    with shm.directory(space, "names") as names, os.scandir(names) as entries:
+    with directory(space, "names") as names, os.scandir(names) as entries:
         return sorted(e.name for e in entries if e.inode() == number and is_name(e.name))
 
 
@@ -179,7 +184,7 @@ def clean_pairs(where: Address, space: SpaceHandle) -> int:
     Returns how many; `where` is any address in the space.
     """
     removed = 0
-    for name in shm.all_names(space):
+    for name in all_names(space):
         way = WAY.match(name)
         with suppress(errors.LiaisonError):
             if way is None:
@@ -197,7 +202,7 @@ def clean_pairs(where: Address, space: SpaceHandle) -> int:
 
 def _pairs(space: SpaceHandle) -> Iterator[tuple[str, str]]:
     """The ids of all endpoints that are linked: the receiver's, and the sender's."""
-    for match in map(WAY.match, shm.all_names(space)):
+    for match in map(WAY.match, all_names(space)):
         if match:
             yield match[1], match[2]
 
@@ -205,7 +210,7 @@ def _pairs(space: SpaceHandle) -> Iterator[tuple[str, str]]:
 def _pairs_at(where: Address) -> Iterator[tuple[str, str]]:
     """The same; none where the space was removed."""
     try:
-        space = shm.open_space(where, create=False)
+        space = open_space(where, create=False)
     except errors.NotFound:
         return iter(())
     return _pairs(space)
@@ -295,5 +300,5 @@ class Caller:
 def space_of(address: str, near: SpaceHandle) -> SpaceHandle:
     """The space in which an endpoint at `address` is; `near` where it is that."""
     with suppress(errors.LiaisonError):
-        return shm.open_space(Address.parse(address), create=False)
+        return open_space(Address.parse(address), create=False)
     return near

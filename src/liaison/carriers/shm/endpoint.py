@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
 import threading
 import time
 import weakref
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from liaison import errors
 from liaison._native import endpoint as native
+from liaison._native.carrier import arriving, closed, closing
+from liaison._native.link import end_of
 from liaison._native.poll import Poll
 from liaison.address import Address, check_name
-from liaison.carriers import shm
-from liaison.carriers.contract import EndpointContract
-from liaison.carriers.shm_pairs import (
+from liaison.carriers import contract
+from liaison.carriers.shm.dead_letters import mourn
+from liaison.carriers.shm.pairs import (
     Caller,
     Own,
     Way,
@@ -30,6 +33,7 @@ from liaison.carriers.shm_pairs import (
     remove_pairs,
     senders_to,
 )
+from liaison.carriers.shm.space import open_space
 from liaison.link import Link, Peer, Statistics
 
 if TYPE_CHECKING:
@@ -37,10 +41,9 @@ if TYPE_CHECKING:
 
     from liaison._native.endpoint import Route
     from liaison._native.mailbox import End
-    from liaison._native.space import SpaceHandle
-    from liaison.codec import Codec
+    from liaison.carriers.contract import Reading
 
-__all__ = ["EndpointEnd", "arriving", "ending"]
+__all__ = ["EndpointEnd"]
 
 _INTRODUCTIONS = 16  # that there is room for; the engine's own number
 _ID = re.compile(r"[0-9a-f]{32}\Z")
@@ -68,35 +71,24 @@ def _patiently(attempt: Callable[[], _Got]) -> _Got:
             time.sleep(_PATIENCE / 50)
 
 
-class EndpointEnd(native.EndpointEnd, EndpointContract):
-    """An endpoint in shared memory; see `liaison.carriers.contract` for what it promises."""
+class EndpointEnd(native.EndpointEnd):
+    """An endpoint in shared memory; see `liaison.carriers.contract.EndpointEnd`."""
 
     __slots__ = (
-        *("_address", "_arguments", "_capacity", "_complete", "_id", "_incoming", "_lock"),
+        *("_address", "_reading", "_capacity", "_complete", "_id", "_incoming", "_lock"),
         *("_many", "_outgoing", "_passing", "_registered", "_set", "_space"),
     )
 
-    @staticmethod
-    def _mourn(space: SpaceHandle, address: str) -> object:
-        """Move what a dead port of that name has left; the links above know how."""
-        raise NotImplementedError
-
-    def _start(
-        self,
-        where: Address,
-        capacity: int,
-        type: Any,
-        codec: Codec | str | None,
-        *,
-        passing: bool = False,
+    def __init__(
+        self, where: Address, capacity: int | None, reading: Reading, *, passing: bool
     ) -> None:
         """Be the endpoint at `where`. A `passing` one ends with this process."""
         # Whoever asks for a name leads, and may use it, until its process ends.
-        self._useless = True
+        self.useless = True
         lifetime = "receiver" if passing else None
-        policy = {"pair_capacity": capacity, "lifetime": lifetime}
+        policy = {"pair_capacity": -1 if capacity is None else capacity, "lifetime": lifetime}
         while True:
-            own = Own.begin(where, "open or create", policy, self._mourn)
+            own = Own.begin(where, "open or create", policy, mourn)
             try:
                 facts = own.about()
                 first = self._take_name(own)
@@ -107,8 +99,8 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 own.close()
                 raise
         self._address = where
-        self._space = shm.open_space(where, create=False)
-        self._arguments = (type, codec)
+        self._space = open_space(where, create=False)
+        self._reading = reading
         self._passing = passing
         self._capacity: int = facts["pair_capacity"]
         self._id: str = facts["id"]
@@ -118,14 +110,14 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         self._set: Poll | None = None
         self._registered: dict[Way, int] = {}
         self._many = _FEW
-        self._useless = False
+        self.useless = False
         _here.add(self)
         native.introduce(self._space, self.name)
         # Whether nobody can have sent to it, or been sent something by it, but those here and those
         # whose introductions wait: then nothing is to be looked for among all links of the space.
         self._complete = first
         if not first:
-            self._introduced([], True)
+            self.introduced([], True)
 
     def _take_name(self, own: Own) -> bool:
         """Be the process that the endpoint names; whether it is the first.
@@ -135,7 +127,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
 
         def claim() -> bool:
             try:
-                return self._claim(own, _INTRODUCTIONS)
+                return self.claim(own, _INTRODUCTIONS)
             except errors.Busy:
                 who = native.holder(own)
                 if who is not None and who.pid == os.getpid():
@@ -160,7 +152,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
     @property
     def name(self) -> str:
         """What it is called now; after it was closed, what it was called then."""
-        return self._address.name if self._own.closed else native.label_of(self._own)
+        return self._address.name if self.own.closed else native.label_of(self.own)
 
     @property
     def address(self) -> str:
@@ -170,35 +162,35 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
     @property
     def aliases(self) -> list[str]:
         """The other names by which it is reached: those that it had, and has not retired."""
-        self._check()
+        self.check()
         return [name for name in names_of(self._space, self._id) if name != self.name]
 
     def rename(self, new: str) -> None:
         """Be called `new` from now on. Who knows the old name still reaches it."""
-        self._check()
+        self.check()
         check_name(new)
         with self._lock:
             if new != self.name:
                 fresh = not leads(self._space, new, self._id)
-                native.alias(self._own, new)  # a death after this leaves one more alias
+                native.alias(self.own, new)  # a death after this leaves one more alias
                 try:
                     native.introduce(self._space, new)
                 except BaseException:
                     with suppress(errors.LiaisonError, OSError):
                         if fresh:
-                            native.retire(self._own, new)
+                            native.retire(self.own, new)
                     raise
-                native.set_label(self._own, new)
+                native.set_label(self.own, new)
 
     def retire(self, old: str) -> None:
         """Be no longer reached by a name that it had."""
-        self._check()
+        self.check()
         check_name(old)
         with self._lock:
             if old == self.name:
                 raise ValueError(f"{old} is what this endpoint is called: rename it first")
             try:
-                native.retire(self._own, old)
+                native.retire(self.own, old)
             except errors.NotFound:
                 raise errors.NotFound(f"{old} is none of the names of {self.address}") from None
 
@@ -206,6 +198,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
 
     def _where(self, to: object) -> Address:
         """An address as users mean it: a bare name is in this endpoint's space."""
+        to = end_of(to)
         if isinstance(to, EndpointEnd):
             return to._address
         if isinstance(to, Peer):
@@ -238,7 +231,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 facts = found.about()
                 # The version first, then the name: if that is taken away after this, the
                 # version changes.
-                right = leads(shm.open_space(where, create=False), where.name, facts["id"])
+                right = leads(open_space(where, create=False), where.name, facts["id"])
                 if right and not is_over(where, found):
                     return found, version, facts["id"]
             except BaseException:
@@ -246,11 +239,11 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 raise
             found.close()
 
-    def _reach(self, to: Any, sending: bool) -> Route | None:
+    def reach(self, to: Any, sending: bool) -> Route | None:
         """Where `to` leads, with the link that is needed; None: nothing can have come from it."""
         where = self._where(to)
         with self._lock:
-            self._check()
+            self.check()
             try:
                 endpoint, version, id = self._find(where)
             except errors.NotFound:
@@ -262,7 +255,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 return None
             back = self._incoming.get(id)
             if back is None:
-                self._introduced([id.encode()], False)
+                self.introduced([id.encode()], False)
                 back = self._incoming.get(id)
             if back is None and not sending:
                 endpoint.close()
@@ -272,13 +265,13 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
             except BaseException:
                 endpoint.close()
                 raise
-            if len(self._routes) >= _ROUTES:
-                self._routes.clear()
-            known = self._routes.get(to)
+            if len(self.routes) >= _ROUTES:
+                self.routes.clear()
+            known = self.routes.get(to)
             if there is None and known is not None and known.id == id:
                 there = known.there
             route = native.Route(endpoint, version, id, there, back)
-            self._routes[to] = route
+            self.routes[to] = route
             return route
 
     def _open_way(self, where: Address, endpoint: Own, id: str) -> Way:
@@ -299,9 +292,9 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         self._outgoing[id] = (way, where.name)
         return way
 
-    def _is_over(self, to: Any) -> bool:
+    def is_over(self, to: Any) -> bool:
         """Whether what `to` led to was destroyed, for all that is known."""
-        known = self._routes.get(to)
+        known = self.routes.get(to)
         return known is not None and bool(native.version_of(known.endpoint) & 1)
 
     def _begin_way(self, where: Address, id: str, capacity: int) -> Way:
@@ -309,16 +302,16 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
             # Opened as it is: the address that it was made from may be another by now.
             with suppress(errors.NotFound):
                 return _patiently(
-                    lambda: Way.begin(where, id, self._id, "open", None, self._arguments)
+                    lambda: Way.begin(where, id, self._id, "open", None, self._reading)
                 )
             policy = {"capacity": capacity, "access": "pair", "dead_letters": self.address}
             with suppress(errors.NameTaken):
-                return Way.begin(where, id, self._id, "create", policy, self._arguments)
+                return Way.begin(where, id, self._id, "create", policy, self._reading)
 
     def _announce(self, where: Address, endpoint: Own, way: Way) -> None:
         """Tell the receiver of a link. It looks for links itself when it has no room for this."""
         try:
-            with closing(Own.begin(where, "open", {})) as theirs:
+            with contextlib.closing(Own.begin(where, "open", {})) as theirs:
                 theirs.try_send(self._id.encode())
         except (errors.Destroyed, errors.NotFound):
             if not native.version_of(endpoint) & 1:
@@ -330,7 +323,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
 
     # ---- who sends ----------------------------------------------------------------------------
 
-    def _introduced(self, ids: list[bytes], every: bool) -> None:
+    def introduced(self, ids: list[bytes], every: bool) -> None:
         """Take in the links of new senders."""
         told = {id.decode("ascii", "replace") for id in ids}
         with self._lock:
@@ -344,21 +337,21 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                 self._sweep()
             # Those, too, with which an attempt was interrupted.
             ways = tuple(self._incoming.values())
-            if ways != self._ways:
+            if ways != self.ways:
                 if self._set is not None:
                     for way in ways:
                         if way not in self._registered:
                             self._register(self._set, way)
-                self._ways = tuple(self._incoming.values())
-                self._call()
+                self.ways = tuple(self._incoming.values())
+                self.call()
                 for told in arriving:
-                    told(self)
+                    told(self.own)
 
     def _begun(self, sender: str) -> Way | None:
         """The link of a new sender; None when it is gone again, or not what it should be."""
         try:
             way = _patiently(
-                lambda: Way.begin(self._address, self._id, sender, "open", None, self._arguments)
+                lambda: Way.begin(self._address, self._id, sender, "open", None, self._reading)
             )
         except errors.NotFound:
             return None
@@ -381,7 +374,7 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         try:
             descriptor = way.fileno()
         except errors.Destroyed:
-            self._ended(way)
+            self.ended(way)
             return
         watch.unregister(descriptor)  # an attempt that was interrupted may have come as far
         watch.register(descriptor, select.EPOLLIN)
@@ -395,11 +388,11 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                     way.destroy(force=True)  # the next look finds that out
         self._many = 2 * len(self._incoming) + _FEW
 
-    def _ended(self, end: End) -> None:
+    def ended(self, end: End) -> None:
         """Give up a link that was destroyed."""
         with self._lock:
-            self._check()
-            if native.version_of(self._own) & 1:
+            self.check()
+            if native.version_of(self.own) & 1:
                 raise errors.Destroyed(f"{self.address} was destroyed")
             for sender, way in list(self._incoming.items()):
                 if way is end:
@@ -408,11 +401,11 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
                     registered = self._registered.pop(way, None)
                     if self._set is not None and registered is not None:
                         self._set.unregister(registered)
-            self._ways = tuple(self._incoming.values())
-            for name, route in list(self._routes.items()):
+            self.ways = tuple(self._incoming.values())
+            for name, route in list(self.routes.items()):
                 if route.back is end:
-                    del self._routes[name]
-            for told in ending:
+                    del self.routes[name]
+            for told in closing:
                 told(end)
             end.close()
 
@@ -421,10 +414,10 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
     def fileno(self) -> int:
         """Give a descriptor that is readable when there may be a message from anyone."""
         with self._lock:
-            self._check()
+            self.check()
             if self._set is None or not self._set.stands():
                 watch = Poll()
-                watch.register(self._own.fileno(), select.EPOLLIN)
+                watch.register(self.own.fileno(), select.EPOLLIN)
                 self._registered.clear()
                 for way in list(self._incoming.values()):
                     self._register(watch, way)
@@ -434,14 +427,14 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
     @property
     def link(self) -> Link:
         """What the endpoint is, and who has it or sends to it at this moment."""
-        self._hear()
+        self.hear()
         senders = {peer: None for way in self._incoming.values() for peer in way.link.senders}
-        return self._own.link.but(senders=tuple(senders))
+        return self.own.link.but(senders=tuple(senders))
 
     def links(self) -> list[Link]:
         """Its links, one for each endpoint that it has sent to or received from."""
         with self._lock:
-            self._hear()
+            self.hear()
             there = {id: way for id, (way, _) in self._outgoing.items()}
             return [
                 _pair(self, self._incoming.get(id), there.get(id))
@@ -450,12 +443,12 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
 
     def statistics(self) -> Statistics:
         """The counts of all links to it together."""
-        self._hear()
+        self.hear()
         return Statistics.together([way.statistics() for way in self._incoming.values()])
 
     def peek(self, max: int = 10) -> list[Any]:
         """Copies of at most `max` messages that wait, those of one sender after the other's."""
-        self._hear()
+        self.hear()
         if max < 0:
             raise ValueError(f"max is 0 or more, not {max}")
         found: list[Any] = []
@@ -465,26 +458,29 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
 
     def __len__(self) -> int:
         """Count the messages that wait."""
-        self._hear()
-        return sum(map(len, self._ways))
+        self.hear()
+        return sum(map(len, self.ways))
 
-    def __bool__(self) -> bool:
-        """An endpoint without messages is an endpoint."""
-        return True
+    @property
+    def news(self) -> End:
+        """Its own link, by which new senders introduce themselves."""
+        return self.own
 
     # ---- life ---------------------------------------------------------------------------------
 
     @property
     def closed(self) -> bool:
         """Whether this end was closed."""
-        return self._useless
+        return self.useless
 
-    def _check(self) -> None:
-        if self._useless:
-            self._refuse()
+    def check(self) -> None:
+        """Raise what is to be said when this end is of no use any more."""
+        if self.useless:
+            self.refuse()
 
-    def _refuse(self) -> None:
-        if self._own.closed:
+    def refuse(self) -> None:
+        """Say why it is of no use."""
+        if self.own.closed:
             raise errors.Closed(f"{self._address} was closed here; make the endpoint again")
         raise errors.AccessDenied(
             f"{self._address} is the name of the process that forked this one; "
@@ -493,12 +489,12 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
 
     def close(self) -> None:
         """Give the name up; idempotent. What was sent to it waits for who takes it next."""
-        if self._useless:
-            if not self._own.closed:  # a forked child's copy
+        if self.useless:
+            if not self.own.closed:  # a forked child's copy
                 self._put_down()
             return
         with self._lock:
-            self._useless = True
+            self.useless = True
             self._address = self._address.called(self.name)
             if self._passing:
                 with suppress(errors.LiaisonError, OSError):  # else it ends as after a death
@@ -510,33 +506,35 @@ class EndpointEnd(native.EndpointEnd, EndpointContract):
         _here.discard(self)
 
     def _put_down(self) -> None:
-        for end in (self, self._own, *self._ways, *(way for way, _ in self._outgoing.values())):
-            for told in ending:
+        for end in (self, self.own, *self.ways, *(way for way, _ in self._outgoing.values())):
+            for told in closing:
                 told(end)
         if self._set is not None:
             self._set.close()
-        for way in (*self._ways, *(way for way, _ in self._outgoing.values())):
+        for way in (*self.ways, *(way for way, _ in self._outgoing.values())):
             way.close()
-        for route in self._routes.values():
+        for route in self.routes.values():
             route.endpoint.close()
-        self._own.close()
-        self._call()
+        self.own.close()
+        self.call()
+        for told in closed:
+            told(self)
 
     def destroy(self, *, force: bool = False) -> None:
         """Destroy the endpoint with all that was sent to it and not received."""
-        self._check()
+        self.check()
         with self._lock:
             self._remove()
         self.close()
 
     def _remove(self) -> None:
         with suppress(errors.LiaisonError, OSError):
-            self._hear()
+            self.hear()
         with suppress(errors.Destroyed):
-            self._own.destroy(force=True)
+            self.own.destroy(force=True)
         # In this order: who introduces itself from now on sees afterwards that it was in vain.
         try:
-            if self._complete and self._heard():
+            if self._complete and self.heard():
                 remove_known(self._incoming.values(), [way for way, _ in self._outgoing.values()])
             else:
                 remove_pairs(self._address, self._id)
@@ -569,11 +567,7 @@ def _pair(endpoint: EndpointEnd, back: Way | None, there: Way | None) -> Link:
     )
 
 
-# Called with an endpoint, and with each of its links, before it is closed.
-ending: list[Callable[[object], object]] = []
-
-# Called with an endpoint after links of new senders were taken in, by whomever.
-arriving: list[Callable[[EndpointEnd], object]] = []
+contract.EndpointEnd.register(EndpointEnd)
 
 # A forked child is another process: the names are its parent's.
 _here: weakref.WeakSet[EndpointEnd] = weakref.WeakSet()
@@ -581,8 +575,8 @@ _here: weakref.WeakSet[EndpointEnd] = weakref.WeakSet()
 
 def _forked() -> None:
     for endpoint in _here:
-        endpoint._useless = True
-        endpoint._inherited()
+        endpoint.useless = True
+        endpoint.inherited()
         endpoint._lock = threading.RLock()  # pyright: ignore[reportPrivateUsage]
     _here.clear()
 

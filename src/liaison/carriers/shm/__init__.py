@@ -1,0 +1,87 @@
+"""The carrier of one machine: links in shared memory, by the engine."""
+
+from __future__ import annotations
+
+from liaison._native import mailbox as native
+from liaison._native.carrier import TwoWay
+from liaison.address import Address
+from liaison.carriers.contract import Carrier
+from liaison.carriers.shm.dead_letters import open_link, sizes
+from liaison.carriers.shm.end import MailboxEnd, received
+from liaison.carriers.shm.endpoint import EndpointEnd
+from liaison.carriers.shm.observer import ObservedEndpoint
+from liaison.carriers.shm.space import in_space, remove_space, space_names
+from liaison.carriers.shm.spaces import SharedSpace
+
+TYPE_CHECKING = False  # see facts.py
+if TYPE_CHECKING:
+    from liaison.carriers.contract import Policy, Reading
+
+__all__ = ["CARRIER", "SharedMemory"]
+
+
+class SharedMemory(Carrier):
+    """Links in shared memory, between the processes of this machine."""
+
+    def open(self, where: Address, how: str, policy: Policy, reading: Reading) -> MailboxEnd:
+        """An end of the link at `where`; see `liaison.carriers.contract.Carrier.open`."""
+        return open_link(where, how, policy, reading)
+
+    carries_pipes = True
+
+    def pipe(
+        self, space: Address, policy: Policy, reading: Reading
+    ) -> tuple[MailboxEnd, MailboxEnd]:
+        """The reading and the writing end of a new pipe."""
+        reader, writer = (MailboxEnd.__new__(MailboxEnd) for _ in range(2))
+        in_space(
+            space if space.scheme == "shm" else Address("shm", space="default"),
+            lambda space: native.open_pipe(reader, writer, space, *reading, **sizes(policy)),
+            create=True,
+        )
+        return reader, writer
+
+    def inherited(self, handle: str, reads: bool, reading: Reading) -> MailboxEnd:
+        """The end of a pipe whose descriptors this process has inherited."""
+        parts = handle.split(":", 5)
+        if len(parts) != 6 or not all(part.isascii() and part.isdigit() for part in parts[1:4]):
+            raise ValueError(f"{handle!r} is no handle of a pipe's end")
+        memory, token, owner = map(int, parts[1:4])
+        return received(memory, token, (owner, parts[4], parts[5]), reads, reading)
+
+    def named_pipe(self, where: Address, policy: Policy, reading: Reading) -> TwoWay:
+        """This process's side of a named pipe."""
+        reader, writer = (MailboxEnd.__new__(MailboxEnd) for _ in range(2))
+        in_space(
+            where,
+            lambda space: native.open_named_pipe(
+                *(reader, writer, space, where.name, str(where)), *reading, **sizes(policy)
+            ),
+            create=True,
+        )
+        return TwoWay(reader, writer)
+
+    def endpoint(
+        self, where: Address, capacity: int | None, reading: Reading, *, passing: bool
+    ) -> EndpointEnd:
+        """Be the endpoint at `where`."""
+        return EndpointEnd(where, capacity, reading, passing=passing)
+
+    def space(self, where: Address, *, create: bool, group: int | None = None) -> SharedSpace:
+        """The space at `where`."""
+        return SharedSpace(where, create=create, group=group)
+
+    def spaces(self) -> list[str]:
+        """What spaces of the caller's there are."""
+        return space_names()
+
+    def remove_space(self, where: Address, *, force: bool) -> None:
+        """Remove the space at `where`, if nothing keeps it."""
+        remove_space(where, force=force)
+
+    def observe_endpoint(self, where: Address) -> ObservedEndpoint:
+        """The endpoint at `where`, for who only looks."""
+        return ObservedEndpoint(where)
+
+
+CARRIER = SharedMemory()

@@ -1,0 +1,126 @@
+"""An end in shared memory, by the engine, and what its link is."""
+
+from __future__ import annotations
+
+from liaison._native import mailbox as native
+from liaison._native.several import Several
+from liaison.carriers import contract
+from liaison.carriers.shm.space import in_space, place_of, space_at
+from liaison.link import Link
+
+TYPE_CHECKING = False  # see facts.py
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from liaison._native.space import SpaceHandle
+    from liaison.address import Address
+    from liaison.carriers.contract import Reading
+    from liaison.carriers.shm.space import Place
+    from liaison.link import Peer
+
+__all__ = ["MailboxEnd", "link_of"]
+
+_ESTABLISHED = {"endpoint": "automatic", "pipe": "inherited"}  # others: by name
+_LARGEST_DIRECT = 1 << 30  # bytes: what the engine lets an arena grow to
+
+_HOW = {
+    "open": native.OPEN,
+    "create": native.CREATE,
+    "open or create": native.OPEN_OR_CREATE,
+    "observe": native.OBSERVE,
+}
+
+
+def link_of(facts: dict[str, Any], senders: Iterable[Peer] | None = None) -> Link:
+    """A link, of the engine's facts; `senders`, where these are others than those that it tells."""
+    attached = facts.pop("attached")
+    pair_capacity = facts.pop("pair_capacity")
+    kind = facts["kind"]
+    if kind == "endpoint":  # what it is to its users, and not what its own messages are
+        facts |= {
+            "capacity": pair_capacity,
+            "max_processes": 2,
+            "message_size": "variable",
+            "max_message": _LARGEST_DIRECT,
+        }
+    both = kind == "named pipe"  # each of its two processes sends and receives
+    return Link(
+        carrier="shm",
+        direction="two-way" if kind == "endpoint" or both else "one-way",
+        established=_ESTABLISHED.get(kind, "named"),
+        senders=tuple(
+            (peer for peer, sends, _ in attached if sends or both) if senders is None else senders
+        ),
+        receivers=tuple(peer for peer, _, receives in attached if receives or both),
+        **facts,
+    )
+
+
+class MailboxEnd(native.End):
+    """A mailbox's end in shared memory; see `liaison.carriers.contract.End`."""
+
+    __slots__ = ()
+
+    def start(
+        self,
+        where: Address,
+        how: str,
+        reading: Reading,
+        undertaker: Callable[[Any, int, memoryview, int], None],
+        mourner: Callable[[SpaceHandle, str], object],
+        name: str = "",
+        **words: Any,
+    ) -> None:
+        """Open or create the link, by the engine's words for what it is to be."""
+
+        def begin(space: SpaceHandle) -> None:
+            self.begin_link(
+                *(space, name or where.name, str(where), _HOW[how]),
+                *(reading.coder, reading.bytes_only, undertaker, mourner),
+                default_dead_letters=f"{where}.dead",
+                **words,
+            )
+
+        in_space(where, begin, create=how in ("create", "open or create"))
+
+    @property
+    def link(self) -> Link:
+        """What this link is, and who is on it at this moment."""
+        return link_of(self.facts())
+
+    def several(self, links: list[Any]) -> Several | None:
+        """What waits for these links together, where all are mailboxes of this one's space."""
+        return Several.of(links)
+
+    @property
+    def handle(self) -> str:
+        """What to tell a program that inherits the `descriptors()` of this end of a pipe."""
+        memory, token = self.descriptors()
+        owner, name, root = place_of(self.home)
+        return f"shm:{memory}:{token}:{owner}:{name}:{root}"
+
+    def handed(self) -> tuple[Callable[..., MailboxEnd], tuple[Any, ...]]:
+        """The same for a process that is sent this end, as multiprocessing's own are sent."""
+        from multiprocessing.reduction import DupFd
+
+        memory, token = map(DupFd, self.descriptors())
+        return _sent, (memory, token, place_of(self.home))
+
+
+def received(memory: int, token: int, place: Place, reads: bool, reading: Reading) -> MailboxEnd:
+    """The end of a pipe that these descriptors are, which are this process's own now."""
+    end = MailboxEnd.__new__(MailboxEnd)
+    end.adopt(space_at(place), memory, token, reads, *reading)
+    return end
+
+
+def _sent(memory: Any, token: Any, place: Place, reads: bool, reading: Reading) -> MailboxEnd:
+    return received(memory.detach(), token.detach(), place, reads, reading)
+
+
+contract.PipeEnd.register(MailboxEnd)
+contract.Several.register(Several)
+contract.Delivery.register(native.Delivery)
+contract.Loan.register(native.Loan)
+contract.Receipt.register(native.Receipt)

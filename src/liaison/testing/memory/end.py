@@ -1,0 +1,518 @@
+"""A party's end of a link that has one box."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from liaison import errors
+from liaison._native.carrier import closed, closing
+from liaison.carriers import contract
+from liaison.deadline import Deadline
+from liaison.link import Link, Peer, Statistics
+from liaison.testing.memory.belonging import Bell, Belonging
+from liaison.testing.memory.box import Box, Item, Waiter
+from liaison.testing.memory.held import Delivery, Loan, Receipt
+from liaison.testing.memory.party import player, world_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from liaison.address import Address
+    from liaison.carriers.contract import Policy, Reading
+    from liaison.testing.memory.party import Party
+
+__all__ = ["End", "LinkEnd"]
+
+Parcel = tuple[int, bytes]  # the format of a message, and its bytes
+
+
+class End(Belonging, contract.End):
+    """An end of a box; see `liaison.carriers.contract.End`."""
+
+    established = "named"
+    _observing = False
+    _news: Bell | None = None  # rings when there may be room, or something to learn
+
+    def __init__(self, party: Party, box: Box, reading: Reading) -> None:
+        self.party = party
+        self.box = box
+        self._coder = reading.coder()
+
+    # ---- what every operation begins with
+
+    def check(self) -> None:
+        """What can be done with a link that is there."""
+        self.present()
+        if self.over:
+            raise errors.Closed(f"this end of {self.address} was closed; open it again")
+        if self.box.destroyed:
+            raise errors.Destroyed(f"{self.address} was destroyed")
+
+    def may_learn(self) -> None:
+        """What can be done with a message that was sent."""
+        self.check()
+
+    def take_part(self) -> None:
+        """What can be done by who does not only look."""
+        if not self.over and self._observing:
+            raise errors.AccessDenied(f"{self.address} was opened to observe it")
+        self.check()
+
+    def may_send(self) -> None:
+        """What can be done by who may send."""
+        self.take_part()
+        if self.box.ending:
+            raise errors.Destroyed(f"{self.address} takes no more")
+
+    def may_receive(self) -> None:
+        """What can be done by who may receive."""
+        self.take_part()
+        if self.box.kind == "port" and self.box.receiver is not self:
+            raise errors.AccessDenied(f"{self.address} has one receiver")
+        if self.box.ending and not (self.box.queue or self.box.returned):
+            raise errors.Destroyed(f"the last sender of {self.address} has gone")
+
+    @property
+    def address(self) -> str:
+        """The link's address."""
+        return self.box.address
+
+    @property
+    def rendezvous(self) -> bool:
+        """Whether sender and receiver meet."""
+        return self.box.capacity == 0
+
+    def ring(self) -> None:
+        """Something has changed."""
+        super().ring()
+        if self._news is not None:
+            self._news.ring(True)
+
+    # ---- sending
+
+    def pack(self, message: Any) -> Parcel:
+        """The message as it travels."""
+        self.take_part()
+        format, head, body = self._coder.encode(message)
+        self.take_part()
+        return format, head + bytes(body)
+
+    def _reserve(self, size: int, receipt: bool, deadline: Deadline) -> bool:
+        """Wait for room, with the lock held; whether there is some."""
+        box = self.box
+        if size > box.largest:
+            raise errors.TooLarge(f"the message has {size} bytes and can never fit")
+        self.may_send()
+        box.tell(self.party, "sends")
+
+        def room() -> bool:
+            self.may_send()
+            if box.free < 1 or not box.has_memory_for(size):
+                return False
+            return not receipt or len(box.receipts) < box.room
+
+        box.senders_waiting += 1
+        try:
+            return self.until(room, deadline)
+        finally:
+            box.senders_waiting -= 1
+
+    def commit(self, format: int, payload: bytes | bytearray, deadline: Deadline) -> Item | None:
+        """The item; None when nobody came to a rendezvous."""
+        box = self.box
+        item = box.accept(format, payload, self.party)
+        if box.capacity == 0:
+
+            def met() -> bool:
+                return item.attempt > 0 or box.destroyed or self.over
+
+            try:
+                self.until(met, deadline)
+            finally:
+                if not item.attempt:
+                    self._withdraw(item)
+            if not item.attempt:
+                self.take_part()
+                return None
+        return item
+
+    def _withdraw(self, item: Item) -> None:
+        if item in self.box.queue:
+            self.box.queue.remove(item)
+            self.box.accepted -= 1
+            self.box.arrange()
+
+    def _put(self, message: Any, deadline: Deadline, receipt: bool = False) -> Item | None:
+        """The item, or None."""
+        with self.locked():
+            format, payload = self.pack(message)
+            if not self._reserve(len(payload), receipt, deadline):
+                return None
+            return self.commit(format, payload, deadline)
+
+    def full(self) -> errors.LiaisonError:
+        """What is to be said when something was not sent in time."""
+        if self.rendezvous:
+            return errors.NoReceiver(f"nobody came to receive from {self.address} in time")
+        return errors.Full(f"{self.address} had no room in time")
+
+    def send(
+        self, message: Any, *, timeout: float | None = None, receipt: bool = False
+    ) -> Receipt | None:
+        """Send one message."""
+        item = self._put(message, Deadline(timeout), receipt)
+        if item is None:
+            raise self.full()
+        return Receipt(self, item) if receipt else None
+
+    def try_send(self, message: Any) -> bool:
+        """Send one message if that needs no waiting."""
+        return self._put(message, Deadline(0)) is not None
+
+    def send_many(self, messages: Iterable[Any], *, timeout: float | None = None) -> int:
+        """Send messages in their order."""
+        deadline = Deadline(timeout)
+        if self.over or self._observing:  # sending nothing to a link that is gone is no mistake
+            self.take_part()
+        count = 0
+        for message in messages:
+            if self._put(message, deadline) is None:
+                if count:
+                    break
+                raise self.full()
+            count += 1
+        return count
+
+    def loan(self, size: int, *, timeout: float | None = None) -> Loan:
+        """Memory to write a message into."""
+        if size < 0:
+            raise ValueError(f"a loan has 0 or more bytes, not {size}")
+        deadline = Deadline(timeout)
+        with self.locked() as box:
+            self.take_part()
+            if not self._reserve(size, False, deadline):
+                raise errors.Full(f"{self.address} had no room in time")
+            loan = Loan(self, size)
+            box.loaned.add(loan)
+            return loan
+
+    # ---- sending in steps
+
+    def post(self, parcel: Parcel, receipt: bool = False, final: bool = False) -> Any:
+        """Send what was packed, if there is room."""
+        format, payload = parcel
+        with self.locked() as box:
+            receipt = receipt or self.rendezvous
+            if self._reserve(len(payload), receipt, Deadline(0)):
+                item = box.accept(format, payload, self.party)
+                return Receipt(self, item) if receipt else True
+        if final:
+            raise self.full()
+        return None
+
+    def room(self) -> int:
+        """A descriptor that is readable when something has changed since."""
+        with self.locked():
+            self.check()
+            if self._news is None:
+                self._news = Bell()
+            self._news.ring(False)
+            return self._news.descriptor
+
+    def offer(self, loan: Loan) -> Receipt | None:
+        """Have what was written taken, at a rendezvous."""
+        with self.locked() as box:
+            return Receipt(self, box.accept(0, loan.written(), self.party))
+
+    def withdraw(self, receipt: Receipt, raising: bool = False) -> None:
+        """Take an offer back, unless somebody has it."""
+        with self.locked():
+            if receipt.item.attempt:
+                return
+            self._withdraw(receipt.item)
+            if raising:
+                self.take_part()
+                raise self.full()
+
+    def reached(self, receipt: Receipt, settled: bool, final: bool = False) -> Peer | None:
+        """Who received the message, or acknowledged it; None: nobody yet."""
+        with self.locked():
+            if receipt.reached("acknowledged" if settled else "received"):
+                return receipt.receiver
+        if final:
+            raise errors.Empty(f"the message of {self.address} has not come so far in time")
+        return None
+
+    # ---- receiving
+
+    def lease_item(self, deadline: Deadline) -> Item:
+        """A leased item; Empty or Busy."""
+        with self.locked() as box:
+            while True:
+                item = self._next(box, deadline)
+                if not box.max_deliveries or item.attempt <= box.max_deliveries:
+                    return item
+                box.bury(item)
+
+    def _next(self, box: Box, deadline: Deadline) -> Item:
+        self.may_receive()
+        box.tell(self.party, "receives")
+        waiter = Waiter(self)
+        box.waiting.append(waiter)
+        box.arrange()
+
+        def came() -> bool:
+            if waiter.item is None:
+                self.may_receive()
+            return waiter.item is not None
+
+        try:
+            if self.until(came, deadline):
+                item, waiter.item = waiter.item, None
+                assert item is not None
+                return item
+            if not box.may_receive(self):
+                raise errors.Busy(f"{self.address} is another's turn")
+            raise errors.Empty(f"no message came to {self.address} in time")
+        finally:
+            if waiter in box.waiting:
+                box.waiting.remove(waiter)
+            if waiter.item is not None and self.party.alive:  # interrupted
+                box.give_back(waiter.item)
+            box.arrange()
+
+    def decode(self, item: Item) -> Any:
+        """The message."""
+        return self._coder.decode(item.format, memoryview(item.payload))
+
+    def read_item(self, item: Item) -> Any:
+        """The message; settled if it cannot be had."""
+        try:
+            return self.decode(item)
+        except errors.DecodeError:
+            if self.box.grave:
+                self.box.bury(item)
+            else:
+                self.box.settle(item, "acknowledged")
+            raise
+        except BaseException:
+            self.box.give_back(item)
+            raise
+
+    def receive(self, *, timeout: float | None = None) -> Any:
+        """Receive one message."""
+        deadline = Deadline(timeout)
+        with self.locked() as box:
+            item = self.lease_item(deadline)
+            message = self.read_item(item)
+            box.settle(item, "acknowledged")
+            return message
+
+    def try_receive(self, default: Any = None) -> Any:
+        """Receive one message if there is one, else `default`."""
+        try:
+            return self.receive(timeout=0)
+        except (errors.Empty, errors.Busy):
+            return default
+
+    def take(self, default: Any, nanoseconds: int = 0) -> Any:
+        """The same, or if one comes within so short a time."""
+        try:
+            return self.receive(timeout=nanoseconds / 1e9)
+        except (errors.Empty, errors.Busy):
+            return default
+
+    def receive_many(self, max: int, *, timeout: float | None = None) -> list[Any]:
+        """Wait for one message, and take what is there besides."""
+        if max < 1:
+            raise ValueError(f"max is 1 or more, not {max}")
+        deadline = Deadline(timeout)
+        with self.locked() as box:
+            taken = [self.lease_item(deadline)]
+            messages = [self.read_item(taken[0])]
+            try:
+                while len(messages) < max:
+                    item = self.lease_item(Deadline(0))
+                    try:
+                        messages.append(self.decode(item))
+                    except BaseException:
+                        box.give_back(item)
+                        raise
+                    taken.append(item)
+            except errors.LiaisonError:
+                pass  # none are left, or one that is for the next call to tell of
+            for item in taken:
+                box.settle(item, "acknowledged")
+            return messages
+
+    def lease(self, *, timeout: float | None = None) -> Delivery:
+        """Receive one message, and keep it until it is settled."""
+        return Delivery(self, self.lease_item(Deadline(timeout)))
+
+    # ---- seeing
+
+    def __len__(self) -> int:
+        with self.locked() as box:
+            self.check()
+            return len(box.queue) + len(box.returned)
+
+    def peek(self, max: int = 10) -> list[Any]:
+        """Copies of what waits."""
+        if max < 0:
+            raise ValueError(f"max is 0 or more, not {max}")
+        with self.locked() as box:
+            self.check()
+            messages: list[Any] = []
+            for item in [*box.returned, *box.queue][:max]:
+                try:
+                    messages.append(self.decode(item))
+                except errors.DecodeError as error:
+                    messages.append(error.payload)
+            return messages
+
+    def statistics(self) -> Statistics:
+        """A snapshot of the counts."""
+        with self.locked() as box:
+            self.check()
+            return Statistics(
+                accepted=box.accepted,
+                taken=box.taken,
+                waiting=len(box.queue) + len(box.returned),
+                returned=len(box.returned),
+                leased=len(box.leased),
+                loaned=len(box.loaned),
+                free=box.free,
+                receivers_waiting=len(box.waiters()),
+                senders_waiting=box.senders_waiting,
+                memory_used=0,
+                memory_reserved=0,
+                memory_limit=0,
+            )
+
+    @property
+    def link(self) -> Link:
+        """What the link is, and who is on it."""
+        with self.locked() as box:
+            self.present()
+            if self.over:
+                raise errors.Closed(f"this end of {self.address} was closed")
+            senders = [party.peer for party, did in box.roles.items() if "sends" in did]
+            receivers = [party.peer for party, did in box.roles.items() if "receives" in did]
+            return Link(
+                name=box.name,
+                id=box.id,
+                kind=box.kind,
+                carrier="memory",
+                capacity=box.capacity,
+                direction="one-way",
+                max_processes=2 if box.access == "pair" else 1 << 20,
+                established=self.established,
+                message_size="fixed" if box.max_message else "variable",
+                max_message=box.largest,
+                senders=tuple(senders),
+                receivers=tuple(receivers),
+                access=box.access,
+                memory=box.memory or None,
+                max_deliveries=box.max_deliveries or None,
+                dead_letters=box.grave or None,
+                creator=box.creator.peer,
+                bytes=sum(len(item.payload) for item in [*box.queue, *box.returned, *box.leased]),
+                lifetime=box.lifetime,
+            )
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when there may be a message."""
+        with self.locked():
+            self.take_part()
+            return self.descriptor()
+
+    def has_something(self) -> bool:
+        """Whether there is a message, or an end to be told of."""
+        box = self.box
+        return bool(box.queue or box.returned or box.destroyed or box.ending)
+
+    # ---- ending
+
+    def close(self) -> None:
+        """Give up this end."""
+        if self.over:
+            return
+        for told in closing:
+            told(self)
+        with self.locked() as box:
+            self.over = True
+            self.ring()
+            if self in box.ends:
+                box.forget(self.is_)
+            box.arrange()
+        for told in closed:
+            told(self)
+
+    def __del__(self) -> None:
+        if not self.over and self.party.alive:
+            self.close()
+
+    def destroy(self, *, force: bool = False) -> None:
+        """Destroy the link for everybody."""
+        with self.locked() as box:
+            self.check()
+            if not force and box.creator.alive and box.creator is not self.party:
+                raise errors.NotOwner(f"{self.address} was created by another process, which lives")
+            left = [*box.returned, *box.queue] if box.kind == "port" and box.grave else []
+            box.destroy()
+            for item in left:
+                box.send_to_grave(item)
+
+
+class LinkEnd(End):
+    """An end of a mailbox, a queue or a port."""
+
+    def __init__(self, where: Address, how: str, policy: Policy, reading: Reading) -> None:
+        world = world_of(where)
+        with world.changed:
+            self.party = player(world)
+            self.present()
+            super().__init__(self.party, self._found(where, how, policy), reading)
+            self._observing = how == "observe"
+            if not self._observing:
+                self._attach()
+            self.over = False
+
+    def _found(self, where: Address, how: str, policy: Policy) -> Box:
+        world = self.party.world
+        box = world.links.get(str(where))
+        if box is None:
+            if how in ("open", "observe"):
+                raise errors.NotFound(f"there is no {where}; create it with {_MAKERS[policy.kind]}")
+            made = world.links[str(where)] = Box(world, where, policy, self.party)
+            return made
+        if how == "create" and policy.kind != "port":
+            raise errors.NameTaken(f"{where} exists; open it with open(...)")
+        if policy.kind not in (None, box.kind) or not isinstance(box, Box):
+            raise errors.Mismatch(f"{where} is a {box.kind}")
+        if how == "create":
+            raise errors.Busy(f"{where} has its receiver")
+        if box.differs(policy):
+            raise errors.Mismatch(f"{where} exists and is different")
+        return box
+
+    def _attach(self) -> None:
+        box = self.box
+        if box.access == "pair" and len(box.parties | {self.party}) > 2:
+            raise errors.Busy(f"{box.address} has its two processes")
+        box.ends.append(self)
+        if box.kind == "port":
+            if box.receiver is None:
+                box.receiver = self
+                box.tell(self.party, "receives")
+            else:
+                box.had_sender = True
+                box.tell(self.party, "sends")
+
+
+_MAKERS = {
+    "mailbox": "Mailbox(...)",
+    "queue": "MessageQueue(...)",
+    "port": "Port(...)",
+    None: "what makes its kind of link",
+}

@@ -1,0 +1,631 @@
+"""Endpoints: what a name leads to is a desk, at which at most one party sits.
+
+Who sends to a desk has a box of its own there, and so what a pair has sent each other is in two
+boxes.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from liaison import errors
+from liaison._native.carrier import arriving, closed, closing
+from liaison._native.link import end_of
+from liaison.address import Address, check_name
+from liaison.carriers import contract
+from liaison.carriers.contract import Policy, Reading
+from liaison.deadline import Deadline
+from liaison.link import Link, Peer, Statistics
+from liaison.testing.memory.belonging import Belonging
+from liaison.testing.memory.box import LARGEST, Box, Waiter
+from liaison.testing.memory.end import End
+from liaison.testing.memory.held import Delivery, Receipt
+from liaison.testing.memory.party import player, world_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from liaison.carriers.contract import Correspondent
+    from liaison.testing.memory.box import Item
+    from liaison.testing.memory.party import Party, World
+
+__all__ = ["Desk", "EndpointEnd", "ObservedEndpoint"]
+
+
+class Desk:
+    """What an endpoint's names lead to; it stays when its process has ended."""
+
+    kind = "endpoint"
+
+    def __init__(self, world: World, where: Address, capacity: int | None, creator: Party) -> None:
+        self.world = world
+        self.where = where  # with the name that it has now
+        self.id = uuid.uuid4().hex
+        self.capacity = 256 if capacity is None else capacity
+        self.creator = creator
+        self.names = {str(where)}
+        self.letters: list[Letters] = []  # from whom nothing was taken for the longest time first
+        self.holder: EndpointEnd | None = None  # the endpoint of who sits there
+        self.waiting: list[Reader] = []  # the oldest first
+        self.destroyed = False
+        world.places.add(self)
+
+    @property
+    def address(self) -> str:
+        """Where it is now."""
+        return str(self.where)
+
+    def letters_from(self, desk: Desk) -> Letters | None:
+        """The box of one sender."""
+        return next((letters for letters in self.letters if letters.sender is desk), None)
+
+    def arrange(self) -> None:
+        """Give what there is to those who wait."""
+        for letters in list(self.letters):
+            letters.arrange()
+        if self.holder:
+            self.holder.ring()
+        self.world.changed.notify_all()
+
+    def forget(self, gone: Callable[[Belonging], bool]) -> None:
+        """Do without a process that has ended."""
+        if self.holder and gone(self.holder):
+            holder, self.holder = self.holder, None
+            self.waiting.clear()
+            if holder.passing:
+                self.destroy()
+
+    def destroy(self) -> None:
+        """Be no endpoint any more."""
+        self.destroyed = True
+        for address in self.names:
+            del self.world.links[address]
+        for letters in self.letters:
+            letters.destroy()
+
+
+class Letters(Box):
+    """What one desk has sent to another."""
+
+    def __init__(self, sender: Desk, desk: Desk, creator: Party) -> None:
+        capacity = min(sender.capacity, desk.capacity)
+        policy = Policy(kind="direct", access="pair", capacity=capacity)
+        super().__init__(desk.world, desk.where, policy, creator)
+        self.sender = sender
+        self.desk = desk
+
+    def waiters(self) -> list[Waiter]:
+        """Those who wait at the desk for what this sender sends, or for it alone."""
+        return [
+            *super().waiters(),
+            *(waiter for waiter in self.desk.waiting if waiter.wants(self.sender)),
+        ]
+
+    def take(self, end: Belonging) -> Item:
+        """Lease the next message; the others' are first then."""
+        self.desk.letters.remove(self)
+        self.desk.letters.append(self)
+        return super().take(end.end_at(self) if isinstance(end, EndpointEnd) else end)
+
+    def arrange(self) -> None:
+        """Give what there is to those who wait."""
+        super().arrange()
+        if self.desk.holder:
+            self.desk.holder.ring()
+
+    def peer_of(self, item: Item) -> Peer:
+        """Who sent it, with the name that its endpoint has now."""
+        return item.sender.peer.but(name=self.sender.where.name)
+
+
+class Reader(Waiter):
+    """One that waits for what a source sends, or anyone."""
+
+    end: EndpointEnd
+
+    def __init__(self, endpoint: EndpointEnd, source: Address | None) -> None:
+        super().__init__(endpoint)
+        self.source = source
+
+    def wants(self, sender: Desk) -> bool:
+        """Whether what this sender sends is for it."""
+        if self.item is not None or self.end.over or not self.end.party.alive:
+            return False
+        links = sender.world.links
+        return self.source is None or links.get(str(self.source)) is sender
+
+
+class EndpointEnd(Belonging, contract.EndpointEnd):
+    """A party at its desk; see `liaison.carriers.contract.EndpointEnd`."""
+
+    box: Desk
+
+    def __init__(
+        self, where: Address, capacity: int | None, reading: Reading, *, passing: bool
+    ) -> None:
+        world = world_of(where)
+        self.party = party = player(world)
+        self.present()
+        self.passing = passing
+        self._reading = reading
+        self._sending: dict[Desk, LettersEnd] = {}  # the ends by which others are sent to
+        self._taking: dict[Letters, LettersEnd] = {}  # those by which letters are received
+        with world.changed:
+            desk = world.links.get(str(where))
+            if desk is None:
+                desk = world.links[str(where)] = Desk(world, where, capacity, party)
+            if not isinstance(desk, Desk) or capacity not in (None, desk.capacity):
+                raise errors.Mismatch(f"{where} exists and is different")
+            if desk.holder is not None:
+                raise errors.Busy(f"{where} is the name of a living process")
+            self.box = desk
+            desk.holder = self
+            self.over = False
+            self._news = News(self)
+            party.called = self.name
+
+    def check(self) -> None:
+        """Raise what is to be said when this end is of no use any more."""
+        self.present()
+        if self.over:
+            raise errors.Closed(f"{self.box.where} was closed here")
+        if self.box.destroyed:
+            raise errors.Destroyed(f"{self.box.where} was destroyed")
+
+    # ---- names
+
+    @property
+    def name(self) -> str:
+        """What it is called now."""
+        return self.box.where.name
+
+    @property
+    def address(self) -> str:
+        """Its address now."""
+        return str(self.box.where)
+
+    @property
+    def aliases(self) -> list[str]:
+        """The other names by which it is reached."""
+        with self.locked() as desk:
+            self.check()
+            names = {Address.parse(address).name for address in desk.names}
+            return sorted(names - {self.name})
+
+    def rename(self, new: str) -> None:
+        """Be called `new` from now on."""
+        check_name(new)
+        with self.locked() as desk:
+            self.check()
+            where = desk.where.called(new)
+            if desk.world.links.setdefault(str(where), desk) is not desk:
+                raise errors.NameTaken(f"{where} exists")
+            desk.names.add(str(where))
+            desk.where = where
+            self.party.called = new
+
+    def retire(self, old: str) -> None:
+        """Be no longer reached by a name that it had."""
+        check_name(old)
+        with self.locked() as desk:
+            self.check()
+            address = str(desk.where.called(old))
+            if old == self.name:
+                raise ValueError(f"{old} is what this endpoint is called")
+            if address not in desk.names:
+                raise errors.NotFound(f"{old} is none of its names")
+            desk.names.remove(address)
+            del desk.world.links[address]
+
+    def _where(self, name: Correspondent) -> Address:
+        """The address that is meant. Raises `Mismatch` where it is not an endpoint's."""
+        meant: Any = end_of(name)
+        if isinstance(meant, EndpointEnd):
+            meant = meant.box.where
+        if isinstance(meant, Peer):
+            if not meant.name:
+                raise errors.NotFound(f"{meant} has no endpoint")
+            meant = meant.name
+        if isinstance(meant, Address):
+            where = meant
+        elif not isinstance(meant, str):
+            raise TypeError(f"an endpoint is named by a str, not {type(meant).__name__}")
+        elif "://" in meant:
+            where = Address.parse(meant)
+        else:
+            where = self.box.where.called(check_name(meant))
+        if where.scheme != self.box.where.scheme:
+            raise errors.InvalidAddress(f"{where}: only what is in this memory is reached from it")
+        found = self.box.world.links.get(str(where))
+        if found is not None and found.kind != "endpoint":
+            raise errors.Mismatch(f"{where} is a {found.kind}")
+        return where
+
+    def _desk_of(self, to: Correspondent) -> Desk | None:
+        found = self.box.world.links.get(str(self._where(to)))
+        return found if isinstance(found, Desk) else None
+
+    # ---- sending
+
+    def way_to(self, to: Correspondent) -> LettersEnd:
+        """The end by which `to` is sent to."""
+        with self.locked():
+            self.check()
+            desk = self._desk_of(to)
+            if desk is None:
+                raise errors.NotFound(f"there is no endpoint {to}")
+            if desk not in self._sending:
+                letters = desk.letters_from(self.box)
+                if letters is None:
+                    letters = Letters(self.box, desk, self.party)
+                    desk.letters.append(letters)
+                    if desk.holder:
+                        desk.holder.hear()
+                self._sending[desk] = LettersEnd(self.party, letters, self._reading)
+            return self._sending[desk]
+
+    def is_over(self, to: Correspondent) -> bool:
+        """Whether `to` was destroyed."""
+        with self.locked():
+            return self._desk_of(to) is None
+
+    def send(
+        self,
+        to: Correspondent,
+        message: Any,
+        *,
+        timeout: float | None = None,
+        receipt: bool = False,
+    ) -> Receipt | None:
+        """Send one message to the endpoint called `to`."""
+        deadline = Deadline(timeout)
+        with self.locked():
+            return self.way_to(to).send(message, timeout=deadline.remaining(), receipt=receipt)
+
+    def try_send(self, to: Correspondent, message: Any) -> bool:
+        """Send one message if that needs no waiting."""
+        try:
+            self.send(to, message, timeout=0)
+        except errors.Full:
+            return False
+        return True
+
+    def end_at(self, letters: Letters) -> LettersEnd:
+        """The end by which letters are received."""
+        if letters not in self._taking:
+            self._taking[letters] = LettersEnd(self.party, letters, self._reading)
+        return self._taking[letters]
+
+    # ---- receiving
+
+    @property
+    def news(self) -> News:
+        """What tells of new senders."""
+        return self._news
+
+    def hear(self) -> None:
+        """There is a new sender."""
+        self._news.told = True
+        self._news.ring()
+        for told in arriving:
+            told(self._news)
+
+    def way_from(self, source: Correspondent) -> LettersEnd | None:
+        """The end by which is received what `source` sends."""
+        with self.locked() as desk:
+            self.check()
+            self._news.told = False
+            self._news.ring()
+            sender = self._desk_of(source)
+            letters = desk.letters_from(sender) if sender else None
+            return self.end_at(letters) if letters else None
+
+    def ended(self, way: contract.CarrierEnd) -> None:
+        """Nothing: what says so is the endpoint that was destroyed."""
+        self.check()
+
+    def _take(self, source: Correspondent | None, deadline: Deadline) -> Item:
+        """A leased item; Empty."""
+        with self.locked() as desk:
+            self.check()
+            waiter = Reader(self, None if source is None else self._where(source))
+            desk.waiting.append(waiter)
+            desk.arrange()
+
+            def came() -> bool:
+                if waiter.item is None:
+                    self.check()
+                return waiter.item is not None
+
+            try:
+                if self.until(came, deadline):
+                    item, waiter.item = waiter.item, None
+                    assert item is not None
+                    return item
+                raise errors.Empty(f"no message came to {desk.where} in time")
+            finally:
+                if waiter in desk.waiting:
+                    desk.waiting.remove(waiter)
+                if waiter.item is not None and self.party.alive:  # interrupted
+                    assert waiter.item.holder is not None
+                    waiter.item.holder.box.give_back(waiter.item)
+
+    def receive(self, source: Correspondent | None = None, *, timeout: float | None = None) -> Any:
+        """Receive one message, from `source` or from anyone."""
+        deadline = Deadline(timeout)
+        with self.locked():
+            item = self._take(source, deadline)
+            end: Any = item.holder
+            message = end.read_item(item)
+            end.box.settle(item, "acknowledged")
+            return message
+
+    def try_receive(self, source: Correspondent | None = None, default: Any = None) -> Any:
+        """Receive one message if there is one, else `default`."""
+        try:
+            return self.receive(source, timeout=0)
+        except errors.Empty:
+            return default
+
+    def lease(
+        self, source: Correspondent | None = None, *, timeout: float | None = None
+    ) -> Delivery:
+        """Receive one message, and keep it until it is settled."""
+        deadline = Deadline(timeout)
+        with self.locked():
+            item = self._take(source, deadline)
+            end: Any = item.holder
+            return Delivery(end, item)
+
+    # ---- seeing
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when there may be a message from anyone."""
+        with self.locked():
+            self.check()
+            return self.descriptor()
+
+    def has_something(self) -> bool:
+        """Whether there is a message, or an end to be told of."""
+        desk = self.box
+        return desk.destroyed or any(box.queue or box.returned for box in desk.letters)
+
+    def _seen(self) -> list[LettersEnd]:
+        """An end of each sender's box."""
+        self.check()
+        return [self.end_at(letters) for letters in self.box.letters]
+
+    def __len__(self) -> int:
+        with self.locked():
+            return sum(map(len, self._seen()))
+
+    def peek(self, max: int = 10) -> list[Any]:
+        """Copies of what waits."""
+        if max < 0:
+            raise ValueError(f"max is 0 or more, not {max}")
+        with self.locked():
+            return [message for end in self._seen() for message in end.peek(max)][:max]
+
+    def statistics(self) -> Statistics:
+        """The counts of all links to it together."""
+        with self.locked():
+            return Statistics.together([end.statistics() for end in self._seen()])
+
+    @property
+    def link(self) -> Link:
+        """What the endpoint is, and who has it or sends to it."""
+        with self.locked() as desk:
+            self.check()
+            return link_of(desk)
+
+    def links(self) -> list[Link]:
+        """Its links, one for each endpoint that it has sent to or received from."""
+        with self.locked() as desk:
+            self.check()
+            pairs: dict[Desk, list[Box]] = {}  # the other desk: the boxes between the two
+            for letters in desk.letters:
+                pairs.setdefault(letters.sender, []).append(letters)
+            for other, end in self._sending.items():
+                pairs.setdefault(other, []).append(end.box)
+            return [
+                _link(
+                    *(desk, [party.peer for box in boxes for party in box.parties]),
+                    name=f"{self.name}~{other.where.name}",
+                    id=boxes[0].id,
+                    kind="direct",
+                    capacity=boxes[0].capacity,
+                    access="pair",
+                )
+                for other, boxes in pairs.items()
+            ]
+
+    # ---- ending
+
+    def close(self) -> None:
+        """Give the name up."""
+        if self.over:
+            return
+        for told in closing:
+            told(self)
+            told(self._news)
+        with self.locked() as desk:
+            self.over = True
+            self.ring()
+            if self.party.called == self.name:
+                self.party.called = None
+            for end in [*self._sending.values(), *self._taking.values()]:
+                end.close()
+            desk.forget(self.is_)
+            desk.arrange()
+            self._news.ring()
+        for told in closed:
+            told(self)
+
+    def destroy(self, *, force: bool = False) -> None:
+        """Destroy the endpoint."""
+        with self.locked() as desk:
+            self.check()
+            desk.destroy()
+            self.close()
+
+
+class News(Belonging, contract.CarrierEnd):
+    """What tells an endpoint of new senders."""
+
+    told = False
+
+    def __init__(self, endpoint: EndpointEnd) -> None:
+        self.party = endpoint.party
+        self.box = endpoint.box
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody will be told any more."""
+        return self.box.destroyed or self.box.holder is None
+
+    def has_something(self) -> bool:
+        """Whether somebody new has come, or nobody will."""
+        return self.told or self.closed
+
+    def ready(self) -> bool:
+        """The same."""
+        return self.has_something()
+
+    def fileno(self) -> int:
+        """A descriptor that is readable then."""
+        with self.locked():
+            return self.descriptor()
+
+
+class LettersEnd(End):
+    """An end of what one desk has sent to another; which of the two has it says what it is for."""
+
+    box: Letters
+
+    def __init__(self, party: Party, letters: Letters, reading: Reading) -> None:
+        super().__init__(party, letters, reading)
+        letters.ends.append(self)
+        self.over = False
+
+
+class ObservedEndpoint(contract.ObservedEndpoint):
+    """An endpoint for who looks; see `liaison.carriers.contract.ObservedEndpoint`."""
+
+    _closed = False
+
+    def __init__(self, where: Address) -> None:
+        world = world_of(where)
+        self._party = player(world)
+        self._changed = world.changed
+        with self._changed:
+            desk = world.links.get(str(where))
+            if desk is None:
+                raise errors.NotFound(f"nothing is called {where}; create it with Endpoint(...)")
+            if not isinstance(desk, Desk):
+                raise errors.Mismatch(f"{where} is a {desk.kind}")
+            self._desk = desk
+
+    def _seen(self) -> list[Watcher]:
+        """An end of each sender's box."""
+        reading = Reading.of(None, None)
+        return [Watcher(self._party, letters, reading) for letters in self._desk.letters]
+
+    @property
+    def address(self) -> str:
+        """Its address now."""
+        return str(self._desk.where)
+
+    @property
+    def aliases(self) -> list[str]:
+        """The other names by which it is reached."""
+        with self._changed:
+            names = {Address.parse(address).name for address in self._desk.names}
+            return sorted(names - {self._desk.where.name})
+
+    def known_as(self) -> dict[str, list[Peer]]:
+        """The living processes that have sent to it, by the one name that is known of."""
+        with self._changed:
+            senders = link_of(self._desk).senders
+            return {self._desk.where.name: list(senders)} if senders else {}
+
+    @property
+    def link(self) -> Link:
+        """What it is, and who has it or sends to it."""
+        with self._changed:
+            return link_of(self._desk)
+
+    def peek(self, max: int = 10) -> list[Any]:
+        """Copies of what waits."""
+        with self._changed:
+            return [message for end in self._seen() for message in end.peek(max)][:max]
+
+    def statistics(self) -> Statistics:
+        """The counts of all its links together."""
+        with self._changed:
+            each = [end.statistics() for end in self._seen()]
+            room = min((one.free for one in each), default=self._desk.capacity)
+            return Statistics.together(each).but(free=room)
+
+    def close(self) -> None:
+        """Look no longer."""
+        self._closed = True
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody looks any more."""
+        return self._closed
+
+    def destroy(self, *, force: bool = False) -> None:
+        """Destroy it."""
+        with self._changed:
+            if self._desk.holder is not None and not force:
+                raise errors.NotOwner(f"{self.address} is the name of a living process")
+            self._desk.destroy()
+
+    def __len__(self) -> int:
+        with self._changed:
+            return sum(map(len, self._seen()))
+
+
+class Watcher(End):
+    """An end of who only looks at a box."""
+
+    _observing = True
+    over = False
+
+
+def link_of(desk: Desk) -> Link:
+    """What an endpoint is, and who has it or sends to it."""
+    senders = [
+        letters.sender.holder.party.peer.but(name=letters.sender.where.name)
+        for letters in desk.letters
+        if letters.sender.holder
+    ]
+    return _link(
+        *(desk, [desk.holder.party.peer] if desk.holder else []),
+        name=desk.where.name,
+        id=desk.id,
+        kind="endpoint",
+        capacity=desk.capacity,
+        access="any",
+        senders=tuple(senders),
+    )
+
+
+def _link(desk: Desk, here: list[Peer], **facts: Any) -> Link:
+    on_it: Any = tuple(dict.fromkeys(here))
+    return Link(
+        carrier="memory",
+        direction="two-way",
+        max_processes=2,
+        established="automatic",
+        message_size="variable",
+        max_message=LARGEST,
+        memory=None,
+        max_deliveries=None,
+        dead_letters=None,
+        creator=desk.creator.peer,
+        bytes=0,
+        **{"senders": on_it, "receivers": on_it, **facts},
+    )
