@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from liaison import errors
 from liaison.carriers.contract import Delivery, Loan, Receipt
+from liaison.carriers.registry import carrier_named as _carrier_named
 from liaison.errors import (
     AccessDenied,
     Busy,
@@ -46,6 +47,10 @@ from liaison.links.mailbox import Mailbox
 from liaison.links.port import Port
 from liaison.links.queue import MessageQueue
 from liaison.links.wait import wait
+
+# Where bare names are: a program that has given up its rights, or its root directory, may be unable
+# to import that when it opens its first link.
+_carrier_named("shm")
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Cleaned", "Space", "remove_space", "spaces"]
 
+carrier_named("shm").prepare("space")
+
 
 class Space:
     """A directory of links, in memory, that belongs to one user or to a group.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from liaison._native.link import Attached, Corresponding, attach, end_of
 from liaison.address import Address
 from liaison.carriers.contract import Reading
-from liaison.carriers.registry import carrier_of
+from liaison.carriers.registry import carrier_named, carrier_of
 from liaison.closing import Closing
 from liaison.errors import Closed, Destroyed, Mismatch, NotFound
 from liaison.links.end import LinkEnd, Observed, parsed, size
@@ -33,6 +33,8 @@ __all__ = [
     "receive",
     "send",
 ]
+
+carrier_named("shm").prepare("endpoint")
 
 _LARGEST_CAPACITY = 1 << 18  # messages
 _KEPT = 64  # mailboxes that the functions below keep open

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from liaison._native import mailbox as native
 from liaison._native.carrier import TwoWay
 from liaison.address import Address
 from liaison.carriers.contract import Carrier
 from liaison.carriers.shm.dead_letters import open_link, sizes
 from liaison.carriers.shm.end import MailboxEnd, received
-from liaison.carriers.shm.endpoint import EndpointEnd
-from liaison.carriers.shm.observer import ObservedEndpoint
 from liaison.carriers.shm.space import in_space, remove_space, space_names
-from liaison.carriers.shm.spaces import SharedSpace
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from liaison.carriers.contract import Policy, Reading
+    from liaison.carriers.shm.endpoint import EndpointEnd
+    from liaison.carriers.shm.observer import ObservedEndpoint
+    from liaison.carriers.shm.spaces import SharedSpace
 
 __all__ = ["CARRIER", "SharedMemory"]
 
@@ -28,6 +32,11 @@ class SharedMemory(Carrier):
         return open_link(where, how, policy, reading)
 
     carries_pipes = True
+
+    def prepare(self, kind: str) -> None:
+        """Import what a program that only needs a mailbox does not wait for."""
+        for load in {"endpoint": (_endpoints, _observers), "space": (_spaces,)}[kind]:
+            load()
 
     def pipe(
         self, space: Address, policy: Policy, reading: Reading
@@ -65,11 +74,11 @@ class SharedMemory(Carrier):
         self, where: Address, capacity: int | None, reading: Reading, *, passing: bool
     ) -> EndpointEnd:
         """Be the endpoint at `where`."""
-        return EndpointEnd(where, capacity, reading, passing=passing)
+        return _endpoints().EndpointEnd(where, capacity, reading, passing=passing)
 
     def space(self, where: Address, *, create: bool, group: int | None = None) -> SharedSpace:
         """The space at `where`."""
-        return SharedSpace(where, create=create, group=group)
+        return _spaces().SharedSpace(where, create=create, group=group)
 
     def spaces(self) -> list[str]:
         """What spaces of the caller's there are."""
@@ -81,7 +90,28 @@ class SharedMemory(Carrier):
 
     def observe_endpoint(self, where: Address) -> ObservedEndpoint:
         """The endpoint at `where`, for who only looks."""
-        return ObservedEndpoint(where)
+        return _observers().ObservedEndpoint(where)
+
+
+@cache
+def _endpoints() -> ModuleType:
+    from liaison.carriers.shm import endpoint
+
+    return endpoint
+
+
+@cache
+def _observers() -> ModuleType:
+    from liaison.carriers.shm import observer
+
+    return observer
+
+
+@cache
+def _spaces() -> ModuleType:
+    from liaison.carriers.shm import spaces
+
+    return spaces
 
 
 CARRIER = SharedMemory()
