@@ -342,3 +342,29 @@ def test_del_may_use_links_when_python_ends(space, kept):
         assert box.receive_many(3, timeout=0) == [["bye"], b"bye", "0"]
         box.destroy()
         other.destroy()
+
+
+@pytest.mark.parametrize(
+    ("opening", "name"),
+    [
+        ("liaison.Mailbox('it')", "Mailbox"),
+        ("liaison.pipe()", "pipe"),
+        ("liaison.Endpoint('it')", "Endpoint"),
+        ("liaison.Endpoint.observe('there')", "Endpoint"),
+        ("liaison.Space()", "Space"),
+    ],
+)
+def test_a_carrier_comes_with_what_asks_for_it(space, opening, name):
+    """Who has given up its rights before it opens anything has what it takes already."""
+    program = f"""
+import shutil, sys, liaison
+with liaison.Endpoint("there") if "there" in {opening!r} else liaison.Mailbox("there") as there:
+    names, modules = liaison.{name}, set(sys.modules)
+    {opening}
+    print([name for name in set(sys.modules) - modules if name.startswith("liaison.carriers")])
+shutil.rmtree(liaison.Space().path)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout
+    assert told == "[]\n"

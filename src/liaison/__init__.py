@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from liaison import errors
 from liaison.carriers.contract import Delivery, Loan, Receipt
-from liaison.carriers.registry import carrier_named as _carrier_named
+from liaison.carriers.registry import local_carrier as _local_carrier
 from liaison.errors import (
     AccessDenied,
     Busy,
@@ -48,9 +48,10 @@ from liaison.links.port import Port
 from liaison.links.queue import MessageQueue
 from liaison.links.wait import wait
 
-# Where bare names are: a program that has given up its rights, or its root directory, may be unable
-# to import that when it opens its first link.
-_carrier_named("shm")
+# A program that has given up its rights, or its root directory, may be unable to import the carrier
+# when it opens its first link. What encodes messages comes with that link still: it takes as long
+# as all the rest.
+_local_carrier()
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:

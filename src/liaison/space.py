@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from liaison.address import Address
 from liaison.carriers.contract import Cleaned, Listed
-from liaison.carriers.registry import carrier_named, carrier_of
+from liaison.carriers.registry import carrier_of, local_carrier
 from liaison.errors import Corrupt, LiaisonError, NotFound, VersionMismatch
 from liaison.links.endpoint import let_go
 from liaison.owner import own_name
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cleaned", "Space", "remove_space", "spaces"]
 
-carrier_named("shm").prepare("space")
+local_carrier().prepare("space")
 
 
 class Space:
@@ -193,7 +193,7 @@ def spaces() -> list[Space]:
     True
     """
     found: list[Space] = []
-    for name in carrier_named("shm").spaces():
+    for name in local_carrier().spaces():
         try:
             found.append(Space.open(name))
         except LiaisonError:

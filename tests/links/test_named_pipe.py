@@ -331,11 +331,11 @@ def test_it_is_destroyed_by_its_creator(space):
 
 def test_whoever_looks_may_destroy_it(space):
     """`liaison rm` sees the first way only; both end."""
-    from liaison.links.end import Observed
+    from liaison.links.end import AnyKind
 
     with NamedPipe("talk") as talk, Actor(OPEN) as other:
         other.start("[message for message in talk]")
-        with Observed.observe("talk") as seen:
+        with AnyKind.observe("talk") as seen:
             seen.destroy(force=True)
         assert other.answer() == []
         with pytest.raises(Destroyed):

@@ -559,6 +559,16 @@ def test_an_end_inherited_twice_is_one_end(pipe):
         reader.receive()
 
 
+@pytest.mark.parametrize("space", ["nats://host", "lab", "memory://somewhere"])
+def test_there_are_pipes_whatever_bare_names_mean(pipe, monkeypatch, space):
+    """Where the current space's carrier has no pipes without a name they are this machine's."""
+    monkeypatch.setenv("LIAISON_SPACE", space)
+    reader, writer = pipe()
+    writer.send("tea")
+    assert reader.receive(timeout=60) == "tea"
+    assert reader.link.carrier == ("memory" if space.startswith("memory") else "shm")
+
+
 def test_what_is_no_end_is_refused(pipe):
     """The wrong kind of end, descriptors that are none or something else, and no handle at all."""
     reader, writer = pipe()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from liaison.address import Address
     from liaison.carriers.contract import Carrier
 
-__all__ = ["carrier_named", "carrier_of", "known"]
+__all__ = ["carrier_named", "carrier_of", "known", "local_carrier", "pipes_carrier"]
 
 _MODULES = {"shm": "liaison.carriers.shm", "memory": "liaison.testing.memory"}
 _SOCKETS = ("unix", "tcp", "tls")
@@ -35,6 +35,20 @@ def carrier_named(scheme: str, where: str = "") -> Carrier:
     if found is None:
         found = known[scheme] = _imported(scheme, where or f"{scheme}://")
     return found
+
+
+def local_carrier() -> Carrier:
+    """The carrier of this machine, by which bare names are where nothing else is said."""
+    return carrier_named("shm")
+
+
+def pipes_carrier(space: Address) -> Carrier:
+    """The carrier of pipes that have no name, for who is in a space: its own, or this machine's."""
+    try:
+        found = carrier_of(space)
+    except InvalidAddress:  # it carries sockets, or is not there yet
+        return local_carrier()
+    return found if found.carries_pipes else local_carrier()
 
 
 def _imported(scheme: str, where: str) -> Carrier:

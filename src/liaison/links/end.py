@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from liaison.codec import Codec
 
-__all__ = ["LinkEnd", "Observed", "parsed", "size"]
+__all__ = ["AnyKind", "LinkEnd", "parsed", "size"]
 
 
 _ANY = Policy()
@@ -110,8 +110,8 @@ class LinkEnd(Closing, Sending, Receiving):
         return f"<{type(self).__name__} {self.address}{state}>"
 
 
-class Observed(LinkEnd):
-    """An end of a link of any kind, for who only looks; see `observe`."""
+class AnyKind(LinkEnd):
+    """An end of a link of whichever kind has the name."""
 
     __slots__ = ()
 
@@ -126,7 +126,7 @@ _OF_A_QUEUE = {"capacity": "max_messages", "max_message": "message_size"}
 def _differences(where: Address, policy: Policy) -> str:
     """How the link at `where` is other than was asked for; "" when that cannot be told."""
     try:
-        with Observed.observe(where) as end:
+        with AnyKind.observe(where) as end:
             link = end.link
     except LiaisonError:
         return ""

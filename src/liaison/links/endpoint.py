@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from liaison._native.link import Attached, Corresponding, attach, end_of
 from liaison.address import Address
 from liaison.carriers.contract import Reading
-from liaison.carriers.registry import carrier_named, carrier_of
+from liaison.carriers.registry import carrier_of, local_carrier
 from liaison.closing import Closing
 from liaison.errors import Closed, Destroyed, Mismatch, NotFound
-from liaison.links.end import LinkEnd, Observed, parsed, size
+from liaison.links.end import AnyKind, parsed, size
 
 if TYPE_CHECKING:
     from liaison.codec import Codec
@@ -34,7 +34,7 @@ __all__ = [
     "send",
 ]
 
-carrier_named("shm").prepare("endpoint")
+local_carrier().prepare("endpoint")
 
 _LARGEST_CAPACITY = 1 << 18  # messages
 _KEPT = 64  # mailboxes that the functions below keep open
@@ -184,21 +184,13 @@ class EndpointObserver(Closing, Attached):
         return end_of(self).known_as()
 
 
-def observed(address: str | Address) -> Observed | EndpointObserver:
+def observed(address: str | Address) -> AnyKind | EndpointObserver:
     """Observe a link of any kind, also an endpoint. Raises as `Mailbox.observe` does."""
-    end = Observed.observe(address)
+    end = AnyKind.observe(address)
     if end.link.kind != "endpoint":
         return end
     end.close()
     return EndpointObserver(address)
-
-
-class _Named(LinkEnd):
-    """An end of a link of whichever kind has the name."""
-
-    __slots__ = ()
-
-    _named = None
 
 
 # What this process is called, by the functions below: the newest endpoint that it has made, or else
@@ -206,7 +198,7 @@ class _Named(LinkEnd):
 _lock = threading.Lock()
 _made: list[weakref.ref[Endpoint]] = []
 _own: Endpoint | None = None
-_boxes: dict[str, _Named] = {}
+_boxes: dict[str, AnyKind] = {}
 
 
 @lru_cache(maxsize=1024)
@@ -255,17 +247,17 @@ def _passing(near: Address) -> Endpoint:
     return made
 
 
-def _box(address: str) -> _Named | None:
+def _box(address: str) -> AnyKind | None:
     """The mailbox, or the like, that is called so; None: it is an endpoint."""
     known = _boxes.get(address)
     if known is not None and not known.closed:
         return known
-    with Observed.observe(address) as seen:
+    with AnyKind.observe(address) as seen:
         if seen.link.kind == "endpoint":
             return None
     while len(_boxes) >= _KEPT:
         _boxes.pop(next(iter(_boxes)), None)  # closed when nobody is in it
-    _boxes[address] = box = _Named.open(address)
+    _boxes[address] = box = AnyKind.open(address)
     return box
 
 
@@ -282,7 +274,7 @@ def mine() -> Endpoint:
 
 def correspondent(
     target: str | Address, *, receiving: bool = False
-) -> tuple[_Named | Endpoint, str]:
+) -> tuple[AnyKind | Endpoint, str]:
     """What a target means: a mailbox or the like, or else the endpoint to do it with.
 
     And its address. Raises `NotFound` when nothing is called so; who is `receiving` as somebody

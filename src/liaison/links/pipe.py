@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 from liaison._native.link import Receiving, Sending, attach, end_of
 from liaison.address import Address
 from liaison.carriers.contract import Policy, Reading
-from liaison.carriers.registry import carrier_named, carrier_of
+from liaison.carriers.registry import carrier_named, carrier_of, pipes_carrier
 from liaison.closing import Closing
 from liaison.errors import Ended, InvalidAddress
 from liaison.links.end import parsed, size
@@ -340,10 +340,7 @@ def pipe(
     """
     policy = _policy(capacity, max_message, memory)
     here = Address.current_space()
-    carrier = carrier_of(here)
-    if not carrier.carries_pipes:  # they are between the processes of one machine
-        carrier = carrier_named("shm")
-    reader, writer = carrier.pipe(here, policy, Reading.of(type, codec))
+    reader, writer = pipes_carrier(here).pipe(here, policy, Reading.of(type, codec))
     return PipeReader._around(reader, type, codec), PipeWriter._around(writer, type, codec)
 
 
