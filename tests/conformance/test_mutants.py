@@ -173,8 +173,8 @@ FAULTS = [
     ),
     Fault(
         "closing wakes nobody",
-        "if waiter.item is None:\n                self.may_receive()",
-        "if waiter.item is None and not self.over:\n                self.may_receive()",
+        "if waiter.item is None:\n                allowed()",
+        "if waiter.item is None and not self.over:\n                allowed()",
         test_ending.test_closing_wakes_who_waits_in_the_end,
         "pipe",
     ),

@@ -142,7 +142,25 @@ cdef class Sending(Attached):
         return self.end.loan(size, timeout=timeout)
 
 
-cdef class Receiving(Attached):
+cdef class Looped(Attached):
+    """What a loop receives from, until the link is over."""
+
+    def __contains__(self, message):
+        raise TypeError(
+            "whether a message is in a link cannot be asked, since others may take it meanwhile: "
+            "look with peek()")
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        try:
+            return self.receive()  # also a subclass's own
+        except (errors.Destroyed, errors.Ended):
+            raise StopIteration from None
+
+
+cdef class Receiving(Looped):
     """How messages are received."""
 
     def receive(self, *, timeout=None):
@@ -189,22 +207,8 @@ cdef class Receiving(Attached):
         require(self)
         return self.end.lease_object(timeout)
 
-    def __contains__(self, message):
-        raise TypeError(
-            "whether a message is in a link cannot be asked, since others may take it meanwhile: "
-            "look with peek()")
 
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        try:
-            return self.receive()  # also a subclass's own
-        except (errors.Destroyed, errors.Ended):
-            raise StopIteration from None
-
-
-cdef class Corresponding(Attached):
+cdef class Corresponding(Looped):
     """How endpoints send and receive.
 
     ``to`` and ``source`` are an endpoint's name or address, or a `Peer` that has a name. A bare
@@ -280,20 +284,6 @@ cdef class Corresponding(Attached):
         """
         require(self)
         return self.end.lease(source, timeout=timeout)
-
-    def __contains__(self, message):
-        raise TypeError(
-            "whether a message is in a link cannot be asked, since others may take it meanwhile: "
-            "look with peek()")
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        try:
-            return self.receive()  # also a subclass's own
-        except errors.Destroyed:
-            raise StopIteration from None
 
 
 cdef class Lent:

@@ -1181,15 +1181,6 @@ cdef class End(CarrierEnd):
         result.begin(self, d.epoch)
         return result
 
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        try:
-            return self.receive()
-        except (errors.Destroyed, errors.Ended):
-            raise StopIteration from None
-
     # ---- seeing -------------------------------------------------------------------------
 
     def __len__(self):

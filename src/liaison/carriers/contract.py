@@ -19,7 +19,7 @@ from liaison.facts import Facts
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Any, Self
 
@@ -79,10 +79,6 @@ class Reading:
     def __init__(self, coder: Callable[[], Coder], bytes_only: bool) -> None:
         self.coder = coder
         self.bytes_only = bytes_only
-
-    def __iter__(self) -> Iterator[Any]:
-        """Give both, in the order in which an engine is told of them."""
-        return iter((self.coder, self.bytes_only))
 
     @classmethod
     def of(cls, type: Any, codec: Codec | str | None) -> Reading:

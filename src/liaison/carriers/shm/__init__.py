@@ -45,7 +45,9 @@ class SharedMemory(Carrier):
         reader, writer = (MailboxEnd.__new__(MailboxEnd) for _ in range(2))
         in_space(
             space if space.scheme == "shm" else Address("shm", space="default"),
-            lambda space: native.open_pipe(reader, writer, space, *reading, **sizes(policy)),
+            lambda space: native.open_pipe(
+                reader, writer, space, *(reading.coder, reading.bytes_only), **sizes(policy)
+            ),
             create=True,
         )
         return reader, writer
@@ -64,7 +66,9 @@ class SharedMemory(Carrier):
         in_space(
             where,
             lambda space: native.open_named_pipe(
-                *(reader, writer, space, where.name, str(where)), *reading, **sizes(policy)
+                *(reader, writer, space, where.name, str(where)),
+                *(reading.coder, reading.bytes_only),
+                **sizes(policy),
             ),
             create=True,
         )

@@ -111,7 +111,7 @@ class MailboxEnd(native.End):
 def received(memory: int, token: int, place: Place, reads: bool, reading: Reading) -> MailboxEnd:
     """The end of a pipe that these descriptors are, which are this process's own now."""
     end = MailboxEnd.__new__(MailboxEnd)
-    end.adopt(space_at(place), memory, token, reads, *reading)
+    end.adopt(space_at(place), memory, token, reads, reading.coder, reading.bytes_only)
     return end
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from liaison.deadline import Deadline
+    from liaison.testing.memory.box import Item, Waiter
     from liaison.testing.memory.party import Party
 
 __all__ = ["Bell", "Belonging"]
@@ -70,6 +71,30 @@ class Belonging:
             self.party.world.changed.wait(_SLICE if left is None else min(left, _SLICE))
             self.present()
         return True
+
+    def await_item(
+        self, waiter: Waiter, line: list[Any], allowed: Callable[[], None], deadline: Deadline
+    ) -> Item | None:
+        """Wait in line, with the lock held, for what the box gives to who waits; None: too late."""
+        line.append(waiter)
+        self.box.arrange()
+
+        def came() -> bool:
+            if waiter.item is None:
+                allowed()
+            return waiter.item is not None
+
+        try:
+            self.until(came, deadline)
+            item, waiter.item = waiter.item, None
+            return item
+        finally:
+            if waiter in line:
+                line.remove(waiter)
+            if waiter.item is not None and self.party.alive:  # interrupted
+                assert waiter.item.holder is not None
+                waiter.item.holder.box.give_back(waiter.item)
+            self.box.arrange()
 
     def descriptor(self) -> int:
         """One that is readable exactly while a receive would not have to wait."""

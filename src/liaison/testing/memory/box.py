@@ -230,7 +230,7 @@ class Box:
             self.give_back(item)
         for loan in [loan for loan in self.loaned if gone(loan.end)]:
             self.loaned.discard(loan)
-        self.waiting = [waiter for waiter in self.waiting if not gone(waiter.end)]
+        self.waiting[:] = [waiter for waiter in self.waiting if not gone(waiter.end)]
         self.receipts = weakref.WeakSet(one for one in self.receipts if one.end.party.alive)
         self.ends = [end for end in self.ends if not gone(end)]
         self.roles = {party: did for party, did in self.roles.items() if party in self.parties}

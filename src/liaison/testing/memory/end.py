@@ -257,29 +257,12 @@ class End(Belonging, contract.End):
     def _next(self, box: Box, deadline: Deadline) -> Item:
         self.may_receive()
         box.tell(self.party, "receives")
-        waiter = Waiter(self)
-        box.waiting.append(waiter)
-        box.arrange()
-
-        def came() -> bool:
-            if waiter.item is None:
-                self.may_receive()
-            return waiter.item is not None
-
-        try:
-            if self.until(came, deadline):
-                item, waiter.item = waiter.item, None
-                assert item is not None
-                return item
-            if not box.may_receive(self):
-                raise errors.Busy(f"{self.address} is another's turn")
-            raise errors.Empty(f"no message came to {self.address} in time")
-        finally:
-            if waiter in box.waiting:
-                box.waiting.remove(waiter)
-            if waiter.item is not None and self.party.alive:  # interrupted
-                box.give_back(waiter.item)
-            box.arrange()
+        item = self.await_item(Waiter(self), box.waiting, self.may_receive, deadline)
+        if item is not None:
+            return item
+        if not box.may_receive(self):
+            raise errors.Busy(f"{self.address} is another's turn")
+        raise errors.Empty(f"no message came to {self.address} in time")
 
     def decode(self, item: Item) -> Any:
         """The message."""

@@ -330,26 +330,10 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
         with self.locked() as desk:
             self.check()
             waiter = Reader(self, None if source is None else self._where(source))
-            desk.waiting.append(waiter)
-            desk.arrange()
-
-            def came() -> bool:
-                if waiter.item is None:
-                    self.check()
-                return waiter.item is not None
-
-            try:
-                if self.until(came, deadline):
-                    item, waiter.item = waiter.item, None
-                    assert item is not None
-                    return item
+            item = self.await_item(waiter, desk.waiting, self.check, deadline)
+            if item is None:
                 raise errors.Empty(f"no message came to {desk.where} in time")
-            finally:
-                if waiter in desk.waiting:
-                    desk.waiting.remove(waiter)
-                if waiter.item is not None and self.party.alive:  # interrupted
-                    assert waiter.item.holder is not None
-                    waiter.item.holder.box.give_back(waiter.item)
+            return item
 
     def receive(self, source: Correspondent | None = None, *, timeout: float | None = None) -> Any:
         """Receive one message, from `source` or from anyone."""
