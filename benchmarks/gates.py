@@ -187,6 +187,12 @@ GATES: tuple[Gate, ...] = (
         for receivers in ("64", "256", "400")
     ),
     Gate(
+        "400 workers hold a job for 20 ms: at most 3 x the processor time a job of 16",
+        "crowd/workers",
+        "400",
+        _most(3, Ours("crowd/workers", "16")),
+    ),
+    Gate(
         "wait for 100 mailboxes: at most 3 x the time a message that waiting for one takes",
         "waiting",
         "hundred",

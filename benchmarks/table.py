@@ -79,7 +79,11 @@ def _column(scenario: Scenario, metric: Metric) -> _Column:
     elif family == "fan":
         header, show = size, rate
     elif family == "crowd":
-        header, show = f"{metric.name} {size}", rate
+        header = f"{metric.name} {size}"
+        if size == "workers":
+            header += " us"
+        else:
+            show = rate
     elif family == "recovery":
         header = f"{size} {header}"
     return _Column(header, scenario.key, metric, show)
@@ -98,7 +102,10 @@ _GROUPS = (
     ("Loan and lease, payload untouched, a message", "in-place"),
     ("Lease and acknowledge against receive, 64 B", "leasing"),
     ("Senders to receivers, 64 B, messages/s", "fan"),
-    ("Receivers that wait at one mailbox, threads of four processes or processes, jobs/s", "crowd"),
+    (
+        "Receivers that wait at one mailbox, jobs/s; workers that hold each job, CPU time a job",
+        "crowd",
+    ),
     ("Connections over a Unix socket: ping-pong of 64 B, and 1 MiB one way", "connection"),
     ("Life of a link", "life"),
     ("Many links: destroying one, and listing them, processor time a link", "scale"),

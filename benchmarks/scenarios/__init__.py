@@ -34,6 +34,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *(Fan(senders, receivers) for senders, receivers in ((1, 1), (8, 1), (1, 8), (8, 8))),
     Crowd("threads"),
     Crowd("processes"),
+    Crowd("workers"),
     ConnectionPingPong(64),
     ConnectionFlow(_MIB),
     Waiting(),

@@ -1,4 +1,5 @@
-"""A crowd at one mailbox: jobs a second, when 2, 64, 256 and 400 receivers wait for them."""
+"""A crowd at one mailbox: jobs a second, when 2, 64, 256 and 400 receivers wait for them; and what
+a job costs when 16 and 400 workers hold theirs for a while."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ import os
 import signal
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from ..crew import Crew
@@ -23,9 +25,13 @@ _WARM_UP = 50_000  # each receiver touches its memory for the first time
 _AT_LEAST = 256  # so many are seen waiting; further ones wait, too
 _FEW = 4  # processes, whose threads they are
 
+WORKERS = (16, 400)
+_HELD = 0.02  # seconds
+_EACH = 50  # jobs a worker
 
-def _receives(name: str, threads: int) -> int:
-    """A child whose threads receive until it is killed."""
+
+def _child(name: str, work: Callable[[Any], None]) -> int:
+    """A child that works at the mailbox until it is killed."""
     import liaison
 
     parent = os.getpid()
@@ -34,18 +40,32 @@ def _receives(name: str, threads: int) -> int:
         return child
     try:
         die_with(parent)
-        threading.stack_size(1 << 18)
-        box = liaison.Mailbox.open(name)
-
-        def receive() -> None:
-            for _ in box:
-                pass
-
-        for _ in range(threads - 1):
-            threading.Thread(target=receive, daemon=True).start()
-        receive()
+        work(liaison.Mailbox.open(name))
     finally:
         os._exit(0)
+
+
+def _receives(name: str, threads: int) -> int:
+    def receive(box: Any) -> None:
+        for _ in box:
+            pass
+
+    def work(box: Any) -> None:
+        threading.stack_size(1 << 18)
+        for _ in range(threads - 1):
+            threading.Thread(target=receive, args=(box,), daemon=True).start()
+        receive(box)
+
+    return _child(name, work)
+
+
+def _holds(name: str) -> int:
+    def work(box: Any) -> None:
+        while True:
+            with box.lease():
+                time.sleep(_HELD)
+
+    return _child(name, work)
 
 
 def _have_done(box: Any, jobs: int) -> None:
@@ -56,23 +76,18 @@ def _have_done(box: Any, jobs: int) -> None:
         time.sleep(0.0001)
 
 
-def _serves(receivers: int, processes: int) -> float:
-    """Jobs a second."""
+@contextmanager
+def _crowd(receivers: int, processes: int, start: Callable[[str], int]) -> Iterator[Any]:
+    """A mailbox at which so many receivers of so many processes wait."""
     import liaison
 
     name = f"crowd-{os.getpid()}-{receivers}"
     box = liaison.Mailbox(name, capacity=1000)
-    crowd = [_receives(name, receivers // processes) for _ in range(processes)]
+    crowd = [start(name) for _ in range(processes)]
     try:
         while box.statistics().receivers_waiting < min(receivers, _AT_LEAST):
             time.sleep(0.01)
-        _have_done(box, _WARM_UP)
-        rates: list[float] = []
-        for _ in range(_PASSES):
-            began = time.perf_counter()
-            _have_done(box, JOBS)
-            rates.append(JOBS / (time.perf_counter() - began))
-        return median(rates)
+        yield box
     finally:
         for child in crowd:
             os.kill(child, signal.SIGKILL)
@@ -81,17 +96,47 @@ def _serves(receivers: int, processes: int) -> float:
         box.close()
 
 
-def _crowds(threads: bool) -> Job:
+def _serves(receivers: int, processes: int) -> float:
+    """Jobs a second."""
+    with _crowd(receivers, processes, lambda name: _receives(name, receivers // processes)) as box:
+        _have_done(box, _WARM_UP)
+        rates: list[float] = []
+        for _ in range(_PASSES):
+            began = time.perf_counter()
+            _have_done(box, JOBS)
+            rates.append(JOBS / (time.perf_counter() - began))
+        return median(rates)
+
+
+def _busy() -> float:
+    """Seconds that the machine's processors have worked since it was started."""
+    with open("/proc/stat") as file:
+        user, nice, system = map(int, file.readline().split()[1:4])
+    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
+
+
+def _costs(workers: int) -> float:
+    """Microseconds of processor time a job, of everybody together."""
+    jobs = workers * _EACH
+    with _crowd(workers, workers, _holds) as box:
+        before = _busy()
+        _have_done(box, jobs)
+        return (_busy() - before) / jobs * 1e6
+
+
+def _crowds(whose: str) -> Job:
     def step(_: Any) -> dict[str, float]:
-        return {str(n): _serves(n, min(n, _FEW) if threads else n) for n in CROWDS}
+        if whose == "workers":
+            return {str(n): _costs(n) for n in WORKERS}
+        return {str(n): _serves(n, min(n, _FEW) if whose == "threads" else n) for n in CROWDS}
 
     return Job(step, lambda: None)
 
 
 class _CrowdTrial(Trial):
-    def __init__(self, threads: bool, options: Options) -> None:
+    def __init__(self, whose: str, options: Options) -> None:
         with ExitStack() as undo:
-            self._crew = Crew([(_crowds, (threads,))], pin=options.pin)
+            self._crew = Crew([(_crowds, (whose,))], pin=options.pin)
             undo.callback(self._crew.close)
             self._open = undo.pop_all()
 
@@ -105,14 +150,17 @@ class _CrowdTrial(Trial):
 
 class Crowd(Scenario):
     def __init__(self, whose: str) -> None:
+        busy = whose == "workers"
         super().__init__(
             f"crowd/{whose}",
-            f"Jobs for 2 to 400 receivers that wait at one mailbox, {whose}",
-            *(Metric(str(n), "jobs/s") for n in CROWDS),
+            "Processor time a job, of 16 and 400 that hold each for 20 ms"
+            if busy
+            else f"Jobs for 2 to 400 receivers that wait at one mailbox, {whose}",
+            *(Metric(str(n), "us" if busy else "jobs/s") for n in (WORKERS if busy else CROWDS)),
         )
-        self.threads = whose == "threads"
+        self.whose = whose
 
     def prepare(self, peer: Peer, options: Options) -> Trial:
         if peer.name != OURS:
             raise Unsupported("one process waits for another")
-        return _CrowdTrial(self.threads, options)
+        return _CrowdTrial(self.whose, options)

@@ -1,5 +1,7 @@
 """One process dies at one moment: what the others find."""
 
+import os
+import signal
 import time
 
 import pytest
@@ -55,6 +57,28 @@ def test_a_sender_killed_in_a_rendezvous_leaves_at_most_its_message(mailbox):
             received.append(box.receive(timeout=60))
         assert received[-1] == "surely"
         other.answer()
+
+
+def test_everybody_of_a_crowd_dies_with_a_message(mailbox):
+    """Of so many only some are looked after at a time; every message comes back, once."""
+    box = mailbox(capacity=200)
+    box.send_many(range(100))
+    victims = []
+    try:
+        for _ in range(100):
+            victims.append(os.fork())
+            if not victims[-1]:
+                held = Mailbox.open("box").lease()
+                signal.pause()
+                held.release()  # never
+        until(lambda: not len(box), "everybody holds one")
+    finally:
+        for victim in victims:
+            os.kill(victim, signal.SIGKILL)
+            os.waitpid(victim, 0)
+    assert sorted(box.receive(timeout=60) for _ in range(100)) == list(range(100))
+    with pytest.raises(Empty):
+        box.receive(timeout=0)
 
 
 @pytest.mark.parametrize("held", [1, 3])

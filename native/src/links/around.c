@@ -1,6 +1,5 @@
 #include "links/around.h"
 
-#include "base/process.h"
 #include "segment/recover.h"
 
 static unsigned care(struct segment *s)
@@ -11,23 +10,16 @@ static unsigned care(struct segment *s)
     return (sided ? CARE_SIDE : CARE_NOTHING) | (watch ? CARE_WATCH : CARE_NOTHING);
 }
 
-/* Of many who sleep at a link, and wake at much the same time, one looks after everybody: to see
- * whether somebody lives costs a system call. Nobody waits for it, or relies on it for longer than
- * the clock's tick: it may have died at it, or never have looked. */
-static bool nobody_has_looked(struct segment *s)
-{
-    uint32_t now = process_tick(), last = glance32(&s->header->looked);
-    return last != now && replace32(&s->header->looked, last, now);
-}
-
 bool around_recover(struct segment *s, bool waits)
 {
-    return recover_now_and_then(s, !waits || nobody_has_looked(s));
+    return waits ? recover_now_and_then(s, true) : recover_before_failing(s);
 }
 
 static unsigned look_after(struct segment *s, bool all)
 {
-    recover_dead(s, all && nobody_has_looked(s));
+    recover_now_and_then(s, false);
+    if (all)
+        recover_now_and_then(s, true);
     sides_look(s, true);
     return care(s);
 }

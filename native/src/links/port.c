@@ -149,7 +149,7 @@ int port_buried(struct segment *s)
 {
     if (!ring_close(s))
         return LIAISON_FULL;
-    recover_dead(s, true);
+    recover_dead(s);
     if (!ring_drained(s))
         return LIAISON_FULL;
     /* From here on a message is in a cell that is leased or returned, and each cell is read

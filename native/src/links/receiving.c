@@ -18,7 +18,7 @@ static int take_from_cells(struct segment *s, uint64_t epoch, struct liaison_del
 {
     int r;
     segment_tell_role(s, ROLE_RECEIVES);
-    recover_now_and_then(s, false);
+    recover_in_passing(s);
     uint32_t x;
     uint64_t h;
     r = cell_take_returned(s, &x, &h);
@@ -277,7 +277,8 @@ int liaison_port_undelivered(liaison_mailbox *m, struct liaison_delivery *d)
             return LIAISON_CORRUPT;
         if (segment_state(s) != LINK_ORPHANED)
             return LIAISON_DESTROYED;
-        recover_dead(s, tries == 0); /* what the receiver held is undelivered, too */
+        if (tries == 0)
+            recover_dead(s); /* what the receiver held is undelivered, too */
         int r = take_from_cells(s, epoch, d);
         if (r != LIAISON_EMPTY)
             return r;
@@ -294,7 +295,7 @@ int liaison_mailbox_ready(liaison_mailbox *m)
     int r = mailbox_may_take(m, process_epoch());
     if (r != LIAISON_OK)
         return r;
-    if (mailbox_has_message(m) || (recover_now_and_then(s, true) && mailbox_has_message(m)))
+    if (mailbox_has_message(m) || (recover_before_failing(s) && mailbox_has_message(m)))
         return LIAISON_OK;
     if (is_pipe(s))
         sides_look(s, true); /* the descriptor may have told it before the clock's next tick */

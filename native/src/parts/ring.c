@@ -35,10 +35,9 @@ static void finish(struct segment *s, uint64_t position, uint64_t w)
     replace(at, w, ring_word(ring_cycle(w) + 1, 0, 0, RING_EMPTY));
 }
 
-/* Asks for a small message's second line, as its header's is by the exchange that leases it: for
- * this core alone, though it is only read here. Once the cell is free again the line goes straight
- * to the next sender that writes it. A line that both cores had would have to be asked for by each
- * sender while it waits: most of what sending costs between cores that are far from each other. */
+/* Asks for a small message's second line while its header's is on its way: for this core alone,
+ * where the processor has an instruction for that, though it is only read here. Once the cell is
+ * free again the line then goes straight to the next sender that writes it. */
 static void ask_for_payload(const struct segment *s, uint32_t cell)
 {
     if (s->geometry.stride > 64)

@@ -40,7 +40,7 @@ int segment_attach(struct segment *s)
     process_lock();
     if (observe(&s->epoch) != epoch) {
         note(&s->identity, me); /* sweeping others is done under our own name */
-        bool placed = claim_attachment(s, me) || (recover_dead(s, true) && claim_attachment(s, me));
+        bool placed = claim_attachment(s, me) || (recover_dead(s) && claim_attachment(s, me));
         if (placed) {
             segment_spare(s); /* announced, now look */
             note32(&s->pid, (uint32_t)member_pid());

@@ -37,7 +37,7 @@
 #include "liaison.h"
 
 #define LAYOUT_MAGIC UINT64_C(0x314e4f534941494c) /* "LIAISON1", little endian */
-#define LAYOUT_VERSION 3u
+#define LAYOUT_VERSION 4u
 
 #define PAGE 4096u /* a unit of the layout; the kernel's pages may be larger */
 #define LINE 128u  /* two cache lines: the neighbour is prefetched with the first */
@@ -302,7 +302,9 @@ struct header {
     word64 arena_size;          /* bytes reserved so far; never too high */
     word64 called[2];           /* by role; a hint */
     word32 crowd[2];            /* by role: {version 31 | asleep 1}; see waiters.h */
-    word32 looked;              /* tick in which somebody looked after all who take part */
+    word32 looked[2];           /* milliseconds; when somebody looked for the dead: among the
+                                   likely ones, among all who take part */
+    word32 look_from;           /* attachment; where the next look begins */
     /* Of the waiters those that stay armed: set before their bit there, cleared after it. */
     word64 armed[2][WAITER_WORDS];
 

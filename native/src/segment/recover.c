@@ -3,7 +3,10 @@
 #include "base/process.h"
 #include "space/member.h"
 
-/* Attachments probed per call, of those that held nothing we know of. */
+#define EVERY 2u /* ms; of all processes one looks so often */
+/* Attachments probed by one look, and of those that held nothing we know of where all are not
+ * looked at. */
+#define MOST 32u
 #define FEW 2u
 
 static void sweep(struct segment *s, uint32_t slot, uint64_t identity)
@@ -33,36 +36,63 @@ static uint32_t attachments_top(const struct segment *s)
     return top < s->geometry.attachments ? top : s->geometry.attachments;
 }
 
-bool recover_dead(struct segment *s, bool all)
+/* Probes `most` of all; `few` of those that hold nothing. The next look begins where this ends. */
+static bool look_for_dead(struct segment *s, uint32_t most, uint32_t few)
 {
-    uint32_t top = attachments_top(s), few = FEW;
+    uint32_t top = attachments_top(s);
     uint64_t me = observe(&s->epoch) == process_epoch() ? glance(&s->identity) : 0;
-    static word32 turn;
-    uint32_t first = top ? add32(&turn, 1) * FEW % top : 0;
+    uint32_t first = top ? glance32(&s->header->look_from) % top : 0, i = 0;
     bool found = false;
-    for (uint32_t i = 0; i < top; i++) {
+    for (; i < top && most; i++) {
         uint32_t slot = (first + i) % top;
         uint64_t identity = observe(&s->attachments[slot].identity);
         if (identity == 0 || identity == me)
             continue;
-        if (!all && glance32(&s->attachments[slot].held) == 0 && few-- == 0) {
-            few = 0;
-            continue;
+        if (glance32(&s->attachments[slot].held) == 0) {
+            if (few == 0)
+                continue;
+            few--;
         }
+        most--;
         if (!member_alive(s->space, identity)) {
             sweep(s, slot, identity);
             found = true;
         }
     }
+    note32(&s->header->look_from, i < top ? first + i : first + FEW);
     return found;
+}
+
+bool recover_dead(struct segment *s) { return look_for_dead(s, UINT32_MAX, UINT32_MAX); }
+
+/* Once in a tick of the clock that is fast enough to be asked in each operation. */
+static bool once_in_a_tick(word32 *last)
+{
+    uint32_t now = process_tick(), then = glance32(last);
+    return __builtin_expect(now != then, 0) && replace32(last, then, now);
+}
+
+bool recover_before_failing(struct segment *s)
+{
+    return once_in_a_tick(&s->failed) && look_for_dead(s, MOST, MOST);
+}
+
+/* Whether nobody looked lately, in any process; and now we do. By the clock that is slower to ask,
+ * and goes on by less than ten milliseconds everywhere. */
+static bool nobody_looked(word32 *looked)
+{
+    uint32_t now = (uint32_t)(process_now() / 1000000), last = glance32(looked);
+    return now - last >= EVERY && replace32(looked, last, now);
 }
 
 bool recover_now_and_then(struct segment *s, bool all)
 {
-    uint32_t now = process_tick(), last = glance32(&s->last_recovery[all]);
-    if (__builtin_expect(now == last, 1) || !replace32(&s->last_recovery[all], last, now))
-        return false;
-    return recover_dead(s, all);
+    return nobody_looked(&s->header->looked[all]) && look_for_dead(s, MOST, all ? MOST : FEW);
+}
+
+bool recover_in_passing(struct segment *s)
+{
+    return once_in_a_tick(&s->passed) && recover_now_and_then(s, false);
 }
 
 bool recover_others_hold(struct segment *s)

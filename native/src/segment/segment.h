@@ -43,11 +43,12 @@ struct segment {
     word32 roles; /* those already told */
     word64 identity;
     word32 pid;
-    word32 last_recovery[2]; /* tick; when we last looked for the dead: some, all */
-    word32 last_seen;        /* tick; when we last looked for the file */
-    word32 last_look;        /* tick; when we last looked for a port's other side */
-    word32 senders;          /* this process's handles that send to a port */
-    word64 burying; /* epoch of this process while a thread of it buries a port's messages */
+    word32 passed;    /* tick; when we last looked for the dead in passing */
+    word32 failed;    /* tick; the same, before we would have failed */
+    word32 last_seen; /* tick; when we last looked for the file */
+    word32 last_look; /* tick; when we last looked for a port's other side */
+    word32 senders;   /* this process's handles that send to a port */
+    word64 burying;   /* epoch of this process while a thread of it buries a port's messages */
 
     /* Of a pipe; all guarded by process_lock. By role: the handles of this process that are such
      * an end, and of one without a name their token. */

@@ -161,7 +161,7 @@ void script_sweep(struct actor *a)
 {
     struct segment *s;
     CHECK_OK(segment_open(a->space, a->name, NULL, false, &s));
-    recover_dead(s, true);
+    recover_dead(s);
     segment_close(s);
 }
 
@@ -188,7 +188,7 @@ void script_sweep_watched(struct actor *a, const char *script, void (*changed)(v
     /* All but the payloads, which recovery does not touch. */
     size_t length = s->geometry.arena_limit ? s->geometry.index_at + INDEX_SIZE : s->geometry.size;
     trap_begin(s->base, length, changed);
-    recover_dead(s, true);
+    recover_dead(s);
     script_run(a, script);
     trap_end();
     segment_close(s);

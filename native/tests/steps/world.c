@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/process.h"
 #include "check.h"
 
 struct part {
@@ -34,6 +35,16 @@ static void perform(void *context)
     struct part *p = context;
     script_run(&p->actor, p->operate);
     p->shared->result = p->actor.result;
+}
+
+/* The engine looks for the dead at most once in two milliseconds, and after the other side of a port
+ * once a tick of the coarse clock: whoever comes now looks. */
+static void await_next_look(void)
+{
+    uint32_t was = process_tick();
+    int64_t until = process_now() + 3000000;
+    while (process_tick() == was || process_now() < until)
+        ;
 }
 
 static void pause_a_little(void) { nanosleep(&(struct timespec){0, 200000}, NULL); }
@@ -79,6 +90,7 @@ static void act(struct world *w, const char *script, enum fate fate, struct shar
                 pid_t *staying)
 {
     *shared = (struct shared){.phase = 0};
+    await_next_look();
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
@@ -250,16 +262,6 @@ static void await_death(const struct world *w, uint64_t but)
     close(fd);
 }
 
-/* The engine looks after the other side of a port at most once a tick of the coarse clock. */
-static void await_tick(void)
-{
-    struct timespec was, now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &was);
-    do
-        clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    while (now.tv_sec == was.tv_sec && now.tv_nsec / 1000000 == was.tv_nsec / 1000000);
-}
-
 struct watched_process world_start(struct world *w, const char *ready, const char *operate)
 {
     struct part p = {.actor = {.space = w->space, .name = w->name, .policy = &w->scenario->policy},
@@ -274,7 +276,7 @@ struct watched_process world_start(struct world *w, const char *ready, const cha
     }
     kill_those(w, DIES_LAST);
     await_death(w, p.shared->identity);
-    await_tick();
+    await_next_look();
     return (struct watched_process){pid, p.shared};
 }
 
