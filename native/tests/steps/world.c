@@ -37,8 +37,8 @@ static void perform(void *context)
     p->shared->result = p->actor.result;
 }
 
-/* The engine looks for the dead at most once in two milliseconds, and after the other side of a port
- * once a tick of the coarse clock: whoever comes now looks. */
+/* The engine looks for the dead at most once in two milliseconds, and after the other side of a
+ * port once a tick of the coarse clock: whoever comes now looks. */
 static void await_next_look(void)
 {
     uint32_t was = process_tick();
