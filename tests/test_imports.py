@@ -1,6 +1,7 @@
 """The layers: imports point down only, and `import liaison` brings in little."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -128,6 +129,20 @@ def test_no_module_imports_itself_by_way_of_others(root):
         names = imported(path, package)
         found[name] = {n if n in modules else n.rpartition(".")[0] for n in names} - {name}
     TopologicalSorter(found).prepare()  # raises CycleError, which shows the circle
+
+
+def test_no_compiled_module_needs_itself():
+    """What the compiled modules know of each other's classes through C forms no circle either."""
+    found = {}
+    for path in (SOURCE / "_native").glob("*.p[xy][dx]"):
+        needs = found.setdefault(path.stem, set())
+        for line in path.read_text().splitlines():
+            if match := re.match(r"from liaison\._native\.(\w+) cimport ", line):
+                needs.add(match[1])
+    assert {"mailbox", "end"} <= found["pipe"] | found["mailbox"]
+    for name, needs in found.items():
+        needs.discard(name)
+    TopologicalSorter(found).prepare()
 
 
 @pytest.mark.parametrize("part", ["errors", "address", "codec", "deadline", "link", "printable"])
