@@ -6,7 +6,7 @@ from typing_extensions import disjoint_base
 from liaison._native.handle import Handle
 from liaison._native.space import SpaceHandle
 from liaison.codec import Coder
-from liaison.link import Statistics
+from liaison.link import Access, Kind, Lifetime, Statistics
 
 OPEN: Final = 1
 CREATE: Final = 2
@@ -28,15 +28,15 @@ class End(Handle):
         undertaker: Callable[[Any, int, memoryview, int], None],
         mourner: Callable[[SpaceHandle, str], object],
         *,
-        kind: str | None = None,
+        kind: Kind | None = None,
         capacity: int = -1,
-        access: str | None = None,
+        access: Access | None = None,
         max_message: int = 0,
         memory: int = 0,
         max_deliveries: int = 0,
         dead_letters: str = "",
         default_dead_letters: str = "",
-        lifetime: str | None = None,
+        lifetime: Lifetime | None = None,
         pair_capacity: int = -1,
     ) -> None: ...
     @property

@@ -1,14 +1,14 @@
 from typing import Any
 
 from liaison._native.space import SpaceHandle
-from liaison.link import Peer, Statistics
+from liaison.link import Access, Kind, Lifetime, Peer, Statistics
 
-KINDS: dict[int, str]
-KIND_NUMBERS: dict[str, int]
-LIFETIMES: dict[str | None, int]
-LIFETIME_NAMES: dict[int, str | None]
-ACCESS: dict[str, int]
-ACCESS_NAMES: dict[int, str]
+KINDS: dict[int, Kind]
+KIND_NUMBERS: dict[Kind, int]
+LIFETIMES: dict[Lifetime | None, int]
+LIFETIME_NAMES: dict[int, Lifetime | None]
+ACCESS: dict[Access, int]
+ACCESS_NAMES: dict[int, Access]
 __pyx_capi__: dict[str, object]
 
 def look(

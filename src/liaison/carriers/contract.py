@@ -16,19 +16,22 @@ from functools import cache
 from liaison._native.carrier import CarrierEnd
 from liaison.errors import InvalidAddress
 from liaison.facts import Facts
+from liaison.message import Generic, Message, Received
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import TracebackType
-    from typing import Any, Self
+    from typing import Any, Literal, Self, TypeAlias
 
     from liaison.address import Address
-    from liaison.codec import Codec, Coder
+    from liaison.codec import Codec, CodecName, Coder
     from liaison.errors import LiaisonError
-    from liaison.link import Link, Peer, Statistics
+    from liaison.link import Access, Kind, Lifetime, Link, Peer, Statistics
 
-    Correspondent = str | Address | Peer  # how users name an endpoint
+    Correspondent: TypeAlias = str | Address | Peer  # how users name an endpoint
+    How: TypeAlias = Literal["open", "create", "open or create", "observe"]
+    State: TypeAlias = Literal["queued", "received", "acknowledged", "dead-lettered"]
 
 # pyright: reportReturnType=false
 
@@ -57,14 +60,14 @@ class Policy(Facts):
     `lifetime` of `liaison.Port`; `dead_letters` is an address.
     """
 
-    kind: str | None = None
+    kind: Kind | None = None
     capacity: int | None = None
     max_message: int | None = None
     memory: int | None = None
-    access: str | None = None
+    access: Access | None = None
     max_deliveries: int | None = None
     dead_letters: str | None = None
-    lifetime: str | None = None
+    lifetime: Lifetime | None = None
 
 
 class Reading:
@@ -81,7 +84,7 @@ class Reading:
         self.bytes_only = bytes_only
 
     @classmethod
-    def of(cls, type: Any, codec: Codec | str | None) -> Reading:
+    def of(cls, type: Any, codec: Codec | CodecName | None) -> Reading:
         """What was said of a link's messages: their type, and who encodes them."""
         make_coder = _coders()
         if type is None and codec is None:
@@ -105,7 +108,7 @@ class Carrier(ABC):
     """Makes links, and the ends of those that there are."""
 
     @abstractmethod
-    def open(self, where: Address, how: str, policy: Policy, reading: Reading) -> CarrierEnd:
+    def open(self, where: Address, how: How, policy: Policy, reading: Reading) -> CarrierEnd:
         """An `End` of the link at `where`.
 
         ``how`` is ``"open"`` (one that exists), ``"create"`` (one that does not), ``"open or
@@ -435,12 +438,12 @@ class PipeEnd(End):
         """
 
 
-class Delivery(ABC):
+class Delivery(ABC, Generic[Received]):
     """A message under lease; leaving its ``with`` block acknowledges it, or returns it."""
 
     @property
     @abstractmethod
-    def message(self) -> Any:
+    def message(self) -> Received:
         """What was sent. Raises `DecodeError`."""
 
     @property
@@ -480,7 +483,7 @@ class Delivery(ABC):
         """Settle it."""
 
 
-class Loan(ABC):
+class Loan(ABC, Generic[Message]):
     """Memory of the link to write a message into; leaving its ``with`` block discards it."""
 
     @property
@@ -522,12 +525,12 @@ class Loan(ABC):
         """Settle it."""
 
 
-class Receipt(ABC):
+class Receipt(ABC, Generic[Received]):
     """Tells a sender what became of its message."""
 
     @property
     @abstractmethod
-    def state(self) -> str:
+    def state(self) -> State:
         """``"queued"``, ``"received"``, ``"acknowledged"`` or ``"dead-lettered"``."""
 
     @abstractmethod

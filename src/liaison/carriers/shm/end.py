@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from liaison._native.space import SpaceHandle
     from liaison.address import Address
-    from liaison.carriers.contract import Reading
-    from liaison.link import Peer
+    from liaison.carriers.contract import How, Reading
+    from liaison.link import Established, Kind, Peer
 
 __all__ = ["MailboxEnd", "link_of"]
 
-_ESTABLISHED = {"endpoint": "automatic", "pipe": "inherited"}  # others: by name
+_ESTABLISHED: dict[Kind, Established] = {"endpoint": "automatic", "pipe": "inherited"}  # others: by name
 _LARGEST_DIRECT = 1 << 30  # bytes: what the engine lets an arena grow to
 
-_HOW = {
+_HOW: dict[How, int] = {
     "open": native.OPEN,
     "create": native.CREATE,
     "open or create": native.OPEN_OR_CREATE,
@@ -68,7 +68,7 @@ class MailboxEnd(NativeEnd):
     def start(
         self,
         where: Address,
-        how: str,
+        how: How,
         reading: Reading,
         undertaker: Callable[[Any, int, memoryview, int], None],
         mourner: Callable[[SpaceHandle, str], object],
