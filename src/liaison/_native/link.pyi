@@ -1,6 +1,5 @@
 import sys
 from collections.abc import Iterable
-from types import GenericAlias
 from typing import Any, Generic, Literal, NoReturn, Self, TypeVar, overload
 
 from typing_extensions import disjoint_base

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from liaison._native.carrier import TwoWay
     from liaison.address import Address
-    from liaison.carriers.contract import Policy, Reading
+    from liaison.carriers.contract import How, Policy, Reading
     from liaison.carriers.shm.end import MailboxEnd
     from liaison.carriers.shm.endpoint import EndpointEnd
     from liaison.carriers.shm.observer import ObservedEndpoint
@@ -28,7 +28,7 @@ __all__ = ["CARRIER", "SharedMemory"]
 class SharedMemory(Carrier):
     """Links in shared memory, between the processes of this machine."""
 
-    def open(self, where: Address, how: str, policy: Policy, reading: Reading) -> MailboxEnd:
+    def open(self, where: Address, how: How, policy: Policy, reading: Reading) -> MailboxEnd:
         """An end of the link at `where`; see `liaison.carriers.contract.Carrier.open`."""
         return open_link(where, how, policy, reading)
 

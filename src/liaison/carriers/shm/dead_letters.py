@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from liaison._native.space import SpaceHandle
+    from liaison.carriers.contract import How
 
 __all__ = ["mourn", "open_link", "sizes"]
 
 _PATIENCE = 2.0  # seconds for somebody else who moves a port's messages; it may have been stopped
 
 
-def open_link(where: Address, how: str, policy: Policy, reading: Reading) -> MailboxEnd:
+def open_link(where: Address, how: How, policy: Policy, reading: Reading) -> MailboxEnd:
     """An end of the link at `where`, whose dead letters are seen to."""
     end = MailboxEnd.__new__(MailboxEnd)
     words: dict[str, Any] = {

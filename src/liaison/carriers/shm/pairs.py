@@ -28,6 +28,8 @@ from liaison.carriers.shm.space import all_names, directory, open_space
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from liaison.carriers.contract import How
+
     from liaison._native.space import SpaceHandle
 
 __all__ = [
@@ -64,7 +66,7 @@ class Own(MailboxEnd):
     def begin(
         cls,
         where: Address,
-        how: str,
+        how: How,
         policy: dict[str, Any],
         mourner: Callable[[SpaceHandle, str], object] | None = None,
     ) -> Own:
@@ -92,7 +94,7 @@ class Way(MailboxEnd):
         where: Address,
         to: str,
         sender: str,
-        how: str = "open",
+        how: How = "open",
         policy: dict[str, Any] | None = None,
         reading: Reading = _PLAIN,
     ) -> Way:
