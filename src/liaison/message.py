@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     Message = TypeVar("Message", default=Any)
-    Received = TypeVar("Received", default=Any, covariant=True)  # of what only gives messages
+    Message_co = TypeVar("Message_co", default=Any, covariant=True)  # of what only gives messages
     Expected = TypeVar("Expected")  # where nothing but ``type=`` says it
 else:
-    Message = Received = Expected = object  # a class statement writes one in its brackets
+    Message = Message_co = Expected = object  # a class statement writes one in its brackets
 
     class Generic:
         """What can be written with a type in brackets."""
@@ -26,4 +26,4 @@ else:
         __class_getitem__ = classmethod(type(list[int]))
 
 
-__all__ = ["Expected", "Generic", "Message", "Received"]
+__all__ = ["Expected", "Generic", "Message", "Message_co"]

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from liaison.address import Address
-    from liaison.codec import Codec
+    from liaison.codec import Codec, CodecName
     from liaison.link import Link, Peer
 
 __all__ = ["Connection", "Listener", "connect", "listen"]
@@ -405,7 +405,7 @@ async def connect(
     timeout: float | None = None,
     max_message: int = _LARGEST,
     type: Any = None,
-    codec: Codec | str | None = None,
+    codec: Codec | CodecName | None = None,
     insecure: bool = False,
 ) -> Connection:
     """Connect to where somebody listens; the arguments are those of `liaison.connect`.

@@ -16,7 +16,7 @@ from functools import cache
 from liaison._native.carrier import CarrierEnd
 from liaison.errors import InvalidAddress
 from liaison.facts import Facts
-from liaison.message import Generic, Message, Received
+from liaison.message import Generic, Message, Message_co
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
@@ -438,12 +438,12 @@ class PipeEnd(End):
         """
 
 
-class Delivery(ABC, Generic[Received]):
+class Delivery(ABC, Generic[Message_co]):
     """A message under lease; leaving its ``with`` block acknowledges it, or returns it."""
 
     @property
     @abstractmethod
-    def message(self) -> Received:
+    def message(self) -> Message_co:
         """What was sent. Raises `DecodeError`."""
 
     @property
@@ -525,7 +525,7 @@ class Loan(ABC, Generic[Message]):
         """Settle it."""
 
 
-class Receipt(ABC, Generic[Received]):
+class Receipt(ABC, Generic[Message_co]):
     """Tells a sender what became of its message."""
 
     @property

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         memory: int | None
         codec: Codec | CodecName | None
 
+
 __all__ = ["AnyKind", "LinkEnd", "parsed", "passing_to", "size"]
 
 _ANY = Policy()

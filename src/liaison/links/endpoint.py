@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         capacity: int | None
         codec: Codec | CodecName | None
 
+
 __all__ = [
     "Endpoint",
     "EndpointObserver",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         max_deliveries: int | None
         dead_letters: str | None
 
+
 __all__ = ["Port"]
 
 _LIFETIMES = ("receiver", "senders")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         message_size: int | None
         codec: Codec | CodecName | None
 
+
 __all__ = ["MessageQueue"]
 
 _MOST_MESSAGES = 1 << 18

@@ -18,7 +18,7 @@ from liaison.links.connection import Connection
 from liaison.links.listener import Listener
 
 if TYPE_CHECKING:
-    from liaison.codec import Codec
+    from liaison.codec import Codec, CodecName
 
 __all__ = ["Connection", "Listener", "connect", "listen"]
 
@@ -34,7 +34,7 @@ def listen(
     tls: Any = None,
     max_message: int = _LARGEST,
     type: Any = None,
-    codec: Codec | str | None = None,
+    codec: Codec | CodecName | None = None,
     insecure: bool = False,
 ) -> Listener:
     """Listen at ``unix:///path``, ``tcp://host:port`` or ``tls://host:port``.
@@ -83,7 +83,7 @@ def connect(
     timeout: float | None = None,
     max_message: int = _LARGEST,
     type: Any = None,
-    codec: Codec | str | None = None,
+    codec: Codec | CodecName | None = None,
     insecure: bool = False,
 ) -> Connection:
     """Connect to where somebody listens.

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MailboxEnd", "link_of"]
 
-_ESTABLISHED: dict[Kind, Established] = {"endpoint": "automatic", "pipe": "inherited"}  # others: by name
+_ESTABLISHED: dict[Kind, Established] = {
+    "endpoint": "automatic",
+    "pipe": "inherited",
+}  # others: by name
 _LARGEST_DIRECT = 1 << 30  # bytes: what the engine lets an arena grow to
 
 _HOW: dict[How, int] = {

@@ -28,9 +28,8 @@ from liaison.carriers.shm.space import all_names, directory, open_space
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from liaison.carriers.contract import How
-
     from liaison._native.space import SpaceHandle
+    from liaison.carriers.contract import How
 
 __all__ = [
     "WAY",
