@@ -17,7 +17,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 # What each part of the package may import of it, besides what stands in the same part. What is
 # imported within a function counts, what is imported for type checkers alone does not.
-PURE = {"errors", "closing", "facts", "printable"}
+PURE = {"errors", "closing", "facts", "message", "printable"}
 BELOW = PURE | {"address", "codec", "dead_letters", "deadline", "link"}
 ALLOWED = {
     "errors": {"printable"},
@@ -29,6 +29,7 @@ ALLOWED = {
     "link": PURE,
     "closing": set(),
     "dead_letters": {"address", "errors"},
+    "message": set(),
     "owner": {"errors"},
     "printable": set(),
     "_native": PURE | {"deadline", "link"},

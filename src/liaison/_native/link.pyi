@@ -1,5 +1,6 @@
 import sys
 from collections.abc import Iterable
+from types import GenericAlias
 from typing import Any, Generic, Literal, NoReturn, Self, TypeVar, overload
 
 from typing_extensions import disjoint_base
@@ -16,6 +17,8 @@ _Default = TypeVar("_Default")
 
 @disjoint_base
 class Attached(Generic[Message]):
+    @classmethod
+    def __class_getitem__(cls, message: Any) -> GenericAlias: ...
     @property
     def address(self) -> str: ...
     @property
