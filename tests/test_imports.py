@@ -97,6 +97,17 @@ def test_links_know_no_carrier(path):
             assert any(module == one or module.startswith(f"{one}.") for one in SEAM), name
 
 
+def test_the_contract_is_imported_in_one_way():
+    """Its names come from the package: which of its modules has them is nobody else's business."""
+    inside = SOURCE / "carriers" / "contract"
+    parts = {f"liaison.carriers.contract.{path.stem}" for path in inside.glob("*.py")}
+    assert len(parts) > 4
+    for path in MODULES:
+        if inside not in path.parents:
+            package = ".".join(path.relative_to(SOURCE.parent).parts[:-1])
+            assert not {name.rpartition(".")[0] for name in imported(path, package)} & parts, path
+
+
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.pyx")), ids=lambda path: path.name)
 def test_compiled_modules_import_down(path):
     """The same holds for the compiled modules."""
