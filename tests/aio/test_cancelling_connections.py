@@ -17,10 +17,13 @@ import pytest
 
 import liaison
 from liaison import CallTimeout, Empty, Ended, aio
+from liaison.address import Address
 from liaison.aio.line import line_of
+from liaison.carriers.connections import Terms
 from liaison.carriers.stream import place as place_of_names
+from liaison.carriers.stream.connection import Conversation
 from liaison.carriers.stream.greeting import Greeting
-from liaison.codec import Coder
+from liaison.carriers.stream.trust import Trust
 from tests.aio.striking import EVENTS, NOTHING, cancelled_at, struck_at_every_await
 
 WITHIN = EVENTS[:3]  # in the midst of it; what is to make room must not come long before
@@ -87,8 +90,8 @@ class Place:
         """Both ends of a connection that takes little at once."""
         async with self.listen() as listener:
             client, server = await self.connected(listener.address, listener)
-        client._end._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
-        server._end._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        client._end.transport.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        server._end.transport.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         return client, server
 
 
@@ -309,7 +312,7 @@ def drain(server, got):
 
 def make_room(client, server, got):
     """Receive until the client's socket takes something, which is not much of a large message."""
-    while not select.select([], [client._end._socket], [], 0)[1]:
+    while not select.select([], [client._end.transport], [], 0)[1]:
         message = server.try_receive()
         if message is not None:
             got.append(message)
@@ -505,11 +508,9 @@ class Comer:
 
     def hears(self, message):
         """Whether this is the message that comes first, however it is protected."""
-        self._end = liaison.Connection._of(
-            *(self._socket, self._greeting, Coder()),
-            address="",
-            peer_address=None,
-            ours=1 << 20,
+        trust = Trust(Address.parse("unix:///nowhere"), Terms(), server=True)
+        self._end = Conversation(
+            *(self._socket, self._greeting, trust), address="", peer_address=None
         )
         return self._end.receive(timeout=60) == message
 
@@ -683,7 +684,7 @@ def test_a_cancelled_connect_leaves_no_connection(loop, place, how):
 @pytest.mark.parametrize("ends", ["cancelled", "timeout"])
 def test_connect_may_end_while_a_name_is_resolved(loop, places, monkeypatch, ends):
     """Neither cancelling nor a timeout waits for the resolver, and nothing is left of either."""
-    resolved, done, release = place_of_names._resolved, threading.Event(), threading.Event()
+    resolved, done, release = place_of_names.resolved, threading.Event(), threading.Event()
     begun = threading.Event()
 
     def slow(*arguments, **options):
@@ -699,7 +700,7 @@ def test_connect_may_end_while_a_name_is_resolved(loop, places, monkeypatch, end
         async with place.listen() as listener:
             address = listener.address.replace("127.0.0.1", "localhost")
             before = descriptors()
-            monkeypatch.setattr(place_of_names, "_resolved", slow)
+            monkeypatch.setattr(place_of_names, "resolved", slow)
             if ends == "timeout":
                 with pytest.raises(CallTimeout):
                     await aio.connect(address, timeout=0.01)

@@ -16,7 +16,7 @@ import anyio.lowlevel
 import pytest
 
 import liaison
-from liaison import AccessDenied, CallTimeout, Closed, Disconnected, Full, NotFound, aio
+from liaison import AccessDenied, CallTimeout, Closed, Disconnected, Ended, Full, NotFound, aio
 from liaison.carriers.stream import place as places
 from tests.faults import seccomp
 
@@ -39,8 +39,8 @@ async def pair(place):
     async with aio.listen(place) as listener:
         client = await aio.connect(listener.address)
         server = await listener.accept()
-    client._end._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
-    server._end._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    client._end.transport.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+    server._end.transport.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
     return client, server
 
 
@@ -235,6 +235,24 @@ def test_what_was_sent_and_confirmed_is_told(run, place):
     run(main)
 
 
+def test_closing_beside_a_slow_peer_holds_nobody_up(run, place):
+    """The other end is read by a task of the same loop, after that; and it sees a clean end."""
+
+    async def main():
+        client, server = await pair(place)
+        await client.send(bytes(LARGE), timeout=0.01)
+        assert client.pending
+        client.close()
+        assert client.closed
+        assert await server.receive() == bytes(LARGE)
+        with pytest.raises(Ended) as ended:
+            await server.receive()
+        assert ended.value.clean
+        server.close()
+
+    run(main)
+
+
 @pytest.mark.parametrize("cancelled", [False, True])
 @pytest.mark.parametrize("large", [False, True])
 def test_leaving_the_block_of_a_connection_lets_what_was_sent_arrive(run, place, large, cancelled):
@@ -267,7 +285,7 @@ def test_closing_wakes_a_sender_and_nobody_else(place):
 
     async def main():
         client, server = await pair(place)
-        number = client._end._socket.fileno()
+        number = client._end.transport.fileno()
         sender = asyncio.ensure_future(client.send(bytes(LARGE)))
         await until(lambda: client._waits)
         # Without an await in between: the other's first step comes before the sender's next one.

@@ -136,7 +136,7 @@ class Reader:
             try:
                 how = self._draw.randrange(4)
                 if how == 0:
-                    self._frames._ready()
+                    self._frames.ready()
                 elif how == 1:
                     self.messages += self._many()
                 elif (message := self._frames.try_receive(nothing)) is nothing:

@@ -22,6 +22,7 @@ from liaison import (
     connect,
     listen,
 )
+from liaison._native.link import end_of
 from liaison.testing import Process, point, until
 
 MIB = 1 << 20
@@ -330,7 +331,7 @@ def test_receive_many_takes_what_is_there(pair):
     """receive_many waits for one and takes at most so many, leaving the end for the next call."""
     one, other = pair()
     one.send_many(range(5))
-    until(other._ready, "they are there")
+    until(end_of(other).ready, "they are there")
     assert other.receive_many(3) == [0, 1, 2]
     one.close()
     assert other.receive_many(100) == [3, 4]
@@ -516,7 +517,7 @@ def test_peers_are_told(tmp_path):
     with listen("tcp://127.0.0.1:0") as listener:
         with connect(listener.address) as client, listener.accept(timeout=60) as server:
             assert client.peer_address == listener.address
-            port = client._socket.getsockname()[1]
+            port = end_of(client).transport.getsockname()[1]
             assert server.peer_address == f"tcp://127.0.0.1:{port}"
             assert server.peer is None
 

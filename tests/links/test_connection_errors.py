@@ -10,6 +10,7 @@ import pytest
 
 import liaison
 from liaison import Corrupt, DecodeError, Disconnected, Empty, Ended, TooLarge, aio, connect, listen
+from liaison._native.link import end_of
 from liaison.carriers.stream.handshake import HELLO
 from liaison.testing import until
 from tests.links.test_connection_listener import TOKEN
@@ -93,7 +94,7 @@ class OverTls:
 
     def say(self, messages, wrong):
         self._client.send_many(messages)
-        self._client._socket.shutdown(socket.SHUT_WR)
+        end_of(self._client).transport.shutdown(socket.SHUT_WR)
         self._passed.wait(60)  # all that it said is on its way
         self.wire.sendall(wrong)
 
@@ -220,7 +221,7 @@ def test_what_is_wrong_is_raised_after_what_came_before_it(wrong, way):
 def test_what_is_wrong_is_not_told_to_who_only_looks(wrong, way):
     """Asking whether there is something, waiting, and a failed send leave it for a receive."""
     end, error = wrong(())
-    until(end._ready, "it is there")
+    until(end_of(end).ready, "it is there")
     end.fileno()
     assert liaison.wait([end], timeout=60) == [end]
     with contextlib.suppress(Disconnected):

@@ -10,7 +10,8 @@ import threading
 import pytest
 
 from liaison import Closed, DecodeError, Empty, Ended, NotFound, connect, listen
-from liaison.links.listener import Listener
+from liaison._native.link import end_of
+from liaison.carriers.stream.listener import Listening
 from liaison.testing import Process, point, until
 from tests.links.test_connection_listener import TOKEN, looked, raw
 
@@ -189,7 +190,7 @@ def test_a_connection_that_a_handler_has_closed_is_closed_at_once(address):
 @pytest.mark.parametrize("late", [False, True])
 def test_closing_while_a_listener_makes_its_set_anew_ends_the_wait(address, late, monkeypatch):
     """It made that because what it had was closed behind its back; another thread closes it."""
-    watch = Listener._watch
+    watch = Listening._watch
     closing = []
 
     def overtaken(listener):
@@ -202,9 +203,9 @@ def test_closing_while_a_listener_makes_its_set_anew_ends_the_wait(address, late
             watch(listener)
 
     listener = listen(address)
-    listener._pid = 0  # as in a forked child, which does not shut its parent's socket
-    listener._poll.close()
-    monkeypatch.setattr(Listener, "_watch", overtaken)
+    listener._end._pid = 0  # as in a forked child, which does not shut its parent's socket
+    listener._end._poll.close()
+    monkeypatch.setattr(Listening, "_watch", overtaken)
     with pytest.raises(Closed):
         listener.accept()
     closing[0].join()
@@ -244,7 +245,7 @@ def test_an_interrupted_receive_many_keeps_what_it_had(pair):
     codec.failures = []
     one, other = pair(codec=codec)
     one.send_many("abc")
-    until(other._ready, "they are there")
+    until(end_of(other).ready, "they are there")
     original = codec.decode
     seen = []
 
@@ -381,7 +382,7 @@ def test_a_newcomer_that_was_lost_is_forgotten(address):
         newcomer.until = 0
         with pytest.raises(Empty):
             listener.accept(timeout=0.01)
-        assert not listener._newcomers
+        assert not listener._end._newcomers
 
 
 def test_a_peer_that_vanishes_without_a_word_is_asked_after():
@@ -390,9 +391,11 @@ def test_a_peer_that_vanishes_without_a_word_is_asked_after():
         with listener.accept(timeout=60) as server:
             for end in (client, server):
                 for name, most in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 30)):
-                    value = end._socket.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+                    value = end_of(end).transport.getsockopt(
+                        socket.IPPROTO_TCP, getattr(socket, name)
+                    )
                     assert value <= most
-                assert end._socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+                assert end_of(end).transport.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
 def test_what_was_sent_before_closing_arrives_although_the_other_end_was_sending(pair):

@@ -118,7 +118,7 @@ def test_the_silent_keep_nobody_out(address, count):
             strangers.append(stranger)
         clients = [connect(listener.address, token=TOKEN, timeout=60) for _ in range(5)]
         until(lambda: len(server.accepted) == 5, "the good ones are accepted")
-        assert len(listener._newcomers) <= 64
+        assert len(listener._end._newcomers) <= 64
         for one in (*strangers, *clients):
             one.close()
 
@@ -127,7 +127,7 @@ def looked(listener):
     """Have a listener look once at who is there, when nobody is to be let in."""
     with pytest.raises(Empty):
         listener.accept(timeout=0)
-    return list(listener._newcomers)
+    return list(listener._end._newcomers)
 
 
 def test_of_too_many_newcomers_from_one_place_the_oldest_is_dropped(address):
@@ -181,11 +181,12 @@ def test_a_wrong_token_gets_no_answer_at_once(address, monkeypatch):
     with listen(address, token=TOKEN) as listener, Accepting(listener) as server:
         with raw(listener.address) as stranger:
             guess(stranger)
-            until(lambda: [one for one in listener._newcomers if one.until > 1e5], "it was heard")
+            waiting = listener._end._newcomers
+            until(lambda: [one for one in waiting if one.until > 1e5], "it was heard")
             with pytest.raises(BlockingIOError):
                 stranger.recv(1, socket.MSG_DONTWAIT)
             connect(listener.address, token=TOKEN, timeout=60).close()  # others are heard
-            for one in list(listener._newcomers):
+            for one in list(listener._end._newcomers):
                 one.until = 0.0
             connect(listener.address, token=TOKEN, timeout=60).close()
             stranger.settimeout(60)
@@ -216,14 +217,14 @@ def test_guesses_of_one_address_are_looked_at_four_times_a_second(address, monke
         strangers = [raw(listener.address) for _ in range(20)]
         for stranger in strangers:
             guess(stranger)
-        until(lambda: len(listener._newcomers._held) == 16, "the others wait to be heard")
+        until(lambda: len(listener._end._newcomers._held) == 16, "the others wait to be heard")
         assert len(looked_at) == 4
         for stranger in strangers[:10]:
             stranger.close()  # giving up a place gives no further guess
         more = [raw(listener.address) for _ in range(20)]
         for stranger in more:
             guess(stranger)
-        until(lambda: len(listener._newcomers._held) == 36, "they wait, too")
+        until(lambda: len(listener._end._newcomers._held) == 36, "they wait, too")
         assert len(looked_at) == 4
         for stranger in strangers + more:
             stranger.close()

@@ -76,32 +76,6 @@ def test_kinds_are_mixed(mailbox):
         assert liaison.wait([box, file], timeout=0).count(file) == 1
 
 
-def test_something_with_messages_that_its_descriptor_does_not_show(mailbox):
-    """What says that it is ready is asked, for it may have read more than it has given."""
-
-    class Buffered:
-        def __init__(self):
-            self.reader, self.writer = os.pipe()
-            self.ready = False
-
-        def fileno(self):
-            return self.reader
-
-        def _ready(self):
-            return self.ready
-
-    one = Buffered()
-    box = mailbox()
-    assert liaison.wait([box, one], timeout=0) == []
-    one.ready = True
-    assert liaison.wait([box, one]) == [one]
-    os.write(one.writer, b"x")
-    one.ready = False
-    assert liaison.wait([box, one], timeout=0.01) == []
-    os.close(one.reader)
-    os.close(one.writer)
-
-
 def test_a_link_given_twice_is_returned_once(mailbox):
     """The same link twice in the list is one link."""
     box = mailbox()

@@ -52,7 +52,7 @@ cdef class Frames(Receiver):
         self.greeting = greeting
         self.hello = hello
         self.arrivals.most = ours
-        self._largest = theirs
+        self.largest = theirs
         if self.seal is None:
             self.arrivals.put(rest)
         elif rest:
@@ -93,43 +93,69 @@ cdef class Frames(Receiver):
         received is lost; it learns how many of its messages were received. Waits up to a second
         for the other end to make room for what is still to be sent.
         """
+        if not self.part():
+            self.linger()
+
+    def part(self):
+        """The same without waiting; return whether that was all. If not, `linger` is to follow."""
         if self.is_closed:
-            return
-        cdef bint mine = self.mine()
+            return True
+        cdef bint mine = self.mine(), done = True
         self.is_closed = True
         self.users += 1
         try:
             if mine:
-                self.closer = PyThread_get_thread_ident()
-                self.say_goodbye()
+                done = self.say_goodbye(0)
+        finally:
+            if done:
+                self.take_leave(mine)
+        return done
+
+    def linger(self):
+        """Wait up to a second for the other end to make room, and leave."""
+        try:
+            self.say_goodbye(now() + LINGER)
+        finally:
+            self.take_leave(True)
+
+    cdef bint say_goodbye(self, int64_t end) except -1:
+        """Whether everything is said, or cannot be said any more."""
+        if self.sending.owner == PyThread_get_thread_ident():
+            return True  # from a signal's handler, within a send
+        self.closer = PyThread_get_thread_ident()
+        try:
+            if not self.take_turn(&self.sending, end):
+                return False
+            try:
+                if self.failure is None and not self.finished:
+                    if not self.depart(end):
+                        return False
+                    self.transport.shutdown(socket.SHUT_WR)
+            finally:
+                self.leave_turn(&self.sending)
+        except (OSError, Closed):
+            pass
         finally:
             self.closer = 0
+        return True
+
+    cdef int take_leave(self, bint mine) except -1:
+        try:
+            # TCP answers bytes that nobody read by a reset, which overtakes what was sent.
+            if mine and self.transport.family != socket.AF_UNIX:
+                for _ in range(DRAINED):
+                    if not self.transport.recv(1 << 16, socket.MSG_DONTWAIT):
+                        break
+        except OSError:
+            pass
+        finally:
             if mine:
                 try:
-                    self._socket.shutdown(socket.SHUT_RDWR)  # wakes this process's other threads
+                    self.transport.shutdown(socket.SHUT_RDWR)  # wakes this process's other threads
                 except OSError:
                     pass
             self.users -= 1
             self.leave()
-
-    cdef int say_goodbye(self) except -1:
-        cdef int64_t end = now() + LINGER
-        if self.sending.owner == PyThread_get_thread_ident():
-            return 0  # from a signal's handler, within a send
-        try:
-            if self.take_turn(&self.sending, end):
-                try:
-                    if self.failure is None and not self.finished and self.depart(end):
-                        self._socket.shutdown(socket.SHUT_WR)
-                finally:
-                    self.leave_turn(&self.sending)
-            # TCP answers bytes that nobody read by a reset, which overtakes what was sent.
-            if self._socket.family != socket.AF_UNIX:
-                for _ in range(DRAINED):
-                    if not self._socket.recv(1 << 16, socket.MSG_DONTWAIT):
-                        break
-        except (OSError, Closed):
-            pass
         return 0
 
     def __reduce__(self):

@@ -45,19 +45,6 @@ cdef class Attached:
         """What this link is, and who is on it at this moment, a `Link`."""
         return self.end.link
 
-    def peek(self, max=10):
-        """Copies of at most `max` waiting messages, oldest first; takes nothing.
-
-        What cannot be decoded appears as its bytes.
-        """
-        require(self)
-        return self.end.peek(max)
-
-    def statistics(self):
-        """A snapshot of the counts, a `Statistics`."""
-        require(self)
-        return self.end.statistics()
-
     def fileno(self):
         """A descriptor that is readable when there may be a message.
 
@@ -77,6 +64,26 @@ cdef class Attached:
         """Whether this end was closed."""
         return self.end.closed
 
+    def __bool__(self):
+        return True  # an empty mailbox is a mailbox
+
+
+cdef class Keeping(Attached):
+    """What has an end of a link that keeps messages."""
+
+    def peek(self, max=10):
+        """Copies of at most `max` waiting messages, oldest first; takes nothing.
+
+        What cannot be decoded appears as its bytes.
+        """
+        require(self)
+        return self.end.peek(max)
+
+    def statistics(self):
+        """A snapshot of the counts, a `Statistics`."""
+        require(self)
+        return self.end.statistics()
+
     def destroy(self, *, force=False):
         """Destroy the link for everybody: all who use it get `Destroyed`.
 
@@ -88,11 +95,8 @@ cdef class Attached:
     def __len__(self):
         return len(self.end)
 
-    def __bool__(self):
-        return True  # an empty mailbox is a mailbox
 
-
-cdef class Sending(Attached):
+cdef class Sending(Keeping):
     """How messages are sent."""
 
     def send(self, message, *, timeout=None, bint receipt=False):
@@ -147,7 +151,7 @@ cdef class Sending(Attached):
         return self.end.loan(size, timeout=timeout)
 
 
-cdef class Looped(Attached):
+cdef class Looped(Keeping):
     """What a loop receives from, until the link is over."""
 
     def __contains__(self, message):
@@ -289,6 +293,110 @@ cdef class Corresponding(Looped):
         """
         require(self)
         return self.end.lease(source, timeout=timeout)
+
+
+cdef class Conversing(Attached):
+    """How messages go both ways between two programs."""
+
+    def send(self, message, *, timeout=None, bint receipt=False):
+        """Send one message.
+
+        It returns when the system has the message, which does not mean that the other program has
+        received it. A large message of which a part has left when `timeout` passes counts as sent:
+        its rest goes out with what is done next here, see `pending`.
+
+        Raises `Full` when nothing of it could be sent within `timeout` seconds, `TooLarge`,
+        `EncodeError`, `Disconnected`, `Closed`, and `TypeError` for ``receipt=True``, which a
+        connection does not have.
+        """
+        require(self)
+        self.end.send_object(message, timeout, receipt)
+
+    def try_send(self, message):
+        """Send one message if that needs no waiting; return whether it was sent.
+
+        Raises as `send` does, but for `Full`.
+        """
+        require(self)
+        return self.end.try_send_object(message)
+
+    def send_many(self, messages, *, timeout=None):
+        """Send messages in their order; return how many were sent within `timeout` seconds.
+
+        Raises `Full` when not even the first was, otherwise as `send` does.
+        """
+        require(self)
+        return self.end.send_objects(messages, timeout)
+
+    def flush(self, *, timeout=None):
+        """Send what is `pending`.
+
+        Raises `Full` when that took longer than `timeout` seconds, `Disconnected`, `Closed`.
+        """
+        require(self)
+        self.end.flush(timeout=timeout)
+
+    def receive(self, *, timeout=None):
+        """Receive one message.
+
+        Raises `Empty` when none came within `timeout` seconds, `Ended` when there will be none any
+        more, `DecodeError` when the message cannot be decoded (the connection goes on), `TooLarge`
+        and `Corrupt` when what came is no message of this link (it does not), `Closed`, and
+        `AccessDenied` when it turns out that the other end asks for a token.
+        """
+        require(self)
+        return self.end.receive_object(timeout)
+
+    def try_receive(self, default=None):
+        """Receive one message if there is one, else return `default`. Raises as `receive` does."""
+        require(self)
+        return self.end.try_receive_object(default)
+
+    def receive_many(self, Py_ssize_t max, *, timeout=None):
+        """Wait for one message, then take what is there besides: at most `max` in all.
+
+        Raises as `receive` does, and `ValueError` for a `max` below 1.
+        """
+        require(self)
+        return self.end.receive_objects(max, timeout)
+
+    def __iter__(self):
+        """Receive messages until the other end is closed.
+
+        When it was not closed, but its process died or the way there was cut, the loop ends with
+        `Ended`.
+        """
+        return self
+
+    def __next__(self):
+        try:
+            return self.receive()  # also a subclass's own
+        except errors.Ended as error:
+            if error.clean:
+                raise StopIteration from None
+            raise
+
+    @property
+    def pending(self):
+        """Bytes of a message that `send` took, and that wait for the other end to read.
+
+        0 except after a timeout or an interruption in the middle of a large message. They go out
+        with whatever is called next on this end, `flush` for example.
+        """
+        return self.end.pending
+
+    @property
+    def sent(self):
+        """How many messages were handed over to the system as a whole."""
+        return self.end.sent
+
+    @property
+    def confirmed(self):
+        """How many of those `sent` the other program is known to have received.
+
+        It says so with each of its own messages that is received here, and when it is closed.
+        """
+        return self.end.confirmed
 
 
 cdef class Lent:

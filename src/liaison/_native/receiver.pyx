@@ -33,13 +33,18 @@ cdef class Receiver(Sender):
         self.arrivals = Arrivals()
 
     def receive(self, *, timeout=None):
-        """Receive one message.
+        """Receive one message; see `liaison.Connection`, as for all that is said here."""
+        return self.receive_object(timeout)
 
-        Raises `Empty` when none came within `timeout` seconds, `Ended` when there will be none any
-        more, `DecodeError` when the message cannot be decoded (the connection goes on), `TooLarge`
-        and `Corrupt` when what came is no message of this link (it does not), `Closed`, and
-        `AccessDenied` when it turns out that the other end asks for a token.
-        """
+    def try_receive(self, default=None):
+        """Receive one message if there is one, else return `default`."""
+        return self.try_receive_object(default)
+
+    def receive_many(self, Py_ssize_t max, *, timeout=None):
+        """Wait for one message, then take what is there besides: at most `max` in all."""
+        return self.receive_objects(max, timeout)
+
+    cdef object receive_object(self, object timeout):
         cdef int64_t end = self.end_of(timeout)
         if not self.take_turn(&self.receiving, end):
             raise self.empty()
@@ -50,8 +55,7 @@ cdef class Receiver(Sender):
         finally:
             self.leave_turn(&self.receiving)
 
-    def try_receive(self, default=None):
-        """Receive one message if there is one, else return `default`. Raises as `receive` does."""
+    cdef object try_receive_object(self, object default):
         if not self.take_turn(&self.receiving, 0):
             return default
         try:
@@ -61,11 +65,7 @@ cdef class Receiver(Sender):
         finally:
             self.leave_turn(&self.receiving)
 
-    def receive_many(self, Py_ssize_t max, *, timeout=None):
-        """Wait for one message, then take what is there besides: at most `max` in all.
-
-        Raises as `receive` does, and `ValueError` for a `max` below 1.
-        """
+    cdef list receive_objects(self, Py_ssize_t max, object timeout):
         cdef int64_t end = self.end_of(timeout)
         cdef list messages = []
         if max < 1:
@@ -89,23 +89,7 @@ cdef class Receiver(Sender):
         finally:
             self.leave_turn(&self.receiving)
 
-    def __iter__(self):
-        """Receive messages until the other end is closed.
-
-        When it was not closed, but its process died or the way there was cut, the loop ends with
-        `Ended`.
-        """
-        return self
-
-    def __next__(self):
-        try:
-            return self.receive()
-        except Ended as error:
-            if error.clean:
-                raise StopIteration from None
-            raise
-
-    def _ready(self):
+    def ready(self):
         """Whether a receive would not have to wait. If it would, the descriptor is quiet now."""
         if self.is_closed or not self.take_turn(&self.receiving, 0):
             return True  # closed, or somebody is just receiving
@@ -196,7 +180,7 @@ cdef class Receiver(Sender):
             self.untold = error
             self.lose(f"its other end is not what was expected: {error}")
             raise
-        self._largest = min(self._largest, <uint64_t>self.greeting.theirs)
+        self.largest = min(self.largest, <uint64_t>self.greeting.theirs)
         self.arrivals.start += self.hello
         self.greeting = None
         return 0
@@ -330,7 +314,7 @@ cdef class Receiver(Sender):
         self.lose(why)
         if self.descriptor.stands():
             try:
-                self._socket.shutdown(socket.SHUT_RDWR)
+                self.transport.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
         return 0

@@ -13,8 +13,9 @@ cdef extern from "<sys/socket.h>" nogil:
 cdef class Sender(Stream):
     cdef Seal seal  # None where nothing protects the frames
     cdef object coder
-    cdef readonly uint64_t _largest  # bytes of a message that the other end takes
+    cdef readonly uint64_t largest  # bytes of a message that the other end takes
     cdef bint finished  # the other end said that it is done
+    cdef bint departing  # the last frame is on its way
     cdef str failure  # why nothing can be sent any more
     cdef uint64_t received_  # messages, which the other end is told with each frame
     cdef uint64_t sent_
@@ -25,7 +26,7 @@ cdef class Sender(Stream):
     cdef Py_ssize_t wire_done, plain_done
 
     cdef object full(self)
-    cdef bint send_object(self, message, int64_t end) except -1
+    cdef bint send_message(self, message, int64_t end) except -1
     cdef bint send_frame(self, uint64_t kind, const char *head, Py_ssize_t h, const char *body,
                          Py_ssize_t n, int64_t end) except -1
     cdef bint clear_the_way(self, int64_t end) except -1

@@ -50,53 +50,43 @@ cdef class Sender(Stream):
     def __dealloc__(self):
         free(self.scratch)
 
-    def send(self, message, *, timeout=None, receipt=False):
-        """Send one message.
-
-        It returns when the system has the message, which does not mean that the other program has
-        received it. A large message of which a part has left when `timeout` passes counts as sent:
-        its rest goes out with what is done next here, see `pending`.
-
-        Raises `Full` when nothing of it could be sent within `timeout` seconds, `TooLarge`,
-        `EncodeError`, `Disconnected`, `Closed`, and `TypeError` for ``receipt=True``, which a
-        connection does not have.
-        """
+    cdef object send_object(self, object message, object timeout, bint receipt):
         if receipt:
             raise TypeError(
                 "a connection has no receipts: let the other end answer, see confirmed, or use a "
                 "mailbox")
-        if not self.send_object(message, self.end_of(timeout)):
+        if not self.send_message(message, self.end_of(timeout)):
             raise self.full()
 
-    def try_send(self, message):
-        """Send one message if that needs no waiting; return whether it was sent.
+    cdef bint try_send_object(self, object message) except -1:
+        return self.send_message(message, 0)
 
-        Raises as `send` does, but for `Full`.
-        """
-        return self.send_object(message, 0)
-
-    def send_many(self, messages, *, timeout=None):
-        """Send messages in their order; return how many were sent within `timeout` seconds.
-
-        Raises `Full` when not even the first was, otherwise as `send` does.
-        """
+    cdef Py_ssize_t send_objects(self, object messages, object timeout) except -1:
         cdef int64_t end = self.end_of(timeout)
         cdef Py_ssize_t count = 0
         for message in messages:
-            if not self.send_object(message, end):
+            if not self.send_message(message, end):
                 if not count:
                     raise self.full()
                 break
             count += 1
         return count
 
+    def send(self, message, *, timeout=None, receipt=False):
+        """Send one message; see `liaison.Connection`, as for all that is said here."""
+        self.send_object(message, timeout, receipt)
+
+    def try_send(self, message):
+        """Send one message if that needs no waiting; return whether it was sent."""
+        return self.try_send_object(message)
+
+    def send_many(self, messages, *, timeout=None):
+        """Send messages in their order; return how many were sent within `timeout` seconds."""
+        return self.send_objects(messages, timeout)
+
     @property
     def pending(self):
-        """Bytes of a message that `send` took, and that wait for the other end to read.
-
-        0 except after a timeout or an interruption in the middle of a large message. They go out
-        with whatever is called next on this end, `flush` for example.
-        """
+        """Bytes of a message that `send` took, and that wait for the other end to read."""
         cdef Py_ssize_t count = 0
         if self.wire is not None:
             count = PyBytes_GET_SIZE(self.wire) - self.wire_done
@@ -110,10 +100,7 @@ cdef class Sender(Stream):
         return self.sent_
 
     def flush(self, *, timeout=None):
-        """Send what is `pending`.
-
-        Raises `Full` when that took longer than `timeout` seconds, `Disconnected`, `Closed`.
-        """
+        """Send what is `pending`."""
         cdef int64_t end = self.end_of(timeout)
         if not self.take_turn(&self.sending, end):
             raise self.full()
@@ -129,7 +116,7 @@ cdef class Sender(Stream):
         return Full(f"{self.name} had no room in time: its other end reads slowly, or another "
                     "thread was sending; wait longer with timeout=")
 
-    cdef bint send_object(self, message, int64_t end) except -1:
+    cdef bint send_message(self, message, int64_t end) except -1:
         """Whether it was sent in time."""
         cdef Py_buffer view
         cdef bytes head
@@ -148,11 +135,11 @@ cdef class Sender(Stream):
     cdef bint send_frame(self, uint64_t kind, const char *head, Py_ssize_t h, const char *body,
                          Py_ssize_t n, int64_t end) except -1:
         cdef uint64_t size = h + n
-        if size > self._largest:
+        if size > self.largest:
             self.check()
             raise TooLarge(
                 f"the message has {size} bytes, and the other end of {self.name} takes "
-                f"{self._largest}: split it, or let that end have a larger max_message=")
+                f"{self.largest}: split it, or let that end have a larger max_message=")
         if not self.take_turn(&self.sending, end):
             return False
         try:
@@ -384,11 +371,13 @@ cdef class Sender(Stream):
         farewell = header[:HEAD]
         if not self.push(end):
             return False
-        if self.seal is None:
-            self.wire = farewell
-            self.wire_done = 0
-        else:
-            self.wrap(NULL, 0, PyBytes_AS_STRING(farewell), HEAD)
+        if not self.departing:
+            self.departing = True
+            if self.seal is None:
+                self.wire = farewell
+                self.wire_done = 0
+            else:
+                self.wrap(NULL, 0, PyBytes_AS_STRING(farewell), HEAD)
         if not self.push(end):
             return False
         self.sent_ -= 1  # it was no message

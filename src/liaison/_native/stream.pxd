@@ -2,6 +2,7 @@
 """
 from libc.stdint cimport int64_t
 
+from liaison._native.carrier cimport CarrierEnd
 from liaison._native.descriptor cimport Descriptor
 from liaison._native.poll cimport Poll
 from liaison._native.thread cimport PyThread_type_lock
@@ -15,8 +16,8 @@ cdef struct Turn:
     unsigned long owner
 
 
-cdef class Stream:
-    cdef readonly object _socket  # keeps the descriptor open
+cdef class Stream(CarrierEnd):
+    cdef readonly object transport  # keeps the descriptor open
     cdef Descriptor descriptor
     cdef int fd, mark
     cdef str name
@@ -28,7 +29,6 @@ cdef class Stream:
     cdef Poll watch
     cdef bint ringing
     cdef bint for_room  # whether the descriptor tells of room, too
-    cdef object __weakref__
 
     cdef int hold(self, str name, connection) except -1
     cdef bint take_turn(self, Turn *turn, int64_t end) except -1

@@ -12,6 +12,7 @@ from libc.errno cimport (
 )
 from libc.stdint cimport int64_t
 
+from liaison._native.carrier cimport CarrierEnd
 from liaison._native.clock cimport now, timespec
 from liaison._native.descriptor cimport F_SETSIG, Descriptor, bears, fcntl
 from liaison._native.poll cimport Poll
@@ -54,7 +55,7 @@ def _forked():
 os.register_at_fork(after_in_parent=_forking, after_in_child=_forked)
 
 
-cdef class Stream:
+cdef class Stream(CarrierEnd):
     """A socket that several threads use. What is sent and received by it is for subclasses."""
 
     def __cinit__(self):
@@ -74,7 +75,7 @@ cdef class Stream:
     cdef int hold(self, str name, connection) except -1:
         """Take the socket, once."""
         self.name = name
-        self._socket = connection
+        self.transport = connection
         self.fd = connection.fileno()
         self.descriptor = Descriptor(self.fd)
         self.mark = self.descriptor.mark()
@@ -162,7 +163,7 @@ cdef class Stream:
         self.is_closed = True
         if self.fd >= 0:
             self.fd = -1
-            self.descriptor.release(self._socket)
+            self.descriptor.release(self.transport)
             self.unwatch()
         return 0
 
@@ -171,20 +172,21 @@ cdef class Stream:
         """Whether this end was closed."""
         return self.is_closed
 
-    def _stands(self):
-        """Whether this end is open; without its descriptor it is closed from now on.
+    def outlet(self):
+        """The descriptor that is writable when there is room to send; -1: this end is closed.
 
-        One that is being closed has its descriptor for as long as somebody is inside.
+        So is one without its descriptor, from now on. One that is being closed has it for as long
+        as somebody is inside.
         """
         if self.fd >= 0 and not self.descriptor.stands():
             self.disown()
-        return self.fd >= 0 and not self.is_closed
+        return -1 if self.is_closed else self.fd
 
     cdef int leave(self) except -1:
         """Closes the socket when the end is closed and nobody needs it any more."""
         if not self.users and self.fd >= 0:
             self.fd = -1
-            self.descriptor.release(self._socket)
+            self.descriptor.release(self.transport)
             self.unwatch()
         return 0
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "PENDING",
     "Line",
+    "Room",
     "calling",
     "checkpoint",
     "closing",
@@ -342,6 +343,62 @@ def _forget(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
     else:  # memory is collected in any thread
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(loop.remove_reader, descriptor)
+
+
+class Room:
+    """Room to send: of who has the turn to send over a connection, the wait for it.
+
+    `outlet` gives the descriptor; a negative one is of who closes it just now.
+    """
+
+    __slots__ = ("_outlet", "_waits")
+
+    def __init__(self, outlet: Callable[[], int]) -> None:
+        self._outlet = outlet
+        self._waits: tuple[asyncio.AbstractEventLoop, int, asyncio.Future[None]] | None = None
+
+    async def wait(self) -> None:
+        """Wait until something can be sent, or it is just being closed."""
+        descriptor = self._outlet()
+        if descriptor < 0:
+            return
+        loop = running_loop()
+        if loop is None:
+            await writable(descriptor)
+            return
+        # anyio's own would know who waits by the descriptor's number. When that is closed here, it
+        # may be another connection's before who waited here has left, and takes that one's along.
+        room = loop.create_future()
+        loop.add_writer(descriptor, _tell, room)
+        self._waits = loop, descriptor, room
+        try:
+            await room
+        finally:
+            self._stop()
+
+    def closing(self) -> None:
+        """Wake who waits: the descriptor is about to be closed."""
+        self._stop()
+        descriptor = self._outlet()
+        if descriptor >= 0:
+            with suppress(RuntimeError, anyio.NoEventLoopError):  # no loop: nobody waits
+                anyio.notify_closing(descriptor)
+
+    def _stop(self) -> None:
+        """Have who waits look again; on the event loop that it waits in."""
+        if self._waits is None:
+            return
+        loop, descriptor, room = self._waits
+        with suppress(RuntimeError):
+            if sys.modules["asyncio"].get_running_loop() is loop:
+                self._waits = None
+                loop.remove_writer(descriptor)
+                _tell(room)
+
+
+def _tell(room: asyncio.Future[None]) -> None:
+    if not room.done():
+        room.set_result(None)
 
 
 # By event loop: a forked child, or a second loop, finds none of the first one's tasks.

@@ -56,21 +56,18 @@ class _Reading(Receiving[Message]):
         """At most so many bytes; all up to the end, or up to the end of the `line`."""
         end = self._end
         parts: list[bytes] = []
-        have = 0
-        ended = False
+        left, ended = most, most == 0
         async with self._bytes_in:
             try:
-                while have != most and not ended:
+                while not ended:
                     try:
                         chunk, at = await self._chunk()
                     except Ended:
                         break
-                    stop = len(chunk) if most < 0 else min(len(chunk), at + most - have)
-                    if line and (found := chunk.find(b"\n", at, stop) + 1):
-                        stop, ended = found, True
+                    stop, ended = links.cut(chunk, at, left, line=line)
                     end.put_back(chunk, stop)
                     parts.append(chunk[at:stop])
-                    have += stop - at
+                    left -= stop - at
             except BaseException:
                 if parts:  # what was interrupted loses nothing
                     end.put_back(b"".join(parts), 0)

@@ -7,54 +7,42 @@ connection sends and receives is done by the same object that threads use.
 
 from __future__ import annotations
 
-import os
 import select
-import socket
-import sys
 from contextlib import suppress
-from ipaddress import ip_address
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.to_thread
 
 from liaison import errors
+from liaison._native.link import end_of
+from liaison.aio.driving import drive
 from liaison.aio.end import patiently
 from liaison.aio.line import (
     PENDING,
+    Room,
     checkpoint,
     closing,
     line_of,
-    readable,
-    running_loop,
-    writable,
 )
-from liaison.carriers.stream import place
-from liaison.carriers.stream.greeting import Greeting
-from liaison.carriers.stream.tls import context_for
-from liaison.codec import Coder
+from liaison.carriers.connections import LARGEST, Terms
+from liaison.carriers.registry import carrier_of
 from liaison.deadline import Deadline, nanoseconds
-from liaison.links import socket as links
+from liaison.links.connection import shown
+from liaison.links.end import parsed
 
 if TYPE_CHECKING:
-    import asyncio
-    import ssl
     from collections.abc import Callable, Iterable
     from typing import Self
 
     from liaison.address import Address
+    from liaison.carriers.connections import ListenerEnd
     from liaison.codec import Codec, CodecName
     from liaison.link import Link, Peer
 
 __all__ = ["Connection", "Listener", "connect", "listen"]
 
-_LARGEST = 1 << 26
-_LINGER = 1.0  # seconds, as in Frames
-
-
-def _tell(room: asyncio.Future[None]) -> None:
-    if not room.done():
-        room.set_result(None)
+_LINGER = 1.0  # seconds that leaving a block waits for what was sent to leave
 
 
 class _Half:
@@ -62,7 +50,7 @@ class _Half:
 
     __slots__ = ("__weakref__", "_end")
 
-    _end: Any
+    _end: Any  # a ConnectionEnd or a ListenerEnd
 
     @property
     def address(self) -> str:
@@ -122,49 +110,48 @@ class Connection(_Half):
     {'item': 'tea'}
     """
 
-    __slots__ = ("_sending", "_waits")
+    __slots__ = ("_room", "_sending")
 
     _sending: anyio.Lock  # the turn to send
-    _waits: tuple[asyncio.AbstractEventLoop, int, asyncio.Future[None]] | None  # who has it does
+    _room: Room  # for which who has it waits
 
     def __init__(self) -> None:
         """Refuse: a connection has two ends."""
         raise TypeError("connections are made by aio.connect() and Listener.accept()")
 
     @classmethod
-    def _around(cls, end: links.Connection) -> Self:
+    def _around(cls, end: Any) -> Self:
         made = cls.__new__(cls)
-        made._end = end
+        made._end = end_of(end)
         made._sending = anyio.Lock()
-        made._waits = None
+        made._room = Room(made._end.outlet)
         return made
 
     def close(self) -> None:
-        """Close this end; idempotent. Tasks that wait on it get `Closed`."""
-        if not self.closed:
-            self._stop_waiting()
-        if self._end._stands():
-            with suppress(RuntimeError, anyio.NoEventLoopError):  # no loop: nobody waits
-                anyio.notify_closing(self._end._socket)
-        super().close()
+        """Close this end; idempotent. Tasks that wait on it get `Closed`.
+
+        It waits for nothing. Where what was sent cannot leave at once, since the other end reads
+        slowly, a thread waits for that, for a second at most.
+        """
+        self._room.closing()
+        closing(self)
+        if not self._end.part():
+            Thread(target=self._end.linger, name=f"closing {self!r}").start()
 
     async def __aexit__(self, *_: object) -> None:
-        """Close it; before, let what is to be sent leave, for a second at most.
-
-        `close` itself would have the event loop wait, and with it who reads in another task.
-        """
+        """Close it; before, let what is to be sent leave, for a second at most."""
         try:
-            if self._end._stands() and (self.pending or not self._has_room()):
+            if self._end.outlet() >= 0 and (self.pending or not self._has_room()):
                 with anyio.move_on_after(_LINGER, shield=True), suppress(errors.LiaisonError):
                     async with self._sending:
                         await self._finish()
-                        await self._room()  # to say goodbye
+                        await self._room.wait()  # to say goodbye
         finally:
             self.close()
 
     def _has_room(self) -> bool:
         poll = select.poll()
-        poll.register(self._end._socket, select.POLLOUT)
+        poll.register(self._end.outlet(), select.POLLOUT)
         return bool(poll.poll(0))
 
     # ---- sending
@@ -192,7 +179,7 @@ class Connection(_Half):
                 await turn.acquire()
             try:
                 while not begun:
-                    await self._room()
+                    await self._room.wait()
                     await self._finish()  # of another message, that is
                     begun = end.try_send(message)
                 await self._finish()
@@ -230,42 +217,12 @@ class Connection(_Half):
             return
         whole = end.sent + 1
         while end.pending:
-            await self._room()
+            await self._room.wait()
             if end.pending:
                 with suppress(errors.Full):
                     end.flush(timeout=0)
         if end.sent < whole:  # who receives sends on, too, and gives it up when nobody is there
             end.flush(timeout=0)  # says so
-
-    async def _room(self) -> None:
-        """Wait until the socket takes something, or is just being closed; with the turn to send."""
-        if not self._end._stands():
-            return
-        connection = self._end._socket
-        loop = running_loop()
-        if loop is None:
-            await writable(connection)
-            return
-        # anyio's own would know who waits by the descriptor's number. When that is closed here, it
-        # may be another connection's before who waited here has left, and takes that one's along.
-        descriptor, room = connection.fileno(), loop.create_future()
-        loop.add_writer(descriptor, _tell, room)
-        self._waits = loop, descriptor, room
-        try:
-            await room
-        finally:
-            self._stop_waiting()
-
-    def _stop_waiting(self) -> None:
-        """Have who waits for room look again; on the event loop that it waits in."""
-        if self._waits is None:
-            return
-        loop, descriptor, room = self._waits
-        with suppress(RuntimeError):
-            if sys.modules["asyncio"].get_running_loop() is loop:
-                self._waits = None
-                loop.remove_writer(descriptor)
-                _tell(room)
 
     def try_send(self, message: Any) -> bool:
         """Send one message if that needs no waiting; return whether it was sent."""
@@ -354,7 +311,7 @@ class Connection(_Half):
 
     def __repr__(self) -> str:
         """Show what it connects."""
-        return f"<aio.{repr(self._end)[1:]}"
+        return shown(self._end, "aio.Connection")
 
 
 class Listener(_Half):
@@ -362,8 +319,8 @@ class Listener(_Half):
 
     __slots__ = ()
 
-    def __init__(self, listener: links.Listener) -> None:
-        self._end = listener
+    def __init__(self, end: ListenerEnd) -> None:
+        self._end = end
 
     async def accept(self, timeout: float | None = None) -> Connection:
         """Wait for somebody to connect and to introduce themselves as asked.
@@ -389,12 +346,17 @@ class Listener(_Half):
 
     def __repr__(self) -> str:
         """Show where it listens."""
-        return f"<aio.{repr(self._end)[1:]}"
+        return f"<aio.Listener {self.address}{' (closed)' if self.closed else ''}>"
 
 
 def listen(address: str | Address, **options: Any) -> Listener:
-    """Listen for connections; the arguments are those of `liaison.listen`, and what it raises."""
-    return Listener(links.listen(address, **options))
+    """Listen for connections; the arguments are those of `liaison.listen`, and what it raises.
+
+    Where the address has a host's name and not a number, the system is asked for it, which holds
+    the event loop up for that long.
+    """
+    where = parsed(address)
+    return Listener(carrier_of(where).listen(where, Terms(**options)))
 
 
 async def connect(
@@ -403,7 +365,7 @@ async def connect(
     token: str | bytes | None = None,
     tls: Any = None,
     timeout: float | None = None,
-    max_message: int = _LARGEST,
+    max_message: int = LARGEST,
     type: Any = None,
     codec: Codec | CodecName | None = None,
     insecure: bool = False,
@@ -412,137 +374,8 @@ async def connect(
 
     Raises what that raises. Cancelling it leaves no connection.
     """
-    where, key = links._parse(address), links._key(token)
-    context = _context(where, tls, safe=key is not None or insecure)
-    hostname = where.hosts[0][0] if context is not None and where.hosts else None
-    links._check_pickle(where, codec, key, insecure)
-    largest, coder = links._size(max_message), Coder(type, codec)
-    open_to_all = insecure or (context is not None and key is not None)
-    nanoseconds(timeout)  # says what is wrong with it
-    await checkpoint()
-    connection = None
-    try:
-        with anyio.fail_after(timeout):
-            places = await _resolved(where, open_to_all)
-            while True:
-                family, target = places.pop(0)
-                connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-                connection.setblocking(False)
-                try:
-                    await _dial(connection, target, str(where))
-                    break
-                except errors.NotFound:
-                    if not places:
-                        raise
-                    connection.close()
-            if where.scheme != "unix":
-                place.tune(connection)
-                answered = place.peer_url(where.scheme, target)  # who may be gone again
-            else:
-                answered = str(where)
-                if key is None:
-                    place.check_neighbour(connection)
-            greeting = Greeting(
-                "client", token=key, largest=largest, context=context, hostname=hostname
-            )
-            unfinished = key is None and context is None
-            await _introduce(connection, greeting, str(where), wait=not unfinished)
-        connection.setblocking(True)
-        end = links.Connection._of(
-            connection,
-            greeting,
-            coder,
-            address=str(where),
-            peer_address=answered,
-            ours=largest,
-            unfinished=unfinished,
-        )
-        return Connection._around(end)
-    except TimeoutError as error:
-        if connection is not None:
-            connection.close()
-        if isinstance(error, errors.LiaisonError):
-            raise
-        raise errors.CallTimeout(f"{where} did not answer in time") from None
-    except BaseException:
-        if connection is not None:
-            connection.close()
-        raise
-
-
-def _context(where: Address, tls: object, *, safe: bool) -> ssl.SSLContext | None:
-    if where.scheme != "tls" and tls is None:
-        return None
-    context = context_for(tls, server=False)
-    if not context.verify_mode and not safe:
-        raise ValueError(
-            "this SSLContext checks no certificate, so anybody could answer: give a token= too, "
-            "or insecure=True"
-        )
-    return context
-
-
-async def _resolved(where: Address, open_to_all: bool) -> list[tuple[int, Any]]:
-    if where.scheme == "unix":
-        return [(socket.AF_UNIX, where.path)]
-    host, port = where.hosts[0]
-    with suppress(ValueError):
-        ip_address(host.partition("%")[0])  # which nobody has to be asked for
-        return place._resolved(host, port, open_to_all=open_to_all)
-    # The system's resolver knows no other way; it waits for a name, never for a peer.
-    return await anyio.to_thread.run_sync(
-        lambda: place._resolved(host, port, open_to_all=open_to_all), abandon_on_cancel=True
+    terms = Terms(
+        token=token, tls=tls, max_message=max_message, type=type, codec=codec, insecure=insecure
     )
-
-
-async def _dial(connection: socket.socket, target: Any, where: str) -> None:
-    try:
-        while True:
-            try:
-                connection.connect(target)
-                return
-            except BlockingIOError:
-                if connection.family == socket.AF_UNIX:  # the listener's queue is full
-                    await anyio.sleep(0.001)
-                    continue
-            await writable(connection)
-            failed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if failed:
-                raise OSError(failed, os.strerror(failed))
-            return
-    except OSError as error:
-        raise place._explained(error, where) from error
-
-
-async def _introduce(
-    connection: socket.socket, greeting: Greeting, where: str, *, wait: bool
-) -> None:
-    try:
-        while True:
-            outgoing = greeting.take()
-            while outgoing:
-                try:
-                    outgoing = outgoing[connection.send(outgoing, socket.MSG_NOSIGNAL) :]
-                except BlockingIOError:
-                    await writable(connection)
-            if not wait or greeting.done:
-                return
-            try:
-                data = connection.recv(greeting.appetite)
-            except BlockingIOError:
-                await readable(connection.fileno())
-                continue
-            try:
-                greeting.receive(data)
-            except errors.LiaisonError:
-                if outgoing := greeting.take():  # an alert says why, so that it can be read there
-                    with suppress(OSError):  # or nobody is there to read it
-                        connection.send(outgoing, socket.MSG_NOSIGNAL | socket.MSG_DONTWAIT)
-                raise
-    except errors.LiaisonError as error:
-        raise error.__class__(f"{where}: {error}") from error
-    except ConnectionError as error:
-        raise errors.AccessDenied(
-            f"{where} closed the connection during the introduction: has it the same token= and "
-            "tls=?"
-        ) from error
+    where = parsed(address)
+    return Connection._around(await drive(carrier_of(where).connecting(where, terms), timeout))

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["carrier_named", "carrier_of", "known", "local_carrier", "pipes_carrier"]
 
-_MODULES = {"shm": "liaison.carriers.shm", "memory": "liaison.testing.memory"}
-_SOCKETS = ("unix", "tcp", "tls")
+_MODULES = {
+    "shm": "liaison.carriers.shm",
+    "memory": "liaison.testing.memory",
+    **dict.fromkeys(("unix", "tcp", "tls"), "liaison.carriers.stream"),
+}
 
 known: dict[str, Carrier] = {}
 """The carriers that were asked for, by their schemes."""
@@ -59,8 +62,6 @@ def _imported(scheme: str, where: str) -> Carrier:
 
     for entry in entry_points(group="liaison.carriers", name=scheme):
         return entry.load()
-    other = "; sockets are liaison.listen and liaison.connect" if scheme in _SOCKETS else ""
     raise InvalidAddress(
-        f"{where}: no link of this kind can be carried by {scheme}://; "
-        f"use a bare name or shm://{other}"
+        f"{where}: no link of this kind can be carried by {scheme}://; use a bare name or shm://"
     )

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import socket
-from typing import TYPE_CHECKING
-
-from liaison.address import Address
-from liaison.carriers.stream import LARGEST, Frames, place
-from liaison.carriers.stream.handshake import HELLO
+from liaison._native.link import Conversing, attach, end_of
 from liaison.closing import Closing
-from liaison.errors import Closed
-from liaison.link import Link, Peer
 
+TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Any, NoReturn, Self
 
-    from liaison.carriers.stream.greeting import Greeting
-    from liaison.codec import Coder
+    from liaison._native.carrier import CarrierEnd
+    from liaison.link import Peer
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "shown"]
 
 
-class Connection(Closing, Frames):
+class Connection(Closing, Conversing):
     """One end of a two-way link between two programs; `connect` and `Listener.accept` make them.
 
     Messages are what they are for mailboxes, with their boundaries, in both directions. One thread
@@ -47,96 +41,44 @@ class Connection(Closing, Frames):
     []
     """
 
-    __slots__ = ("_accepted", "_address", "_peer", "_peer_address")
+    __slots__ = ()
 
     def __init__(self) -> None:
         """Refuse: a connection has two ends."""
         raise TypeError("connections are made by liaison.connect() and Listener.accept()")
 
     @classmethod
-    def _of(
-        cls,
-        connection: socket.socket,
-        greeting: Greeting,
-        coder: Coder,
-        *,
-        address: str,
-        peer_address: str | None,
-        ours: int,
-        unfinished: bool = False,
-        accepted: bool = False,
-    ) -> Self:
+    def around(cls, end: CarrierEnd) -> Self:
+        """Make one of its carrier's end."""
         made = cls.__new__(cls)
-        made._address = address
-        made._peer_address = peer_address
-        made._peer = place.peer_of(connection)
-        made._accepted = accepted
-        made._open(
-            f"the connection to {peer_address or made._peer or address}",
-            connection,
-            coder,
-            coder.bytes_only,
-            seal=None if unfinished else greeting.seal(),
-            rest=greeting.rest,
-            greeting=greeting.handshake if unfinished else None,
-            hello=HELLO,
-            ours=ours,
-            theirs=min(greeting.theirs, LARGEST),
-        )
+        attach(made, end)
         return made
-
-    # ---- what it is
-
-    @property
-    def address(self) -> str:
-        """The address that was listened on, a URL."""
-        return self._address
 
     @property
     def peer_address(self) -> str | None:
         """Where the other end is, a URL; None for the client of a Unix socket, which has none."""
-        return self._peer_address
+        return end_of(self).peer_address
 
     @property
     def peer(self) -> Peer | None:
         """The process at the other end, where the system tells: on Unix sockets."""
-        return self._peer
+        return end_of(self).peer
 
     @property
-    def link(self) -> Link:
-        """What this link is, and who is on it."""
-        if not self._stands():
-            raise Closed(f"this end of {self._address} was closed; connect again")
-        here = place.own()
-        there = self._peer or _unknown(self._peer_address)
-        return Link(
-            name=self._address,
-            id="",
-            kind="connection",
-            carrier="stream",
-            capacity=None,
-            direction="two-way",
-            max_processes=2,
-            established="connected",
-            message_size="variable",
-            max_message=self._largest,
-            senders=(here, there),
-            receivers=(here, there),
-            access="pair",
-            memory=None,
-            max_deliveries=None,
-            dead_letters=None,
-            creator=here if self._accepted else there,
-            bytes=self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
-            + self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF),
-        )
+    def encrypted(self) -> bool:
+        """Whether it is TLS."""
+        return end_of(self).encrypted
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to travel."""
+        raise TypeError("a connection is this process's: let the other process connect, or fork it")
 
     def __repr__(self) -> str:
         """Show what it connects."""
-        state = " (closed)" if self.closed else ""
-        return f"<Connection {self._peer_address or self._peer or self._address}{state}>"
+        return shown(end_of(self), type(self).__name__)
 
 
-def _unknown(address: str | None) -> Peer:
-    host = Address.parse(address).hosts[0][0] if address else ""
-    return Peer(name=None, pid=0, host=host, started=0.0, command="")
+def shown(end: Any, name: str) -> str:
+    """How a connection is shown."""
+    state = " (closed)" if end.closed else ""
+    return f"<{name} {end.peer_address or end.peer or end.address}{state}>"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from liaison._native.link import Attached, Corresponding, attach, end_of
+from liaison._native.link import Corresponding, Keeping, attach, end_of
 from liaison.address import Address
 from liaison.carriers.contract import Reading
 from liaison.carriers.registry import carrier_of, local_carrier
@@ -192,7 +192,7 @@ class Endpoint(Closing, Corresponding[Message]):
         return f"<Endpoint {self.address}{state}>"
 
 
-class EndpointObserver(Closing, Attached[Any]):
+class EndpointObserver(Closing, Keeping[Any]):
     """An endpoint that exists, observed; a context manager that closes it.
 
     Its counts are those of all the links on which it receives, together.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from liaison.links.end import Options
     from liaison.message import Expected
 
-__all__ = ["NamedPipe", "PipeReader", "PipeWriter", "pipe"]
+__all__ = ["NamedPipe", "PipeReader", "PipeWriter", "cut", "pipe"]
 
 _LARGEST_CAPACITY = 1 << 18  # messages
 _LARGEST_MESSAGE = (1 << 32) - 4096  # bytes
@@ -52,24 +52,7 @@ class _Reading(Receiving[Message]):
         Without `n`, or with a negative one, reads up to the end of file. Raises `DecodeError` when
         a message comes that is not bytes, `Closed`.
         """
-        source = end_of(self)
-        most = -1 if n is None else n
-        parts: list[bytes] = []
-        have = 0
-        try:
-            while have != most:
-                try:
-                    chunk, at = source.chunk()
-                except Ended:
-                    break
-                end = len(chunk) if most < 0 else min(len(chunk), at + most - have)
-                source.put_back(chunk, end)
-                parts.append(chunk[at:end])
-                have += end - at
-        except BaseException:
-            self._unread(parts)
-            raise
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return self._gather(-1 if n is None or n < 0 else n)
 
     def read1(self, n: int | None = -1, /) -> bytes:
         """Read at most `n` bytes: what is there, waiting only for the first; ``b""`` at the end.
@@ -107,30 +90,7 @@ class _Reading(Receiving[Message]):
 
         Raises as `read` does.
         """
-        source = end_of(self)
-        most = -1 if limit is None else limit
-        parts: list[bytes] = []
-        have = 0
-        try:
-            while have != most:
-                try:
-                    chunk, at = source.chunk()
-                except Ended:
-                    break
-                end = chunk.find(b"\n", at) + 1
-                ended = end > 0
-                if most >= 0 and (end or len(chunk)) - at >= most - have:
-                    end, ended = at + most - have, True
-                end = end or len(chunk)
-                source.put_back(chunk, end)
-                parts.append(chunk[at:end])
-                have += end - at
-                if ended:
-                    break
-        except BaseException:
-            self._unread(parts)
-            raise
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        return self._gather(-1 if limit is None or limit < 0 else limit, line=True)
 
     def readlines(self, hint: int | None = -1, /) -> list[bytes]:
         """Read the lines that follow: all, or, with `hint`, until they have so many bytes."""
@@ -144,10 +104,42 @@ class _Reading(Receiving[Message]):
                     break
         return lines
 
-    def _unread(self, parts: list[bytes]) -> None:
-        """Read these once more: what was interrupted loses nothing."""
-        if parts:
-            end_of(self).put_back(b"".join(parts), 0)
+    def _gather(self, most: int, *, line: bool = False) -> bytes:
+        source = end_of(self)
+        parts: list[bytes] = []
+        left, ended = most, most == 0
+        try:
+            while not ended:
+                try:
+                    chunk, at = source.chunk()
+                except Ended:
+                    break
+                stop, ended = cut(chunk, at, left, line=line)
+                source.put_back(chunk, stop)
+                parts.append(chunk[at:stop])
+                left -= stop - at
+        except BaseException:
+            if parts:  # what was interrupted loses nothing
+                source.put_back(b"".join(parts), 0)
+            raise
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def cut(chunk: bytes, at: int, most: int, *, line: bool) -> tuple[int, bool]:
+    r"""Where what is wanted of a chunk, from `at` on, ends; and whether that was all.
+
+    It is `most` bytes, or with a negative number all that come; and the end of the `line`, if that
+    comes before.
+
+    >>> cut(b"tea\ncoffee", 0, -1, line=True), cut(b"tea", 0, 2, line=True)
+    ((4, True), (2, True))
+    >>> cut(b"tea", 1, 9, line=False)
+    (3, False)
+    """
+    stop = len(chunk) if most < 0 else min(len(chunk), at + most)
+    if line and (found := chunk.find(b"\n", at, stop) + 1):
+        return found, True
+    return stop, stop - at == most
 
 
 class _Writing(Sending[Message]):

@@ -285,7 +285,7 @@ def _asks(link: Any) -> Callable[[], bool] | None:
     end = end_of(link)
     if isinstance(end, CarrierEnd):
         return end.ready  # type: ignore[attr-defined]
-    return getattr(end, "_ready", None)
+    return None
 
 
 def _descriptor(link: Any) -> int:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from liaison._native.carrier import CarrierEnd
     from liaison.address import Address
+    from liaison.carriers.connections import ListenerEnd, Terms
     from liaison.carriers.contract.endpoint import ObservedEndpoint
     from liaison.carriers.contract.space import SpaceEnd
+    from liaison.carriers.steps import Steps
     from liaison.codec import Codec, CodecName, Coder
     from liaison.link import Access, Kind, Lifetime
 
@@ -105,15 +107,15 @@ class Carrier(ABC):
 
         Its processes know one another by `space`, or else by another of this machine.
         """
-        raise self.unable("pipe")
+        raise self.unable("pipe", space)
 
     def inherited(self, handle: str, reads: bool, reading: Reading) -> CarrierEnd:
         """The `PipeEnd` that this process was given, by its `PipeEnd.handle`."""
-        raise self.unable("pipe")
+        raise self.unable("pipe", handle)
 
     def named_pipe(self, where: Address, policy: Policy, reading: Reading) -> CarrierEnd:
         """This process's side of a named pipe: what a `PipeEnd` is, both ways."""
-        raise self.unable("named pipe")
+        raise self.unable("named pipe", where)
 
     def endpoint(
         self, where: Address, capacity: int | None, reading: Reading, *, passing: bool
@@ -122,18 +124,18 @@ class Carrier(ABC):
 
         A `passing` one ends with this process.
         """
-        raise self.unable("endpoint")
+        raise self.unable("endpoint", where)
 
     def observe_endpoint(self, where: Address) -> ObservedEndpoint:
         """The endpoint at `where`, for who only looks."""
-        raise self.unable("endpoint")
+        raise self.unable("endpoint", where)
 
     def space(self, where: Address, *, create: bool, group: int | None = None) -> SpaceEnd:
         """The space at `where`, made where it is missing and `create` says so; `group` shares it.
 
         Raises `NotFound`, `AccessDenied`, `NoSpace`.
         """
-        raise self.unable("space")
+        raise self.unable("space", where)
 
     def spaces(self) -> list[str]:
         """What spaces of the caller's there are, as `Address.parse_space` reads them."""
@@ -141,8 +143,16 @@ class Carrier(ABC):
 
     def remove_space(self, where: Address, *, force: bool) -> None:
         """Remove the space at `where`, if nothing keeps it; see `liaison.Space.remove`."""
-        raise self.unable("space")
+        raise self.unable("space", where)
 
-    def unable(self, kind: str) -> InvalidAddress:
+    def listen(self, where: Address, terms: Terms) -> ListenerEnd:
+        """Who listens at `where` from now on."""
+        raise self.unable("connection", where)
+
+    def connecting(self, where: Address, terms: Terms) -> Steps[CarrierEnd]:
+        """Connect to who listens at `where`: the `ConnectionEnd`, in the end."""
+        raise self.unable("connection", where)
+
+    def unable(self, kind: str, where: object) -> InvalidAddress:
         """The error of a carrier that has not this kind of links."""
-        return InvalidAddress(f"no {kind} can be carried by {type(self).__name__}")
+        return InvalidAddress(f"{where}: no {kind} can be carried there")

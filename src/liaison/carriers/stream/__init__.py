@@ -2,12 +2,52 @@
 
 From the bottom: `handshake` is how two ends find out who the other is, without any input or output;
 `tls` adds encryption to it, `place` knows which sockets an address means and who may use it,
-`greeting` brings a new connection to where messages may flow, `newcomers` says who may stay until
-then, and `Frames`, which is compiled, sends and receives them.
+`greeting` brings a new connection to where messages may flow, `trust` says what it takes,
+`newcomers` who may stay until then. `connection` is an end, `listener` and `dialing` make some.
 """
 
-from liaison._native.descriptor import Descriptor
-from liaison._native.frames import LARGEST, Frames
-from liaison._native.poll import Poll
+from __future__ import annotations
 
-__all__ = ["LARGEST", "Descriptor", "Frames", "Poll"]
+from typing import TYPE_CHECKING
+
+from liaison.carriers.contract import Carrier
+from liaison.carriers.stream.dialing import dial
+from liaison.carriers.stream.listener import Listening
+from liaison.carriers.stream.trust import Trust
+from liaison.errors import InvalidAddress
+
+if TYPE_CHECKING:
+    from liaison._native.carrier import CarrierEnd
+    from liaison.address import Address
+    from liaison.carriers.connections import Terms
+    from liaison.carriers.contract import Policy, Reading
+    from liaison.carriers.steps import Steps
+    from liaison.carriers.stream.connection import Conversation
+
+__all__ = ["CARRIER", "Sockets"]
+
+
+class Sockets(Carrier):
+    """Connections between two programs, by the sockets of the system."""
+
+    def open(self, where: Address, how: str, policy: Policy, reading: Reading) -> CarrierEnd:
+        """Refuse: a socket keeps no messages."""
+        raise self.unable(policy.kind or "link", where)
+
+    def unable(self, kind: str, where: object) -> InvalidAddress:
+        """The error of who wants something else of a socket."""
+        return InvalidAddress(
+            f"{where}: no {kind} can be carried by a socket, but connections (liaison.listen and "
+            "liaison.connect); use a bare name or shm://"
+        )
+
+    def listen(self, where: Address, terms: Terms) -> Listening:
+        """Listen at an address."""
+        return Listening(where, Trust(where, terms, server=True))
+
+    def connecting(self, where: Address, terms: Terms) -> Steps[Conversation]:
+        """Connect to where somebody listens."""
+        return dial(where, Trust(where, terms, server=False))
+
+
+CARRIER = Sockets()

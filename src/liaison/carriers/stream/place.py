@@ -15,7 +15,7 @@ from time import sleep
 from typing import TYPE_CHECKING
 
 from liaison.deadline import Deadline
-from liaison.errors import AccessDenied, CallTimeout, InvalidAddress, NameTaken, NotFound
+from liaison.errors import AccessDenied, InvalidAddress, NameTaken, NotFound
 from liaison.link import Peer
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ __all__ = [
     "Path",
     "check_neighbour",
     "describe",
-    "dial",
+    "explained",
     "own",
     "peer_of",
     "peer_url",
+    "resolved",
     "seat",
     "tune",
     "user_of",
@@ -86,7 +87,7 @@ def seat(address: Address, *, open_to_all: bool) -> tuple[socket.socket, str, Pa
         listening, file = _bound(address.path)
         return listening, str(address), file
     host, port = address.hosts[0]
-    family, where = _resolved(host, port, open_to_all=open_to_all)[0]
+    family, where = resolved(host, port, open_to_all=open_to_all)[0]
     listening = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -95,7 +96,7 @@ def seat(address: Address, *, open_to_all: bool) -> tuple[socket.socket, str, Pa
         listening.listen(_BACKLOG)
     except OSError as error:
         listening.close()
-        raise _explained(error, str(address)) from error
+        raise explained(error, str(address)) from error
     return listening, _url(address.scheme, listening.getsockname()), None
 
 
@@ -133,7 +134,7 @@ def _bound(path: str) -> tuple[socket.socket, Path]:
         except OSError as error:
             if isinstance(error, NameTaken | AccessDenied):
                 raise
-            raise _explained(error, f"unix://{path}") from error
+            raise explained(error, f"unix://{path}") from error
     except BaseException:
         listening.close()
         raise
@@ -197,59 +198,6 @@ def _check_dead(name: str, path: str, directory: int) -> None:
 # ---- where one connects to
 
 
-def dial(
-    address: Address, deadline: Deadline, *, open_to_all: bool
-) -> tuple[socket.socket, str | None]:
-    """Connect: the socket, and the address that answered.
-
-    Raises `NotFound` where nobody listens, `CallTimeout`, `AccessDenied`, `InvalidAddress`.
-    """
-    if address.scheme == "unix":
-        return _dialled(address, socket.AF_UNIX, address.path, deadline), str(address)
-    places = _resolved(*address.hosts[0], open_to_all=open_to_all)
-    while True:
-        family, where = places.pop(0)
-        try:
-            connection = _dialled(address, family, where, deadline)
-            break
-        except NotFound:
-            if not places:
-                raise
-    tune(connection)
-    return connection, _url(address.scheme, where)
-
-
-def _dialled(
-    address: Address, family: int, where: str | tuple[str, int], deadline: Deadline
-) -> socket.socket:
-    connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
-    try:
-        while True:
-            left = deadline.remaining()
-            # Python itself would take 0 for "do not block", which no connection survives.
-            connection.settimeout(None if left is None else max(left, 0.001))
-            try:
-                connection.connect(where)
-                break
-            except BlockingIOError:  # the queue of a Unix socket's listener is full
-                if deadline.expired:
-                    raise CallTimeout(f"{address} took no connection in time") from None
-                sleep(0.001)
-        connection.settimeout(None)
-        return connection
-    except TimeoutError as error:
-        connection.close()
-        if isinstance(error, CallTimeout):
-            raise
-        raise CallTimeout(f"{address} took no connection in time") from None
-    except OSError as error:
-        connection.close()
-        raise _explained(error, str(address)) from error
-    except BaseException:
-        connection.close()
-        raise
-
-
 def tune(connection: socket.socket) -> None:
     """Let a TCP connection send at once, and notice when its peer has vanished."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -258,8 +206,11 @@ def tune(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def _resolved(host: str, port: int, *, open_to_all: bool) -> list[tuple[int, tuple[str, int]]]:
-    """The addresses of a host, the best first."""
+def resolved(host: str, port: int, *, open_to_all: bool) -> list[tuple[int, tuple[str, int]]]:
+    """The addresses of a host, the best first; asks the system's resolver, which blocks.
+
+    Raises `NotFound`, and `InvalidAddress` for one that anybody reaches, unless `open_to_all`.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
@@ -282,7 +233,8 @@ def _is_loopback(host: str) -> bool:
     return (mapped or number).is_loopback
 
 
-def _explained(error: OSError, address: str) -> OSError:
+def explained(error: OSError, address: str) -> OSError:
+    """What the system's error means for who wanted to use the address."""
     if error.errno == errno.EADDRINUSE:
         return NameTaken(f"{address}: another process listens there")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -300,7 +252,7 @@ def _url(scheme: str, where: tuple[str, int]) -> str:
 
 
 def peer_url(scheme: str, where: tuple[str, int]) -> str | None:
-    """The address of who connected; None on a Unix socket, where it has none."""
+    """The address of the other end; None on a Unix socket, where who connects has none."""
     return None if scheme == "unix" else _url(scheme, where)
 
 

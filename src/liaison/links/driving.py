@@ -1,0 +1,50 @@
+"""Operations of several steps, by who blocks; see `liaison.carriers.steps`."""
+
+from __future__ import annotations
+
+import select
+from time import sleep
+
+from liaison.carriers.steps import Aside, Pause, Readable
+from liaison.deadline import Deadline
+
+TYPE_CHECKING = False  # see facts.py
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    from liaison.carriers.steps import Steps, Writable
+
+    _Result = TypeVar("_Result")
+
+__all__ = ["drive"]
+
+
+def drive(steps: Steps[_Result], timeout: float | None) -> _Result:
+    """Do all that is to be done, within `timeout` seconds."""
+    deadline = Deadline(timeout)
+    go_on: Any = steps.send
+    given: Any = None
+    while True:
+        try:
+            step = go_on(given)
+        except StopIteration as done:
+            return done.value
+        try:
+            go_on, given = steps.send, _await(step, deadline.remaining())
+        except BaseException as error:  # also Ctrl-C: what was begun is to be undone
+            go_on, given = steps.throw, error
+
+
+def _await(step: Aside | Pause | Readable | Writable, left: float | None) -> Any:
+    if isinstance(step, Aside):
+        return step.function()
+    if left is not None and left <= 0:
+        raise TimeoutError
+    if isinstance(step, Pause):
+        sleep(step.seconds if left is None else min(step.seconds, left))
+        return None
+    poll = select.poll()
+    poll.register(step.descriptor, select.POLLIN if isinstance(step, Readable) else select.POLLOUT)
+    if not poll.poll(None if left is None else left * 1000):
+        raise TimeoutError
+    return None
