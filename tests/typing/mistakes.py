@@ -5,7 +5,20 @@ It is not imported.
 
 from __future__ import annotations
 
-from liaison import Endpoint, Mailbox, MessageQueue, NamedPipe, Port, Receipt, aio, pipe, wait
+from liaison import (
+    Connection,
+    Endpoint,
+    Mailbox,
+    MessageQueue,
+    NamedPipe,
+    Port,
+    Receipt,
+    aio,
+    connect,
+    listen,
+    pipe,
+    wait,
+)
 
 
 def messages_of_another_type(
@@ -34,6 +47,13 @@ def one_link_for_another(box: Mailbox[int]) -> None:
     print(texts, port)
 
 
+def connections(connection: Connection[int]) -> None:
+    connection.send("tea")  # wrong
+    connection.send(1, receipt=True)  # wrong
+    text: str = connection.receive()  # wrong
+    print(text)
+
+
 def options() -> None:
     Mailbox("x", access="everybody")  # wrong
     Mailbox("x", codec="json")  # wrong
@@ -50,6 +70,9 @@ def options() -> None:
     Endpoint("x", codec="json")  # wrong
     NamedPipe("x", max_deliveries=3)  # wrong
     pipe(codec="json")  # wrong
+    listen("unix:///x", codec="json")  # wrong
+    listen("unix:///x", timeout=3)  # wrong
+    connect("unix:///x", capcity=3)  # wrong
     wait([1, 2])  # wrong
 
 
@@ -65,4 +88,6 @@ async def tasks(box: aio.Mailbox[int], end: aio.Endpoint[int]) -> None:
     aio.Endpoint("x", codec="json")  # wrong
     aio.NamedPipe("x", max_deliveries=3)  # wrong
     aio.pipe(codec="json")  # wrong
+    aio.listen("unix:///x", timeout=3)  # wrong
+    await aio.connect("unix:///x", capcity=3)  # wrong
     await aio.wait([1, 2])  # wrong

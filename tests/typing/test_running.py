@@ -14,6 +14,7 @@ from tests.typing import users
 
 SOURCE = Path(liaison.__file__).parent
 GENERIC = [
+    *(liaison.Connection, liaison.Listener, aio.Connection, aio.Listener),
     *(liaison.Delivery, liaison.Endpoint, liaison.Loan, liaison.Mailbox, liaison.MessageQueue),
     *(liaison.NamedPipe, liaison.PipeReader, liaison.PipeWriter, liaison.Port, liaison.Receipt),
     *(aio.Endpoint, aio.Loan, aio.Mailbox, aio.MessageQueue),
@@ -71,6 +72,8 @@ def test_subclasses_say_what_their_messages_are(space):
         (aio.Port.create, "Port.__init__()"),
         (aio.Endpoint, "Endpoint.__init__()"),
         (aio.NamedPipe, "NamedPipe.__init__()"),
+        (liaison.listen, "listen()"),
+        (aio.listen, "listen()"),
     ],
 )
 def test_an_unknown_option_is_named(space, call, constructor):
@@ -83,7 +86,7 @@ def test_an_unknown_option_is_named(space, call, constructor):
 
 
 @pytest.mark.parametrize(
-    "name", ["Endpoint", "Mailbox", "MessageQueue", "NamedPipe", "Port", "pipe"]
+    "name", ["Endpoint", "Mailbox", "MessageQueue", "NamedPipe", "Port", "listen", "pipe"]
 )
 def test_help_shows_each_option_for_tasks_too(name):
     """What passes its options on has the signature of what takes them."""
@@ -99,6 +102,7 @@ def test_help_shows_each_option_for_tasks_too(name):
         ("EndpointOptions", liaison.Endpoint),
         ("Options", liaison.NamedPipe),
         ("Options", liaison.pipe),
+        ("SocketOptions", liaison.listen),
     ],
 )
 def test_checkers_know_each_option(options, constructor):

@@ -14,9 +14,11 @@ import liaison
 from liaison import (
     Address,
     Codec,
+    Connection,
     Delivery,
     Endpoint,
     Link,
+    Listener,
     Loan,
     Mailbox,
     MessageQueue,
@@ -66,6 +68,10 @@ def constructors(place: Address) -> None:
     assert_type(NamedPipe("x", type=Order), NamedPipe[Order])
     assert_type(liaison.pipe(), tuple[PipeReader[Any], PipeWriter[Any]])
     assert_type(liaison.pipe(type=Order), tuple[PipeReader[Order], PipeWriter[Order]])
+    assert_type(liaison.listen("unix:///x"), Listener[Any])
+    assert_type(liaison.listen("unix:///x", type=Order), Listener[Order])
+    assert_type(liaison.connect("unix:///x"), Connection[Any])
+    assert_type(liaison.connect("unix:///x", type=Order, timeout=1), Connection[Order])
     assert_type(PipeReader[Order].inherit("pipe", type=Order), PipeReader[Order])
     assert_type(PipeWriter[Order].inherit("pipe", type=Order), PipeWriter[Order])
 
@@ -122,6 +128,9 @@ def options(access: Literal["any", "exclusive", "pair"]) -> None:
     Endpoint("x", capacity=0, codec="pickle")
     NamedPipe("x", capacity=3, max_message=4, memory=None, codec="pickle")
     liaison.pipe(capacity=3, max_message=4, memory=None, codec=Json())
+
+    liaison.listen("x", token=b"", tls=("", ""), max_message=5, codec="pickle", insecure=True)
+    liaison.connect("x", token="", tls=None, max_message=5, codec=Json(), insecure=False)
 
 
 # ---- what goes in and comes out
@@ -202,6 +211,18 @@ def pipes(reader: PipeReader[Order], writer: PipeWriter[Order], pipe: NamedPipe[
     assert_type(pipe.send(Order("tea", 1), receipt=True), Receipt[Order])
     writer.send(Order("tea", 1))
     writer.write(b"bytes")
+
+
+def connections(listener: Listener[Order], connection: Connection[Order], order: Order) -> None:
+    assert_type(listener.accept(timeout=1), Connection[Order])
+    assert_type(connection.receive(), Order)
+    assert_type(connection.try_receive(), Order | None)
+    assert_type(connection.try_receive(0), Order | int)
+    assert_type(connection.receive_many(3), list[Order])
+    assert_type(connection.send_many([order]), int)
+    assert_type(list(connection), list[Order])
+    assert_type(connection.peer, Peer | None)
+    connection.send(order)
 
 
 def waiting(box: Mailbox[Order], queue: MessageQueue[Order], other: socket.socket) -> None:
@@ -318,6 +339,24 @@ async def awaited_others(
     assert_type(await reader.receive(), Order)
     await writer.send(order)
     assert_type(await pipe.receive(), Order)
+
+
+async def awaited_connections(listener: aio.Listener[Order], order: Order) -> None:
+    assert_type(aio.listen("unix:///x", token=""), aio.Listener[Any])
+    assert_type(aio.listen("unix:///x", type=Order), aio.Listener[Order])
+    assert_type(await aio.connect("unix:///x", insecure=True), aio.Connection[Any])
+    assert_type(await aio.connect("unix:///x", type=Order, timeout=1), aio.Connection[Order])
+    connection = await listener.accept()
+    await connection.send(order)
+    assert_type(connection, aio.Connection[Order])
+    assert_type(await connection.receive(), Order)
+    assert_type(await connection.receive_many(3), list[Order])
+    assert_type(connection.try_receive(), Order | None)
+    assert_type(connection.try_receive(0), Order | int)
+    async for one in listener:
+        assert_type(one, aio.Connection[Order])
+    async for message in connection:
+        assert_type(message, Order)
 
 
 async def awaited_endpoint(end: aio.Endpoint[Order], order: Order, maybe: bool) -> None:
