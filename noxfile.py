@@ -71,6 +71,7 @@ def types(session: nox.Session) -> None:
     session.run("pyright", env=env)
     modules = [f"liaison._native.{path.stem}" for path in Path("src/liaison/_native").glob("*.pyx")]
     session.run("python", "-m", "mypy.stubtest", *modules)
+    session.run("pytest", "tests/typing")  # what users write, as pyright and mypy see it
 
 
 @nox.session

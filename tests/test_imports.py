@@ -1,6 +1,7 @@
 """The layers: imports point down only, and `import liaison` brings in little."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -16,7 +17,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 # What each part of the package may import of it, besides what stands in the same part. What is
 # imported within a function counts, what is imported for type checkers alone does not.
-PURE = {"errors", "closing", "facts", "printable"}
+PURE = {"errors", "closing", "facts", "message", "printable"}
 BELOW = PURE | {"address", "codec", "dead_letters", "deadline", "link"}
 ALLOWED = {
     "errors": {"printable"},
@@ -28,6 +29,7 @@ ALLOWED = {
     "link": PURE,
     "closing": set(),
     "dead_letters": {"address", "errors"},
+    "message": set(),
     "owner": {"errors"},
     "printable": set(),
     "_native": PURE | {"deadline", "link"},
@@ -95,6 +97,17 @@ def test_links_know_no_carrier(path):
             assert any(module == one or module.startswith(f"{one}.") for one in SEAM), name
 
 
+def test_the_contract_is_imported_in_one_way():
+    """Its names come from the package: which of its modules has them is nobody else's business."""
+    inside = SOURCE / "carriers" / "contract"
+    parts = {f"liaison.carriers.contract.{path.stem}" for path in inside.glob("*.py")}
+    assert len(parts) > 4
+    for path in MODULES:
+        if inside not in path.parents:
+            package = ".".join(path.relative_to(SOURCE.parent).parts[:-1])
+            assert not {name.rpartition(".")[0] for name in imported(path, package)} & parts, path
+
+
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.pyx")), ids=lambda path: path.name)
 def test_compiled_modules_import_down(path):
     """The same holds for the compiled modules."""
@@ -128,6 +141,20 @@ def test_no_module_imports_itself_by_way_of_others(root):
         names = imported(path, package)
         found[name] = {n if n in modules else n.rpartition(".")[0] for n in names} - {name}
     TopologicalSorter(found).prepare()  # raises CycleError, which shows the circle
+
+
+def test_no_compiled_module_needs_itself():
+    """What the compiled modules know of each other's classes through C forms no circle either."""
+    found = {}
+    for path in (SOURCE / "_native").glob("*.p[xy][dx]"):
+        needs = found.setdefault(path.stem, set())
+        for line in path.read_text().splitlines():
+            if match := re.match(r"from liaison\._native\.(\w+) cimport ", line):
+                needs.add(match[1])
+    assert {"mailbox", "end"} <= found["pipe"] | found["mailbox"]
+    for name, needs in found.items():
+        needs.discard(name)
+    TopologicalSorter(found).prepare()
 
 
 @pytest.mark.parametrize("part", ["errors", "address", "codec", "deadline", "link", "printable"])

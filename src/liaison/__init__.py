@@ -11,6 +11,7 @@ hello
 from __future__ import annotations
 
 from liaison import errors
+from liaison.address import Address
 from liaison.carriers.contract import Delivery, Loan, Receipt
 from liaison.carriers.registry import local_carrier as _local_carrier
 from liaison.errors import (
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from typing import Any as _Any
 
     __version__: str
+    from liaison.codec import Codec
     from liaison.links.endpoint import Endpoint, receive, send
     from liaison.links.pipe import NamedPipe, PipeReader, PipeWriter, pipe
     from liaison.links.socket import Connection, Listener, connect, listen
@@ -65,9 +67,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDenied",
+    "Address",
     "Busy",
     "CallTimeout",
     "Closed",
+    "Codec",
     "Connection",
     "Corrupt",
     "Deadlock",
@@ -124,6 +128,7 @@ __all__ = [
 _LATER = {
     name: module
     for module, names in {
+        "liaison.codec": ("Codec",),
         "liaison.links.endpoint": ("Endpoint", "receive", "send"),
         "liaison.links.pipe": ("NamedPipe", "PipeReader", "PipeWriter", "pipe"),
         "liaison.links.socket": ("Connection", "Listener", "connect", "listen"),

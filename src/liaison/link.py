@@ -7,6 +7,19 @@ from operator import attrgetter
 from liaison.facts import Facts
 from liaison.printable import printable
 
+TYPE_CHECKING = False  # see facts.py
+if TYPE_CHECKING:
+    from typing import Literal, TypeAlias
+
+    Access: TypeAlias = Literal["any", "exclusive", "pair"]
+    Direction: TypeAlias = Literal["one-way", "two-way"]
+    Established: TypeAlias = Literal["automatic", "named", "inherited", "connected"]
+    Kind: TypeAlias = Literal[
+        "mailbox", "queue", "port", "endpoint", "direct", "pipe", "named pipe", "connection"
+    ]
+    Lifetime: TypeAlias = Literal["receiver", "senders"]
+    MessageSize: TypeAlias = Literal["fixed", "variable"]
+
 __all__ = ["Link", "Peer", "Statistics"]
 
 
@@ -69,23 +82,23 @@ class Link(Facts):
 
     name: str
     id: str
-    kind: str
+    kind: Kind
     carrier: str
     capacity: int | None
-    direction: str
+    direction: Direction
     max_processes: int
-    established: str
-    message_size: str
+    established: Established
+    message_size: MessageSize
     max_message: int
     senders: tuple[Peer, ...]
     receivers: tuple[Peer, ...]
-    access: str
+    access: Access
     memory: int | None
     max_deliveries: int | None
     dead_letters: str | None
     creator: Peer
     bytes: int
-    lifetime: str | None = None
+    lifetime: Lifetime | None = None
 
 
 class Statistics(Facts):

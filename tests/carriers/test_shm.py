@@ -5,23 +5,25 @@ import inspect
 import pytest
 
 from liaison import Delivery, Loan, Mailbox, NamedPipe, Receipt
-from liaison._native import mailbox as native
+from liaison._native import delivery, loan, receipt
 from liaison._native.link import end_of
 from liaison._native.several import Several
 from liaison.carriers import contract
 from liaison.carriers.shm.end import MailboxEnd
 from liaison.carriers.shm.endpoint import EndpointEnd
+from liaison.carriers.shm.pipe import PipeEnd
 
 
 @pytest.mark.parametrize(
     ("promised", "ours"),
     [
-        (contract.PipeEnd, MailboxEnd),
+        (contract.End, MailboxEnd),
+        (contract.PipeEnd, PipeEnd),
         (contract.EndpointEnd, EndpointEnd),
         (contract.Several, Several),
-        (Delivery, native.Delivery),
-        (Loan, native.Loan),
-        (Receipt, native.Receipt),
+        (Delivery, delivery.Delivery),
+        (Loan, loan.Loan),
+        (Receipt, receipt.Receipt),
     ],
 )
 def test_the_engines_has_all_that_is_abstract(promised, ours):
@@ -33,9 +35,9 @@ def test_the_engines_has_all_that_is_abstract(promised, ours):
 
 
 def test_a_mailbox_is_what_the_contract_says(mailbox):
-    """An end fulfils PipeEnd, what it gives is what users know, and it says how it is carried."""
+    """An end fulfils End, what it gives is what users know, and it says how it is carried."""
     box = mailbox()
-    assert isinstance(end_of(box), contract.PipeEnd)
+    assert isinstance(end_of(box), contract.End)
     assert box.link.carrier == "shm"
     with box.loan(1) as loan:
         assert isinstance(loan, Loan)

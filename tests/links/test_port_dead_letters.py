@@ -144,8 +144,8 @@ def test_who_moves_them_may_die(mailbox):
 
 
 def dies_moving():
-    from liaison._native import mailbox as native
     from liaison._native.link import end_of
+    from liaison._native.orphan import Orphan
     from liaison.address import Address
     from liaison.carriers.shm import space as shm
 
@@ -159,7 +159,7 @@ def dies_moving():
         if len(moved) == 2:
             point("forwarded", wait=True)
 
-    native.Burial(shm.open_space(where), "port", str(where)).move(forward)
+    Orphan(shm.open_space(where), "port", str(where)).move(forward)
 
 
 def test_only_one_moves_them_at_a_time(mailbox):

@@ -4,7 +4,10 @@ from typing import Any, final
 from typing_extensions import disjoint_base
 
 from liaison._native.carrier import CarrierEnd
-from liaison._native.mailbox import Delivery, End, Receipt
+from liaison._native.delivery import Delivery
+from liaison._native.end import End
+from liaison._native.mailbox import MailboxEnd
+from liaison._native.receipt import Receipt
 from liaison._native.space import SpaceHandle
 from liaison.link import Peer
 
@@ -23,16 +26,21 @@ def introduce(space: SpaceHandle, name: str) -> None: ...
 class Route:
     endpoint: End
     id: str
-    there: End | None
-    back: End | None
+    there: MailboxEnd | None
+    back: MailboxEnd | None
     def __init__(
-        self, endpoint: End, version: int, id: str, there: End | None, back: End | None
+        self,
+        endpoint: End,
+        version: int,
+        id: str,
+        there: MailboxEnd | None,
+        back: MailboxEnd | None,
     ) -> None: ...
 
 @disjoint_base
 class EndpointEnd(CarrierEnd):
     useless: bool
-    ways: tuple[End, ...]
+    ways: tuple[MailboxEnd, ...]
     @property
     def own(self) -> Any: ...
     @property

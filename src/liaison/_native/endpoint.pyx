@@ -9,17 +9,18 @@ cimport cython
 from libc.stdint cimport int64_t, uint64_t
 
 from liaison._native.carrier cimport CarrierEnd
+from liaison._native.end cimport End
 from liaison._native.engine cimport *
-from liaison._native.mailbox cimport End, propagate, wait_of
+from liaison._native.mailbox cimport MailboxEnd
 from liaison._native.space cimport SpaceHandle, peer_of
 from liaison._native.thread cimport PyThread_get_thread_ident
+from liaison._native.waiting cimport POLL, propagate, wait_of
 
 from liaison import errors
 from liaison._native.failure import failure
 from liaison.deadline import Deadline, nanoseconds
 
 cdef Py_ssize_t LOOKS = 64  # at links, before the interpreter's lock is given up: about 2 us
-cdef int64_t POLL = 1500  # ns, likewise at a single one
 cdef enum:
     OFTEN = 16  # looks, between two of which it is asked whether there are new links
 cdef int64_t NAP = 2000000  # ns; where as many threads wait already as can be woken
@@ -102,12 +103,12 @@ cdef class Route:
 
     cdef readonly End endpoint  # observed
     cdef readonly str id
-    cdef readonly End there  # to send; None until something is sent
-    cdef readonly End back  # to receive; None until something came
+    cdef readonly MailboxEnd there  # to send; None until something is sent
+    cdef readonly MailboxEnd back  # to receive; None until something came
     cdef uint64_t version
 
-    def __init__(self, End endpoint not None, uint64_t version, str id not None, End there,
-                 End back):
+    def __init__(self, End endpoint not None, uint64_t version, str id not None,
+                 MailboxEnd there, MailboxEnd back):
         self.endpoint = endpoint
         self.version = version
         self.id = id
@@ -329,10 +330,10 @@ cdef class EndpointEnd(CarrierEnd):
             return LIAISON_OK
         return r
 
-    cdef End look(self, liaison_delivery *d):
+    cdef MailboxEnd look(self, liaison_delivery *d):
         """Takes the next message from any link; None: there is none."""
         cdef tuple ways
-        cdef End way
+        cdef MailboxEnd way
         cdef Py_ssize_t i, k, n
         cdef int r
         while True:
@@ -345,7 +346,7 @@ cdef class EndpointEnd(CarrierEnd):
             n = len(ways)
             i = self.following if self.following < n else 0
             for k in range(n):
-                way = <End>ways[i]
+                way = <MailboxEnd>ways[i]
                 if way.is_closed or way.box == NULL:
                     break
                 r = liaison_mailbox_try_take(way.box, d)
@@ -366,12 +367,12 @@ cdef class EndpointEnd(CarrierEnd):
                 if r != LIAISON_OK:
                     raise self.own.fail(r)
 
-    cdef End take(self, source, object timeout, liaison_delivery *d):
+    cdef MailboxEnd take(self, source, object timeout, liaison_delivery *d):
         """Takes a message; the link that it came by, or None: none came in time."""
         cdef liaison_wait wait
         cdef Route route
         cdef int r
-        cdef End way
+        cdef MailboxEnd way
         cdef Py_ssize_t looks
         deadline = None
         if timeout is not None and timeout > 0:
@@ -387,7 +388,7 @@ cdef class EndpointEnd(CarrierEnd):
                     if timeout == 0 or looks > LOOKS:
                         break
                     if len(self.others) == 1:
-                        way = <End>self.others[0]
+                        way = <MailboxEnd>self.others[0]
                         if liaison_mailbox_poll(way.box, POLL, d) == LIAISON_OK:
                             return way
                         break  # and whatever else it said, who waits is told
@@ -492,7 +493,7 @@ cdef class EndpointEnd(CarrierEnd):
 
     def ready(self):
         """Whether a receive would not have to wait. If it would, the descriptor is quiet now."""
-        cdef End way
+        cdef MailboxEnd way
         if self.useless:
             return True
         self.hear()
@@ -505,7 +506,7 @@ cdef class EndpointEnd(CarrierEnd):
 
     cdef object receive_from(self, object source, object timeout):
         cdef liaison_delivery d
-        cdef End way = self.take(source, timeout, &d)
+        cdef MailboxEnd way = self.take(source, timeout, &d)
         if way is None:
             raise self.nothing(source)
         return way.receive_one(&d)
@@ -517,13 +518,13 @@ cdef class EndpointEnd(CarrierEnd):
     def try_receive(self, source=None, default=None):
         """Receive one message if there is one, else return `default`."""
         cdef liaison_delivery d
-        cdef End way = self.take(source, 0, &d)
+        cdef MailboxEnd way = self.take(source, 0, &d)
         return default if way is None else way.receive_one(&d)
 
     def lease(self, source=None, *, timeout=None):
         """Receive one message and keep it until it is settled."""
         cdef liaison_delivery d
-        cdef End way = self.take(source, timeout, &d)
+        cdef MailboxEnd way = self.take(source, timeout, &d)
         if way is None:
             raise self.nothing(source)
         return way.lease_of(&d)

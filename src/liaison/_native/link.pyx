@@ -15,6 +15,7 @@ from liaison import errors
 from liaison._native.carrier import Unopened
 
 cdef CarrierEnd UNOPENED = Unopened()
+cdef object GenericAlias = type(list[int])
 
 
 cdef int require(object link) except -1:
@@ -29,6 +30,10 @@ cdef class Attached:
 
     def __cinit__(self, *_, **__):
         self.end = UNOPENED
+
+    @classmethod
+    def __class_getitem__(cls, message):
+        return GenericAlias(cls, message)  # see liaison.message
 
     @property
     def address(self):

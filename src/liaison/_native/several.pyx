@@ -3,18 +3,18 @@
 
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.ref cimport PyObject
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 
+from liaison._native.end cimport End
 from liaison._native.engine cimport *
 from liaison._native.link cimport end_of
-from liaison._native.mailbox cimport End, propagate, wait_of
 from liaison._native.space cimport SpaceHandle
 from liaison._native.thread cimport PyThread_get_thread_ident
+from liaison._native.waiting cimport POLL, propagate, wait_of
 
 from liaison._native.failure import failure
 
-cdef int64_t POLL = 1500  # ns; as in mailbox.pyx
 cdef enum:
     FOUND = 256  # told of at a time
 
@@ -41,7 +41,7 @@ cdef class Several:
     def of(list ends not None):
         """A set for these ends; None where they do not fit into one.
 
-        All must be open, take part, and be of the same space. Raises what `End.fileno` does.
+        All must be open, take part, and be of the same space. Raises what `MailboxEnd.fileno` does.
         """
         cdef Several several = Several.__new__(Several)
         return several if several.begin(ends) else None

@@ -12,7 +12,8 @@ messages, and at a rendezvous a receiver may have taken the message at that very
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from collections.abc import AsyncIterable
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import anyio
 
@@ -23,15 +24,17 @@ from liaison.aio.line import PENDING, Line, checkpoint, line_of
 from liaison.carriers.contract import Delivery
 from liaison.deadline import Deadline, nanoseconds
 from liaison.errors import Busy, Destroyed, Empty, Ended, Full, NoReceiver
+from liaison.message import Generic, Message, Message_co
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Coroutine, Generator, Iterable
+    from collections.abc import Callable, Coroutine, Generator, Iterable
     from types import TracebackType
-    from typing import Self
+    from typing import Literal, Self, overload
 
     from liaison.address import Address
     from liaison.carriers import contract
-    from liaison.codec import Codec
+    from liaison.carriers.contract import State
+    from liaison.codec import Codec, CodecName
     from liaison.link import Link, Peer, Statistics
     from liaison.links.end import LinkEnd
 
@@ -49,6 +52,7 @@ __all__ = [
     "senders",
 ]
 
+_Default = TypeVar("_Default")
 _Thing = TypeVar("_Thing", bound="Delivery | Loan")
 
 _PRESENT = 0.05  # seconds: how long a waiting receiver may take to come, as in the engine
@@ -122,16 +126,31 @@ class Held:
         return f"<aio.{type(self).__name__} {self.address}{state}>"
 
 
-class Sending:
+class Sending(Generic[Message]):
     """How tasks send."""
 
     __slots__ = ()
 
     _end: Any
 
+    if TYPE_CHECKING:
+
+        @overload
+        async def send(
+            self, message: Message, *, timeout: float | None = None, receipt: Literal[False] = False
+        ) -> None: ...
+        @overload
+        async def send(
+            self, message: Message, *, timeout: float | None = None, receipt: Literal[True]
+        ) -> Receipt[Message]: ...
+        @overload
+        async def send(
+            self, message: Message, *, timeout: float | None = None, receipt: bool
+        ) -> Receipt[Message] | None: ...
+
     async def send(
-        self, message: Any, *, timeout: float | None = None, receipt: bool = False
-    ) -> Receipt | None:
+        self, message: Message, *, timeout: float | None = None, receipt: bool = False
+    ) -> Receipt[Message] | None:
         """Send one message; on a rendezvous link, once a receiver has it.
 
         It is encoded before this waits, but for the bytes of a buffer, which must stay as they are
@@ -153,7 +172,7 @@ class Sending:
         sent = await patiently(senders(end), post, lambda: end.post(parcel, receipt, True), timeout)
         return Receipt(self, sent) if receipt else None
 
-    def try_send(self, message: Any) -> bool:
+    def try_send(self, message: Message) -> bool:
         """Send one message if that needs no waiting; return whether it was sent.
 
         At a rendezvous this holds the event loop up for at most 50 ms, while a receiver that was
@@ -162,7 +181,7 @@ class Sending:
         return self._end.try_send(message)
 
     async def send_many(
-        self, messages: Iterable[Any] | AsyncIterable[Any], *, timeout: float | None = None
+        self, messages: Iterable[Message] | AsyncIterable[Message], *, timeout: float | None = None
     ) -> int:
         """Send messages in their order; return how many were accepted within `timeout` seconds.
 
@@ -175,7 +194,7 @@ class Sending:
         line = senders(end)
         await checkpoint()
 
-        async def send(message: Any) -> bool:
+        async def send(message: Message) -> bool:
             nonlocal count
             done = None
             if not end.rendezvous and not line.queued:
@@ -192,17 +211,17 @@ class Sending:
             count += 1
             return True
 
-        if hasattr(messages, "__aiter__"):
-            async for message in messages:  # type: ignore[union-attr]
+        if isinstance(messages, AsyncIterable):
+            async for message in messages:
                 if not await send(message):
                     break
         else:
-            for message in messages:  # type: ignore[union-attr]
+            for message in messages:
                 if not await send(message):
                     break
         return count
 
-    def loan(self, size: int, *, timeout: float | None = None) -> Coming[Loan]:
+    def loan(self, size: int, *, timeout: float | None = None) -> Coming[Loan[Message]]:
         """Borrow memory of the link for a message of `size` bytes, to be sent without a copy.
 
         ``async with box.loan(size) as loan`` discards it at the end of the block, unless it was
@@ -222,7 +241,7 @@ class Sending:
         """
         return Coming(lambda: self._loan(size, timeout))
 
-    async def _loan(self, size: int, timeout: float | None) -> Loan:
+    async def _loan(self, size: int, timeout: float | None) -> Loan[Message]:
         end = self._end
 
         def borrow() -> Any:
@@ -231,7 +250,7 @@ class Sending:
             except Full:
                 return PENDING
 
-        def last() -> Loan:
+        def last() -> Loan[Message]:
             return Loan(end.loan(size, timeout=0), end)
 
         return await patiently(senders(end), borrow, last, timeout)
@@ -265,14 +284,14 @@ class Sending:
         return receipt
 
 
-class Receiving:
+class Receiving(Generic[Message]):
     """How tasks receive."""
 
     __slots__ = ()
 
     _end: Any
 
-    async def receive(self, *, timeout: float | None = None) -> Any:
+    async def receive(self, *, timeout: float | None = None) -> Message:
         """Receive one message.
 
         Raises `Empty` when none came within `timeout` seconds, `Busy` when another process has the
@@ -288,18 +307,25 @@ class Receiving:
             again=lambda: end.take(PENDING, _SOON),
         )
 
+    if TYPE_CHECKING:
+
+        @overload
+        def try_receive(self, default: None = None) -> Message | None: ...
+        @overload
+        def try_receive(self, default: _Default) -> Message | _Default: ...
+
     def try_receive(self, default: Any = None) -> Any:
         """Receive one message if there is one, else return `default`."""
         return self._end.try_receive(default)
 
-    async def receive_many(self, max: int, *, timeout: float | None = None) -> list[Any]:
+    async def receive_many(self, max: int, *, timeout: float | None = None) -> list[Message]:
         """Wait for one message, then take what is there besides: at most `max` in all.
 
         Raises as `receive` does.
         """
         return await self._receiving(lambda: self._end.receive_many(max, timeout=0), timeout)
 
-    def lease(self, *, timeout: float | None = None) -> Coming[Delivery]:
+    def lease(self, *, timeout: float | None = None) -> Coming[Delivery[Message]]:
         """Receive one message, and keep it until it is acknowledged.
 
         ``async with box.lease() as delivery`` acknowledges it at the end of the block; leaving the
@@ -332,13 +358,13 @@ class Receiving:
         """Receive messages until the link is destroyed, or, of a pipe, has ended."""
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> Message:
         try:
             return await self.receive()
         except (Destroyed, Ended):
             raise StopAsyncIteration from None
 
-    def peek(self, max: int = 10) -> list[Any]:
+    def peek(self, max: int = 10) -> list[Message | bytes]:
         """Copies of at most `max` waiting messages, oldest first; takes nothing."""
         return self._end.peek(max)
 
@@ -351,7 +377,7 @@ class Receiving:
         return len(self._end)
 
 
-class End(Sending, Receiving, Held):
+class End(Sending[Message], Receiving[Message], Held):
     """An end of a link with a name, for the tasks of an event loop.
 
     Any number of tasks may wait on one: they are served in the order in which they came. An end
@@ -372,20 +398,28 @@ class End(Sending, Receiving, Held):
 
     @classmethod
     def open(
-        cls, address: str | Address, *, type: Any = None, codec: Codec | str | None = None
+        cls,
+        address: str | Address,
+        *,
+        type: type[Message] | object = None,
+        codec: Codec | CodecName | None = None,
     ) -> Self:
         """Open a link that exists. Raises `NotFound`, otherwise as the constructor does."""
         return cls._around(cls._link.open(address, type=type, codec=codec))
 
     @classmethod
     def observe(
-        cls, address: str | Address, *, type: Any = None, codec: Codec | str | None = None
+        cls,
+        address: str | Address,
+        *,
+        type: type[Message] | object = None,
+        codec: Codec | CodecName | None = None,
     ) -> Self:
         """Open a link that exists without taking part in it. Raises as `open` does."""
         return cls._around(cls._link.observe(address, type=type, codec=codec))
 
 
-class Loan(Lent):
+class Loan(Lent, Generic[Message]):
     """Memory of the mailbox, to write a message into and send without copying it.
 
     As `liaison.Loan`, but that ``send`` is awaited, and ``async with`` discards it.
@@ -422,7 +456,7 @@ class Loan(Lent):
         await box._meet(offer, last, timeout)  # pyright: ignore[reportPrivateUsage]
 
 
-class Receipt:
+class Receipt(Generic[Message_co]):
     """Tells a sender what became of its message; as `liaison.Receipt`, but awaited.
 
     >>> import anyio
@@ -441,12 +475,12 @@ class Receipt:
 
     __slots__ = ("_box", "_receipt")
 
-    def __init__(self, box: Sending, receipt: contract.Receipt) -> None:
+    def __init__(self, box: Sending[Any], receipt: contract.Receipt) -> None:
         self._box = box
         self._receipt = receipt
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         """``"queued"``, ``"received"``, ``"acknowledged"`` or ``"dead-lettered"``."""
         return self._receipt.state
 

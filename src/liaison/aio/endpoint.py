@@ -8,7 +8,7 @@ all the links there are, and the word of new ones.
 # pyright: reportPrivateUsage=false
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from liaison._native.carrier import arriving
 from liaison.aio.end import Coming, End, Held, Receipt, patiently, receivers
@@ -16,20 +16,24 @@ from liaison.aio.line import PENDING, calling
 from liaison.deadline import Deadline
 from liaison.errors import Closed, Destroyed, Empty, Mismatch
 from liaison.links import endpoint as links
+from liaison.links.end import passing_to
+from liaison.message import Generic, Message
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from typing import Self
+    from typing import Literal, Self, Unpack, overload
 
     from liaison.address import Address
     from liaison.carriers.contract import Delivery
-    from liaison.codec import Codec
     from liaison.link import Link, Peer
+    from liaison.links.endpoint import EndpointOptions
 
 __all__ = ["Endpoint", "receive", "send"]
 
+_Default = TypeVar("_Default")
 
-class Endpoint(Held):
+
+class Endpoint(Held, Generic[Message]):
     """This process's name, for the tasks of an event loop; see `liaison.Endpoint`.
 
     The arguments are those of `liaison.Endpoint`, and so is what it raises.
@@ -50,16 +54,29 @@ class Endpoint(Held):
 
     __slots__ = ("__weakref__", "_end", "_held")
 
-    def __init__(
-        self,
-        name: str | Address | None = None,
-        *,
-        capacity: int | None = None,
-        type: Any = None,
-        codec: Codec | str | None = None,
-    ) -> None:
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self,
+            name: str | Address | None = None,
+            *,
+            type: type[Message],
+            **options: Unpack[EndpointOptions],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            name: str | Address | None = None,
+            *,
+            type: object = None,
+            **options: Unpack[EndpointOptions],
+        ) -> None: ...
+
+    @passing_to(links.Endpoint.__init__)
+    def __init__(self, name: str | Address | None = None, **options: Any) -> None:
         """Be the endpoint, which is made where it does not exist."""
-        self._hold(links.Endpoint(name, capacity=capacity, type=type, codec=codec))
+        self._hold(links.Endpoint(name, **options))
 
     @staticmethod
     def observe(name: str | Address) -> links.EndpointObserver:
@@ -68,14 +85,44 @@ class Endpoint(Held):
 
     # ---- sending ------------------------------------------------------------------------
 
+    if TYPE_CHECKING:
+
+        @overload
+        async def send(
+            self,
+            to: str | Address | Peer,
+            message: Message,
+            *,
+            timeout: float | None = None,
+            receipt: Literal[False] = False,
+        ) -> None: ...
+        @overload
+        async def send(
+            self,
+            to: str | Address | Peer,
+            message: Message,
+            *,
+            timeout: float | None = None,
+            receipt: Literal[True],
+        ) -> Receipt[Message]: ...
+        @overload
+        async def send(
+            self,
+            to: str | Address | Peer,
+            message: Message,
+            *,
+            timeout: float | None = None,
+            receipt: bool,
+        ) -> Receipt[Message] | None: ...
+
     async def send(
         self,
         to: str | Address | Peer,
-        message: Any,
+        message: Message,
         *,
         timeout: float | None = None,
         receipt: bool = False,
-    ) -> Receipt | None:
+    ) -> Receipt[Message] | None:
         """Send one message to the endpoint called `to`.
 
         With ``receipt=True`` gives a `Receipt`. Raises as `liaison.Endpoint.send` does.
@@ -91,7 +138,7 @@ class Endpoint(Held):
         way = _box(end.way_to(to))
         return await way.send(message, timeout=deadline.remaining(), receipt=receipt)
 
-    def try_send(self, to: str | Address | Peer, message: Any) -> bool:
+    def try_send(self, to: str | Address | Peer, message: Message) -> bool:
         """Send one message if that needs no waiting; return whether it was sent."""
         return self._end.try_send(to, message)
 
@@ -99,7 +146,7 @@ class Endpoint(Held):
 
     async def receive(
         self, source: str | Address | Peer | None = None, *, timeout: float | None = None
-    ) -> Any:
+    ) -> Message:
         """Receive one message, from `source` or from anyone.
 
         Raises as `liaison.Endpoint.receive` does.
@@ -108,13 +155,28 @@ class Endpoint(Held):
             return await self._from_anyone(lambda: self._end.receive(timeout=0), timeout)
         return await self._from(source, lambda way, left: way.receive(timeout=left), timeout)
 
+    if TYPE_CHECKING:
+
+        @overload
+        def try_receive(
+            self, source: str | Address | Peer | None = None, default: None = None
+        ) -> Message | None: ...
+        @overload
+        def try_receive(
+            self, source: str | Address | Peer | None = None, *, default: _Default
+        ) -> Message | _Default: ...
+        @overload
+        def try_receive(
+            self, source: str | Address | Peer | None, default: _Default
+        ) -> Message | _Default: ...
+
     def try_receive(self, source: str | Address | Peer | None = None, default: Any = None) -> Any:
         """Receive one message if there is one, else return `default`."""
         return self._end.try_receive(source, default)
 
     def lease(
         self, source: str | Address | Peer | None = None, *, timeout: float | None = None
-    ) -> Coming[Delivery]:
+    ) -> Coming[Delivery[Message]]:
         """Receive one message, and keep it until it is acknowledged.
 
         To be awaited, or entered with ``async with``, which settles it at the end of the block.
@@ -176,7 +238,7 @@ class Endpoint(Held):
         """Receive messages from anyone until the endpoint is destroyed."""
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> Message:
         try:
             return await self.receive()
         except Destroyed:
@@ -206,7 +268,7 @@ class Endpoint(Held):
         """Return its links, one for each endpoint that it has sent to or received from."""
         return self._end.links()
 
-    def peek(self, max: int = 10) -> list[Any]:
+    def peek(self, max: int = 10) -> list[Message | bytes]:
         """Copies of at most `max` waiting messages; takes nothing."""
         return self._end.peek(max)
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from liaison.aio.end import End
+from liaison.links.end import passing_to
 from liaison.links.mailbox import Mailbox as Link_
+from liaison.message import Message
 
 if TYPE_CHECKING:
+    from typing import Self, Unpack, overload
+
     from liaison.address import Address
-    from liaison.codec import Codec
+    from liaison.links.mailbox import MailboxOptions
 
 __all__ = ["Mailbox"]
 
 
-class Mailbox(End):
+class Mailbox(End[Message]):
     """A mailbox, for the tasks of an event loop; the arguments are those of `liaison.Mailbox`.
 
     Any number of tasks may wait on one: they are served in the order in which they came. An end
@@ -38,30 +42,28 @@ class Mailbox(End):
 
     _link = Link_
 
-    def __init__(
-        self,
-        address: str | Address,
-        *,
-        capacity: int | None = None,
-        max_message: int | None = None,
-        memory: int | None = None,
-        access: str | None = None,
-        type: Any = None,
-        codec: Codec | str | None = None,
-        max_deliveries: int | None = None,
-        dead_letters: str | None = None,
-    ) -> None:
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self, address: str | Address, *, type: type[Message], **options: Unpack[MailboxOptions]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self, address: str | Address, *, type: object = None, **options: Unpack[MailboxOptions]
+        ) -> None: ...
+        @classmethod
+        def create(
+            cls,
+            address: str | Address,
+            *,
+            type: type[Message] | object = None,
+            **options: Unpack[MailboxOptions],
+        ) -> Self:
+            """Create a mailbox that does not exist; see `liaison.Mailbox.create`."""
+            ...
+
+    @passing_to(Link_.__init__)
+    def __init__(self, address: str | Address, **options: Any) -> None:
         """Open the mailbox, or create it."""
-        self._hold(
-            Link_(
-                address,
-                capacity=capacity,
-                max_message=max_message,
-                memory=memory,
-                access=access,
-                type=type,
-                codec=codec,
-                max_deliveries=max_deliveries,
-                dead_letters=dead_letters,
-            )
-        )
+        self._hold(Link_(address, **options))

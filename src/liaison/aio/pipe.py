@@ -16,21 +16,25 @@ from liaison.aio.end import Held, Receiving, Sending, patiently, receivers, send
 from liaison.aio.line import PENDING, calling, checkpoint
 from liaison.errors import Empty, Ended
 from liaison.links import pipe as links
+from liaison.links.end import passing_to
+from liaison.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable
-    from typing import Self
+    from typing import Self, Unpack, overload
 
     from liaison.address import Address
-    from liaison.codec import Codec
+    from liaison.codec import Codec, CodecName
     from liaison.link import Statistics
+    from liaison.links.end import Options
+    from liaison.message import Expected
 
 __all__ = ["NamedPipe", "PipeReader", "PipeWriter", "pipe"]
 
 _CHUNK = 1 << 16  # bytes that are written as one message, at most
 
 
-class _Reading(Receiving):
+class _Reading(Receiving[Message]):
     """Reading bytes as from a file; see `liaison.PipeReader`."""
 
     __slots__ = ()
@@ -140,7 +144,7 @@ class _Reading(Receiving):
         return lines
 
 
-class _Writing(Sending):
+class _Writing(Sending[Message]):
     """Writing bytes as to a file; see `liaison.PipeWriter`."""
 
     __slots__ = ()
@@ -205,7 +209,7 @@ class _PipeEnd(Held):
         return self._held.handle
 
 
-class PipeReader(_Reading, _PipeEnd):
+class PipeReader(_Reading[Message], _PipeEnd):
     r"""The receiving end of a pipe, for tasks; `pipe` makes it. See `liaison.PipeReader`.
 
     When everything was received, and every sending end is closed or its process has ended,
@@ -230,12 +234,18 @@ class PipeReader(_Reading, _PipeEnd):
         self._bytes_in = anyio.Lock()
 
     @classmethod
-    def inherit(cls, handle: str, *, type: Any = None, codec: Codec | str | None = None) -> Self:
+    def inherit(
+        cls,
+        handle: str,
+        *,
+        type: type[Message] | object = None,
+        codec: Codec | CodecName | None = None,
+    ) -> Self:
         """Take over the end that this process was given; see `liaison.PipeReader.inherit`."""
         return cls._around(links.PipeReader.inherit(handle, type=type, codec=codec))
 
 
-class PipeWriter(_Writing, _PipeEnd):
+class PipeWriter(_Writing[Message], _PipeEnd):
     """The sending end of a pipe, for tasks; `pipe` makes it. See `liaison.PipeWriter`.
 
     When every receiving end is closed or its process has ended, sending raises `Disconnected`, a
@@ -262,19 +272,31 @@ class PipeWriter(_Writing, _PipeEnd):
         self._bytes_out = anyio.Lock()
 
     @classmethod
-    def inherit(cls, handle: str, *, type: Any = None, codec: Codec | str | None = None) -> Self:
+    def inherit(
+        cls,
+        handle: str,
+        *,
+        type: type[Message] | object = None,
+        codec: Codec | CodecName | None = None,
+    ) -> Self:
         """Take over the end that this process was given; see `liaison.PipeWriter.inherit`."""
         return cls._around(links.PipeWriter.inherit(handle, type=type, codec=codec))
 
 
-def pipe(
-    *,
-    capacity: int | None = None,
-    max_message: int | None = None,
-    memory: int | None = None,
-    type: Any = None,
-    codec: Codec | str | None = None,
-) -> tuple[PipeReader, PipeWriter]:
+if TYPE_CHECKING:
+
+    @overload
+    def pipe(
+        *, type: type[Expected], **options: Unpack[Options]
+    ) -> tuple[PipeReader[Expected], PipeWriter[Expected]]: ...
+    @overload
+    def pipe(
+        *, type: object = None, **options: Unpack[Options]
+    ) -> tuple[PipeReader, PipeWriter]: ...
+
+
+@passing_to(links.pipe)
+def pipe(**options: Any) -> tuple[PipeReader, PipeWriter]:
     """Make a pipe between this process and those it starts; the arguments are `liaison.pipe`'s.
 
     Raises what that raises.
@@ -290,13 +312,11 @@ def pipe(
     >>> anyio.run(main)
     [{'item': 'tea'}]
     """
-    reader, writer = links.pipe(
-        capacity=capacity, max_message=max_message, memory=memory, type=type, codec=codec
-    )
+    reader, writer = links.pipe(**options)
     return PipeReader._around(reader), PipeWriter._around(writer)
 
 
-class NamedPipe(_Reading, _Writing, Held):
+class NamedPipe(_Reading[Message], _Writing[Message], Held):
     """A two-way pipe between two unrelated processes, for tasks; see `liaison.NamedPipe`.
 
     The arguments are those of `liaison.NamedPipe`, and so is what it raises.
@@ -319,27 +339,21 @@ class NamedPipe(_Reading, _Writing, Held):
 
     __slots__ = ("__weakref__", "_bytes_in", "_bytes_out", "_end", "_held")
 
-    def __init__(
-        self,
-        address: str | Address,
-        *,
-        capacity: int | None = None,
-        max_message: int | None = None,
-        memory: int | None = None,
-        type: Any = None,
-        codec: Codec | str | None = None,
-    ) -> None:
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self, address: str | Address, *, type: type[Message], **options: Unpack[Options]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self, address: str | Address, *, type: object = None, **options: Unpack[Options]
+        ) -> None: ...
+
+    @passing_to(links.NamedPipe.__init__)
+    def __init__(self, address: str | Address, **options: Any) -> None:
         """Open the pipe, or create it."""
-        self._hold(
-            links.NamedPipe(
-                address,
-                capacity=capacity,
-                max_message=max_message,
-                memory=memory,
-                type=type,
-                codec=codec,
-            )
-        )
+        self._hold(links.NamedPipe(address, **options))
 
     def _hold(self, held: Any) -> None:
         super()._hold(held)

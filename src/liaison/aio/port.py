@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from liaison.aio.end import End
+from liaison.links.end import passing_to
 from liaison.links.port import Port as Link_
+from liaison.message import Message
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Self, Unpack, overload
 
     from liaison.address import Address
-    from liaison.codec import Codec
+    from liaison.links.port import PortOptions
 
 __all__ = ["Port"]
 
 
-class Port(End):
+class Port(End[Message]):
     """A port, for the tasks of an event loop; the arguments are those of `liaison.Port`.
 
     The process is its receiver, with any number of tasks; senders use `Port.open`. Raises what
@@ -36,35 +38,29 @@ class Port(End):
 
     _link = Link_
 
-    def __init__(
-        self,
-        address: str | Address,
-        *,
-        capacity: int = 1024,
-        lifetime: str = "receiver",
-        max_message: int | None = None,
-        memory: int | None = None,
-        type: Any = None,
-        codec: Codec | str | None = None,
-        max_deliveries: int | None = None,
-        dead_letters: str | None = None,
-    ) -> None:
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self, address: str | Address, *, type: type[Message], **options: Unpack[PortOptions]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self, address: str | Address, *, type: object = None, **options: Unpack[PortOptions]
+        ) -> None: ...
+
+    @passing_to(Link_.__init__)
+    def __init__(self, address: str | Address, **options: Any) -> None:
         """Create the port, and be its receiver."""
-        self._hold(
-            Link_(
-                address,
-                capacity=capacity,
-                lifetime=lifetime,
-                max_message=max_message,
-                memory=memory,
-                type=type,
-                codec=codec,
-                max_deliveries=max_deliveries,
-                dead_letters=dead_letters,
-            )
-        )
+        self._hold(Link_(address, **options))
 
     @classmethod
-    def create(cls, address: str | Address, **options: Any) -> Self:
+    def create(
+        cls,
+        address: str | Address,
+        *,
+        type: type[Message] | object = None,
+        **options: Unpack[PortOptions],
+    ) -> Self:
         """Create the port, as the constructor does."""
-        return cls(address, **options)
+        return cls(address, type=type, **options)

@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from liaison.aio.end import End
+from liaison.links.end import passing_to
 from liaison.links.queue import MessageQueue as Link_
+from liaison.message import Message
 
 if TYPE_CHECKING:
+    from typing import Self, Unpack, overload
+
     from liaison.address import Address
-    from liaison.codec import Codec
+    from liaison.links.queue import QueueOptions
 
 __all__ = ["MessageQueue"]
 
 
-class MessageQueue(End):
+class MessageQueue(End[Message]):
     """A message queue, for the tasks of an event loop.
 
     The arguments are those of `liaison.MessageQueue`; `put` and `get` are awaited, as those of
@@ -36,39 +40,45 @@ class MessageQueue(End):
 
     _link = Link_
 
-    def __init__(
-        self,
-        address: str | Address,
-        *,
-        max_messages: int | None = None,
-        message_size: int | None = None,
-        type: Any = None,
-        codec: Codec | str | None = None,
-    ) -> None:
-        """Open the queue, or create it."""
-        self._hold(
-            Link_(
-                address,
-                max_messages=max_messages,
-                message_size=message_size,
-                type=type,
-                codec=codec,
-            )
-        )
+    if TYPE_CHECKING:
 
-    async def put(self, item: Any, *, timeout: float | None = None) -> None:
+        @overload
+        def __init__(
+            self, address: str | Address, *, type: type[Message], **options: Unpack[QueueOptions]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self, address: str | Address, *, type: object = None, **options: Unpack[QueueOptions]
+        ) -> None: ...
+        @classmethod
+        def create(
+            cls,
+            address: str | Address,
+            *,
+            type: type[Message] | object = None,
+            **options: Unpack[QueueOptions],
+        ) -> Self:
+            """Create a queue that does not exist; see `liaison.MessageQueue.create`."""
+            ...
+
+    @passing_to(Link_.__init__)
+    def __init__(self, address: str | Address, **options: Any) -> None:
+        """Open the queue, or create it."""
+        self._hold(Link_(address, **options))
+
+    async def put(self, item: Message, *, timeout: float | None = None) -> None:
         """Put a message into the queue, waiting for a place. Raises as `send` does."""
         await self.send(item, timeout=timeout)
 
-    def put_nowait(self, item: Any) -> None:
+    def put_nowait(self, item: Message) -> None:
         """Put a message into the queue if that needs no waiting. Raises as `send` does."""
         self._held.put_nowait(item)
 
-    async def get(self, *, timeout: float | None = None) -> Any:
+    async def get(self, *, timeout: float | None = None) -> Message:
         """Take the oldest message out of the queue, waiting for one. Raises as `receive` does."""
         return await self.receive(timeout=timeout)
 
-    def get_nowait(self) -> Any:
+    def get_nowait(self) -> Message:
         """Take the oldest message out of the queue if there is one. Raises as `receive` does."""
         return self._held.get_nowait()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import select
 from contextlib import suppress
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
@@ -28,19 +28,25 @@ from liaison.aio.line import (
 from liaison.carriers.connections import LARGEST, Terms
 from liaison.carriers.registry import carrier_of
 from liaison.deadline import Deadline, nanoseconds
+from liaison.links import socket as links
 from liaison.links.connection import shown
-from liaison.links.end import parsed
+from liaison.links.end import parsed, passing_to
+from liaison.message import Generic, Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Self
+    from typing import Self, Unpack, overload
 
     from liaison.address import Address
     from liaison.carriers.connections import ListenerEnd
-    from liaison.codec import Codec
+    from liaison.codec import Codec, CodecName
     from liaison.link import Link, Peer
+    from liaison.links.socket import SocketOptions
+    from liaison.message import Expected
 
 __all__ = ["Connection", "Listener", "connect", "listen"]
+
+_Default = TypeVar("_Default")
 
 _LINGER = 1.0  # seconds that leaving a block waits for what was sent to leave
 
@@ -89,7 +95,7 @@ class _Half:
         return await patiently(line_of(self, "fileno"), trying, attempt, timeout)
 
 
-class Connection(_Half):
+class Connection(_Half, Generic[Message]):
     """One end of a connection, for tasks; `connect` and `Listener.accept` make them.
 
     One task may send while another receives, and many may do either; they are served in turn.
@@ -156,7 +162,7 @@ class Connection(_Half):
 
     # ---- sending
 
-    async def send(self, message: Any, *, timeout: float | None = None) -> None:
+    async def send(self, message: Message, *, timeout: float | None = None) -> None:
         """Send one message: returns when the system has it.
 
         When it is cancelled, or `timeout` passes, while a large message is on its way, that counts
@@ -224,11 +230,11 @@ class Connection(_Half):
         if end.sent < whole:  # who receives sends on, too, and gives it up when nobody is there
             end.flush(timeout=0)  # says so
 
-    def try_send(self, message: Any) -> bool:
+    def try_send(self, message: Message) -> bool:
         """Send one message if that needs no waiting; return whether it was sent."""
         return not self._sending.locked() and self._end.try_send(message)
 
-    async def send_many(self, messages: Iterable[Any], *, timeout: float | None = None) -> int:
+    async def send_many(self, messages: Iterable[Message], *, timeout: float | None = None) -> int:
         """Send messages in their order; return how many were sent within `timeout` seconds.
 
         Raises `Full` when not even the first was, otherwise as `send` does. If it is cancelled, the
@@ -263,15 +269,22 @@ class Connection(_Half):
 
     # ---- receiving
 
-    async def receive(self, *, timeout: float | None = None) -> Any:
+    async def receive(self, *, timeout: float | None = None) -> Message:
         """Receive one message. Raises as `liaison.Connection.receive` does."""
         return await self._until(lambda: self._end.receive(timeout=0), timeout)
+
+    if TYPE_CHECKING:
+
+        @overload
+        def try_receive(self, default: None = None) -> Message | None: ...
+        @overload
+        def try_receive(self, default: _Default) -> Message | _Default: ...
 
     def try_receive(self, default: Any = None) -> Any:
         """Receive one message if there is one, else return `default`."""
         return self._end.try_receive(default)
 
-    async def receive_many(self, max: int, *, timeout: float | None = None) -> list[Any]:
+    async def receive_many(self, max: int, *, timeout: float | None = None) -> list[Message]:
         """Wait for one message, then take what is there besides: at most `max` in all."""
         return await self._until(lambda: self._end.receive_many(max, timeout=0), timeout)
 
@@ -279,7 +292,7 @@ class Connection(_Half):
         """Receive messages until the other end is closed; see `liaison.Connection`."""
         return self
 
-    async def __anext__(self) -> Any:
+    async def __anext__(self) -> Message:
         try:
             return await self.receive()
         except errors.Ended as error:
@@ -314,7 +327,7 @@ class Connection(_Half):
         return shown(self._end, "aio.Connection")
 
 
-class Listener(_Half):
+class Listener(_Half, Generic[Message]):
     """Where others connect to, for tasks; `listen` makes it. See `liaison.Listener`."""
 
     __slots__ = ()
@@ -322,7 +335,7 @@ class Listener(_Half):
     def __init__(self, end: ListenerEnd) -> None:
         self._end = end
 
-    async def accept(self, timeout: float | None = None) -> Connection:
+    async def accept(self, timeout: float | None = None) -> Connection[Message]:
         """Wait for somebody to connect and to introduce themselves as asked.
 
         Raises `Empty` when nobody did within `timeout` seconds, `Closed`.
@@ -338,7 +351,7 @@ class Listener(_Half):
         """Accept connections until the listener is closed."""
         return self
 
-    async def __anext__(self) -> Connection:
+    async def __anext__(self) -> Connection[Message]:
         try:
             return await self.accept()
         except errors.Closed:
@@ -349,14 +362,42 @@ class Listener(_Half):
         return f"<aio.Listener {self.address}{' (closed)' if self.closed else ''}>"
 
 
+if TYPE_CHECKING:
+
+    @overload
+    def listen(
+        address: str | Address, *, type: type[Expected], **options: Unpack[SocketOptions]
+    ) -> Listener[Expected]: ...
+    @overload
+    def listen(
+        address: str | Address, *, type: object = None, **options: Unpack[SocketOptions]
+    ) -> Listener: ...
+    @overload
+    async def connect(
+        address: str | Address,
+        *,
+        type: type[Expected],
+        timeout: float | None = None,
+        **options: Unpack[SocketOptions],
+    ) -> Connection[Expected]: ...
+    @overload
+    async def connect(
+        address: str | Address,
+        *,
+        type: object = None,
+        timeout: float | None = None,
+        **options: Unpack[SocketOptions],
+    ) -> Connection: ...
+
+
+@passing_to(links.listen)
 def listen(address: str | Address, **options: Any) -> Listener:
     """Listen for connections; the arguments are those of `liaison.listen`, and what it raises.
 
     Where the address has a host's name and not a number, the system is asked for it, which holds
     the event loop up for that long.
     """
-    where = parsed(address)
-    return Listener(carrier_of(where).listen(where, Terms(**options)))
+    return Listener(links.listen(address, **options)._end)
 
 
 async def connect(
@@ -366,8 +407,8 @@ async def connect(
     tls: Any = None,
     timeout: float | None = None,
     max_message: int = LARGEST,
-    type: Any = None,
-    codec: Codec | str | None = None,
+    type: object = None,
+    codec: Codec | CodecName | None = None,
     insecure: bool = False,
 ) -> Connection:
     """Connect to where somebody listens; the arguments are those of `liaison.connect`.

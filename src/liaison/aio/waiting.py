@@ -13,10 +13,12 @@ from liaison.links.wait import Watch
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from liaison.links.wait import Waited
+
 __all__ = ["wait"]
 
 
-async def wait(links: Iterable[Any], *, timeout: float | None = None) -> list[Any]:
+async def wait(links: Iterable[Waited], *, timeout: float | None = None) -> list[Waited]:
     """Wait until something can be received from any of `links`; return those, or [] in time.
 
     What `liaison.wait` does, awaited; links of both kinds may be mixed. Raises what that raises.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from liaison.codec import Codec
+    from liaison.codec import Codec, CodecName
     from liaison.link import Link, Peer
 
 # pyright: reportReturnType=false
@@ -34,7 +34,7 @@ class Terms:
         tls: Any = None,
         max_message: int = LARGEST,
         type: Any = None,
-        codec: Codec | str | None = None,
+        codec: Codec | CodecName | None = None,
         insecure: bool = False,
     ) -> None:
         self.token = token

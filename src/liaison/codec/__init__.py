@@ -25,6 +25,6 @@ the format in a message never selects pickle: the receiver does.
 
 from liaison.codec.coder import Coder
 from liaison.codec.format import Format
-from liaison.codec.protocol import Codec
+from liaison.codec.protocol import Codec, CodecName
 
-__all__ = ["Codec", "Coder", "Format"]
+__all__ = ["Codec", "CodecName", "Coder", "Format"]

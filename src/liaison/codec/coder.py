@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from liaison.codec.format import Encoded
-    from liaison.codec.protocol import Codec
+    from liaison.codec.protocol import Codec, CodecName
 
 _BYTES_LIKE = (bytes, bytearray, memoryview)
 _MAX_LEARNT = 1000
@@ -74,7 +74,7 @@ class Coder:
         "_writers",
     )
 
-    def __init__(self, type: Any = None, codec: Codec | str | None = None) -> None:
+    def __init__(self, type: Any = None, codec: Codec | CodecName | None = None) -> None:
         """Fix what is expected, and what encodes it."""
         check_codec(codec)
         expected = unaliased(type)

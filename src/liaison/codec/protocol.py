@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Codec"]
+__all__ = ["Codec", "CodecName", "check_codec"]
+
+CodecName: TypeAlias = Literal["pickle"]
 
 
+@runtime_checkable
 class Codec(Protocol):
     """What ``codec=`` accepts beside ``"pickle"``: any object, or module, with these two functions.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from liaison._native.link import Conversing, attach, end_of
 from liaison.closing import Closing
+from liaison.message import Message
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "shown"]
 
 
-class Connection(Closing, Conversing):
+class Connection(Closing, Conversing[Message]):
     """One end of a two-way link between two programs; `connect` and `Listener.accept` make them.
 
     Messages are what they are for mailboxes, with their boundaries, in both directions. One thread

@@ -12,38 +12,58 @@ from liaison.carriers.contract import Policy, Reading
 from liaison.carriers.registry import carrier_of
 from liaison.closing import Closing
 from liaison.errors import LiaisonError, Mismatch
+from liaison.message import Message
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from typing import Any, ClassVar, Self
+    from collections.abc import Callable
+    from typing import Any, ClassVar, Self, TypedDict, TypeVar
 
-    from liaison.codec import Codec
+    from liaison.carriers.contract import How
+    from liaison.codec import Codec, CodecName
+    from liaison.link import Kind
 
-__all__ = ["AnyKind", "LinkEnd", "parsed", "size"]
+    Function = TypeVar("Function", bound=Callable[..., object])
 
+    class Options(TypedDict, total=False):
+        """What can be said of a mailbox, a port and a pipe, beside the type of its messages."""
+
+        capacity: int | None
+        max_message: int | None
+        memory: int | None
+        codec: Codec | CodecName | None
+
+
+__all__ = ["AnyKind", "LinkEnd", "parsed", "passing_to", "size"]
 
 _ANY = Policy()
 
 
 @cache
-def _of_kind(kind: str | None) -> Policy:
+def _of_kind(kind: Kind | None) -> Policy:
     return Policy(kind=kind)
 
 
-class LinkEnd(Closing, Sending, Receiving):
+class LinkEnd(Closing, Sending[Message], Receiving[Message]):
     """An end of a link that has a name and carries messages."""
 
     __slots__ = ("_how", "_said")
 
-    _named: ClassVar[str | None]  # the kind, as `Link.kind` says it; None: any
+    _named: ClassVar[Kind | None]  # the kind, as `Link.kind` says it; None: any
     _said: tuple[Any, Any]  # type and codec, as given
-    _how: str
+    _how: How
 
     @classmethod
     def open(
-        cls, address: str | Address, *, type: Any = None, codec: Codec | str | None = None
+        cls,
+        address: str | Address,
+        *,
+        type: type[Message] | object = None,
+        codec: Codec | CodecName | None = None,
     ) -> Self:
         """Open a link of this kind that exists.
+
+        ``Mailbox[Order].open("orders", type=Order)`` tells checkers of types what it receives.
 
         Raises `NotFound` where there is none, otherwise as the constructor does.
 
@@ -57,7 +77,11 @@ class LinkEnd(Closing, Sending, Receiving):
 
     @classmethod
     def observe(
-        cls, address: str | Address, *, type: Any = None, codec: Codec | str | None = None
+        cls,
+        address: str | Address,
+        *,
+        type: type[Message] | object = None,
+        codec: Codec | CodecName | None = None,
     ) -> Self:
         """Open a link of this kind that exists without taking part in it.
 
@@ -77,15 +101,26 @@ class LinkEnd(Closing, Sending, Receiving):
         return cls._opened("observe", parsed(address), _ANY, type, codec)
 
     @classmethod
+    def _to_create(cls) -> Self:
+        """One whose constructor is to create the link, and not to open what there is."""
+        made = cls.__new__(cls)
+        made._how = "create"
+        return made
+
+    @property
+    def _how_constructed(self) -> How:
+        return "create" if getattr(self, "_how", "open") == "create" else "open or create"
+
+    @classmethod
     def _opened(
-        cls, how: str, where: Address, policy: Policy, type: Any, codec: Codec | str | None
+        cls, how: How, where: Address, policy: Policy, type: Any, codec: Codec | CodecName | None
     ) -> Self:
         made = cls.__new__(cls)
         made._begin(how, where, policy, type, codec)
         return made
 
     def _begin(
-        self, how: str, where: Address, policy: Policy, type: Any, codec: Codec | str | None
+        self, how: How, where: Address, policy: Policy, type: Any, codec: Codec | CodecName | None
     ) -> None:
         policy = _of_kind(self._named) if policy is _ANY else policy.but(kind=self._named)
         try:
@@ -110,7 +145,7 @@ class LinkEnd(Closing, Sending, Receiving):
         return f"<{type(self).__name__} {self.address}{state}>"
 
 
-class AnyKind(LinkEnd):
+class AnyKind(LinkEnd[Message]):
     """An end of a link of whichever kind has the name."""
 
     __slots__ = ()
@@ -154,6 +189,16 @@ def _arrived(kind: type[LinkEnd], how: str, address: str, type: Any, codec: Any)
     made = kind.__new__(kind)
     attach(made, Unopened(address))
     return made
+
+
+def passing_to(constructor: Callable[..., object]) -> Callable[[Function], Function]:
+    """Of a function that passes its options on: help() shows what `constructor` says they are."""
+
+    def mark(function: Function) -> Function:
+        function.__wrapped__ = constructor  # type: ignore[attr-defined]
+        return function
+
+    return mark
 
 
 def size(name: str, value: int | None, least: int, most: int) -> int | None:

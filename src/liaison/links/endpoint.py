@@ -17,10 +17,20 @@ from liaison.carriers.registry import carrier_of, local_carrier
 from liaison.closing import Closing
 from liaison.errors import Closed, Destroyed, Mismatch, NotFound
 from liaison.links.end import AnyKind, parsed, size
+from liaison.message import Message
 
 if TYPE_CHECKING:
-    from liaison.codec import Codec
+    from typing import TypedDict, Unpack, overload
+
+    from liaison.codec import Codec, CodecName
     from liaison.link import Link, Peer
+
+    class EndpointOptions(TypedDict, total=False):
+        """What can be said of an endpoint beside the type of its messages; see `Endpoint`."""
+
+        capacity: int | None
+        codec: Codec | CodecName | None
+
 
 __all__ = [
     "Endpoint",
@@ -40,7 +50,7 @@ _LARGEST_CAPACITY = 1 << 18  # messages
 _KEPT = 64  # mailboxes that the functions below keep open
 
 
-class Endpoint(Closing, Corresponding):
+class Endpoint(Closing, Corresponding[Message]):
     """This process's name, by which others send to it, and it receives.
 
     Each pair of endpoints that talk has a link of their own, which is set up at first use; no other
@@ -74,13 +84,32 @@ class Endpoint(Closing, Corresponding):
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self,
+            name: str | Address | None = None,
+            *,
+            type: type[Message],
+            **options: Unpack[EndpointOptions],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            name: str | Address | None = None,
+            *,
+            type: object = None,
+            **options: Unpack[EndpointOptions],
+        ) -> None: ...
+
     def __init__(
         self,
         name: str | Address | None = None,
         *,
         capacity: int | None = None,
-        type: Any = None,
-        codec: Codec | str | None = None,
+        type: object = None,
+        codec: Codec | CodecName | None = None,
     ) -> None:
         """Be the endpoint, which is made where it does not exist."""
         where = _unnamed(Address.current_space()) if name is None else parsed(name)
@@ -163,7 +192,7 @@ class Endpoint(Closing, Corresponding):
         return f"<Endpoint {self.address}{state}>"
 
 
-class EndpointObserver(Closing, Keeping):
+class EndpointObserver(Closing, Keeping[Any]):
     """An endpoint that exists, observed; a context manager that closes it.
 
     Its counts are those of all the links on which it receives, together.

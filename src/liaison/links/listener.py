@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from liaison.closing import Closing
 from liaison.links.connection import Connection
+from liaison.message import Generic, Message
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Listener"]
 
 
-class Listener(Closing):
+class Listener(Closing, Generic[Message]):
     """Where others connect to; `listen` makes it.
 
     Nothing runs in the background: connections introduce themselves while `accept` waits. At most
@@ -41,7 +42,7 @@ class Listener(Closing):
         """Where it listens, a URL; with the real port where port 0 was asked for."""
         return self._end.address
 
-    def accept(self, timeout: float | None = None) -> Connection:
+    def accept(self, timeout: float | None = None) -> Connection[Message]:
         """Wait for somebody to connect and to introduce themselves as asked.
 
         Raises `Empty` when nobody did within `timeout` seconds, `Closed`, and `OSError` when this

@@ -5,13 +5,24 @@ from __future__ import annotations
 from liaison.carriers.contract import Policy
 from liaison.dead_letters import beside, default_dead_letters
 from liaison.links.end import LinkEnd, parsed, size
+from liaison.message import Message
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from typing import Any, Self
+    from typing import Self, Unpack, overload
 
     from liaison.address import Address
-    from liaison.codec import Codec
+    from liaison.codec import Codec, CodecName
+    from liaison.link import Access
+    from liaison.links.end import Options
+
+    class MailboxOptions(Options, total=False):
+        """What can be said of a mailbox beside the type of its messages; see `Mailbox`."""
+
+        access: Access | None
+        max_deliveries: int | None
+        dead_letters: str | None
+
 
 __all__ = ["Mailbox", "policy_of"]
 
@@ -20,7 +31,7 @@ _LARGEST_CAPACITY = 1 << 18  # messages
 _LARGEST_MEMORY = 1 << 40  # bytes
 
 
-class Mailbox(LinkEnd):
+class Mailbox(LinkEnd[Message]):
     """A named queue of messages between any number of processes.
 
     Opens the mailbox at `address`, or creates it. What is said of it must then agree with what it
@@ -57,6 +68,25 @@ class Mailbox(LinkEnd):
 
     _named = "mailbox"
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self,
+            address: str | Address,
+            *,
+            type: type[Message],
+            **options: Unpack[MailboxOptions],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            address: str | Address,
+            *,
+            type: object = None,
+            **options: Unpack[MailboxOptions],
+        ) -> None: ...
+
     def __init__(
         self,
         address: str | Address,
@@ -64,45 +94,28 @@ class Mailbox(LinkEnd):
         capacity: int | None = None,
         max_message: int | None = None,
         memory: int | None = None,
-        access: str | None = None,
-        type: Any = None,
-        codec: Codec | str | None = None,
+        access: Access | None = None,
+        type: object = None,
+        codec: Codec | CodecName | None = None,
         max_deliveries: int | None = None,
         dead_letters: str | None = None,
     ) -> None:
         """Open the mailbox, or create it."""
         where = parsed(address)
-        self._begin(
-            "open or create",
-            where,
-            policy_of(
-                where,
-                capacity=capacity,
-                max_message=max_message,
-                memory=memory,
-                access=access,
-                max_deliveries=max_deliveries,
-                dead_letters=dead_letters,
-            ),
-            type,
-            codec,
+        policy = policy_of(
+            where, capacity, max_message, memory, access, max_deliveries, dead_letters
         )
+        self._begin(self._how_constructed, where, policy, type, codec)
 
     @classmethod
     def create(
         cls,
         address: str | Address,
         *,
-        capacity: int | None = None,
-        max_message: int | None = None,
-        memory: int | None = None,
-        access: str | None = None,
-        type: Any = None,
-        codec: Codec | str | None = None,
-        max_deliveries: int | None = None,
-        dead_letters: str | None = None,
+        type: type[Message] | object = None,
+        **options: Unpack[MailboxOptions],
     ) -> Self:
-        """Create a mailbox that does not exist; the arguments are the constructor's.
+        """Create a mailbox that does not exist; the options are the constructor's.
 
         Raises `NameTaken` where one exists, otherwise as the constructor does.
 
@@ -114,26 +127,17 @@ class Mailbox(LinkEnd):
         liaison.errors.NameTaken: shm://.../fresh exists; open it with ...
         >>> box.destroy()
         """
-        where = parsed(address)
-        policy = policy_of(
-            where,
-            capacity=capacity,
-            max_message=max_message,
-            memory=memory,
-            access=access,
-            max_deliveries=max_deliveries,
-            dead_letters=dead_letters,
-        )
-        return cls._opened("create", where, policy, type, codec)
+        made = cls._to_create()
+        Mailbox.__init__(made, address, type=type, **options)
+        return made
 
 
 def policy_of(
     where: Address,
-    *,
     capacity: int | None,
     max_message: int | None,
     memory: int | None,
-    access: str | None,
+    access: Access | None,
     max_deliveries: int | None,
     dead_letters: str | None,
 ) -> Policy:

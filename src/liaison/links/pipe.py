@@ -12,14 +12,17 @@ from liaison.carriers.registry import carrier_named, carrier_of, pipes_carrier
 from liaison.closing import Closing
 from liaison.errors import Ended, InvalidAddress
 from liaison.links.end import parsed, size
+from liaison.message import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Self
+    from typing import Self, Unpack, overload
 
     from liaison._native.carrier import CarrierEnd
-    from liaison.codec import Codec
+    from liaison.codec import Codec, CodecName
     from liaison.link import Statistics
+    from liaison.links.end import Options
+    from liaison.message import Expected
 
 __all__ = ["NamedPipe", "PipeReader", "PipeWriter", "cut", "pipe"]
 
@@ -29,7 +32,7 @@ _LARGEST_MEMORY = 1 << 40
 _CHUNK = 1 << 16  # bytes that are written as one message, at most
 
 
-class _Reading(Receiving):
+class _Reading(Receiving[Message]):
     """Reading bytes as from a file.
 
     The bytes are those of the messages, one after the other, and where a message ends does not
@@ -139,7 +142,7 @@ def cut(chunk: bytes, at: int, most: int, *, line: bool) -> tuple[int, bool]:
     return stop, stop - at == most
 
 
-class _Writing(Sending):
+class _Writing(Sending[Message]):
     """Writing bytes as to a file."""
 
     __slots__ = ()
@@ -182,7 +185,7 @@ class _Stream:
         return False
 
 
-class _PipeEnd(Closing, Sending, Receiving):
+class _PipeEnd(Closing, Sending[Message], Receiving[Message]):
     """What both ends of a pipe have."""
 
     __slots__ = ("_said",)
@@ -195,7 +198,13 @@ class _PipeEnd(Closing, Sending, Receiving):
         raise TypeError("pipes are made by liaison.pipe()")
 
     @classmethod
-    def inherit(cls, handle: str, *, type: Any = None, codec: Codec | str | None = None) -> Self:
+    def inherit(
+        cls,
+        handle: str,
+        *,
+        type: type[Message] | object = None,
+        codec: Codec | CodecName | None = None,
+    ) -> Self:
         """Take over the end that this process was given, see `pass_fds` and `handle`.
 
         Its descriptors are this end's from now on, and closed by exec. Raises `NotFound` when they
@@ -236,7 +245,7 @@ class _PipeEnd(Closing, Sending, Receiving):
 
 
 @final
-class PipeReader(_Reading, _Stream, _PipeEnd):
+class PipeReader(_Reading[Message], _Stream, _PipeEnd[Message]):
     r"""The receiving end of a pipe; `pipe` makes it.
 
     `receive`, `try_receive`, `receive_many`, `lease`, `peek`, ``len()``, `statistics` and `fileno`
@@ -276,7 +285,7 @@ class PipeReader(_Reading, _Stream, _PipeEnd):
 
 
 @final
-class PipeWriter(_Writing, _Stream, _PipeEnd):
+class PipeWriter(_Writing[Message], _Stream, _PipeEnd[Message]):
     r"""The sending end of a pipe; `pipe` makes it.
 
     `send`, `try_send`, `send_many`, `loan`, receipts and `statistics` are a mailbox's. When every
@@ -299,13 +308,25 @@ class PipeWriter(_Writing, _Stream, _PipeEnd):
         return False
 
 
+if TYPE_CHECKING:
+
+    @overload
+    def pipe(
+        *, type: type[Expected], **options: Unpack[Options]
+    ) -> tuple[PipeReader[Expected], PipeWriter[Expected]]: ...
+    @overload
+    def pipe(
+        *, type: object = None, **options: Unpack[Options]
+    ) -> tuple[PipeReader, PipeWriter]: ...
+
+
 def pipe(
     *,
     capacity: int | None = None,
     max_message: int | None = None,
     memory: int | None = None,
-    type: Any = None,
-    codec: Codec | str | None = None,
+    type: object = None,
+    codec: Codec | CodecName | None = None,
 ) -> tuple[PipeReader, PipeWriter]:
     """Make a pipe, one way, between this process and those it starts.
 
@@ -336,7 +357,7 @@ def pipe(
     return PipeReader._around(reader, type, codec), PipeWriter._around(writer, type, codec)
 
 
-class NamedPipe(_Reading, _Writing, _Stream, Closing):
+class NamedPipe(_Reading[Message], _Writing[Message], _Stream, Closing):
     """A two-way pipe between two unrelated processes, which know its name.
 
     Whoever opens it first creates it and is one side; the next process that does is the other, and
@@ -374,6 +395,17 @@ class NamedPipe(_Reading, _Writing, _Stream, Closing):
 
     _said: tuple[Any, Any]  # type and codec, as given
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self, address: str | Address, *, type: type[Message], **options: Unpack[Options]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self, address: str | Address, *, type: object = None, **options: Unpack[Options]
+        ) -> None: ...
+
     def __init__(
         self,
         address: str | Address,
@@ -381,8 +413,8 @@ class NamedPipe(_Reading, _Writing, _Stream, Closing):
         capacity: int | None = None,
         max_message: int | None = None,
         memory: int | None = None,
-        type: Any = None,
-        codec: Codec | str | None = None,
+        type: object = None,
+        codec: Codec | CodecName | None = None,
     ) -> None:
         """Open the pipe, or create it."""
         where = parsed(address)

@@ -5,20 +5,31 @@ from __future__ import annotations
 from liaison.dead_letters import default_dead_letters
 from liaison.links.end import LinkEnd, parsed
 from liaison.links.mailbox import policy_of
+from liaison.message import Message
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Unpack, overload
 
     from liaison.address import Address
-    from liaison.codec import Codec
+    from liaison.codec import Codec, CodecName
+    from liaison.link import Lifetime
+    from liaison.links.end import Options
+
+    class PortOptions(Options, total=False):
+        """What can be said of a port beside the type of its messages; see `Port`."""
+
+        lifetime: Lifetime
+        max_deliveries: int | None
+        dead_letters: str | None
+
 
 __all__ = ["Port"]
 
 _LIFETIMES = ("receiver", "senders")
 
 
-class Port(LinkEnd):
+class Port(LinkEnd[Message]):
     """A mailbox with one receiver: the process that creates it, here. Others send to it.
 
     ``Port(name)`` creates a port, and its caller is the receiver; senders use ``Port.open(name)``,
@@ -56,16 +67,27 @@ class Port(LinkEnd):
 
     _named = "port"
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self, address: str | Address, *, type: type[Message], **options: Unpack[PortOptions]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self, address: str | Address, *, type: object = None, **options: Unpack[PortOptions]
+        ) -> None: ...
+
     def __init__(
         self,
         address: str | Address,
         *,
-        capacity: int = 1024,
-        lifetime: str = "receiver",
+        capacity: int | None = 1024,
+        lifetime: Lifetime = "receiver",
         max_message: int | None = None,
         memory: int | None = None,
-        type: Any = None,
-        codec: Codec | str | None = None,
+        type: object = None,
+        codec: Codec | CodecName | None = None,
         max_deliveries: int | None = None,
         dead_letters: str | None = None,
     ) -> None:
@@ -77,13 +99,5 @@ class Port(LinkEnd):
             raise ValueError("capacity=0 is out of range: a port is no rendezvous")
         if max_deliveries and dead_letters is None:
             dead_letters = default_dead_letters(where)
-        policy = policy_of(
-            where,
-            capacity=capacity,
-            max_message=max_message,
-            memory=memory,
-            access=None,
-            max_deliveries=max_deliveries,
-            dead_letters=dead_letters,
-        )
+        policy = policy_of(where, capacity, max_message, memory, None, max_deliveries, dead_letters)
         self._begin("create", where, policy.but(lifetime=lifetime), type, codec)

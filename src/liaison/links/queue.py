@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from liaison.carriers.contract import Policy
 from liaison.links.end import LinkEnd, parsed, size
+from liaison.message import Message
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from typing import Any, Self
+    from typing import Self, TypedDict, Unpack, overload
 
     from liaison.address import Address
-    from liaison.codec import Codec
+    from liaison.codec import Codec, CodecName
+
+    class QueueOptions(TypedDict, total=False):
+        """What can be said of a queue beside the type of its messages; see `MessageQueue`."""
+
+        max_messages: int | None
+        message_size: int | None
+        codec: Codec | CodecName | None
+
 
 __all__ = ["MessageQueue"]
 
@@ -18,7 +27,7 @@ _MOST_MESSAGES = 1 << 18
 _LARGEST_MESSAGE = (1 << 32) - 4096  # bytes
 
 
-class MessageQueue(LinkEnd):
+class MessageQueue(LinkEnd[Message]):
     """A named FIFO of a fixed number of messages of bounded size, between any processes.
 
     Opens the queue at `address`, or creates it. All its memory is reserved when it is created, in
@@ -49,30 +58,42 @@ class MessageQueue(LinkEnd):
 
     _named = "queue"
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(
+            self, address: str | Address, *, type: type[Message], **options: Unpack[QueueOptions]
+        ) -> None: ...
+        @overload
+        def __init__(
+            self, address: str | Address, *, type: object = None, **options: Unpack[QueueOptions]
+        ) -> None: ...
+
     def __init__(
         self,
         address: str | Address,
         *,
         max_messages: int | None = None,
         message_size: int | None = None,
-        type: Any = None,
-        codec: Codec | str | None = None,
+        type: object = None,
+        codec: Codec | CodecName | None = None,
     ) -> None:
         """Open the queue, or create it."""
-        policy = _policy(max_messages, message_size)
-        self._begin("open or create", parsed(address), policy, type, codec)
+        policy = Policy(
+            capacity=size("max_messages", max_messages, 1, _MOST_MESSAGES),
+            max_message=size("message_size", message_size, 1, _LARGEST_MESSAGE),
+        )
+        self._begin(self._how_constructed, parsed(address), policy, type, codec)
 
     @classmethod
     def create(
         cls,
         address: str | Address,
         *,
-        max_messages: int | None = None,
-        message_size: int | None = None,
-        type: Any = None,
-        codec: Codec | str | None = None,
+        type: type[Message] | object = None,
+        **options: Unpack[QueueOptions],
     ) -> Self:
-        """Create a queue that does not exist; the arguments are the constructor's.
+        """Create a queue that does not exist; the options are the constructor's.
 
         Raises `NameTaken` where one exists, otherwise as the constructor does.
 
@@ -82,10 +103,11 @@ class MessageQueue(LinkEnd):
         ...     queue.destroy()
         10 64
         """
-        policy = _policy(max_messages, message_size)
-        return cls._opened("create", parsed(address), policy, type, codec)
+        made = cls._to_create()
+        MessageQueue.__init__(made, address, type=type, **options)
+        return made
 
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
+    def put(self, item: Message, block: bool = True, timeout: float | None = None) -> None:
         """Put a message into the queue, waiting for a place if `block` is true.
 
         With `timeout`, for at most so many seconds. Raises `Full` when there was no place in time,
@@ -103,11 +125,11 @@ class MessageQueue(LinkEnd):
         """
         self.send(item, timeout=_patience(block, timeout))
 
-    def put_nowait(self, item: Any) -> None:
+    def put_nowait(self, item: Message) -> None:
         """Put a message into the queue if that needs no waiting. Raises as `put` does."""
         self.send(item, timeout=0)
 
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
+    def get(self, block: bool = True, timeout: float | None = None) -> Message:
         """Take the oldest message out of the queue, waiting for one if `block` is true.
 
         With `timeout`, for at most so many seconds. Raises `Empty` when none came in time,
@@ -124,7 +146,7 @@ class MessageQueue(LinkEnd):
         """
         return self.receive(timeout=_patience(block, timeout))
 
-    def get_nowait(self) -> Any:
+    def get_nowait(self) -> Message:
         """Take the oldest message out of the queue if there is one. Raises as `get` does."""
         return self.receive(timeout=0)
 
@@ -150,10 +172,3 @@ def _patience(block: bool, timeout: float | None) -> float | None:
     if timeout is not None and timeout < 0:
         raise ValueError(f"timeout={timeout} is negative: it is 0 or more, or None")
     return timeout
-
-
-def _policy(max_messages: int | None, message_size: int | None) -> Policy:
-    return Policy(
-        capacity=size("max_messages", max_messages, 1, _MOST_MESSAGES),
-        max_message=size("message_size", message_size, 1, _LARGEST_MESSAGE),
-    )

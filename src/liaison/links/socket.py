@@ -11,12 +11,51 @@ from liaison.links.listener import Listener
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypedDict, Unpack, overload
 
     from liaison.address import Address
-    from liaison.codec import Codec
+    from liaison.codec import Codec, CodecName
+    from liaison.message import Expected
+
+    class SocketOptions(TypedDict, total=False):
+        """What can be said of connections beside the type of their messages; see `listen`."""
+
+        token: str | bytes | None
+        tls: Any
+        max_message: int
+        codec: Codec | CodecName | None
+        insecure: bool
+
 
 __all__ = ["Connection", "Listener", "connect", "listen"]
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def listen(
+        address: str | Address, *, type: type[Expected], **options: Unpack[SocketOptions]
+    ) -> Listener[Expected]: ...
+    @overload
+    def listen(
+        address: str | Address, *, type: object = None, **options: Unpack[SocketOptions]
+    ) -> Listener: ...
+    @overload
+    def connect(
+        address: str | Address,
+        *,
+        type: type[Expected],
+        timeout: float | None = None,
+        **options: Unpack[SocketOptions],
+    ) -> Connection[Expected]: ...
+    @overload
+    def connect(
+        address: str | Address,
+        *,
+        type: object = None,
+        timeout: float | None = None,
+        **options: Unpack[SocketOptions],
+    ) -> Connection: ...
 
 
 def listen(
@@ -25,8 +64,8 @@ def listen(
     token: str | bytes | None = None,
     tls: Any = None,
     max_message: int = LARGEST,
-    type: Any = None,
-    codec: Codec | str | None = None,
+    type: object = None,
+    codec: Codec | CodecName | None = None,
     insecure: bool = False,
 ) -> Listener:
     """Listen at ``unix:///path``, ``tcp://host:port`` or ``tls://host:port``.
@@ -65,8 +104,8 @@ def connect(
     tls: Any = None,
     timeout: float | None = None,
     max_message: int = LARGEST,
-    type: Any = None,
-    codec: Codec | str | None = None,
+    type: object = None,
+    codec: Codec | CodecName | None = None,
     insecure: bool = False,
 ) -> Connection:
     """Connect to where somebody listens.

@@ -33,7 +33,7 @@ from liaison.errors import Closed, Corrupt, Destroyed
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any, Protocol
+    from typing import Any, Protocol, TypeVar
 
     from liaison.carriers.contract import Several
 
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
             """Give a descriptor that is readable when there may be something to receive."""
             ...
 
+    Waited = TypeVar("Waited", bound=HasDescriptor)
+
 
 __all__ = ["Watch", "wait"]
 
@@ -51,7 +53,7 @@ _KEPT = 8  # sets: each costs two descriptors
 _GONE = (Closed, Destroyed, Corrupt)  # what a receive will say, at once
 
 
-def wait(links: Iterable[HasDescriptor], *, timeout: float | None = None) -> list[Any]:
+def wait(links: Iterable[Waited], *, timeout: float | None = None) -> list[Waited]:
     """Wait until something can be received from any of `links`; return those, or [] in time.
 
     Links of all kinds may be mixed, and with whatever else has a ``fileno()``: sockets, pipes,

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from functools import cache
 
-from liaison._native import mailbox as native
-from liaison._native.carrier import TwoWay
-from liaison.address import Address
 from liaison.carriers.contract import Carrier
-from liaison.carriers.shm.dead_letters import open_link, sizes
-from liaison.carriers.shm.end import MailboxEnd, received
-from liaison.carriers.shm.space import in_space, remove_space, space_names
+from liaison.carriers.shm import pipe
+from liaison.carriers.shm.dead_letters import open_link
+from liaison.carriers.shm.space import remove_space, space_names
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from liaison.carriers.contract import Policy, Reading
+    from liaison._native.carrier import TwoWay
+    from liaison.address import Address
+    from liaison.carriers.contract import How, Policy, Reading
+    from liaison.carriers.shm.end import MailboxEnd
     from liaison.carriers.shm.endpoint import EndpointEnd
     from liaison.carriers.shm.observer import ObservedEndpoint
+    from liaison.carriers.shm.pipe import PipeEnd
     from liaison.carriers.shm.spaces import SharedSpace
 
 __all__ = ["CARRIER", "SharedMemory"]
@@ -27,7 +28,7 @@ __all__ = ["CARRIER", "SharedMemory"]
 class SharedMemory(Carrier):
     """Links in shared memory, between the processes of this machine."""
 
-    def open(self, where: Address, how: str, policy: Policy, reading: Reading) -> MailboxEnd:
+    def open(self, where: Address, how: How, policy: Policy, reading: Reading) -> MailboxEnd:
         """An end of the link at `where`; see `liaison.carriers.contract.Carrier.open`."""
         return open_link(where, how, policy, reading)
 
@@ -38,41 +39,17 @@ class SharedMemory(Carrier):
         for load in {"endpoint": (_endpoints, _observers), "space": (_spaces,)}[kind]:
             load()
 
-    def pipe(
-        self, space: Address, policy: Policy, reading: Reading
-    ) -> tuple[MailboxEnd, MailboxEnd]:
+    def pipe(self, space: Address, policy: Policy, reading: Reading) -> tuple[PipeEnd, PipeEnd]:
         """The reading and the writing end of a new pipe."""
-        reader, writer = (MailboxEnd.__new__(MailboxEnd) for _ in range(2))
-        in_space(
-            space if space.scheme == "shm" else Address("shm", space="default"),
-            lambda space: native.open_pipe(
-                reader, writer, space, *(reading.coder, reading.bytes_only), **sizes(policy)
-            ),
-            create=True,
-        )
-        return reader, writer
+        return pipe.pipe(space, policy, reading)
 
-    def inherited(self, handle: str, reads: bool, reading: Reading) -> MailboxEnd:
+    def inherited(self, handle: str, reads: bool, reading: Reading) -> PipeEnd:
         """The end of a pipe whose descriptors this process has inherited."""
-        parts = handle.split(":", 5)
-        if len(parts) != 6 or not all(part.isascii() and part.isdigit() for part in parts[1:4]):
-            raise ValueError(f"{handle!r} is no handle of a pipe's end")
-        memory, token, owner = map(int, parts[1:4])
-        return received(memory, token, (owner, parts[4], parts[5]), reads, reading)
+        return pipe.inherited(handle, reads, reading)
 
     def named_pipe(self, where: Address, policy: Policy, reading: Reading) -> TwoWay:
         """This process's side of a named pipe."""
-        reader, writer = (MailboxEnd.__new__(MailboxEnd) for _ in range(2))
-        in_space(
-            where,
-            lambda space: native.open_named_pipe(
-                *(reader, writer, space, where.name, str(where)),
-                *(reading.coder, reading.bytes_only),
-                **sizes(policy),
-            ),
-            create=True,
-        )
-        return TwoWay(reader, writer)
+        return pipe.named_pipe(where, policy, reading)
 
     def endpoint(
         self, where: Address, capacity: int | None, reading: Reading, *, passing: bool

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from time import monotonic, sleep
 
-from liaison._native.mailbox import Burial
+from liaison._native.orphan import Orphan
 from liaison.address import Address
 from liaison.carriers.contract import Policy, Reading
 from liaison.carriers.shm.end import MailboxEnd
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from liaison._native.space import SpaceHandle
+    from liaison.carriers.contract import How
 
 __all__ = ["mourn", "open_link", "sizes"]
 
 _PATIENCE = 2.0  # seconds for somebody else who moves a port's messages; it may have been stopped
 
 
-def open_link(where: Address, how: str, policy: Policy, reading: Reading) -> MailboxEnd:
+def open_link(where: Address, how: How, policy: Policy, reading: Reading) -> MailboxEnd:
     """An end of the link at `where`, whose dead letters are seen to."""
     end = MailboxEnd.__new__(MailboxEnd)
     words: dict[str, Any] = {
@@ -78,7 +79,7 @@ def mourn(space: SpaceHandle, address: str) -> bool:
     end = monotonic() + _PATIENCE
     while True:
         try:
-            burial = Burial(space, Address.parse(address).name, address)
+            orphan = Orphan(space, Address.parse(address).name, address)
             break
         except NotFound:
             return False
@@ -86,20 +87,20 @@ def mourn(space: SpaceHandle, address: str) -> bool:
             if monotonic() > end:
                 raise
             sleep(0.001)
-    with closing(burial), ExitStack() as opened:
+    with closing(orphan), ExitStack() as opened:
         dead: Any = None
 
         def forward(format: int, payload: memoryview) -> None:
             nonlocal dead
             if dead is None:  # made when it is needed, not before
-                dead = opened.enter_context(closing(_grave(address, burial.dead_letters)))
+                dead = opened.enter_context(closing(_grave(address, orphan.dead_letters)))
             dead.forward(format, payload)
 
         try:
-            burial.move(forward)
+            orphan.move(forward)
         except Full:
             raise Full(
                 f"the receiver of {address} has ended, and what it did not receive belongs to its "
-                f"dead letters, but {burial.dead_letters} is full; receive from that first"
+                f"dead letters, but {orphan.dead_letters} is full; receive from that first"
             ) from None
     return True

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from liaison._native import mailbox as native
+from liaison._native import end as native
+from liaison._native.delivery import Delivery
+from liaison._native.loan import Loan
+from liaison._native.mailbox import MailboxEnd as NativeEnd
+from liaison._native.receipt import Receipt
 from liaison._native.several import Several
 from liaison.carriers import contract
-from liaison.carriers.shm.space import in_space, place_of, space_at
+from liaison.carriers.shm.space import in_space
 from liaison.link import Link
 
 TYPE_CHECKING = False  # see facts.py
@@ -15,16 +19,18 @@ if TYPE_CHECKING:
 
     from liaison._native.space import SpaceHandle
     from liaison.address import Address
-    from liaison.carriers.contract import Reading
-    from liaison.carriers.shm.space import Place
-    from liaison.link import Peer
+    from liaison.carriers.contract import How, Reading
+    from liaison.link import Established, Kind, Peer
 
 __all__ = ["MailboxEnd", "link_of"]
 
-_ESTABLISHED = {"endpoint": "automatic", "pipe": "inherited"}  # others: by name
+_ESTABLISHED: dict[Kind, Established] = {
+    "endpoint": "automatic",
+    "pipe": "inherited",
+}  # others: by name
 _LARGEST_DIRECT = 1 << 30  # bytes: what the engine lets an arena grow to
 
-_HOW = {
+_HOW: dict[How, int] = {
     "open": native.OPEN,
     "create": native.CREATE,
     "open or create": native.OPEN_OR_CREATE,
@@ -57,7 +63,7 @@ def link_of(facts: dict[str, Any], senders: Iterable[Peer] | None = None) -> Lin
     )
 
 
-class MailboxEnd(native.End):
+class MailboxEnd(NativeEnd):
     """A mailbox's end in shared memory; see `liaison.carriers.contract.End`."""
 
     __slots__ = ()
@@ -65,7 +71,7 @@ class MailboxEnd(native.End):
     def start(
         self,
         where: Address,
-        how: str,
+        how: How,
         reading: Reading,
         undertaker: Callable[[Any, int, memoryview, int], None],
         mourner: Callable[[SpaceHandle, str], object],
@@ -93,34 +99,9 @@ class MailboxEnd(native.End):
         """What waits for these links together, where all are mailboxes of this one's space."""
         return Several.of(links)
 
-    @property
-    def handle(self) -> str:
-        """What to tell a program that inherits the `descriptors()` of this end of a pipe."""
-        memory, token = self.descriptors()
-        owner, name, root = place_of(self.home)
-        return f"shm:{memory}:{token}:{owner}:{name}:{root}"
 
-    def handed(self) -> tuple[Callable[..., MailboxEnd], tuple[Any, ...]]:
-        """The same for a process that is sent this end, as multiprocessing's own are sent."""
-        from multiprocessing.reduction import DupFd
-
-        memory, token = map(DupFd, self.descriptors())
-        return _sent, (memory, token, place_of(self.home))
-
-
-def received(memory: int, token: int, place: Place, reads: bool, reading: Reading) -> MailboxEnd:
-    """The end of a pipe that these descriptors are, which are this process's own now."""
-    end = MailboxEnd.__new__(MailboxEnd)
-    end.adopt(space_at(place), memory, token, reads, reading.coder, reading.bytes_only)
-    return end
-
-
-def _sent(memory: Any, token: Any, place: Place, reads: bool, reading: Reading) -> MailboxEnd:
-    return received(memory.detach(), token.detach(), place, reads, reading)
-
-
-contract.PipeEnd.register(MailboxEnd)
+contract.End.register(MailboxEnd)
 contract.Several.register(Several)
-contract.Delivery.register(native.Delivery)
-contract.Loan.register(native.Loan)
-contract.Receipt.register(native.Receipt)
+contract.Delivery.register(Delivery)
+contract.Loan.register(Loan)
+contract.Receipt.register(Receipt)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from liaison._native.endpoint import Route
-    from liaison._native.mailbox import End
+    from liaison._native.mailbox import MailboxEnd
     from liaison.carriers.contract import Reading
 
 __all__ = ["EndpointEnd"]
@@ -388,7 +388,7 @@ class EndpointEnd(native.EndpointEnd):
                     way.destroy(force=True)  # the next look finds that out
         self._many = 2 * len(self._incoming) + _FEW
 
-    def ended(self, end: End) -> None:
+    def ended(self, end: MailboxEnd) -> None:
         """Give up a link that was destroyed."""
         with self._lock:
             self.check()
@@ -462,7 +462,7 @@ class EndpointEnd(native.EndpointEnd):
         return sum(map(len, self.ways))
 
     @property
-    def news(self) -> End:
+    def news(self) -> MailboxEnd:
         """Its own link, by which new senders introduce themselves."""
         return self.own
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from liaison import errors
 from liaison._native import endpoint as native
-from liaison._native.mailbox import look
+from liaison._native.facts import look
 from liaison.address import Address, is_name
 from liaison.carriers.contract import Listed
 from liaison.carriers.shm.end import link_of

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from liaison._native.space import SpaceHandle
+    from liaison.carriers.contract import How
 
 __all__ = [
     "WAY",
@@ -64,7 +65,7 @@ class Own(MailboxEnd):
     def begin(
         cls,
         where: Address,
-        how: str,
+        how: How,
         policy: dict[str, Any],
         mourner: Callable[[SpaceHandle, str], object] | None = None,
     ) -> Own:
@@ -92,7 +93,7 @@ class Way(MailboxEnd):
         where: Address,
         to: str,
         sender: str,
-        how: str = "open",
+        how: How = "open",
         policy: dict[str, Any] | None = None,
         reading: Reading = _PLAIN,
     ) -> Way:

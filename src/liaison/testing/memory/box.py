@@ -14,6 +14,7 @@ from liaison.carriers.contract import Policy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from liaison.carriers.contract import State
     from liaison.link import Peer
     from liaison.testing.memory.belonging import Belonging
     from liaison.testing.memory.held import Loan, Receipt
@@ -36,7 +37,7 @@ class Item:
         self.sender = sender
         self.attempt = 0
         self.holder: Belonging | None = None  # the end that has it
-        self.state = "queued"
+        self.state: State = "queued"
         self.receiver: Party | None = None  # who received it last
 
 
@@ -185,7 +186,7 @@ class Box:
         self.arrange()
         return item
 
-    def settle(self, item: Item, state: str) -> None:
+    def settle(self, item: Item, state: State) -> None:
         """Be done with a leased message."""
         self.leased.discard(item)
         item.holder = None

@@ -15,7 +15,7 @@ from liaison.testing.memory.space import WorldEnd
 if TYPE_CHECKING:
     from liaison._native.carrier import CarrierEnd
     from liaison.address import Address
-    from liaison.carriers.contract import Policy, Reading
+    from liaison.carriers.contract import How, Policy, Reading
     from liaison.testing.memory.pipe import PipeEnd
 
 __all__ = ["CARRIER", "Memory"]
@@ -26,7 +26,7 @@ class Memory(contract.Carrier):
 
     carries_pipes = True
 
-    def open(self, where: Address, how: str, policy: Policy, reading: Reading) -> CarrierEnd:
+    def open(self, where: Address, how: How, policy: Policy, reading: Reading) -> CarrierEnd:
         """An end of the link at `where`."""
         if how == "observe" and policy.kind is None:
             found = world_of(where).links.get(str(where))

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from liaison.address import Address
-    from liaison.carriers.contract import Policy, Reading
+    from liaison.carriers.contract import How, Policy, Reading
+    from liaison.link import Established
     from liaison.testing.memory.party import Party
 
 __all__ = ["End", "LinkEnd"]
@@ -29,7 +30,7 @@ Parcel = tuple[int, bytes]  # the format of a message, and its bytes
 class End(Belonging, contract.End):
     """An end of a box; see `liaison.carriers.contract.End`."""
 
-    established = "named"
+    established: Established = "named"
     _observing = False
     _news: Bell | None = None  # rings when there may be room, or something to learn
 
@@ -450,7 +451,7 @@ class End(Belonging, contract.End):
 class LinkEnd(End):
     """An end of a mailbox, a queue or a port."""
 
-    def __init__(self, where: Address, how: str, policy: Policy, reading: Reading) -> None:
+    def __init__(self, where: Address, how: How, policy: Policy, reading: Reading) -> None:
         world = world_of(where)
         with world.changed:
             self.party = player(world)
@@ -461,7 +462,7 @@ class LinkEnd(End):
                 self._attach()
             self.over = False
 
-    def _found(self, where: Address, how: str, policy: Policy) -> Box:
+    def _found(self, where: Address, how: How, policy: Policy) -> Box:
         world = self.party.world
         box = world.links.get(str(where))
         if box is None:

@@ -10,7 +10,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from liaison import errors
-from liaison._native.carrier import arriving, closed, closing
+from liaison._native.carrier import CarrierEnd, arriving, closed, closing
 from liaison._native.link import end_of
 from liaison.address import Address, check_name
 from liaison.carriers import contract
@@ -321,7 +321,7 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
             letters = desk.letters_from(sender) if sender else None
             return self.end_at(letters) if letters else None
 
-    def ended(self, way: contract.CarrierEnd) -> None:
+    def ended(self, way: CarrierEnd) -> None:
         """Nothing: what says so is the endpoint that was destroyed."""
         self.check()
 
@@ -454,7 +454,7 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
             self.close()
 
 
-class News(Belonging, contract.CarrierEnd):
+class News(Belonging, CarrierEnd):
     """What tells an endpoint of new senders."""
 
     told = False

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from liaison.carriers.contract import State
     from liaison.link import Peer
     from liaison.testing.memory.box import Item
     from liaison.testing.memory.end import End
 
 __all__ = ["Delivery", "Loan", "Receipt"]
 
-_ORDER = ["queued", "received", "acknowledged", "dead-lettered"]
+_ORDER: list[State] = ["queued", "received", "acknowledged", "dead-lettered"]
 
 
 def _lost(end: End) -> errors.LeaseLost:
@@ -208,18 +209,18 @@ class Receipt(contract.Receipt):
             box.receipts.add(self)
 
     @property
-    def state(self) -> str:
+    def state(self) -> State:
         """What became of it."""
         return self.item.state
 
-    def reached(self, state: str) -> bool:
+    def reached(self, state: State) -> bool:
         """Whether it has come so far. Raises when it never will."""
         if _ORDER.index(self.item.state) >= _ORDER.index(state):
             return True
         self.end.may_learn()
         return False
 
-    def _wait(self, state: str, timeout: float | None) -> Peer:
+    def _wait(self, state: State, timeout: float | None) -> Peer:
         deadline = Deadline(timeout)
         with self.end.locked():
             if not self.end.until(lambda: self.reached(state), deadline):

@@ -1,0 +1,10 @@
+"""What other compiled modules wait by; waiting.pyx says what it all means."""
+from libc.stdint cimport int64_t
+
+from liaison._native.engine cimport *
+
+cdef enum:
+    POLL = 1500  # ns, before the lock of the interpreter is given up
+
+cdef int propagate() except -1
+cdef int64_t wait_of(object timeout, liaison_wait *wait) except -2

@@ -1,0 +1,34 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
+"""How long an operation waits, and what a signal that comes meanwhile does.
+
+A signal's handler that raises ends the wait: the engine says INTERRUPTED, and the exception stays
+set until `propagate` passes it on.
+"""
+
+from libc.stdint cimport int64_t
+
+from liaison._native.engine cimport *
+
+from liaison.deadline import nanoseconds
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() noexcept
+
+
+cdef boolean interrupted(void *context) noexcept with gil:
+    return PyErr_CheckSignals() < 0
+
+
+# While much memory is reserved: what then comes of it is INTERRUPTED.
+liaison_heed(interrupted, NULL)
+
+
+cdef int propagate() except -1:
+    return -1
+
+
+cdef int64_t wait_of(object timeout, liaison_wait *wait) except -2:
+    wait.timeout = -1 if timeout is None else nanoseconds(timeout)
+    wait.interrupted = interrupted
+    wait.context = NULL
+    return wait.timeout
