@@ -175,6 +175,14 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Write what is made for the documents: docs/contract.md, and the output in the guide."""
+    install(session, ".[test]")
+    session.run("python", "-m", "tests.conformance.sentences")
+    session.run("python", "docs/update.py")
+
+
+@nox.session
 def model(session: nox.Session) -> None:
     if missing := [tool for tool in ("spin", "gcc") if shutil.which(tool) is None]:
         session.skip(f"NOT CHECKED, not installed: {', '.join(missing)}")

@@ -1,6 +1,6 @@
-"""docs/contract.md: the sentences of the contract, and which test holds each of them.
+"""The sentences of the contract, and which test holds each of them.
 
-``python -m tests.conformance.sentences`` writes it anew; `test_sentences.py` fails while it is old.
+``nox -s docs`` makes docs/contract.md of them, which is not kept in the repository.
 """
 
 import importlib
@@ -83,7 +83,7 @@ def page():
         "# The contract, sentence by sentence",
         "",
         "What every carrier and every kind of link keeps, and the test that holds each to it.",
-        "Written by `python -m tests.conformance.sentences`; a test fails while it is old.",
+        "Made by `nox -s docs` from the tests themselves.",
         "In brackets are the carriers. `memory` is the reference, a plain model under one lock:",
         "`test_reference.py` and `test_reference_direct.py` compare shared memory with it, step by",
         "step; `test_mutants.py` has faults in it found out by the tests below.",
