@@ -104,6 +104,24 @@ def test_a_cancelled_task_leaves_nothing_to_the_collector(space):
         gc.enable()
 
 
+def test_a_loop_that_is_over_does_not_stay_in_memory(space):
+    """A link may outlive many loops, as that of a module does, and keeps none of them."""
+    loops = weakref.WeakSet()
+
+    async def main(box):
+        loops.add(asyncio.get_running_loop())
+        task = asyncio.create_task(box.receive())
+        await asleep(task)
+        await box.send("m")
+        assert await task == "m"
+
+    with waiting() as (box, _):
+        for _ in range(3):
+            asyncio.run(main(box))
+        gc.collect()
+        assert not len(loops)
+
+
 def test_who_is_woken_may_close_the_link_under_those_who_wait_with_it(space):
     """All others are told, although the first goes on within the loop's callback."""
 

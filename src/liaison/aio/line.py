@@ -265,7 +265,7 @@ class _LoopLine(Line):
         silenced_by: str = "reading",
     ) -> None:
         super().__init__(link, method, silenced_by=silenced_by)
-        self._loop = loop
+        self._loop = ref(loop)  # which knows its lines, and is forgotten with them
         self._forgetting: finalize[..., Any] | None = None
         self._heard = False
 
@@ -285,7 +285,12 @@ class _LoopLine(Line):
             place.call()
 
     def _place(self) -> _Place:
-        return _LoopPlace(self._loop)
+        return _LoopPlace(self._running())
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        loop = self._loop()
+        assert loop is not None  # a task of it waits
+        return loop
 
     def _prepare(self) -> None:
         if self._silenced_by == "looking":
@@ -299,7 +304,7 @@ class _LoopLine(Line):
                 if line is not None:
                     line._rang()
 
-            self._loop.add_reader(descriptor, rang)
+            self._running().add_reader(descriptor, rang)
             self._led = descriptor
             # A link that nobody has any more is closed, and its descriptor's number another's.
             self._forgetting = finalize(self._link(), _forget, self._loop, descriptor)
@@ -330,8 +335,9 @@ class _LoopLine(Line):
             place.resume()
 
 
-def _forget(loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
-    if loop.is_closed():
+def _forget(whose: ref[asyncio.AbstractEventLoop], descriptor: int) -> None:
+    loop = whose()
+    if loop is None or loop.is_closed():
         return
     asyncio = sys.modules["asyncio"]
     try:
