@@ -28,7 +28,7 @@ from liaison._native.link import end_of
 from liaison.address import Address
 from liaison.carriers.shm.pairs import ways_to
 from liaison.links import endpoint as module
-from liaison.links.endpoint import observed
+from liaison.links.observer import observed
 from liaison.testing import ProcessDied, until
 from tests.links.actor import Actor
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, final
 from liaison._native.link import Receiving, Sending, attach, end_of
 from liaison.address import Address
 from liaison.carriers.contract import Policy, Reading
-from liaison.carriers.registry import carrier_named, carrier_of, pipes_carrier
+from liaison.carriers.registry import carrier_named, carrier_of, local_carrier, pipes_carrier
 from liaison.closing import Closing
 from liaison.errors import Ended, InvalidAddress
 from liaison.links.end import parsed, size
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from liaison.message import Expected
 
 __all__ = ["NamedPipe", "PipeReader", "PipeWriter", "cut", "pipe"]
+
+local_carrier().prepare("pipe")
 
 _LARGEST_CAPACITY = 1 << 18  # messages
 _LARGEST_MESSAGE = (1 << 32) - 4096  # bytes

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 from liaison.carriers.contract import Carrier
-from liaison.carriers.shm import pipe
 from liaison.carriers.shm.dead_letters import open_link
 from liaison.carriers.shm.space import remove_space, space_names
 
@@ -36,20 +35,24 @@ class SharedMemory(Carrier):
 
     def prepare(self, kind: str) -> None:
         """Import what a program that only needs a mailbox does not wait for."""
-        for load in {"endpoint": (_endpoints, _observers), "space": (_spaces,)}[kind]:
+        for load in {
+            "endpoint": (_endpoints, _observers),
+            "pipe": (_pipes,),
+            "space": (_spaces,),
+        }[kind]:
             load()
 
     def pipe(self, space: Address, policy: Policy, reading: Reading) -> tuple[PipeEnd, PipeEnd]:
         """The reading and the writing end of a new pipe."""
-        return pipe.pipe(space, policy, reading)
+        return _pipes().pipe(space, policy, reading)
 
     def inherited(self, handle: str, reads: bool, reading: Reading) -> PipeEnd:
         """The end of a pipe whose descriptors this process has inherited."""
-        return pipe.inherited(handle, reads, reading)
+        return _pipes().inherited(handle, reads, reading)
 
     def named_pipe(self, where: Address, policy: Policy, reading: Reading) -> TwoWay:
         """This process's side of a named pipe."""
-        return pipe.named_pipe(where, policy, reading)
+        return _pipes().named_pipe(where, policy, reading)
 
     def endpoint(
         self, where: Address, capacity: int | None, reading: Reading, *, passing: bool
@@ -79,6 +82,13 @@ def _endpoints() -> ModuleType:
     from liaison.carriers.shm import endpoint
 
     return endpoint
+
+
+@cache
+def _pipes() -> ModuleType:
+    from liaison.carriers.shm import pipe
+
+    return pipe
 
 
 @cache
