@@ -10,7 +10,7 @@ def test_the_page_tells_of_every_test():
     lines = page().splitlines()
     for _, _, tests in _rows():
         for name, _ in tests:
-            assert sum(f"`{name}`" in line for line in lines) == 1, name
+            assert any(f"`{name}`" in line for line in lines), name
 
 
 def test_each_test_states_one_sentence():

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import TypedDict, Unpack, overload
 
     from liaison.codec import Codec, CodecName
-    from liaison.link import Link, Peer
+    from liaison.link import Link
 
     class EndpointOptions(TypedDict, total=False):
         """What can be said of an endpoint beside the type of its messages; see `Endpoint`."""
