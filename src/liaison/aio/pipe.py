@@ -188,8 +188,8 @@ class _Writing(Sending):
                 await self.write(line)
 
 
-class _PipeEnd(Held):
-    """What both ends of a pipe have."""
+class _PipeEnd(Sending, Receiving, Held):
+    """What both ends of a pipe have; what the one is not made for it refuses."""
 
     __slots__ = ()
 
