@@ -7,6 +7,7 @@ Which ends a link has, and how one gets them, is said here and nowhere else.
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -17,7 +18,7 @@ import pytest
 import liaison
 from liaison.links.endpoint import observed
 from tests.conformance.beside import Beside
-from tests.conformance.carriers import CARRIERS
+from tests.conformance.carriers import CARRIERS, IN_TASKS
 from tests.conformance.ends import Far, correspondent
 
 __all__ = ["FEATURES", "KINDS", "Kind", "Stage", "on", "stages"]
@@ -49,6 +50,16 @@ FEATURES = {
     "pickle": "an end can be sent to another process",
     "outlives": "it is there though its creator has closed it",
 }
+
+# Which kinds are repeated in tasks beside all on shm in those of asyncio: conftest.py says why.
+SAMPLE = {
+    ("shm", "trio"): ("mailbox", "pipe"),
+    ("memory", "asyncio"): ("mailbox", "endpoint"),
+    ("memory", "trio"): (),
+    ("stream", "asyncio"): ("unix connection",),
+    ("stream", "trio"): ("unix connection",),
+}
+EVERYTHING = bool(os.environ.get("LIAISON_CONFORMANCE_EVERYTHING"))
 
 
 @dataclass(frozen=True)
@@ -157,6 +168,29 @@ class Stage:
         """Close this end when the test is over."""
         self._stack.callback(end.close)
         return end
+
+    # ---- waiting
+
+    @property
+    def wait(self):
+        """The function that waits for several links."""
+        return self.carrier.names["wait"]
+
+    def receivers_waiting(self, end):
+        """How many wait to receive from the link of this end."""
+        tasks = self.carrier.tasks_waiting("receive", "receive_many", "lease", "__anext__")
+        return tasks + end.statistics().receivers_waiting
+
+    def receives(self, end, call):
+        """Whether the call waits to receive from the link of this end."""
+        if "open" in self.has:
+            return self.receivers_waiting(end)
+        return self.carrier.waits(call)
+
+    def senders_waiting(self, end):
+        """How many wait for room in the link of this end."""
+        tasks = self.carrier.tasks_waiting("send", "send_many", "loan")
+        return tasks + end.statistics().senders_waiting
 
     # ---- ends of another process
 
@@ -464,16 +498,35 @@ KINDS = {
 }
 
 
-def stages(*features, without=(), carriers=CARRIERS, kinds=KINDS):
+def used(kind, *, in_tasks=True):
+    """How a kind is used: each of its carriers by threads, and by tasks if that is in the sample.
+
+    Gives the carrier with what to call it.
+    """
+    for name in kind.carriers:
+        yield CARRIERS[name], name
+    for (name, backend), carrier in IN_TASKS.items():
+        if in_tasks and name in kind.carriers and (EVERYTHING or in_sample(kind, name, backend)):
+            yield carrier, f"{name}, in tasks of {backend}"
+
+
+def in_sample(kind, carrier, backend):
+    """Whether tests of this kind, and on this carrier, are repeated in tasks each time."""
+    if backend == "asyncio" and carrier == "shm":
+        return True
+    return kind.name in SAMPLE[carrier, backend]
+
+
+def stages(*features, without=(), carriers=CARRIERS, kinds=KINDS, in_tasks=True):
     """The kinds, each on each of its carriers, that have these features, as pytest's parameters."""
     return [
-        pytest.param((kind, CARRIERS[carrier]), id=f"{kind.name} on {carrier}")
+        pytest.param((kind, carrier), id=f"{kind.name} on {how}")
         for kind in KINDS.values()
-        for carrier in kind.carriers
-        if carrier in carriers
-        and kind.name in kinds
+        if kind.name in kinds
         and kind.features.issuperset(features)
         and not kind.features.intersection(without)
+        for carrier, how in used(kind, in_tasks=in_tasks)
+        if carrier.name in carriers
     ]
 
 

@@ -47,7 +47,7 @@ def test_others_wait_their_turn(stage, beside):
     sender.send_many([1, 2])
     there.do("delivery = end.lease(timeout=60)")
     waiting = beside(sender.receive, timeout=60)
-    until(lambda: sender.statistics().receivers_waiting, "this process waits")
+    until(lambda: stage.receivers_waiting(sender), "this process waits")
     there.do("delivery.acknowledge()")
     assert waiting.result() == 2
 
@@ -59,7 +59,7 @@ def test_the_turn_passes_when_its_holder_dies(stage, beside):
     sender.send_many([1, 2])
     there.do("delivery = end.lease(timeout=60)")
     waiting = beside(sender.lease, timeout=60)
-    until(lambda: sender.statistics().receivers_waiting, "this process waits")
+    until(lambda: stage.receivers_waiting(sender), "this process waits")
     there.kill()
     with waiting.result() as delivery:
         assert (delivery.message, delivery.attempt) == (1, 2)
@@ -70,7 +70,7 @@ def test_who_waits_has_the_turn(stage):
     """A process that waits at an empty exclusive link is the one that receives."""
     sender, there = stage.other_receives(access="exclusive")
     there.start("end.receive(timeout=60)")
-    until(lambda: sender.statistics().receivers_waiting, "the other one waits")
+    until(lambda: stage.receivers_waiting(sender), "the other one waits")
     with pytest.raises(Busy):
         sender.receive(timeout=0)
     sender.send("for the other")

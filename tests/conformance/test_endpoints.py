@@ -264,7 +264,7 @@ def test_nobody_waits_for_a_destroyed_endpoint(stage, beside):
     sender, receiver = stage.ends(capacity=1)
     sender.send("fills it")
     waiting = beside(sender.send, 1)
-    until(lambda: receiver.statistics().senders_waiting, "it waits")
+    until(lambda: stage.senders_waiting(receiver), "it waits")
     receiver.destroy()
     with pytest.raises(Destroyed):
         waiting.result()

@@ -83,8 +83,17 @@ def test_bytes_are_read_and_written_as_with_a_file(stage):
     assert receiver.readline() == b"one\n"
     assert receiver.readline() == b"two\n"
     assert receiver.read(2) == b"re"
+    assert receiver.read() == b"st"
+
+
+@on(kinds=["pipe", "named pipe", "named pipe, its opener's"], in_tasks=False)
+def test_what_reads_files_reads_it(stage):
+    """It can be given to what reads files, as those of Python's io."""
+    sender, receiver = stage.ends()
+    sender.write(b"one\ntwo")
+    sender.close()
     with io.BufferedReader(receiver) as file:
-        assert file.read() == b"st"
+        assert file.readlines() == [b"one\n", b"two"]
 
 
 @on_named_pipes
