@@ -51,16 +51,6 @@ FEATURES = {
     "outlives": "it is there though its creator has closed it",
 }
 
-# Which kinds are repeated in tasks beside all on shm in those of asyncio: conftest.py says why.
-SAMPLE = {
-    ("shm", "trio"): ("mailbox", "pipe"),
-    ("memory", "asyncio"): ("mailbox", "endpoint"),
-    ("memory", "trio"): (),
-    ("stream", "asyncio"): ("unix connection",),
-    ("stream", "trio"): ("unix connection",),
-}
-EVERYTHING = bool(os.environ.get("LIAISON_CONFORMANCE_EVERYTHING"))
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -498,23 +488,25 @@ KINDS = {
 }
 
 
-def used(kind, *, in_tasks=True):
-    """How a kind is used: each of its carriers by threads, and by tasks if that is in the sample.
+# Which kinds are tested in tasks, on which carrier and event loop; conftest.py says why.
+SAMPLE = {
+    ("shm", "asyncio"): KINDS.keys(),
+    ("shm", "trio"): ("mailbox", "rendezvous", "endpoint", "pipe"),
+    ("memory", "asyncio"): ("mailbox", "endpoint"),
+    ("stream", "asyncio"): ("unix connection",),
+    ("stream", "trio"): ("unix connection",),
+}
+EVERYTHING = bool(os.environ.get("LIAISON_CONFORMANCE_EVERYTHING"))
 
-    Gives the carrier with what to call it.
-    """
+
+def used(kind, *, in_tasks=True):
+    """On which carriers a kind is tested, by threads and by tasks; each with what to call it."""
     for name in kind.carriers:
         yield CARRIERS[name], name
     for (name, backend), carrier in IN_TASKS.items():
-        if in_tasks and name in kind.carriers and (EVERYTHING or in_sample(kind, name, backend)):
+        sampled = SAMPLE.get((name, backend), ())
+        if in_tasks and name in kind.carriers and (EVERYTHING or kind.name in sampled):
             yield carrier, f"{name}, in tasks of {backend}"
-
-
-def in_sample(kind, carrier, backend):
-    """Whether tests of this kind, and on this carrier, are repeated in tasks each time."""
-    if backend == "asyncio" and carrier == "shm":
-        return True
-    return kind.name in SAMPLE[carrier, backend]
 
 
 def stages(*features, without=(), carriers=CARRIERS, kinds=KINDS, in_tasks=True):

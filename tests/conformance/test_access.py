@@ -118,8 +118,10 @@ def test_a_ports_sender_cannot_receive(stage):
         sender.try_receive,
         lambda: sender.receive_many(1, timeout=0),
         lambda: sender.lease(timeout=0),
+        lambda: next(iter(sender)),
+        sender.fileno,
     ):
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDenied, match="receiver"):
             use()
 
 
@@ -133,7 +135,11 @@ def test_an_observer_takes_no_part(stage):
         assert observer.statistics().waiting == 0
         for use in (
             lambda: observer.send(1, timeout=0),
+            lambda: observer.try_send(1),
+            lambda: observer.send_many([1], timeout=0),
             lambda: observer.receive(timeout=0),
+            observer.try_receive,
+            lambda: observer.receive_many(1, timeout=0),
             lambda: observer.lease(timeout=0),
             lambda: observer.loan(1),
             observer.fileno,

@@ -215,6 +215,7 @@ def test_a_port_ends_with_its_receiver(stage, beside):
 def test_a_port_may_end_with_its_last_sender(stage):
     """With `lifetime="senders"` a port also ends with its last sender; what is left is received."""
     sender, receiver = stage.ends(lifetime="senders")
+    assert receiver.link.lifetime == "senders"
     another = stage.open()
     sender.send("left")
     sender.close()

@@ -119,9 +119,6 @@ def test_a_timeout_is_given_by_its_name(mailbox):
         box.lease(5)
 
 
-# ---- without waiting
-
-
 # ---- many
 
 
@@ -130,12 +127,6 @@ def test_receive_many_takes_thousands(mailbox):
     box = mailbox(capacity=10_000)
     box.send_many(range(10_000))
     assert box.receive_many(10_000) == list(range(10_000))
-
-
-# ---- iterating, counting
-
-
-# ---- what a message can be
 
 
 # ---- size
