@@ -3,7 +3,7 @@
 import numpy
 import pytest
 
-from liaison import Destroyed, LeaseLost
+from liaison import Destroyed, LeaseLost, NotFound
 from liaison.testing import until
 from tests.conformance.kinds import on
 
@@ -210,13 +210,39 @@ def test_many_messages_can_be_leased(stage):
 def test_after_max_deliveries_it_goes_to_the_dead_letters(stage):
     """After `max_deliveries` without acknowledgement a message goes to NAME.dead."""
     sender, receiver = stage.ends(max_deliveries=2)
-    sender.send("poison")
+    sender.send_many(["poison", "good"])
+    mailbox, place = stage.carrier.names["Mailbox"], f"{stage.address}.dead"
     for _ in range(2):
+        with pytest.raises(NotFound):
+            mailbox.open(place)
         receiver.lease(timeout=0).release()
+    with receiver.lease(timeout=0) as delivery:
+        assert (delivery.message, delivery.attempt) == ("good", 1)
     assert receiver.try_receive() is None
-    with stage.carrier.names["Mailbox"](f"{stage.address}.dead") as dead:
+    with mailbox(place) as dead:
         assert dead.receive(timeout=0) == "poison"
         dead.destroy(force=True)
+
+
+@on("dead letters", "lease", "buffered", "receivers", "many")
+def test_dying_counts_as_a_delivery(stage):
+    """A message that kills its receivers goes to the dead letters after so many of them."""
+    sender, first = stage.other_receives(max_deliveries=2)
+    second = stage.other(f"end = {stage.kind.opener}({stage.address!r})")
+    sender.send("poison")
+    for attempt, there in enumerate((first, second), 1):
+        there.do("delivery = end.lease(timeout=60)")
+        assert there.do("delivery.attempt") == attempt
+        there.kill()
+    dead = stage.keep(stage.carrier.names["Mailbox"](f"{stage.address}.dead"))
+
+    def buried():
+        assert sender.try_receive() is None
+        return len(dead)
+
+    until(buried, "it is in the dead letters")
+    assert dead.receive(timeout=0) == "poison"
+    dead.destroy(force=True)
 
 
 @on("dead letters", "lease", "buffered")
