@@ -92,13 +92,13 @@ def test_a_message_that_met_nobody_was_not_sent(stage):
 
 
 @on("rendezvous", without=["buffered"])
-def test_a_sender_that_does_not_wait_meets_a_receiver_that_does(stage, beside):
-    """With a receiver waiting at a rendezvous, a send with `timeout=0` succeeds."""
-    sender, receiver = stage.ends()
-    receiving = beside(receiver.receive, timeout=60)
-    until(lambda: receiver.statistics().receivers_waiting, "the receiver waits")
+def test_a_sender_that_does_not_wait_meets_a_receiver_that_does(stage):
+    """With a receiver's thread waiting at a rendezvous, a send with `timeout=0` succeeds."""
+    sender, there = stage.other_receives()
+    there.start("end.receive(timeout=60)")
+    until(lambda: stage.receivers_waiting(sender), "the receiver waits")
     sender.send("now", timeout=0)
-    assert receiving.result() == "now"
+    assert there.answer() == "now"
 
 
 @on("rendezvous", without=["buffered"])

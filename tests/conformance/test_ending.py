@@ -66,10 +66,7 @@ def test_closing_wakes_who_waits_in_the_end(stage, beside):
     """A wait in an end that another thread closes raises Closed."""
     _, receiver = stage.ends()
     waiting = beside(receiver.receive)
-    if "open" in stage.has:
-        until(lambda: receiver.statistics().receivers_waiting, "it waits")
-    else:
-        until(waiting.asleep, "it waits")
+    until(lambda: stage.receives(receiver, waiting), "it waits")
     receiver.close()
     with pytest.raises(Closed):
         waiting.result()
@@ -119,7 +116,7 @@ def test_destroying_wakes_receivers(stage, beside, wait):
     """Destroying wakes everybody who waits for a message, with Destroyed."""
     sender, receiver = stage.ends()
     waiting = beside(getattr(receiver, wait))
-    until(lambda: receiver.statistics().receivers_waiting, "it waits")
+    until(lambda: stage.receivers_waiting(receiver), "it waits")
     sender.destroy(force=True)
     with pytest.raises(Destroyed):
         waiting.result()
@@ -132,7 +129,7 @@ def test_destroying_wakes_senders(stage, beside):
     if "buffered" in stage.has:
         sender.send("fills it")
         waiting = beside(sender.send, 1)
-        until(lambda: receiver.statistics().senders_waiting, "it waits")
+        until(lambda: stage.senders_waiting(receiver), "it waits")
     else:
         waiting = beside(sender.send, 1)
         until(lambda: len(receiver), "it waits")
@@ -206,7 +203,7 @@ def test_a_port_ends_with_its_receiver(stage, beside):
     sender, receiver = stage.ends(capacity=1)
     sender.send("fills it")
     waiting = beside(sender.send, 1)
-    until(lambda: receiver.statistics().senders_waiting, "it waits")
+    until(lambda: stage.senders_waiting(receiver), "it waits")
     receiver.close()
     with pytest.raises(Destroyed):
         waiting.result()
@@ -218,6 +215,7 @@ def test_a_port_ends_with_its_receiver(stage, beside):
 def test_a_port_may_end_with_its_last_sender(stage):
     """With `lifetime="senders"` a port also ends with its last sender; what is left is received."""
     sender, receiver = stage.ends(lifetime="senders")
+    assert receiver.link.lifetime == "senders"
     another = stage.open()
     sender.send("left")
     sender.close()

@@ -34,6 +34,7 @@ def test_returned_messages_come_first_in_their_order(stage):
     deliveries = [receiver.lease(timeout=0) for _ in range(3)]
     for delivery in reversed(deliveries):
         delivery.release()
+    assert receiver.peek() == [0, 1, 2, 3, 4]
     assert receiver.receive_many(10, timeout=0) == [0, 1, 2, 3, 4]
 
 
@@ -44,7 +45,7 @@ def test_the_oldest_waiter_is_served_first(stage, beside):
     waiting = []
     for count in range(1, 4):
         waiting.append(beside(receiver.receive, timeout=60))
-        until(lambda n=count: receiver.statistics().receivers_waiting == n, "one more waits")
+        until(lambda n=count: stage.receivers_waiting(receiver) == n, "one more waits")
     for number in range(3):
         sender.send(number)
     assert [one.result() for one in waiting] == [0, 1, 2]
