@@ -287,7 +287,7 @@ def test_closing_wakes_a_sender_and_nobody_else(place):
         client, server = await pair(place)
         number = client._end.transport.fileno()
         sender = asyncio.ensure_future(client.send(bytes(LARGE)))
-        await until(lambda: client._waits)
+        await until(lambda: client._room._waits)
         # Without an await in between: the other's first step comes before the sender's next one.
         one, other = socket.socketpair()
         with one, other:

@@ -7,7 +7,6 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-import liaison
 from liaison import (
     AccessDenied,
     CallTimeout,
@@ -247,10 +246,10 @@ def test_a_cancelled_receive_over_a_connection_leaves_the_message(run, place, aw
 
                 def strike(cancel, how=how):
                     if how == "before":
-                        liaison.Connection.send(client._end, "m")
+                        client._end.send("m")
                     cancel()
                     if how == "after":
-                        liaison.Connection.send(client._end, "m")
+                        client._end.send("m")
 
                 result, cancelled = await cancelled_at(
                     awaits, server.receive(), lambda: None, strike, False
