@@ -1,5 +1,7 @@
 """Endpoints for tasks: direct communication, awaited."""
 
+from contextlib import suppress
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -207,6 +209,28 @@ def test_a_closed_endpoint_says_how_to_go_on(run, source):
                 tasks.start_soon(close)
                 with pytest.raises(Closed, match="make the endpoint again"):
                     await alice.receive(source)
+
+    run(main)
+
+
+@pytest.mark.parametrize("source", ["bob", None])
+def test_a_lease_is_settled_by_its_block(run, source):
+    """Leaving the block acknowledges; leaving it by an exception gives the message back."""
+
+    async def main():
+        async with aio.Endpoint("alice") as alice, aio.Endpoint("bob") as bob:
+            await bob.send("alice", "job")
+            with suppress(ZeroDivisionError):
+                async with alice.lease(source) as delivery:
+                    assert (delivery.message, delivery.attempt) == ("job", 1)
+                    raise ZeroDivisionError
+            async with alice.lease(source) as delivery:
+                assert (delivery.message, delivery.attempt) == ("job", 2)
+                await bob.send(delivery.sender, "to myself")
+            assert await bob.receive("bob") == "to myself"
+            with pytest.raises(Empty):
+                async with alice.lease(source, timeout=0.01):
+                    pass
 
     run(main)
 

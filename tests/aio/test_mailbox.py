@@ -61,6 +61,43 @@ def test_many_tasks_send_to_a_full_mailbox(run, mailbox):
     run(main)
 
 
+def test_a_cancelled_offer_is_taken_back(run, mailbox):
+    """A task that is cancelled while it waits at a rendezvous leaves no message there."""
+
+    async def main():
+        box = mailbox(capacity=0)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(box.send, "never sent")
+            while not len(box):
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+        assert len(box) == 0
+        assert box.statistics().loaned == box.statistics().leased == 0
+
+    run(main)
+
+
+def test_a_block_settles_what_it_has(run, mailbox):
+    """The end of an `async with` gives back, acknowledges or discards, as that of a `with` does."""
+
+    async def main():
+        box = mailbox(capacity=1)
+        async with box.loan(3) as loan:
+            loan[:] = b"not"
+        assert box.statistics().free == 1
+        async with box.loan(3) as loan:
+            loan[:] = b"job"
+            await loan.send()
+        with pytest.raises(ZeroDivisionError):
+            async with box.lease() as delivery:
+                raise ZeroDivisionError
+        async with box.lease() as delivery:
+            assert (delivery.message, delivery.attempt) == (b"job", 2)
+        assert box.statistics().free == 1
+
+    run(main)
+
+
 @pytest.mark.parametrize("wanted", ["receive", "send"])
 @pytest.mark.parametrize("end", ["close", "destroy"])
 def test_the_end_wakes_every_task(run, mailbox, wanted, end):

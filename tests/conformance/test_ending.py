@@ -13,6 +13,7 @@ USES = {
     "receive": lambda end: end.receive(timeout=0),
     "try_receive": lambda end: end.try_receive(),
     "receive_many": lambda end: end.receive_many(2, timeout=0),
+    "iterate": lambda end: next(iter(end)),
     "fileno": lambda end: end.fileno(),
     "link": lambda end: end.link,
 }
@@ -101,11 +102,14 @@ def test_a_destroyed_link_is_destroyed_for_all(stage):
 def test_a_destroyed_links_name_is_free(stage):
     """After destroy nothing has the name: opening it is NotFound, and it can be made anew."""
     sender, receiver = stage.ends()
+    if "buffered" in stage.has:
+        sender.send("lost")
     receiver.destroy()
     with pytest.raises(NotFound):
         stage.open()
     fresh = stage.again()
     assert fresh.link.name == stage.address
+    assert fresh.try_receive() is None
     with pytest.raises(Destroyed):
         sender.send(1, timeout=0)
 

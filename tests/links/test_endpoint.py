@@ -269,6 +269,21 @@ def test_many_threads_receive(space):
         assert sorted(got) == list(range(300))
 
 
+def test_interrupting_a_wait(space):
+    """Ctrl-C ends receive() and receive(source), and loses nothing."""
+    for call in ("bob.receive()", "bob.receive('alice')"):
+        with Actor(BOB) as other, Endpoint("alice") as alice:
+            alice.send("bob", "first")
+            other.do("bob.receive()")
+            other.start(call)
+            until(other.asleep)
+            other.interrupt()
+            with pytest.raises(KeyboardInterrupt):
+                other.answer()
+            alice.send("bob", 1)
+            assert other.do(call) == 1
+
+
 def test_a_descriptor_for_selectors(space):
     """fileno() is readable when there may be a message, of senders that came later too."""
     with Endpoint("alice") as alice, Endpoint("bob") as bob, Endpoint("carol") as carol:

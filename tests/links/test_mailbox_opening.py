@@ -464,6 +464,24 @@ def test_a_link_of_any_size_tells_so(mailbox):
     assert link.max_message <= 1 << 20
 
 
+def test_a_link_tells_who_is_on_it(mailbox):
+    """Who has sent is among the senders, who has received among the receivers, while they live."""
+    box = mailbox()
+    assert box.link.senders == box.link.receivers == ()
+    with Actor("box = Mailbox('box')", "box.send('hello')") as other:
+        assert [peer.pid for peer in box.link.senders] == [other.pid]
+        assert box.link.receivers == ()
+        box.receive()
+        assert [peer.pid for peer in box.link.receivers] == [os.getpid()]
+        (peer,) = box.link.senders
+        assert peer.host == os.uname().nodename
+        assert "python" in peer.command
+        assert peer.started > 0
+        assert peer.name is None
+        other.kill()
+        assert box.link.senders == ()
+
+
 def test_an_observer_takes_no_part(mailbox):
     """Mailbox.observe looks and destroys, and is not one of the processes on the link."""
     box = mailbox(access="pair", capacity=5)
