@@ -26,7 +26,7 @@ from liaison._native.link import end_of
 from liaison.address import Address
 from liaison.carriers.shm import space as shm
 from liaison.carriers.shm import spaces as module
-from liaison.links.endpoint import observed
+from liaison.links.observer import observed
 from liaison.space import remove_space
 from liaison.testing import Process, until
 from tests.faults.test_another_user import needs_root

@@ -9,7 +9,7 @@ import liaison
 from liaison import aio
 from liaison.errors import LiaisonError, NotFound
 from liaison.links import endpoint as links
-from liaison.links.endpoint import observed
+from liaison.links.observer import observed
 
 
 @pytest.fixture(params=["asyncio", "trio"])

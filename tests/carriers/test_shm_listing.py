@@ -6,7 +6,7 @@ from liaison import Endpoint, Mailbox, MessageQueue, NamedPipe, Port, Space, Ver
 from liaison.address import Address
 from liaison.carriers.contract import Listed
 from liaison.carriers.registry import carrier_of
-from liaison.links.endpoint import EndpointObserver, observed
+from liaison.links.observer import EndpointObserver, observed
 from tests.links.actor import Actor
 
 

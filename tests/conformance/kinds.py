@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import pytest
 
 import liaison
-from liaison.links.endpoint import observed
+from liaison.links.observer import observed
 from tests.conformance.beside import Beside
 from tests.conformance.carriers import CARRIERS, IN_TASKS
 from tests.conformance.ends import Far, correspondent

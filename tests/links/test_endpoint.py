@@ -20,7 +20,7 @@ from liaison import (
 from liaison._native.link import end_of
 from liaison.address import Address
 from liaison.links import endpoint as module
-from liaison.links.endpoint import observed
+from liaison.links.observer import observed
 from liaison.testing import until
 from tests.links.actor import Actor
 

@@ -335,7 +335,10 @@ cdef class MailboxEnd(End):
         except BaseException:
             liaison_mailbox_release(self.box, d)
             raise
-        self.copy_in(PyBytes_AS_STRING(copy), NULL, 0, <char *>d.data, d.size)
+        if <Py_ssize_t>d.size < LARGE:
+            memcpy(PyBytes_AS_STRING(copy), d.data, d.size)
+        else:
+            self.copy_in(PyBytes_AS_STRING(copy), NULL, 0, <char *>d.data, d.size)
         settled[0] = liaison_mailbox_acknowledge(self.box, d)
         return copy
 

@@ -1,18 +1,12 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False, cdivision=True
 """What bytes from others may be as MessagePack, seen before anything is built of them.
 
-msgspec itself believes no size that its bytes cannot hold, and ends nesting where Python's own
-recursion ends. What it lacks (0.23, on Python 3.11):
-
-- Keys that were chosen to collide it takes, in time that grows with the square of their number:
-  numbers of 48 KB take 0.17 s, 161 times as long as others; pairs for a set, of 130 KB, 1.7 s, 778
-  times; UUIDs as keys, of 390 KB, 5.3 s, 741 times.
-- An empty set takes 224 bytes of memory for its byte, a memoryview of nothing 160 for each of its
-  two, where plain data takes at most 77.
-- The number of items has no limit, and that of levels is the program's: about 1,000, or whatever
-  it set for itself.
-
-So it is looked at first.
+msgspec (0.23) believes no size that its bytes cannot hold, refuses bytes behind the message, and ends
+nesting where the program's own recursion ends, at about 1,000 levels or whatever that has set. But it
+takes keys that were chosen to collide, in time that grows with the square of their number (numbers of
+24 KB take 57 times as long as others, pairs for a set of 78 KB 500 times, UUIDs of 390 KB 741 times),
+and it builds what is far larger than the message: an empty set takes 224 bytes of memory for its byte,
+and any number of items will do. So it is looked at first.
 
 One pass over the bytes, without recursion, without memory of its own, and never beyond their end.
 It refuses what is nested too deep, has more items than allowed, announces items that its bytes

@@ -27,8 +27,5 @@ cdef int propagate() except -1:
     return -1
 
 
-cdef int64_t wait_of(object timeout, liaison_wait *wait) except -2:
-    wait.timeout = -1 if timeout is None else nanoseconds(timeout)
-    wait.interrupted = interrupted
-    wait.context = NULL
-    return wait.timeout
+cdef int64_t limit_of(object timeout) except -2:
+    return nanoseconds(timeout)

@@ -7,7 +7,7 @@ import click
 from liaison.cli import output
 from liaison.cli.command import command
 from liaison.cli.parameters import LINK
-from liaison.links.endpoint import observed
+from liaison.links.observer import observed
 
 
 @command("peek")

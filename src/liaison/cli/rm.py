@@ -11,7 +11,7 @@ from liaison.cli import output
 from liaison.cli.command import command
 from liaison.cli.failure import Failure
 from liaison.cli.parameters import CHOSEN_SPACE, LINK
-from liaison.links.endpoint import observed
+from liaison.links.observer import observed
 from liaison.space import remove_space
 
 

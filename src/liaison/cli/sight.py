@@ -10,7 +10,7 @@ from liaison.address import Address
 from liaison.carriers.contract import Listed
 from liaison.carriers.registry import carrier_of
 from liaison.errors import NotFound
-from liaison.links.endpoint import EndpointObserver, observed
+from liaison.links.observer import EndpointObserver, observed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

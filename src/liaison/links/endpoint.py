@@ -10,20 +10,21 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from liaison._native.link import Corresponding, Keeping, attach, end_of
+from liaison._native.link import Corresponding, attach, end_of
 from liaison.address import Address
 from liaison.carriers.contract import Reading
 from liaison.carriers.registry import carrier_of, local_carrier
 from liaison.closing import Closing
 from liaison.errors import Closed, Destroyed, Mismatch, NotFound
 from liaison.links.end import AnyKind, parsed, size
+from liaison.links.observer import EndpointObserver
 from liaison.message import Message
 
 if TYPE_CHECKING:
     from typing import TypedDict, Unpack, overload
 
     from liaison.codec import Codec, CodecName
-    from liaison.link import Link, Peer
+    from liaison.link import Link
 
     class EndpointOptions(TypedDict, total=False):
         """What can be said of an endpoint beside the type of its messages; see `Endpoint`."""
@@ -34,12 +35,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Endpoint",
-    "EndpointObserver",
     "correspondent",
     "forget",
     "let_go",
     "mine",
-    "observed",
     "receive",
     "send",
 ]
@@ -190,36 +189,6 @@ class Endpoint(Closing, Corresponding[Message]):
         """Show where it is."""
         state = " (closed)" if self.closed else ""
         return f"<Endpoint {self.address}{state}>"
-
-
-class EndpointObserver(Closing, Keeping[Any]):
-    """An endpoint that exists, observed; a context manager that closes it.
-
-    Its counts are those of all the links on which it receives, together.
-    """
-
-    def __init__(self, address: str | Address) -> None:
-        """Look at it."""
-        where = parsed(address)
-        attach(self, carrier_of(where).observe_endpoint(where))
-
-    @property
-    def aliases(self) -> list[str]:
-        """The other names by which it is reached."""
-        return end_of(self).aliases
-
-    def known_as(self) -> dict[str, list[Peer]]:
-        """The names by which senders know it, and the living processes that use them."""
-        return end_of(self).known_as()
-
-
-def observed(address: str | Address) -> AnyKind | EndpointObserver:
-    """Observe a link of any kind, also an endpoint. Raises as `Mailbox.observe` does."""
-    end = AnyKind.observe(address)
-    if end.link.kind != "endpoint":
-        return end
-    end.close()
-    return EndpointObserver(address)
 
 
 # What this process is called, by the functions below: the newest endpoint that it has made, or else

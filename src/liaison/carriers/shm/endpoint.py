@@ -16,6 +16,7 @@ from liaison import errors
 from liaison._native import endpoint as native
 from liaison._native.carrier import arriving, closed, closing
 from liaison._native.link import end_of
+from liaison._native.names import alias, label_of, retire, set_label, version_of
 from liaison._native.poll import Poll
 from liaison.address import Address, check_name
 from liaison.carriers import contract
@@ -152,7 +153,7 @@ class EndpointEnd(native.EndpointEnd):
     @property
     def name(self) -> str:
         """What it is called now; after it was closed, what it was called then."""
-        return self._address.name if self.own.closed else native.label_of(self.own)
+        return self._address.name if self.own.closed else label_of(self.own)
 
     @property
     def address(self) -> str:
@@ -172,15 +173,15 @@ class EndpointEnd(native.EndpointEnd):
         with self._lock:
             if new != self.name:
                 fresh = not leads(self._space, new, self._id)
-                native.alias(self.own, new)  # a death after this leaves one more alias
+                alias(self.own, new)  # a death after this leaves one more alias
                 try:
                     native.introduce(self._space, new)
                 except BaseException:
                     with suppress(errors.LiaisonError, OSError):
                         if fresh:
-                            native.retire(self.own, new)
+                            retire(self.own, new)
                     raise
-                native.set_label(self.own, new)
+                set_label(self.own, new)
 
     def retire(self, old: str) -> None:
         """Be no longer reached by a name that it had."""
@@ -190,7 +191,7 @@ class EndpointEnd(native.EndpointEnd):
             if old == self.name:
                 raise ValueError(f"{old} is what this endpoint is called: rename it first")
             try:
-                native.retire(self.own, old)
+                retire(self.own, old)
             except errors.NotFound:
                 raise errors.NotFound(f"{old} is none of the names of {self.address}") from None
 
@@ -227,7 +228,7 @@ class EndpointEnd(native.EndpointEnd):
         while True:
             found = Own.begin(where, "observe", {})
             try:
-                version = native.version_of(found)
+                version = version_of(found)
                 facts = found.about()
                 # The version first, then the name: if that is taken away after this, the
                 # version changes.
@@ -276,7 +277,7 @@ class EndpointEnd(native.EndpointEnd):
 
     def _open_way(self, where: Address, endpoint: Own, id: str) -> Way:
         way, known_as = self._outgoing.get(id, (None, ""))
-        if way is not None and native.version_of(way) & 1:
+        if way is not None and version_of(way) & 1:
             way.close()
             way = None
         if way is None:
@@ -288,14 +289,14 @@ class EndpointEnd(native.EndpointEnd):
                 way.close()
                 raise
         if known_as != where.name:
-            native.set_label(way, where.name)
+            set_label(way, where.name)
         self._outgoing[id] = (way, where.name)
         return way
 
     def is_over(self, to: Any) -> bool:
         """Whether what `to` led to was destroyed, for all that is known."""
         known = self.routes.get(to)
-        return known is not None and bool(native.version_of(known.endpoint) & 1)
+        return known is not None and bool(version_of(known.endpoint) & 1)
 
     def _begin_way(self, where: Address, id: str, capacity: int) -> Way:
         while True:
@@ -314,10 +315,10 @@ class EndpointEnd(native.EndpointEnd):
             with contextlib.closing(Own.begin(where, "open", {})) as theirs:
                 theirs.try_send(self._id.encode())
         except (errors.Destroyed, errors.NotFound):
-            if not native.version_of(endpoint) & 1:
+            if not version_of(endpoint) & 1:
                 raise
         # Who destroys an endpoint says so first, and then looks for what leads there.
-        if native.version_of(endpoint) & 1:
+        if version_of(endpoint) & 1:
             way.destroy(force=True)
             raise errors.Destroyed(f"{where} was destroyed")
 
@@ -392,7 +393,7 @@ class EndpointEnd(native.EndpointEnd):
         """Give up a link that was destroyed."""
         with self._lock:
             self.check()
-            if native.version_of(self.own) & 1:
+            if version_of(self.own) & 1:
                 raise errors.Destroyed(f"{self.address} was destroyed")
             for sender, way in list(self._incoming.items()):
                 if way is end:

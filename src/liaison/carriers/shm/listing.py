@@ -11,8 +11,8 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from liaison import errors
-from liaison._native import endpoint as native
 from liaison._native.facts import look
+from liaison._native.names import label_of
 from liaison.address import Address, is_name
 from liaison.carriers.contract import Listed
 from liaison.carriers.shm.end import link_of
@@ -133,5 +133,5 @@ class _Listing:
             end = observed(space_of(origin, self._space), elsewhere, id)
             if end is not None:
                 with closing(end):
-                    return native.label_of(end)
+                    return label_of(end)
         return elsewhere.name

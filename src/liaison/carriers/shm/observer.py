@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from liaison import errors
 from liaison._native import endpoint as native
+from liaison._native.names import label_of
 from liaison.carriers import contract
 from liaison.carriers.shm.pairs import Caller, Own, Way, names_of, remove_pairs, ways_to
 from liaison.carriers.shm.space import open_space
@@ -33,12 +34,12 @@ class ObservedEndpoint(contract.ObservedEndpoint):
     @property
     def address(self) -> str:
         """Its address now, a URL."""
-        return str(self._where.called(native.label_of(self._own)))
+        return str(self._where.called(label_of(self._own)))
 
     @property
     def aliases(self) -> list[str]:
         """The other names by which it is reached."""
-        name = native.label_of(self._own)
+        name = label_of(self._own)
         return [one for one in names_of(self._space, self._id) if one != name]
 
     def known_as(self) -> dict[str, list[Peer]]:

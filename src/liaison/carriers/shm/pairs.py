@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from liaison import errors
 from liaison._native import endpoint as native
+from liaison._native.names import label_of, noted_names_of
 from liaison.address import Address, is_name
 from liaison.carriers.contract import Reading
 from liaison.carriers.shm.end import MailboxEnd
@@ -114,7 +115,7 @@ class Way(MailboxEnd):
     @property
     def called(self) -> str:
         """By which name the sender knows the receiver."""
-        name = native.label_of(self)
+        name = label_of(self)
         return "" if name.startswith("~") else name
 
 
@@ -135,7 +136,7 @@ def _number(space: SpaceHandle, part: str, name: str) -> int | None:
 
 def names_of(space: SpaceHandle, id: str) -> list[str]:
     """What leads to the link with this id, hidden names apart."""
-    noted = native.noted_names_of(space, id)
+    noted = noted_names_of(space, id)
     if noted is not None:
         return sorted(set(filter(is_name, noted)))
     number = _number(space, "links", id)
@@ -292,7 +293,7 @@ class Caller:
                 space = space_of(way.origin, self._space)
                 self._end = observed(space, origin, way.sender_id)
             if self._end is not None:
-                return native.label_of(self._end)
+                return label_of(self._end)
         except errors.LiaisonError:
             pass
         return origin.name

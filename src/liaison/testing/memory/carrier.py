@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from liaison.carriers import contract
 from liaison.errors import Busy
+from liaison.testing.memory.desk import Desk
 from liaison.testing.memory.end import LinkEnd
-from liaison.testing.memory.endpoint import Desk, EndpointEnd, ObservedEndpoint
+from liaison.testing.memory.endpoint import EndpointEnd
+from liaison.testing.memory.observer import ObservedEndpoint
 from liaison.testing.memory.party import world_of, worlds
 from liaison.testing.memory.pipe import Pair, named_pipe, pipe
 from liaison.testing.memory.space import WorldEnd

@@ -1,12 +1,7 @@
-"""Endpoints: what a name leads to is a desk, at which at most one party sits.
-
-Who sends to a desk has a box of its own there, and so what a pair has sent each other is in two
-boxes.
-"""
+"""An endpoint, as the party has it that sits at its desk, and what has come for it there."""
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from liaison import errors
@@ -18,71 +13,18 @@ from liaison.carriers.contract import Policy, Reading
 from liaison.deadline import Deadline
 from liaison.link import Link, Peer, Statistics
 from liaison.testing.memory.belonging import Belonging
-from liaison.testing.memory.box import LARGEST, Box, Waiter
+from liaison.testing.memory.box import Box, Waiter
+from liaison.testing.memory.desk import Desk, link_at, link_of
 from liaison.testing.memory.end import End
 from liaison.testing.memory.held import Delivery, Receipt
 from liaison.testing.memory.party import player, world_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from liaison.carriers.contract import Correspondent
     from liaison.testing.memory.box import Item
-    from liaison.testing.memory.party import Party, World
+    from liaison.testing.memory.party import Party
 
-__all__ = ["Desk", "EndpointEnd", "ObservedEndpoint"]
-
-
-class Desk:
-    """What an endpoint's names lead to; it stays when its process has ended."""
-
-    kind = "endpoint"
-
-    def __init__(self, world: World, where: Address, capacity: int | None, creator: Party) -> None:
-        self.world = world
-        self.where = where  # with the name that it has now
-        self.id = uuid.uuid4().hex
-        self.capacity = 256 if capacity is None else capacity
-        self.creator = creator
-        self.names = {str(where)}
-        self.letters: list[Letters] = []  # from whom nothing was taken for the longest time first
-        self.holder: EndpointEnd | None = None  # the endpoint of who sits there
-        self.waiting: list[Reader] = []  # the oldest first
-        self.destroyed = False
-        world.places.add(self)
-
-    @property
-    def address(self) -> str:
-        """Where it is now."""
-        return str(self.where)
-
-    def letters_from(self, desk: Desk) -> Letters | None:
-        """The box of one sender."""
-        return next((letters for letters in self.letters if letters.sender is desk), None)
-
-    def arrange(self) -> None:
-        """Give what there is to those who wait."""
-        for letters in list(self.letters):
-            letters.arrange()
-        if self.holder:
-            self.holder.ring()
-        self.world.changed.notify_all()
-
-    def forget(self, gone: Callable[[Belonging], bool]) -> None:
-        """Do without a process that has ended."""
-        if self.holder and gone(self.holder):
-            holder, self.holder = self.holder, None
-            self.waiting.clear()
-            if holder.passing:
-                self.destroy()
-
-    def destroy(self) -> None:
-        """Be no endpoint any more."""
-        self.destroyed = True
-        for address in self.names:
-            del self.world.links[address]
-        for letters in self.letters:
-            letters.destroy()
+__all__ = ["EndpointEnd"]
 
 
 class Letters(Box):
@@ -413,7 +355,7 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
             for other, end in self._sending.items():
                 pairs.setdefault(other, []).append(end.box)
             return [
-                _link(
+                link_at(
                     *(desk, [party.peer for box in boxes for party in box.parties]),
                     name=f"{self.name}~{other.where.name}",
                     id=boxes[0].id,
@@ -491,125 +433,3 @@ class LettersEnd(End):
         super().__init__(party, letters, reading)
         letters.ends.append(self)
         self.over = False
-
-
-class ObservedEndpoint(contract.ObservedEndpoint):
-    """An endpoint for who looks; see `liaison.carriers.contract.ObservedEndpoint`."""
-
-    _closed = False
-
-    def __init__(self, where: Address) -> None:
-        world = world_of(where)
-        self._party = player(world)
-        self._changed = world.changed
-        with self._changed:
-            desk = world.links.get(str(where))
-            if desk is None:
-                raise errors.NotFound(f"nothing is called {where}; create it with Endpoint(...)")
-            if not isinstance(desk, Desk):
-                raise errors.Mismatch(f"{where} is a {desk.kind}")
-            self._desk = desk
-
-    def _seen(self) -> list[Watcher]:
-        """An end of each sender's box."""
-        reading = Reading.of(None, None)
-        return [Watcher(self._party, letters, reading) for letters in self._desk.letters]
-
-    @property
-    def address(self) -> str:
-        """Its address now."""
-        return str(self._desk.where)
-
-    @property
-    def aliases(self) -> list[str]:
-        """The other names by which it is reached."""
-        with self._changed:
-            names = {Address.parse(address).name for address in self._desk.names}
-            return sorted(names - {self._desk.where.name})
-
-    def known_as(self) -> dict[str, list[Peer]]:
-        """The living processes that have sent to it, by the one name that is known of."""
-        with self._changed:
-            senders = link_of(self._desk).senders
-            return {self._desk.where.name: list(senders)} if senders else {}
-
-    @property
-    def link(self) -> Link:
-        """What it is, and who has it or sends to it."""
-        with self._changed:
-            return link_of(self._desk)
-
-    def peek(self, max: int = 10) -> list[Any]:
-        """Copies of what waits."""
-        with self._changed:
-            return [message for end in self._seen() for message in end.peek(max)][:max]
-
-    def statistics(self) -> Statistics:
-        """The counts of all its links together."""
-        with self._changed:
-            each = [end.statistics() for end in self._seen()]
-            room = min((one.free for one in each), default=self._desk.capacity)
-            return Statistics.together(each).but(free=room)
-
-    def close(self) -> None:
-        """Look no longer."""
-        self._closed = True
-
-    @property
-    def closed(self) -> bool:
-        """Whether nobody looks any more."""
-        return self._closed
-
-    def destroy(self, *, force: bool = False) -> None:
-        """Destroy it."""
-        with self._changed:
-            if self._desk.holder is not None and not force:
-                raise errors.NotOwner(f"{self.address} is the name of a living process")
-            self._desk.destroy()
-
-    def __len__(self) -> int:
-        with self._changed:
-            return sum(map(len, self._seen()))
-
-
-class Watcher(End):
-    """An end of who only looks at a box."""
-
-    _observing = True
-    over = False
-
-
-def link_of(desk: Desk) -> Link:
-    """What an endpoint is, and who has it or sends to it."""
-    senders = [
-        letters.sender.holder.party.peer.but(name=letters.sender.where.name)
-        for letters in desk.letters
-        if letters.sender.holder
-    ]
-    return _link(
-        *(desk, [desk.holder.party.peer] if desk.holder else []),
-        name=desk.where.name,
-        id=desk.id,
-        kind="endpoint",
-        capacity=desk.capacity,
-        access="any",
-        senders=tuple(senders),
-    )
-
-
-def _link(desk: Desk, here: list[Peer], **facts: Any) -> Link:
-    on_it: Any = tuple(dict.fromkeys(here))
-    return Link(
-        carrier="memory",
-        direction="two-way",
-        max_processes=2,
-        established="automatic",
-        message_size="variable",
-        max_message=LARGEST,
-        memory=None,
-        max_deliveries=None,
-        dead_letters=None,
-        creator=desk.creator.peer,
-        bytes=0,
-        **{"senders": on_it, "receivers": on_it, **facts},
-    )

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from liaison import errors
 from liaison.carriers.contract import Cleaned, Listed, Policy, Reading, SpaceEnd
 from liaison.testing.memory.box import Box
+from liaison.testing.memory.desk import Desk
 from liaison.testing.memory.end import LinkEnd
-from liaison.testing.memory.endpoint import Desk, ObservedEndpoint
+from liaison.testing.memory.observer import ObservedEndpoint
 from liaison.testing.memory.party import world_of, worlds
 from liaison.testing.memory.pipe import Pair
 
