@@ -2,6 +2,10 @@
 
 ``Mailbox[Order]`` is a mailbox whose messages are orders. When a program runs it is the mailbox
 itself, with a note of what stands in the brackets.
+
+``type=`` takes a class, by which checkers know the messages, or another form of type, such as
+``int | None``, which is only an object to them. Where that is written as ``type[Message] | object``
+pyright finds the class; mypy finds it by two overloads, which constructors therefore have.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """Endpoints for tasks: direct communication, awaited."""
 
-import os
 from contextlib import suppress
 
 import anyio
@@ -8,7 +7,7 @@ import anyio.lowlevel
 import pytest
 
 import liaison
-from liaison import Closed, Destroyed, Empty, Full, NoReceiver, NotFound, aio
+from liaison import Closed, Destroyed, Empty, NotFound, aio
 from liaison.aio.end import receivers, senders
 from liaison.aio.line import Line
 from tests.aio.striking import EVENTS, struck_at_every_await
@@ -44,24 +43,6 @@ class Receiving:
             self.got[source] = await endpoint.receive(source, timeout=timeout)
         except Exception as error:
             self.got[source] = type(error)
-
-
-def test_tasks_and_another_process_talk(run):
-    """send and receive are awaited, from one and from anyone, also between processes."""
-
-    async def main():
-        async with aio.Endpoint("alice") as alice:
-            with Actor(BOB) as other:
-                await alice.send("bob", {"question": 42})
-                assert other.do("bob.receive('alice')") == {"question": 42}
-                other.start("[bob.send('alice', n) for n in range(100)] and None")
-                assert [await alice.receive("bob") for n in range(50)] == list(range(50))
-                assert [await alice.receive() for n in range(50)] == list(range(50, 100))
-                other.answer()
-                assert alice.try_receive("bob", "none") == "none"
-                other.do("bob.close()")
-
-    run(main)
 
 
 def test_a_source_may_come_later(run):
@@ -232,73 +213,6 @@ def test_a_closed_endpoint_says_how_to_go_on(run, source):
     run(main)
 
 
-def test_the_end_of_the_receiver_wakes_who_waits_for_room(run):
-    """A task that waits for room on the way to an endpoint is told of that one's end."""
-
-    async def main():
-        async with aio.Endpoint("alice", capacity=1) as alice, aio.Endpoint("bob") as bob:
-            await bob.send("alice", 1)
-            with pytest.raises(Full):
-                await bob.send("alice", 2, timeout=0.01)
-            assert not bob.try_send("alice", 2)
-
-            async def destroy():
-                await until(lambda: senders(bob._end.way_to("alice"))._queue)
-                alice.destroy()
-
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(destroy)
-                with pytest.raises(Destroyed):
-                    await bob.send("alice", 2)
-            with pytest.raises(NotFound):
-                await bob.send("alice", 3)
-
-    run(main)
-
-
-def test_a_pair_meets_in_rendezvous(run):
-    """With capacity 0 a sender waits until the other has received, and takes back what nobody did.
-
-    A receipt tells who has it.
-    """
-
-    async def main():
-        async with aio.Endpoint("alice", capacity=0) as alice, aio.Endpoint("bob") as bob:
-            with pytest.raises(NoReceiver):
-                await bob.send("alice", "alone", timeout=0.01)
-            assert alice.try_receive() is None
-            async with anyio.create_task_group() as tasks:
-                receiving = Receiving(tasks, alice, "bob")
-                await bob.send("alice", "met")
-            assert receiving.got == {"bob": "met"}
-            async with anyio.create_task_group() as tasks:
-                receiving = Receiving(tasks, alice, None)
-                await until(lambda: sleepers(alice) == 1)
-                receipt = await bob.send("alice", "again", receipt=True)
-                assert (await receipt.wait_received()).pid == os.getpid()
-            assert receiving.got == {None: "again"}
-
-    run(main)
-
-
-def test_a_receipt_tells_who_received(run):
-    """A sender with a receipt learns that its message was received, then acknowledged, by whom."""
-
-    async def main():
-        async with aio.Endpoint("alice") as alice, aio.Endpoint("bob") as bob:
-            receipt = await bob.send("alice", "job", receipt=True)
-            assert receipt.state == "queued"
-            with pytest.raises(Empty):
-                await receipt.wait_received(timeout=0.01)
-            async with alice.lease("bob") as delivery:
-                assert delivery.sender.name == "bob"
-                assert (await receipt.wait_received()).pid == os.getpid()
-                assert receipt.state == "received"
-            assert (await receipt.wait_acknowledged()).pid == os.getpid()
-
-    run(main)
-
-
 @pytest.mark.parametrize("source", ["bob", None])
 def test_a_lease_is_settled_by_its_block(run, source):
     """Leaving the block acknowledges; leaving it by an exception gives the message back."""
@@ -317,24 +231,6 @@ def test_a_lease_is_settled_by_its_block(run, source):
             with pytest.raises(Empty):
                 async with alice.lease(source, timeout=0.01):
                     pass
-
-    run(main)
-
-
-def test_async_for_takes_from_anyone_until_the_end(run):
-    """async for gives the messages of all senders, and ends when the endpoint is destroyed."""
-
-    async def main():
-        got = []
-        async with aio.Endpoint("alice") as alice, aio.Endpoint("bob") as bob:
-            await bob.send("alice", 1)
-            await alice.send("alice", 2)
-            async for message in alice:
-                got.append(message)
-                if len(got) == 2:
-                    with liaison.Endpoint.observe("alice") as seen:
-                        seen.destroy(force=True)
-        assert sorted(got) == [1, 2]
 
     run(main)
 

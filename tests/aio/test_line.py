@@ -6,6 +6,7 @@ import gc
 import weakref
 from contextlib import contextmanager, suppress
 
+import anyio
 import pytest
 
 import liaison
@@ -48,6 +49,22 @@ def test_a_task_goes_on_in_its_own_context(space, debug):
 
     with waiting() as (box, sender):
         asyncio.run(main(), debug=debug)
+
+
+def test_who_asks_whether_all_tasks_wait_is_told(space):
+    """anyio's `wait_all_tasks_blocked` returns while a task waits on a link, and sees it go on."""
+
+    async def main():
+        task = asyncio.create_task(box.receive())
+        await anyio.wait_all_tasks_blocked()
+        sender.send(b"x")
+        assert not task.done()
+        while not task.done():
+            await anyio.wait_all_tasks_blocked()
+        assert task.result() == b"x"
+
+    with waiting() as (box, sender):
+        asyncio.run(main())
 
 
 def test_a_cancelled_task_is_told_why(space):

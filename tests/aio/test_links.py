@@ -11,7 +11,6 @@ from liaison import (
     AccessDenied,
     CallTimeout,
     Closed,
-    Destroyed,
     Disconnected,
     Empty,
     Ended,
@@ -19,10 +18,8 @@ from liaison import (
     NotFound,
     aio,
 )
-from liaison.aio.end import senders
 from liaison.aio.line import line_of
 from tests.aio.striking import NOTHING, cancelled_at
-from tests.links.actor import Actor
 
 
 async def until(reason):
@@ -53,61 +50,6 @@ def test_a_queue_has_the_names_of_python_s_own(run, space):
             with pytest.raises(Empty):
                 await queue.get(timeout=0.01)
             queue.destroy()
-
-    run(main)
-
-
-def test_a_producer_waits_for_a_consumer_in_another_task(run, space):
-    """Tasks of one loop fill and empty a queue of one place, in order."""
-
-    async def main():
-        got = []
-        async with aio.MessageQueue("queue", max_messages=1) as queue:
-
-            async def consume():
-                got.extend([await queue.get() for _ in range(100)])
-
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(consume)
-                for n in range(100):
-                    await queue.put(n)
-            queue.destroy()
-        assert got == list(range(100))
-
-    run(main)
-
-
-def test_a_port_is_received_from_by_tasks(run, space):
-    """A port's tasks receive what others send; a sender that waits learns of its end."""
-
-    async def main():
-        port = aio.Port("port", capacity=1)
-        with Actor("port = Port.open('port')") as sender:
-            sender.do("port.send(1)")
-            assert await port.receive() == 1
-        async with aio.Port.open("port") as sender:
-            await sender.send("fills it")
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(ends_when_sent_to, port, sender)
-                with pytest.raises(Destroyed):
-                    await sender.send("has no room")
-
-    async def ends_when_sent_to(port, sender):
-        await until(lambda: senders(sender._end)._queue)
-        port.close()
-
-    run(main)
-
-
-def test_a_port_iterates_until_its_last_sender_ends(run, space):
-    """async for over a port with lifetime="senders" ends with its senders."""
-
-    async def main():
-        async with aio.Port("port", lifetime="senders") as port:
-            with Actor("port = Port.open('port')") as sender:
-                sender.do("port.send_many([1, 2, 3])")
-                sender.do("port.close()")
-                assert [message async for message in port] == [1, 2, 3]
 
     run(main)
 
@@ -349,23 +291,6 @@ def test_wait_takes_links_of_every_kind(run, space, place):
             client.close()
             server.close()
             box.destroy()
-            queue.destroy()
-
-    run(main)
-
-
-def test_a_receipt_comes_from_every_link(run, space):
-    """Queues and ports tell their senders who received, as mailboxes do."""
-
-    async def main():
-        async with aio.MessageQueue("queue") as queue, aio.Port("port") as port:
-            async with aio.Port.open("port") as sender:
-                for receiver, end in ((queue, queue), (port, sender)):
-                    receipt = await end.send("x", receipt=True)
-                    assert receipt.state == "queued"
-                    async with anyio.create_task_group() as tasks:
-                        tasks.start_soon(receiver.receive)
-                        assert (await receipt.wait_acknowledged()).pid > 0
             queue.destroy()
 
     run(main)

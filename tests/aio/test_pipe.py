@@ -71,45 +71,6 @@ def ends(request):
     return lambda **options: Ends(request.param, **options)
 
 
-def test_messages_go_through_a_pipe(run, ends):
-    """send, receive, receive_many, lease, loan and async for are a mailbox's."""
-
-    async def main():
-        async with ends() as pair:
-            pair.send(*range(7))
-            reader = pair.reader
-            assert (len(reader), reader.peek(2)) == (7, [0, 1])
-            assert await reader.receive() == 0
-            assert reader.try_receive() == 1
-            assert await reader.receive_many(2) == [2, 3]
-            async with reader.lease() as delivery:
-                assert (delivery.message, delivery.attempt) == (4, 1)
-            assert reader.statistics().leased == 0
-            pair.end_sending()
-            assert [message async for message in reader] == [5, 6]
-
-    run(main)
-
-
-def test_messages_are_sent_through_a_pipe(run, ends):
-    """send, try_send, send_many and loan put messages in, and a receipt tells who took one."""
-
-    async def main():
-        async with ends() as pair:
-            writer = pair.writer
-            await writer.send(0)
-            assert writer.try_send(1)
-            assert await writer.send_many([2, 3]) == 2
-            async with writer.loan(1) as loan:
-                loan[:] = b"4"
-                await loan.send()
-            receipt = await writer.send(5, receipt=True)
-            assert [pair.receive() for _ in range(6)] == [0, 1, 2, 3, b"4", 5]
-            assert (await receipt.wait_acknowledged()).pid > 0
-
-    run(main)
-
-
 def test_the_end_of_file_wakes_who_receives(run, ends):
     """When nobody is left who could send, every waiting task is told Ended, and a loop ends."""
 

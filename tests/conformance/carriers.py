@@ -15,9 +15,10 @@ from typing import ClassVar
 
 import liaison
 from liaison.testing import PATIENCE, ProcessDied, Watchdog, memory
+from tests.conformance import tasks
 from tests.links.actor import Actor
 
-__all__ = ["CARRIERS", "FEATURES", "Memory", "SharedMemory", "Stream"]
+__all__ = ["CARRIERS", "FEATURES", "IN_TASKS", "InTasks", "Memory", "SharedMemory", "Stream"]
 
 EXPORTED = {name: getattr(liaison, name) for name in liaison.__all__}
 
@@ -55,6 +56,14 @@ class SharedMemory:
         """The same, in a new interpreter."""
         return Actor(*lines, **names)
 
+    def waits(self, call):
+        """Whether the call that goes on beside the test waits."""
+        return call.asleep()
+
+    def tasks_waiting(self, *names):
+        """How many of the test's tasks wait, in calls of these names."""
+        return 0
+
 
 class Stream(SharedMemory):
     """Sockets, between programs anywhere."""
@@ -69,7 +78,7 @@ class Stream(SharedMemory):
         return f"unix://{self.directory}/{name}"
 
 
-class Memory:
+class Memory(SharedMemory):
     """The reference: links in the memory of one process, between parties that play processes."""
 
     name = "memory"
@@ -89,19 +98,45 @@ class Memory:
         """Leave nothing behind."""
         self.world.close()
 
-    def at(self, name):
-        return name
-
     def other(self, *lines, **names):
         """A party that runs these lines."""
         return PartyActor(self._parties.playing, self.world.party(), lines, names)
 
-    def unrelated(self, *lines, **names):
-        return Actor(*lines, **names)
+
+class InTasks:
+    """Before a carrier among the bases: the test's own process uses its ends in tasks."""
+
+    backend = "asyncio"
+
+    def __init__(self, tmp_path):
+        super().__init__(tmp_path)
+        self.names |= tasks.NAMES
+        self._loop = tasks.in_tasks(self.backend)
+        self._loop.__enter__()
+
+    def close(self):
+        try:
+            super().close()
+        finally:
+            self._loop.__exit__(None, None, None)
+
+    def other(self, *lines, **names):
+        return super().other(*lines, **{name: tasks.blocking(end) for name, end in names.items()})
+
+    def waits(self, call):
+        return tasks.waiting() > 0
+
+    def tasks_waiting(self, *names):
+        return tasks.waiting(*names)
 
 
 # The kinds of links that each has are in kinds.py.
 CARRIERS = {carrier.name: carrier for carrier in (SharedMemory, Memory, Stream)}
+IN_TASKS = {
+    (name, backend): type(f"{carrier.__name__}InTasks", (InTasks, carrier), {"backend": backend})
+    for name, carrier in CARRIERS.items()
+    for backend in ("asyncio", "trio")
+}
 
 
 class PartyActor:

@@ -7,6 +7,7 @@ Which ends a link has, and how one gets them, is said here and nowhere else.
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -17,7 +18,7 @@ import pytest
 import liaison
 from liaison.links.observer import observed
 from tests.conformance.beside import Beside
-from tests.conformance.carriers import CARRIERS
+from tests.conformance.carriers import CARRIERS, IN_TASKS
 from tests.conformance.ends import Far, correspondent
 
 __all__ = ["FEATURES", "KINDS", "Kind", "Stage", "on", "stages"]
@@ -157,6 +158,29 @@ class Stage:
         """Close this end when the test is over."""
         self._stack.callback(end.close)
         return end
+
+    # ---- waiting
+
+    @property
+    def wait(self):
+        """The function that waits for several links."""
+        return self.carrier.names["wait"]
+
+    def receivers_waiting(self, end):
+        """How many wait to receive from the link of this end."""
+        tasks = self.carrier.tasks_waiting("receive", "receive_many", "lease", "__anext__")
+        return tasks + end.statistics().receivers_waiting
+
+    def receives(self, end, call):
+        """Whether the call waits to receive from the link of this end."""
+        if "open" in self.has:
+            return self.receivers_waiting(end)
+        return self.carrier.waits(call)
+
+    def senders_waiting(self, end):
+        """How many wait for room in the link of this end."""
+        tasks = self.carrier.tasks_waiting("send", "send_many", "loan")
+        return tasks + end.statistics().senders_waiting
 
     # ---- ends of another process
 
@@ -464,16 +488,37 @@ KINDS = {
 }
 
 
-def stages(*features, without=(), carriers=CARRIERS, kinds=KINDS):
+# Which kinds are tested in tasks, on which carrier and event loop; conftest.py says why.
+SAMPLE = {
+    ("shm", "asyncio"): KINDS.keys(),
+    ("shm", "trio"): ("mailbox", "rendezvous", "endpoint", "pipe"),
+    ("memory", "asyncio"): ("mailbox", "endpoint"),
+    ("stream", "asyncio"): ("unix connection",),
+    ("stream", "trio"): ("unix connection",),
+}
+EVERYTHING = bool(os.environ.get("LIAISON_CONFORMANCE_EVERYTHING"))
+
+
+def used(kind, *, in_tasks=True):
+    """On which carriers a kind is tested, by threads and by tasks; each with what to call it."""
+    for name in kind.carriers:
+        yield CARRIERS[name], name
+    for (name, backend), carrier in IN_TASKS.items():
+        sampled = SAMPLE.get((name, backend), ())
+        if in_tasks and name in kind.carriers and (EVERYTHING or kind.name in sampled):
+            yield carrier, f"{name}, in tasks of {backend}"
+
+
+def stages(*features, without=(), carriers=CARRIERS, kinds=KINDS, in_tasks=True):
     """The kinds, each on each of its carriers, that have these features, as pytest's parameters."""
     return [
-        pytest.param((kind, CARRIERS[carrier]), id=f"{kind.name} on {carrier}")
+        pytest.param((kind, carrier), id=f"{kind.name} on {how}")
         for kind in KINDS.values()
-        for carrier in kind.carriers
-        if carrier in carriers
-        and kind.name in kinds
+        if kind.name in kinds
         and kind.features.issuperset(features)
         and not kind.features.intersection(without)
+        for carrier, how in used(kind, in_tasks=in_tasks)
+        if carrier.name in carriers
     ]
 
 

@@ -7,6 +7,7 @@ import importlib
 import inspect
 from pathlib import Path
 
+from tests.conformance.carriers import InTasks
 from tests.conformance.kinds import KINDS
 
 __all__ = ["ELSEWHERE", "PAGE", "UNTESTED", "page"]
@@ -63,18 +64,19 @@ def _rows():
 
 def _links(test):
     """On which links it runs, in words."""
-    found = {}
+    found, awaited = {}, False
     for mark in getattr(test, "pytestmark", []):
         if mark.name == "parametrize" and mark.args[0] == "stage":
             for one in mark.args[1]:
                 kind, carrier = one.values[0]
                 found.setdefault(carrier.name, set()).add(kind.name)
+                awaited = awaited or issubclass(carrier, InTasks)
     if not found:
         return ""
     every = {kind.name for kind in KINDS.values()}
     names = set().union(*found.values())
     kinds = "every kind" if names == every else ", ".join(n for n in KINDS if n in names)
-    return f"{kinds} ({', '.join(sorted(found))})"
+    return f"{kinds} ({', '.join(sorted(found))}){'' if awaited else ', by threads alone'}"
 
 
 def page():
@@ -84,7 +86,8 @@ def page():
         "",
         "What every carrier and every kind of link keeps, and the test that holds each to it.",
         "Made by `nox -s docs` from the tests themselves.",
-        "In brackets are the carriers. `memory` is the reference, a plain model under one lock:",
+        "In brackets are the carriers. Each holds in tasks too, unless it says by threads alone.",
+        "`memory` is the reference, a plain model under one lock:",
         "`test_reference.py` and `test_reference_direct.py` compare shared memory with it, step by",
         "step; `test_mutants.py` has faults in it found out by the tests below.",
     ]

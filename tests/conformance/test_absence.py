@@ -11,20 +11,20 @@ from liaison.testing import until
 from tests.conformance import carriers, kinds
 from tests.conformance.beside import Beside
 from tests.conformance.carriers import CARRIERS
-from tests.conformance.kinds import KINDS
+from tests.conformance.kinds import KINDS, used
 from tests.links.actor import Actor
 
 ABSENT = [
-    pytest.param((kind, CARRIERS[carrier]), feature, id=f"{kind.name} on {carrier}: {feature}")
+    pytest.param((kind, carrier), feature, id=f"{kind.name} on {how}: {feature}")
     for kind in KINDS.values()
-    for carrier in kind.carriers
+    for carrier, how in used(kind)
     for feature, error in kind.lacks.items()
     if error is not None
 ]
 PRESENT = [
-    pytest.param((kind, CARRIERS[carrier]), feature, id=f"{kind.name} on {carrier}: {feature}")
+    pytest.param((kind, carrier), feature, id=f"{kind.name} on {how}: {feature}")
     for kind in KINDS.values()
-    for carrier in kind.carriers
+    for carrier, how in used(kind)
     for feature in kinds.FEATURES
     if feature not in kind.lacks
 ]

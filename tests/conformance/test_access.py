@@ -47,7 +47,7 @@ def test_others_wait_their_turn(stage, beside):
     sender.send_many([1, 2])
     there.do("delivery = end.lease(timeout=60)")
     waiting = beside(sender.receive, timeout=60)
-    until(lambda: sender.statistics().receivers_waiting, "this process waits")
+    until(lambda: stage.receivers_waiting(sender), "this process waits")
     there.do("delivery.acknowledge()")
     assert waiting.result() == 2
 
@@ -59,7 +59,7 @@ def test_the_turn_passes_when_its_holder_dies(stage, beside):
     sender.send_many([1, 2])
     there.do("delivery = end.lease(timeout=60)")
     waiting = beside(sender.lease, timeout=60)
-    until(lambda: sender.statistics().receivers_waiting, "this process waits")
+    until(lambda: stage.receivers_waiting(sender), "this process waits")
     there.kill()
     with waiting.result() as delivery:
         assert (delivery.message, delivery.attempt) == (1, 2)
@@ -70,7 +70,7 @@ def test_who_waits_has_the_turn(stage):
     """A process that waits at an empty exclusive link is the one that receives."""
     sender, there = stage.other_receives(access="exclusive")
     there.start("end.receive(timeout=60)")
-    until(lambda: sender.statistics().receivers_waiting, "the other one waits")
+    until(lambda: stage.receivers_waiting(sender), "the other one waits")
     with pytest.raises(Busy):
         sender.receive(timeout=0)
     sender.send("for the other")
@@ -118,8 +118,10 @@ def test_a_ports_sender_cannot_receive(stage):
         sender.try_receive,
         lambda: sender.receive_many(1, timeout=0),
         lambda: sender.lease(timeout=0),
+        lambda: next(iter(sender)),
+        sender.fileno,
     ):
-        with pytest.raises(AccessDenied):
+        with pytest.raises(AccessDenied, match="receiver"):
             use()
 
 
@@ -133,7 +135,11 @@ def test_an_observer_takes_no_part(stage):
         assert observer.statistics().waiting == 0
         for use in (
             lambda: observer.send(1, timeout=0),
+            lambda: observer.try_send(1),
+            lambda: observer.send_many([1], timeout=0),
             lambda: observer.receive(timeout=0),
+            observer.try_receive,
+            lambda: observer.receive_many(1, timeout=0),
             lambda: observer.lease(timeout=0),
             lambda: observer.loan(1),
             observer.fileno,

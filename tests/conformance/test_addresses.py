@@ -16,7 +16,8 @@ def takes_names(stage):
 def ways_in(stage):
     """All that is given a name, to find or to make a link."""
     make = takes_names(stage)
-    return (make, make.open, make.observe) if "open" in stage.has else (make,)
+    ways = (make, make.open, make.observe) if "open" in stage.has else (make,)
+    return (*ways, make.create) if hasattr(make, "create") else ways
 
 
 @pytest.mark.parametrize("name", GOOD)

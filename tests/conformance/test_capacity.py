@@ -91,14 +91,26 @@ def test_a_message_that_met_nobody_was_not_sent(stage):
     assert len(receiver) == 0
 
 
-@on("rendezvous", without=["buffered"])
-def test_a_sender_that_does_not_wait_meets_a_receiver_that_does(stage, beside):
-    """With a receiver waiting at a rendezvous, a send with `timeout=0` succeeds."""
+@on("rendezvous", "loan", without=["buffered"])
+def test_a_loan_meets_its_receiver(stage, beside):
+    """Sending a loan to a rendezvous returns once a receiver has it, too."""
     sender, receiver = stage.ends()
-    receiving = beside(receiver.receive, timeout=60)
-    until(lambda: receiver.statistics().receivers_waiting, "the receiver waits")
+    with sender.loan(5) as loan:
+        loan[:] = b"hello"
+        sending = beside(loan.send, timeout=60)
+        assert receiver.receive(timeout=60) == b"hello"
+        sending.result()
+    assert receiver.statistics().loaned == 0
+
+
+@on("rendezvous", without=["buffered"])
+def test_a_sender_that_does_not_wait_meets_a_receiver_that_does(stage):
+    """With a receiver's thread waiting at a rendezvous, a send with `timeout=0` succeeds."""
+    sender, there = stage.other_receives()
+    there.start("end.receive(timeout=60)")
+    until(lambda: stage.receivers_waiting(sender), "the receiver waits")
     sender.send("now", timeout=0)
-    assert receiving.result() == "now"
+    assert there.answer() == "now"
 
 
 @on("rendezvous", without=["buffered"])

@@ -13,6 +13,7 @@ USES = {
     "receive": lambda end: end.receive(timeout=0),
     "try_receive": lambda end: end.try_receive(),
     "receive_many": lambda end: end.receive_many(2, timeout=0),
+    "iterate": lambda end: next(iter(end)),
     "fileno": lambda end: end.fileno(),
     "link": lambda end: end.link,
 }
@@ -66,10 +67,7 @@ def test_closing_wakes_who_waits_in_the_end(stage, beside):
     """A wait in an end that another thread closes raises Closed."""
     _, receiver = stage.ends()
     waiting = beside(receiver.receive)
-    if "open" in stage.has:
-        until(lambda: receiver.statistics().receivers_waiting, "it waits")
-    else:
-        until(waiting.asleep, "it waits")
+    until(lambda: stage.receives(receiver, waiting), "it waits")
     receiver.close()
     with pytest.raises(Closed):
         waiting.result()
@@ -104,11 +102,14 @@ def test_a_destroyed_link_is_destroyed_for_all(stage):
 def test_a_destroyed_links_name_is_free(stage):
     """After destroy nothing has the name: opening it is NotFound, and it can be made anew."""
     sender, receiver = stage.ends()
+    if "buffered" in stage.has:
+        sender.send("lost")
     receiver.destroy()
     with pytest.raises(NotFound):
         stage.open()
     fresh = stage.again()
     assert fresh.link.name == stage.address
+    assert fresh.try_receive() is None
     with pytest.raises(Destroyed):
         sender.send(1, timeout=0)
 
@@ -119,7 +120,7 @@ def test_destroying_wakes_receivers(stage, beside, wait):
     """Destroying wakes everybody who waits for a message, with Destroyed."""
     sender, receiver = stage.ends()
     waiting = beside(getattr(receiver, wait))
-    until(lambda: receiver.statistics().receivers_waiting, "it waits")
+    until(lambda: stage.receivers_waiting(receiver), "it waits")
     sender.destroy(force=True)
     with pytest.raises(Destroyed):
         waiting.result()
@@ -132,7 +133,7 @@ def test_destroying_wakes_senders(stage, beside):
     if "buffered" in stage.has:
         sender.send("fills it")
         waiting = beside(sender.send, 1)
-        until(lambda: receiver.statistics().senders_waiting, "it waits")
+        until(lambda: stage.senders_waiting(receiver), "it waits")
     else:
         waiting = beside(sender.send, 1)
         until(lambda: len(receiver), "it waits")
@@ -206,7 +207,7 @@ def test_a_port_ends_with_its_receiver(stage, beside):
     sender, receiver = stage.ends(capacity=1)
     sender.send("fills it")
     waiting = beside(sender.send, 1)
-    until(lambda: receiver.statistics().senders_waiting, "it waits")
+    until(lambda: stage.senders_waiting(receiver), "it waits")
     receiver.close()
     with pytest.raises(Destroyed):
         waiting.result()
@@ -218,6 +219,7 @@ def test_a_port_ends_with_its_receiver(stage, beside):
 def test_a_port_may_end_with_its_last_sender(stage):
     """With `lifetime="senders"` a port also ends with its last sender; what is left is received."""
     sender, receiver = stage.ends(lifetime="senders")
+    assert receiver.link.lifetime == "senders"
     another = stage.open()
     sender.send("left")
     sender.close()

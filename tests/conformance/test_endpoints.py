@@ -6,6 +6,7 @@ from liaison import (
     Busy,
     Closed,
     Destroyed,
+    Empty,
     Full,
     InvalidAddress,
     Mismatch,
@@ -209,18 +210,25 @@ def test_a_link_is_set_up_at_first_use_and_one_for_each_pair(stage):
     receiver.send("and back")
     sender.receive(timeout=60)
     for end in (sender, receiver):
-        assert [link.direction for link in end.links()] == ["two-way"]
+        (link,) = end.links()
+        assert (link.kind, link.direction, link.established) == ("direct", "two-way", "automatic")
+        assert link.max_processes == 2
 
 
 @on_pairs
 def test_a_pair_meets_in_rendezvous(stage, beside):
     """`capacity=0` makes a pair meet in rendezvous, whichever of the two said so."""
-    sender, receiver = stage.ends(capacity=0)
-    with pytest.raises(NoReceiver):
-        sender.send("too early", timeout=0)
-    sending = beside(sender.send, "hello", timeout=60)
-    assert receiver.receive(timeout=60) == "hello"
-    sending.result()
+    make = stage.carrier.names["Endpoint"]
+    with make("one", capacity=0) as one, make("other") as other:
+        for sender, receiver in ((one, other), (other, one)):
+            for timeout in (0, 0.01):
+                with pytest.raises(NoReceiver):
+                    sender.send(receiver.name, "too early", timeout=timeout)
+            sending = beside(sender.send, receiver.name, "hello", timeout=60)
+            assert receiver.receive(timeout=60) == "hello"
+            sending.result()
+        one.destroy()
+        other.destroy()
 
 
 @on_endpoints
@@ -231,7 +239,35 @@ def test_receive_takes_from_one_or_from_anyone(stage):
     there.do("end.send('from the one')")
     another.do("end.send('from the other')")
     assert receiver.receive("another", timeout=60) == "from the other"
+    with pytest.raises(Empty):
+        receiver.receive("another", timeout=0)
     assert receiver.receive(timeout=60) == "from the one"
+
+
+@on_endpoints
+def test_a_source_that_is_not_there_yet_is_waited_for(stage, beside):
+    """`receive(source)` before there is one gets what that one sends first, and only that."""
+    sender, receiver = stage.ends()
+    receiving = beside(receiver.receive, "latecomer", timeout=60)
+    sender.send("not this")
+    with stage.carrier.names["Endpoint"]("latecomer") as latecomer:
+        latecomer.send("taker", "this")
+        assert receiving.result() == "this"
+        latecomer.destroy()
+    assert receiver.receive(timeout=60) == "not this"
+
+
+@on_endpoints
+def test_iterating_ends_when_it_is_destroyed(stage, beside):
+    """`for message in endpoint:` gives what anyone sends until the endpoint is destroyed."""
+    sender, receiver = stage.ends()
+    looping = beside(lambda: list(receiver))
+    for number in range(3):
+        sender.send(number)
+    until(lambda: receiver.statistics().taken == 3, "all were received")
+    with stage.carrier.names["Endpoint"].observe("taker") as observer:
+        observer.destroy(force=True)
+    assert looping.result() == [0, 1, 2]
 
 
 @on_endpoints
@@ -264,7 +300,7 @@ def test_nobody_waits_for_a_destroyed_endpoint(stage, beside):
     sender, receiver = stage.ends(capacity=1)
     sender.send("fills it")
     waiting = beside(sender.send, 1)
-    until(lambda: receiver.statistics().senders_waiting, "it waits")
+    until(lambda: stage.senders_waiting(receiver), "it waits")
     receiver.destroy()
     with pytest.raises(Destroyed):
         waiting.result()

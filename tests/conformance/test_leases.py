@@ -3,7 +3,8 @@
 import numpy
 import pytest
 
-from liaison import LeaseLost
+from liaison import Destroyed, LeaseLost, NotFound
+from liaison.testing import until
 from tests.conformance.kinds import on
 
 
@@ -21,7 +22,12 @@ def test_a_delivery_tells_message_sender_and_attempt(stage):
     with receiver.lease(timeout=60) as delivery:
         assert delivery.message == {"job": 1}
         assert delivery.sender.pid == there.pid
+        assert delivery.sender.command
         assert delivery.attempt == 1
+    there.do("end.send('last words')")
+    there.kill()
+    with receiver.lease(timeout=60) as delivery:
+        assert (delivery.message, delivery.sender.pid) == ("last words", there.pid)
 
 
 @on("lease", "buffered")
@@ -43,6 +49,35 @@ def test_leaving_the_block_by_an_exception_gives_it_back(stage):
     again = receiver.lease(timeout=0)
     assert (again.message, again.attempt) == ("job", 2)
     again.acknowledge()
+
+
+@on("lease", "buffered")
+def test_what_is_settled_in_the_block_stays_so(stage):
+    """A message that was acknowledged in the block is gone, however the block ends."""
+    sender, receiver = stage.ends()
+    sender.send_many([1, 2])
+    with receiver.lease(timeout=0) as delivery:
+        delivery.acknowledge()
+        assert receiver.statistics().leased == 0
+    with pytest.raises(ZeroDivisionError), receiver.lease(timeout=0) as delivery:
+        _acknowledge_and_fail(delivery)
+    assert receiver.try_receive() is None
+
+
+def _acknowledge_and_fail(delivery):
+    delivery.acknowledge()
+    raise ZeroDivisionError
+
+
+@on("lease", "buffered", "receivers")
+def test_giving_back_wakes_a_receiver(stage, beside):
+    """A receiver that waits gets the message that is given back."""
+    receiver, delivery = lease(stage)
+    waiting = beside(receiver.lease, timeout=60)
+    until(lambda: stage.receivers_waiting(receiver), "it waits")
+    delivery.release()
+    with waiting.result() as again:
+        assert (again.message, again.attempt) == ("job", 2)
 
 
 @on("lease", "buffered")
@@ -93,11 +128,37 @@ def test_a_late_acknowledgement_leaves_the_next_lease_alone(stage):
 
 @on("lease", "buffered")
 def test_a_settled_message_cannot_be_looked_at(stage):
-    """After a message was settled its `view` is LeaseLost: its memory is another's."""
-    _, delivery = lease(stage, b"bytes")
-    delivery.acknowledge()
+    """After a message was settled its memory is another's: LeaseLost; `message` if read before."""
+    receiver, delivery = lease(stage, b"bytes")
+    delivery.release()
+    for use in (lambda: delivery.view, lambda: delivery.message):
+        with pytest.raises(LeaseLost):
+            use()
+    with receiver.lease(timeout=0) as again:
+        message = again.message
+    assert again.message is message
     with pytest.raises(LeaseLost):
-        _ = delivery.view
+        _ = again.view
+
+
+@on("lease", "buffered", "destroy")
+def test_a_lease_of_a_destroyed_link_cannot_be_settled(stage):
+    """What is leased when the link is destroyed can be read, and settling it is Destroyed."""
+    receiver, delivery = lease(stage)
+    receiver.destroy(force=True)
+    assert delivery.message == "job"
+    with pytest.raises(Destroyed):
+        delivery.acknowledge()
+
+
+@on("lease", "loan", "buffered", "local")
+def test_deliveries_and_loans_are_true(stage):
+    """A delivery of an empty message, and a loan of no bytes, are true values."""
+    sender, receiver = stage.ends()
+    sender.send(b"")
+    with receiver.lease(timeout=0) as delivery, sender.loan(0) as loan:
+        assert delivery
+        assert loan
 
 
 @on("lease", "buffered")
@@ -149,13 +210,39 @@ def test_many_messages_can_be_leased(stage):
 def test_after_max_deliveries_it_goes_to_the_dead_letters(stage):
     """After `max_deliveries` without acknowledgement a message goes to NAME.dead."""
     sender, receiver = stage.ends(max_deliveries=2)
-    sender.send("poison")
+    sender.send_many(["poison", "good"])
+    mailbox, place = stage.carrier.names["Mailbox"], f"{stage.address}.dead"
     for _ in range(2):
+        with pytest.raises(NotFound):
+            mailbox.open(place)
         receiver.lease(timeout=0).release()
+    with receiver.lease(timeout=0) as delivery:
+        assert (delivery.message, delivery.attempt) == ("good", 1)
     assert receiver.try_receive() is None
-    with stage.carrier.names["Mailbox"](f"{stage.address}.dead") as dead:
+    with mailbox(place) as dead:
         assert dead.receive(timeout=0) == "poison"
         dead.destroy(force=True)
+
+
+@on("dead letters", "lease", "buffered", "receivers", "many")
+def test_dying_counts_as_a_delivery(stage):
+    """A message that kills its receivers goes to the dead letters after so many of them."""
+    sender, first = stage.other_receives(max_deliveries=2)
+    second = stage.other(f"end = {stage.kind.opener}({stage.address!r})")
+    sender.send("poison")
+    for attempt, there in enumerate((first, second), 1):
+        there.do("delivery = end.lease(timeout=60)")
+        assert there.do("delivery.attempt") == attempt
+        there.kill()
+    dead = stage.keep(stage.carrier.names["Mailbox"](f"{stage.address}.dead"))
+
+    def buried():
+        assert sender.try_receive() is None
+        return len(dead)
+
+    until(buried, "it is in the dead letters")
+    assert dead.receive(timeout=0) == "poison"
+    dead.destroy(force=True)
 
 
 @on("dead letters", "lease", "buffered")
@@ -180,8 +267,10 @@ def test_a_loan_is_written_and_sent(stage):
     with sender.loan(5) as loan:
         assert len(loan) == 5
         loan[:] = b"hello"
+        loan[0] = ord("j")
+        assert bytes(loan) == b"jello"
         loan.send()
-    assert receiver.receive(timeout=0) == b"hello"
+    assert receiver.receive(timeout=0) == b"jello"
 
 
 @on("loan", "buffered", "local", carriers=["shm"])
@@ -231,6 +320,16 @@ def test_loans_are_accepted_in_the_order_in_which_they_are_sent(stage):
     sender.send(b"between")
     first.send()
     assert receiver.receive_many(5, timeout=0) == [b"2", b"between", b"1"]
+
+
+@on("loan", "destroy", "local")
+def test_a_loan_of_a_destroyed_link_cannot_be_sent(stage):
+    """Sending a loan of a link that was destroyed since is Destroyed."""
+    sender, receiver = stage.ends()
+    loan = sender.loan(5)
+    receiver.destroy(force=True)
+    with pytest.raises(Destroyed):
+        loan.send()
 
 
 @on("loan", "local")

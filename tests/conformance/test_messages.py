@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import decimal
 import enum
+import json
 import os
 import uuid
 from typing import Any
@@ -138,6 +139,20 @@ def test_an_unreadable_message_stays_under_its_lease(stage):
     assert len(receiver) == 1
 
 
+@on("lease", "buffered", "batches")
+def test_an_unreadable_message_comes_in_its_turn(stage):
+    """receive_many gives those before it; it raises when it is the next, and delivers no other."""
+    sender, receiver = stage.ends(type=int)
+    sender.send_many([1, 2, "seven", 3], timeout=60)
+    assert receiver.receive_many(10, timeout=0) == [1, 2]
+    assert len(receiver) == 2
+    with pytest.raises(DecodeError):
+        receiver.receive_many(10, timeout=0)
+    with receiver.lease(timeout=0) as delivery:
+        assert (delivery.message, delivery.attempt) == (3, 1)
+    assert receiver.statistics().leased == 0
+
+
 @on("dead letters", "buffered")
 def test_an_unreadable_message_goes_to_the_dead_letters(stage):
     """Where there are dead letters, a message that cannot be decoded goes there."""
@@ -166,6 +181,22 @@ class Thing:
 def test_pickle_where_the_receiver_asks_for_it(stage, carry):
     """`codec="pickle"` carries any object, where the receiver asks for it."""
     assert carry(*stage.ends(codec="pickle"), Thing(7)) == Thing(7)
+
+
+class Json:
+    """A codec of one's own."""
+
+    def encode(self, message):
+        return json.dumps(message).encode()
+
+    def decode(self, payload):
+        return json.loads(payload)
+
+
+@on("local")
+def test_a_codec_of_ones_own_encodes_and_decodes(stage, carry):
+    """`codec=` takes an object with `encode` and `decode`."""
+    assert carry(*stage.ends(codec=Json()), {"a": [1, None]}) == {"a": [1, None]}
 
 
 class Bomb:
@@ -237,9 +268,13 @@ def test_a_message_of_max_message_bytes_fits_and_no_larger(stage, carry):
         receiver.send("what is taken")
         sender.receive(timeout=60)
     for size in (101, 100_000):
-        with pytest.raises(TooLarge) as raised:
-            sender.send(b"x" * size, timeout=0)
-        assert isinstance(raised.value, ValueError)
+        for use in (lambda message: sender.send(message, timeout=0), sender.try_send):
+            with pytest.raises(TooLarge) as raised:
+                use(b"x" * size)
+            assert isinstance(raised.value, ValueError)
+    if "loan" in stage.has and "local" in stage.has:
+        with pytest.raises(TooLarge):
+            sender.loan(101)
     assert carry(sender, receiver, b"x" * 100) == b"x" * 100
 
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from liaison import AccessDenied, Busy, DecodeError, Empty, NotFound
+from liaison import AccessDenied, Busy, Closed, DecodeError, Empty, NotFound
 from tests.conformance.kinds import on
 
 on_pipes = on(kinds=["pipe"])
@@ -36,16 +36,24 @@ def test_it_is_for_a_process_and_those_it_starts(stage):
 def test_each_end_does_one_thing(stage):
     """A pipe is one way: its reader cannot send, nor its writer receive, which is AccessDenied."""
     sender, receiver = stage.ends()
-    for use in (
-        lambda: receiver.send(1, timeout=0),
+    sending = (
+        lambda: receiver.send(1),
         lambda: receiver.try_send(1),
+        lambda: receiver.send_many([1]),
         lambda: receiver.loan(1),
-        lambda: sender.receive(timeout=0),
+    )
+    receiving = (
+        sender.receive,
         sender.try_receive,
+        lambda: sender.receive_many(2),
+        sender.lease,
+        lambda: next(iter(sender)),
         sender.fileno,
-    ):
-        with pytest.raises(AccessDenied):
-            use()
+    )
+    for uses, can in ((sending, "receive"), (receiving, "send")):
+        for use in uses:
+            with pytest.raises(AccessDenied, match=f"only {can}"):
+                use()
     assert receiver.try_receive() is None
 
 
@@ -83,8 +91,29 @@ def test_bytes_are_read_and_written_as_with_a_file(stage):
     assert receiver.readline() == b"one\n"
     assert receiver.readline() == b"two\n"
     assert receiver.read(2) == b"re"
+    assert receiver.read() == b"st"
+
+
+@on_all_pipes
+def test_no_bytes_are_read_from_a_closed_end(stage):
+    """Reading from an end that was closed, and writing to one, is Closed."""
+    sender, receiver = stage.ends()
+    writer = receiver if "both ways" in stage.has else sender
+    writer.close()
+    receiver.close()
+    for use in (receiver.read, receiver.readline, lambda: writer.write(b"1")):
+        with pytest.raises(Closed):
+            use()
+
+
+@on(kinds=["pipe", "named pipe", "named pipe, its opener's"], in_tasks=False)
+def test_what_reads_files_reads_it(stage):
+    """It can be given to what reads files, as those of Python's io."""
+    sender, receiver = stage.ends()
+    sender.write(b"one\ntwo")
+    sender.close()
     with io.BufferedReader(receiver) as file:
-        assert file.read() == b"st"
+        assert file.readlines() == [b"one\n", b"two"]
 
 
 @on_named_pipes
@@ -134,6 +163,7 @@ def test_the_end_of_file_waits_for_what_may_come_back(stage):
     there.do("end.close()")
     with pytest.raises(Empty):
         receiver.receive(timeout=0)
+    assert stage.wait([receiver], timeout=0) == []
     another.kill()
     with receiver.lease(timeout=60) as delivery:
         assert (delivery.message, delivery.attempt) == ("held", 2)

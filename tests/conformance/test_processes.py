@@ -23,7 +23,7 @@ def test_an_end_is_pickled_by_its_address(stage):
     assert receiver.receive(timeout=0) == 7
 
 
-@on("pickle", "buffered", "many", carriers=["shm"])
+@on("pickle", "buffered", "many", carriers=["shm"], in_tasks=False)
 def test_an_end_travels_to_a_spawned_process(stage):
     """An end that is given to a process that is no relation works there."""
     sender, receiver = stage.ends()
@@ -32,7 +32,7 @@ def test_an_end_travels_to_a_spawned_process(stage):
         assert receiver.receive(timeout=60) == {"from": "there"}
 
 
-@on("pickle", "buffered", "local", carriers=["shm"])
+@on("pickle", "buffered", "local", carriers=["shm"], in_tasks=False)
 def test_an_end_works_in_a_forked_child(stage):
     """An end works in a forked child, as that process's own."""
     sender, receiver = stage.ends()
@@ -43,7 +43,7 @@ def test_an_end_works_in_a_forked_child(stage):
             assert delivery.sender.pid == child.pid
 
 
-@on("lease", "buffered", carriers=["shm"])
+@on("lease", "buffered", carriers=["shm"], in_tasks=False)
 def test_a_parents_lease_is_not_its_childs(stage):
     """What the parent has leased a forked child can neither acknowledge nor release."""
     sender, receiver = stage.ends()
@@ -93,7 +93,7 @@ def test_a_killed_waiter_takes_nothing(stage):
     """A receiver that is killed while it waits takes no message with it."""
     sender, there = stage.other_receives()
     there.start("end.receive()")
-    until(lambda: sender.statistics().receivers_waiting, "the other one waits")
+    until(lambda: stage.receivers_waiting(sender), "the other one waits")
     there.kill()
     sender.send("for the living")
     assert sender.receive(timeout=60) == "for the living"
@@ -131,7 +131,7 @@ def test_ports_end_with_their_receiver(stage, beside):
     sender, there = stage.other_receives(capacity=1)
     sender.send("fills it")
     waiting = beside(sender.send, 1)
-    until(lambda: sender.statistics().senders_waiting, "it waits")
+    until(lambda: stage.senders_waiting(sender), "it waits")
     there.kill()
     with pytest.raises(Destroyed):
         waiting.result()

@@ -22,6 +22,9 @@ def test_the_states_of_a_receipt(stage):
     sender, receiver = stage.ends()
     receipt = sender.send("job", receipt=True)
     assert receipt.state == "queued"
+    for timeout in (0, 0.01):
+        with pytest.raises(Empty):
+            receipt.wait_received(timeout=timeout)
     delivery = receiver.lease(timeout=0)
     assert receipt.state == "received"
     delivery.acknowledge()
@@ -46,6 +49,7 @@ def test_a_buried_message_is_dead_lettered(stage):
     receipt = sender.send("poison", receipt=True)
     receiver.lease(timeout=0).release()
     assert receipt.state == "dead-lettered"
+    assert receipt.wait_acknowledged(timeout=0).pid == os.getpid()
     with stage.carrier.names["Mailbox"](f"{stage.address}.dead") as dead:
         dead.destroy(force=True)
 

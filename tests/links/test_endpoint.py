@@ -11,25 +11,17 @@ import pytest
 import liaison
 from liaison import (
     AccessDenied,
-    Busy,
     Closed,
-    Destroyed,
     Empty,
     Endpoint,
-    Full,
-    InvalidAddress,
     Mailbox,
-    Mismatch,
-    NameTaken,
-    NoReceiver,
     NotFound,
 )
 from liaison._native.link import end_of
 from liaison.address import Address
-from liaison.carriers.shm.pairs import ways_to
 from liaison.links import endpoint as module
 from liaison.links.observer import observed
-from liaison.testing import ProcessDied, until
+from liaison.testing import until
 from tests.links.actor import Actor
 
 BOB = "bob = Endpoint('bob')"
@@ -46,15 +38,6 @@ def tidy(space):
     liaison.Space().clean()
 
 
-def test_two_processes_name_each_other(space):
-    """send(to) and receive(source): what one sends to a name comes to the process called so."""
-    with Endpoint("alice") as alice, Actor(BOB) as other:
-        alice.send("bob", {"question": 6 * 7})
-        assert other.do("bob.receive('alice')") == {"question": 42}
-        other.do("bob.send('alice', 'an answer')")
-        assert alice.receive("bob") == "an answer"
-
-
 def test_what_was_sent_is_seen_before_anything_is_received(space):
     """len, peek, statistics and links count what new senders have sent."""
     with Endpoint("alice") as alice, Actor(BOB, "carol = Endpoint('carol')") as other:
@@ -66,54 +49,6 @@ def test_what_was_sent_is_seen_before_anything_is_received(space):
         assert alice.statistics().waiting == 3
         names = sorted(link.name for link in alice.links())
         assert names == ["alice~bob", "alice~carol", "alice~dave"]
-
-
-def test_it_receives_from_one_or_from_anyone(space):
-    """receive(source) takes from that endpoint alone, receive() from whoever has sent."""
-    with Endpoint("alice") as alice, Endpoint("bob") as bob, Endpoint("carol") as carol:
-        bob.send("alice", "b1")
-        carol.send("alice", "c1")
-        carol.send("alice", "c2")
-        assert alice.receive("carol") == "c1"
-        assert {alice.receive(), alice.receive()} == {"b1", "c2"}
-        assert alice.try_receive() is None
-        assert alice.try_receive("bob", "nothing") == "nothing"
-        with pytest.raises(Empty, match="from carol"):
-            alice.receive("carol", timeout=0)
-
-
-def test_messages_of_a_pair_keep_their_order(space):
-    """From one endpoint messages come in the order in which it sent them."""
-    with Endpoint("alice") as alice, Actor(BOB, "carol = Endpoint('carol')") as other:
-        other.do("[e.send('alice', (e.name, n)) for n in range(100) for e in (bob, carol)]")
-        got = [alice.receive() for _ in range(200)]
-        for name in ("bob", "carol"):
-            assert [n for who, n in got if who == name] == list(range(100))
-
-
-def test_everyone_has_a_turn(space):
-    """A sender that has always something waiting keeps no other from being received."""
-    with Endpoint("alice") as alice, Endpoint("bob") as bob, Endpoint("carol") as carol:
-        for n in range(100):
-            bob.send("alice", n)
-        assert alice.receive() == 0
-        carol.send("alice", "carol's")
-        assert "carol's" in [alice.receive() for _ in range(20)]
-
-
-def test_a_link_is_set_up_at_first_use_one_per_pair(space):
-    """Endpoints that do not talk share no link; two that do have one, two-way, for the two."""
-    with Endpoint("alice") as alice, Endpoint("bob") as bob, Endpoint("carol") as carol:
-        assert alice.links() == bob.links() == []
-        alice.send("bob", 1)
-        bob.send("alice", 2)
-        bob.receive()
-        alice.receive()
-        (link,) = alice.links()
-        assert (link.name, link.kind, link.direction) == ("alice~bob", "direct", "two-way")
-        assert (link.max_processes, link.established) == (2, "automatic")
-        assert bob.links()[0].name == "bob~alice"
-        assert carol.links() == []
 
 
 def test_what_an_endpoint_is(space):
@@ -146,6 +81,22 @@ def test_a_thousand_endpoints_cost_memory_for_the_pairs_that_talk(space):
     assert liaison.Space().names() == []
 
 
+def test_its_capacity_is_none_or_more(space):
+    """A capacity below 0 is a ValueError, and nothing is created."""
+    with pytest.raises(ValueError, match="capacity"):
+        Endpoint("alice", capacity=-1)
+    assert liaison.Space().names() == []
+
+
+def test_an_empty_endpoint_says_from_whom_nothing_came(space):
+    """Empty names the source, where one was given."""
+    with Endpoint("alice") as alice, Endpoint("carol") as carol:
+        carol.send("alice", "once")
+        assert alice.receive("carol") == "once"
+        with pytest.raises(Empty, match="from carol"):
+            alice.receive("carol", timeout=0)
+
+
 # ---- names ------------------------------------------------------------------------------------
 
 
@@ -164,127 +115,7 @@ def test_who_knows_the_old_name_still_reaches_it(space):
             assert after.do("carol.receive(timeout=0) if carol.try_receive() else None") is None
 
 
-def test_a_reply_goes_to_whatever_it_is_called_now(space):
-    """A delivery's sender has the name that its endpoint has now, and can be sent to."""
-    with Endpoint("alice") as alice, Endpoint("bob") as bob:
-        alice.send("bob", "question")
-        alice.rename("alicia")
-        with bob.lease() as delivery:
-            assert delivery.sender.name == "alicia"
-            bob.send(delivery.sender, "answer")
-        assert alice.receive("bob") == "answer"
-
-
-def test_a_retired_name_leads_nowhere(space):
-    """After retire(old), who knew the old name gets NotFound, and the name is free."""
-    with Endpoint("old") as endpoint, Actor(BOB) as other:
-        other.do("bob.send('old', 1)")
-        endpoint.rename("new")
-        endpoint.retire("old")
-        with pytest.raises(NotFound):
-            other.do("bob.send('old', 2)")
-        other.do("bob.send('new', 3)")
-        assert [endpoint.receive(), endpoint.receive()] == [1, 3]
-        with Endpoint("old") as successor:
-            other.do("bob.send('old', 4)")
-            assert successor.receive("bob") == 4
-            assert endpoint.try_receive() is None
-
-
-def test_its_own_name_cannot_be_retired(space):
-    """retire() of what it is called now is ValueError, of what it never was, NotFound."""
-    with Endpoint("alice") as alice, Mailbox("box") as box:
-        with pytest.raises(ValueError, match="rename"):
-            alice.retire("alice")
-        for other in ("box", "nothing"):
-            with pytest.raises(NotFound):
-                alice.retire(other)
-        box.send(1)
-        assert Mailbox.open("box").receive() == 1
-
-
-def test_a_name_that_is_taken_cannot_be_had(space):
-    """rename() to another link's name is NameTaken and changes nothing."""
-    with Endpoint("alice") as alice, Endpoint("bob"), Mailbox("box"):
-        for taken in ("bob", "box"):
-            with pytest.raises(NameTaken, match=taken):
-                alice.rename(taken)
-        with pytest.raises(InvalidAddress):
-            alice.rename("no/name")
-        assert (alice.name, alice.aliases) == ("alice", [])
-
-
-def test_names_are_kept_when_the_process_ends(space):
-    """Who comes back under any of its names is the same endpoint, with the name it had last."""
-    with Actor("e = Endpoint('first')", "e.rename('second')") as other:
-        other.kill()
-        other.wait()
-    with Endpoint("first") as endpoint:
-        assert (endpoint.name, endpoint.aliases) == ("second", ["first"])
-
-
 # ---- processes that end -----------------------------------------------------------------------
-
-
-def test_one_process_at_a_time_has_a_name(space):
-    """A second Endpoint of a living process's name is Busy, also in that process."""
-    with Actor(BOB) as other:
-        with pytest.raises(Busy, match=str(other.pid)):
-            Endpoint("bob")
-        with pytest.raises(Busy):
-            other.do("Endpoint('bob')")
-        other.do("bob.close()")
-        with Endpoint("bob") as bob:
-            assert bob.name == "bob"
-
-
-@pytest.mark.parametrize("end", ["kill", "close", "exit"])
-def test_who_comes_back_finds_what_was_sent_meanwhile(space, end):
-    """However a process ended: what was sent to its name waits for who takes it next."""
-    with Endpoint("alice") as alice:
-        with Actor(BOB) as other:
-            alice.send("bob", "before")
-            if end == "kill":
-                other.kill()
-            elif end == "close":
-                other.do("bob.close()")
-            else:
-                with pytest.raises(ProcessDied):
-                    other.do("import os; os._exit(0)")
-            if end != "close":
-                other.wait()
-            alice.send("bob", "meanwhile")
-        with Actor(BOB) as again:
-            assert again.do("[bob.receive('alice'), bob.receive()]") == ["before", "meanwhile"]
-            alice.send("bob", "after")
-            assert again.do("bob.receive()") == "after"
-
-
-def test_a_killed_receivers_lease_comes_again_first(space):
-    """What a killed process had leased comes to its successor ahead of the rest, attempt 2."""
-    with Endpoint("alice") as alice:
-        with Actor(BOB) as other:
-            alice.send("bob", 1)
-            alice.send("bob", 2)
-            other.do("held = bob.lease()")
-            other.kill()
-            other.wait()
-        with Endpoint("bob") as bob:
-            with bob.lease() as first:
-                assert (first.message, first.attempt) == (1, 2)
-            assert bob.receive() == 2
-
-
-def test_what_a_dead_sender_sent_is_received(space):
-    """Messages of a sender that was killed, or destroyed its endpoint, are not lost."""
-    with Endpoint("alice") as alice:
-        with Actor(BOB, "carol = Endpoint('carol')") as other:
-            other.do("bob.send('alice', 'from bob')")
-            other.do("carol.send('alice', 'from carol')")
-            other.do("carol.destroy()")
-            other.kill()
-            other.wait()
-        assert {alice.receive(), alice.receive()} == {"from bob", "from carol"}
 
 
 def test_a_dead_ports_name_can_be_had(space):
@@ -351,77 +182,6 @@ def test_links_of_killed_passing_senders_are_removed(space):
 
 
 # ---- waiting ----------------------------------------------------------------------------------
-
-
-def test_rendezvous(space):
-    """capacity=0, of either: send returns once the other has the message."""
-    with Endpoint("alice", capacity=0) as alice, Actor(BOB) as other:
-        with pytest.raises(NoReceiver):
-            alice.send("bob", 1, timeout=0)
-        with pytest.raises(NoReceiver):
-            other.do("bob.send('alice', 1, timeout=0.01)")
-        other.start("bob.receive()")
-        alice.send("bob", "met")
-        assert other.answer() == "met"
-        other.start("bob.send('alice', 'again')")
-        assert alice.receive() == "again"
-        other.answer()
-        assert alice.links()[0].capacity == 0
-
-
-def test_capacity_is_the_smaller_of_the_two(space):
-    """A pair's link holds what both have said at least; then it is Full."""
-    with Endpoint("alice", capacity=2) as alice, Endpoint("bob", capacity=5) as bob:
-        for one, other in ((alice, "bob"), (bob, "alice")):
-            assert [one.try_send(other, n) for n in range(3)] == [True, True, False]
-            with pytest.raises(Full):
-                one.send(other, 3, timeout=0)
-
-
-def test_a_source_that_does_not_exist_yet_is_waited_for(space):
-    """receive(source) before the source has begun gets what it sends first."""
-    with Actor(BOB) as receiver:
-        receiver.start("bob.receive('alice')")
-        with Endpoint("carol") as carol, Endpoint("alice") as alice:
-            carol.send("bob", "not this")
-            alice.send("bob", "this")
-            assert receiver.answer() == "this"
-        assert receiver.do("bob.receive()") == "not this"
-
-
-def test_a_sender_that_is_not_there_is_not_found(space):
-    """send() to a name that nobody has had is NotFound; to another kind of link, Mismatch."""
-    with Endpoint("alice") as alice, Mailbox("box"):
-        with pytest.raises(NotFound, match="nobody"):
-            alice.send("nobody", 1)
-        with pytest.raises(Mismatch):
-            alice.send("box", 1)
-        with pytest.raises(InvalidAddress):
-            alice.send("no/name", 1)
-        with pytest.raises(Mismatch):
-            Endpoint("box")
-        with pytest.raises(InvalidAddress):
-            Endpoint("tcp://localhost:1")
-        with pytest.raises(ValueError, match="capacity"):
-            Endpoint("other", capacity=-1)
-        assert liaison.Space().names() == ["alice", "box"]
-
-
-def test_a_blocked_sender_learns_that_it_was_destroyed(space):
-    """destroy() ends everybody's waiting with Destroyed, and every name of the endpoint."""
-    with Endpoint("alice", capacity=1) as alice, Actor(BOB) as other:
-        alice.rename("alicia")
-        other.do("bob.send('alice', 1)")
-        other.start("bob.send('alice', 2)")
-        (way,) = ways_to(Address.parse(alice.address), end_of(alice)._id)
-        until(lambda: way.statistics().senders_waiting)
-        way.close()
-        alice.destroy()
-        with pytest.raises(Destroyed):
-            other.answer()
-        with pytest.raises(NotFound):
-            other.do("bob.send('alicia', 3)")
-        assert liaison.Space().names() == ["bob"]
 
 
 def asleep(thread):
@@ -547,19 +307,6 @@ def test_receipts(space):
         other.do("bob.receive()")
         assert receipt.wait_acknowledged(60).pid == other.pid
         assert receipt.wait_received().name == "bob"
-
-
-def test_iteration_ends_when_it_is_destroyed(space):
-    """`for message in endpoint` gives what anyone sends until the endpoint is destroyed."""
-    with Endpoint("alice") as alice, Actor(BOB, "got = []") as other:
-        other.start("for message in bob: got.append(message)")
-        alice.send("bob", 1)
-        alice.send("bob", 2)
-        until(lambda: not len(end_of(alice)._outgoing[next(iter(end_of(alice)._outgoing))][0]))
-        with observed("bob") as observer:
-            observer.destroy(force=True)
-        other.answer()
-        assert other.do("got") == [1, 2]
 
 
 def test_garbage_in_an_introduction_is_passed_over(space):

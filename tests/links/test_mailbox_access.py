@@ -5,26 +5,11 @@ import threading
 
 import pytest
 
-from liaison import Busy, Empty, Full, Mailbox, NoReceiver
+from liaison import Busy, Empty, Mailbox, NoReceiver
 from liaison.testing import until
 from tests.links.actor import Actor
 
 # ---- exclusive
-
-
-def test_while_one_has_a_lease_no_other_process_receives(mailbox):
-    """A lease in an exclusive mailbox keeps the turn: Busy, a BlockingIOError, for others."""
-    box = mailbox(access="exclusive")
-    box.send_many([1, 2])
-    delivery = box.lease()
-    with Actor("box = Mailbox('box')") as other:
-        for line in ("box.receive(timeout=0)", "box.lease(timeout=0)", "box.receive(timeout=0.01)"):
-            with pytest.raises(Busy) as raised:
-                other.do(line)
-            assert isinstance(raised.value, BlockingIOError)
-        assert other.do("box.try_receive('nothing')") == "nothing"
-        delivery.acknowledge()
-        assert other.do("box.receive(timeout=0)") == 2
 
 
 def test_the_process_that_has_the_turn_receives_on(mailbox):
@@ -65,22 +50,6 @@ def test_the_turn_passes_when_its_holder_is_done(mailbox, end):
     box.try_receive()
 
 
-def test_the_turn_passes_when_its_holder_dies(mailbox):
-    """Who waits for the turn gets it, and the returned message, when its holder is killed."""
-    box = mailbox(access="exclusive")
-    box.send_many([1, 2])
-    with Actor("box = Mailbox('box')", "delivery = box.lease()") as other:
-        received = []
-        thread = threading.Thread(target=lambda: received.append(box.lease(timeout=60)))
-        thread.start()
-        until(lambda: box.statistics().receivers_waiting, "this process waits")
-        other.kill()
-        thread.join(60)
-    assert (received[0].message, received[0].attempt) == (1, 2)
-    received[0].acknowledge()
-    assert box.receive(timeout=0) == 2
-
-
 def test_a_process_that_dies_waiting_for_the_turn_is_no_obstacle(mailbox):
     """Killing one that waits for the turn leaves the turn to the others."""
     box = mailbox(access="exclusive")
@@ -92,20 +61,6 @@ def test_a_process_that_dies_waiting_for_the_turn_is_no_obstacle(mailbox):
         other.kill()
     delivery.acknowledge()
     assert box.receive(timeout=0) == 2
-
-
-def test_one_that_waits_for_a_message_has_the_turn(mailbox):
-    """A process that waits in an empty exclusive mailbox is the one that receives."""
-    box = mailbox(access="exclusive")
-    with Actor("box = Mailbox('box')") as other:
-        other.start("box.receive()")
-        until(lambda: box.statistics().receivers_waiting, "the other one waits")
-        with pytest.raises(Busy):
-            box.receive(timeout=0)
-        box.send("for the other")
-        assert other.answer() == "for the other"
-    with pytest.raises(Empty):
-        box.receive(timeout=0)
 
 
 def test_a_timeout_gives_the_turn_back(mailbox):
@@ -151,34 +106,6 @@ def test_four_processes_take_turns(mailbox):
 # ---- pair
 
 
-def test_a_pair_has_two_processes(mailbox):
-    """A third process that opens a pair link gets Busy, while both others live."""
-    box = mailbox(access="pair")
-    assert box.link.max_processes == 2
-    with Actor("box = Mailbox('box')") as second:
-        second.do("box.send('from the second')")
-        with Actor() as third, pytest.raises(Busy):
-            third.do("Mailbox('box')")
-        assert box.receive() == "from the second"
-
-
-@pytest.mark.parametrize("leave", ["box.close()", "import os; os._exit(0)", None])
-def test_a_place_of_a_pair_is_free_when_its_process_left(mailbox, leave):
-    """The place of one that closed its end, ended, or was killed, is another's to take."""
-    first = mailbox(access="pair")  # an end that is dropped gives its place up
-    with Actor("box = Mailbox('box')") as second, Actor() as third:
-        with pytest.raises(Busy):
-            third.do("box = Mailbox('box')")
-        if leave is None:
-            second.kill()
-        else:
-            second.start(leave)
-            second.answer() if "close" in leave else second.wait()
-        third.do("box = Mailbox('box')")
-        third.do("box.send('hello')")
-    assert first.receive() == "hello"
-
-
 def test_a_forked_child_is_a_process_of_its_own_on_a_pair(mailbox):
     """A child takes a place at its first use, and gets Busy when there is none."""
     box = mailbox(access="pair")
@@ -190,63 +117,6 @@ def test_a_forked_child_is_a_process_of_its_own_on_a_pair(mailbox):
 
 
 # ---- rendezvous
-
-
-def test_a_rendezvous_has_no_capacity(mailbox):
-    """capacity=0 is what the link tells of itself."""
-    assert mailbox(capacity=0).link.capacity == 0
-
-
-def test_send_returns_once_a_receiver_has_the_message(mailbox):
-    """A sender waits until somebody comes for its message."""
-    box = mailbox(capacity=0)
-    with Actor("box = Mailbox('box')") as other:
-        other.start("box.send('hello')")
-        until(lambda: len(box), "the message is offered")
-        until(other.asleep, "the sender waits")
-        assert other.alive
-        assert not other.asleep() or len(box) == 1
-        assert box.receive() == "hello"
-        other.answer()
-
-
-def test_a_lease_is_having_the_message(mailbox):
-    """send() returns when the message is leased; it need not be acknowledged."""
-    box = mailbox(capacity=0)
-    with Actor("box = Mailbox('box')") as other:
-        other.start("box.send('hello')")
-        delivery = box.lease(timeout=60)
-        other.answer()
-        delivery.acknowledge()
-
-
-def test_nobody_coming_is_no_receiver(mailbox):
-    """NoReceiver, which is a Full, when the timeout passed; the message is never delivered."""
-    box = mailbox(capacity=0)
-    for use in (lambda: box.send(1, timeout=0), lambda: box.send(1, timeout=0.01)):
-        with pytest.raises(NoReceiver) as raised:
-            use()
-        assert isinstance(raised.value, Full)
-    assert box.try_send(1) is False
-    with pytest.raises(Full):
-        box.send_many([1, 2], timeout=0.01)
-    loan = box.loan(3)
-    with pytest.raises(NoReceiver):
-        loan.send(timeout=0)
-    with pytest.raises(Empty):
-        box.receive(timeout=0)
-    assert box.statistics().free == 64
-
-
-def test_a_waiting_receiver_meets_a_sender_that_does_not_wait(mailbox):
-    """With a receiver waiting, send(timeout=0) and try_send succeed."""
-    box = mailbox(capacity=0)
-    with Actor("box = Mailbox('box')") as other:
-        for send in (lambda: box.send("now", timeout=0), lambda: box.try_send("now")):
-            other.start("box.receive()")
-            until(lambda: box.statistics().receivers_waiting, "a receiver waits")
-            assert send() in (None, True)
-            assert other.answer() == "now"
 
 
 def test_a_stopped_receiver_is_not_met(mailbox):
@@ -275,26 +145,6 @@ def test_senders_and_receivers_of_a_rendezvous_meet_one_to_one(mailbox):
     for who in "ab":
         assert [n for sender, n in received if sender == who] == list(range(500))
     assert len(box) == 0
-
-
-def test_send_many_to_a_rendezvous_counts_those_that_were_met(mailbox):
-    """send_many tells how many messages somebody came for."""
-    box = mailbox(capacity=0)
-    with Actor("box = Mailbox('box')") as other:
-        other.start("[box.receive() for _ in range(3)]")
-        assert box.send_many(range(3)) == 3
-        assert other.answer() == [0, 1, 2]
-
-
-def test_a_receipt_of_a_rendezvous_tells_who_came(mailbox):
-    """receipt=True works on a rendezvous, and is received when send() returns."""
-    box = mailbox(capacity=0)
-    with Actor("box = Mailbox('box')") as other:
-        other.start("box.receive()")
-        receipt = box.send("hello", receipt=True)
-        assert receipt.state in ("received", "acknowledged")
-        assert receipt.wait_received().pid == other.pid
-        other.answer()
 
 
 def test_a_message_of_a_rendezvous_that_comes_back_is_delivered_again(mailbox):

@@ -6,34 +6,6 @@ from liaison import DecodeError, Empty, Full, Mailbox
 from tests.links.actor import Actor
 
 
-def test_a_message_is_delivered_max_deliveries_times(mailbox):
-    """After that many attempts without an acknowledgement it is in NAME.dead, and not here."""
-    box = mailbox(max_deliveries=3)
-    dead = mailbox("box.dead")
-    box.send({"job": 1})
-    for attempt in (1, 2, 3):
-        delivery = box.lease(timeout=0)
-        assert delivery.attempt == attempt
-        delivery.release()
-    assert box.try_receive() is None
-    assert box.statistics().free == 1024
-    assert dead.receive(timeout=0) == {"job": 1}
-
-
-def test_dying_counts_as_a_delivery(mailbox):
-    """A message that kills its receivers goes to the dead letters after max_deliveries of them."""
-    box = mailbox(max_deliveries=2)
-    dead = mailbox("box.dead")
-    box.send("poison")
-    for attempt in (1, 2):
-        with Actor("box = Mailbox('box')", "delivery = box.lease(timeout=60)") as other:
-            assert other.do("delivery.attempt") == attempt
-            other.kill()
-    with pytest.raises(Empty):
-        box.receive(timeout=1)
-    assert dead.receive(timeout=0) == "poison"
-
-
 def test_dead_letters_go_where_they_were_told(mailbox):
     """dead_letters= names another mailbox, in the same space or any other."""
     for place in ("graves", "shm://default/graves2", "shm://elsewhere/graves"):
@@ -44,40 +16,6 @@ def test_dead_letters_go_where_they_were_told(mailbox):
             assert graves.receive(timeout=0) == "job"
             graves.destroy()
         box.destroy()
-
-
-def test_dead_letters_need_not_exist(mailbox):
-    """The mailbox for dead letters is made when it is first needed, not before."""
-    box = mailbox(max_deliveries=1)
-    with pytest.raises(FileNotFoundError):
-        Mailbox.open("box.dead")
-    box.send("job")
-    box.lease().release()
-    assert mailbox("box.dead").receive(timeout=0) == "job"
-
-
-def test_the_others_go_on(mailbox):
-    """What is behind a message that goes to the dead letters is received as if it was not there."""
-    box = mailbox(max_deliveries=1)
-    dead = mailbox("box.dead")
-    box.send_many(["poison", "good"])
-    box.lease().release()
-    with box.lease(timeout=0) as delivery:
-        assert (delivery.message, delivery.attempt) == ("good", 1)
-    assert dead.receive_many(5) == ["poison"]
-
-
-def test_an_undecodable_message_goes_to_the_dead_letters(mailbox):
-    """With dead letters an undecodable message raises DecodeError, and is kept there as it was."""
-    box = mailbox(type=int, dead_letters="graves")
-    graves = mailbox("graves")
-    with Mailbox("box") as sender:
-        sender.send_many(["text", 7])
-    with pytest.raises(DecodeError) as raised:
-        box.receive()
-    assert raised.value.payload == b"\xa4text"
-    assert box.receive() == 7
-    assert graves.receive(timeout=0) == "text"
 
 
 def test_an_undecodable_message_among_many_goes_to_the_dead_letters(mailbox):

@@ -11,7 +11,6 @@ import pytest
 
 import liaison
 from liaison import (
-    AccessDenied,
     Busy,
     Closed,
     Destroyed,
@@ -29,36 +28,6 @@ from liaison.testing import Process, until
 from tests.links.actor import Actor
 
 
-def test_a_mailbox_that_does_not_exist_is_created(mailbox):
-    """Mailbox(name) creates what does not exist: with room for 1024 messages, and for anyone."""
-    box = mailbox()
-    assert (box.link.capacity, box.link.access) == (1024, "any")
-    assert box.statistics().free == 1024
-
-
-def test_a_mailbox_that_exists_is_opened(mailbox):
-    """Mailbox(name) opens what exists: messages sent through one end arrive at the other."""
-    with mailbox() as one, Mailbox("box") as other:
-        one.send("hello")
-        assert other.receive() == "hello"
-        assert one.link.id == other.link.id
-
-
-def test_create_makes_a_new_mailbox(mailbox, space):
-    """Mailbox.create makes the mailbox, as the constructor would."""
-    with Mailbox.create("fresh", capacity=3, access="exclusive") as box:
-        assert (box.link.capacity, box.link.access) == (3, "exclusive")
-        box.destroy()
-
-
-def test_create_refuses_a_name_that_is_taken(mailbox):
-    """Mailbox.create raises NameTaken, a FileExistsError, where a mailbox exists."""
-    mailbox()
-    with pytest.raises(NameTaken) as raised:
-        Mailbox.create("box")
-    assert isinstance(raised.value, FileExistsError)
-
-
 def test_open_refuses_what_does_not_exist(space):
     """Mailbox.open raises NotFound, a FileNotFoundError, and creates nothing, not even a space."""
     with pytest.raises(NotFound) as raised:
@@ -74,28 +43,6 @@ def test_open_takes_the_mailbox_as_it_is(mailbox):
         assert (box.link.capacity, box.link.max_message, box.link.access) == (7, 100, "exclusive")
 
 
-@pytest.mark.parametrize("make", [Mailbox, Mailbox.create, Mailbox.open])
-@pytest.mark.parametrize(
-    "name",
-    ["", ".", "..", ".a", "a.", "a..b", "a b", "a/b", "../a", "a\0", "a\n", "é", "a" * 101, "a:b"],
-)
-def test_a_name_outside_the_grammar_is_refused_and_nothing_is_created(space, make, name):
-    """A bad name raises InvalidAddress, a ValueError, and leaves no trace in the file system."""
-    with pytest.raises(InvalidAddress) as raised:
-        make(name)
-    assert isinstance(raised.value, ValueError)
-    assert list(space.root.iterdir()) == []
-
-
-@pytest.mark.parametrize("name", ["a", "A-b_c.9", "a" * 100, "-", "_"])
-def test_every_name_of_the_grammar_can_be_a_mailbox(mailbox, name):
-    """A name of up to 100 characters of the grammar works, and is found under that name."""
-    box = mailbox(name)
-    box.send(1)
-    assert box.link.name == name
-    assert liaison.Space().names() == [name]
-
-
 def test_a_dead_letter_name_that_would_be_too_long_is_refused(space):
     """Where NAME.dead is no name any more, dead_letters= has to be said: nothing is created."""
     with pytest.raises(InvalidAddress):
@@ -109,25 +56,6 @@ def test_what_is_no_address_is_a_type_error(space):
         Mailbox(b"box")
     with pytest.raises(TypeError):
         Mailbox(None)
-
-
-def test_a_url_names_the_space(space):
-    """shm://SPACE/NAME is the mailbox of that name in that space, whatever the current one is."""
-    with Mailbox("shm://lab/box") as box, Mailbox("box") as other:
-        assert box.address == "shm://lab/box"
-        assert other.address == "shm://default/box"
-        box.send("in the lab")
-        assert other.try_receive() is None
-        box.destroy()
-        other.destroy()
-
-
-def test_the_environment_names_the_current_space(space, monkeypatch):
-    """LIAISON_SPACE says where a bare name leads."""
-    monkeypatch.setenv("LIAISON_SPACE", "lab")
-    with Mailbox("box") as box:
-        assert box.address == "shm://lab/box"
-        box.destroy()
 
 
 @pytest.mark.parametrize(
@@ -236,66 +164,6 @@ def test_an_end_shows_its_address(mailbox):
 
 
 # ---- closing
-
-
-def test_a_closed_end_refuses_everything(mailbox):
-    """After close() every operation raises Closed, a ValueError."""
-    box = mailbox()
-    box.close()
-    assert box.closed
-    for use in (
-        lambda: box.send(1),
-        lambda: box.try_send(1),
-        lambda: box.send_many([1]),
-        box.receive,
-        box.try_receive,
-        lambda: box.receive_many(1),
-        box.lease,
-        lambda: box.loan(1),
-        box.peek,
-        box.statistics,
-        lambda: box.link,
-        box.fileno,
-        box.destroy,
-        lambda: len(box),
-        lambda: next(iter(box)),
-    ):
-        with pytest.raises(Closed) as raised:
-            use()
-        assert isinstance(raised.value, ValueError)
-
-
-def test_closing_twice_is_closing_once(mailbox):
-    """close() is idempotent."""
-    box = mailbox()
-    box.close()
-    box.close()
-    assert box.closed
-
-
-def test_a_block_closes_its_end(mailbox):
-    """Leaving the with block closes this end, and only this one."""
-    other = mailbox()
-    with Mailbox("box") as box:
-        assert not box.closed
-    assert box.closed
-    other.send(1)
-    assert other.receive() == 1
-
-
-def test_messages_outlive_every_end(mailbox):
-    """A mailbox that nobody has open keeps its messages."""
-    with mailbox() as box:
-        box.send("kept")
-    assert Mailbox.open("box").receive() == "kept"
-
-
-def test_messages_outlive_the_process_that_sent_them(mailbox):
-    """What a process sent is there after it has ended."""
-    box = mailbox()
-    with Actor("box = Mailbox('box')", "box.send('from the dead')") as other:
-        other.kill()
-    assert box.receive(timeout=0) == "from the dead"
 
 
 @pytest.mark.parametrize(
@@ -407,28 +275,6 @@ def test_destroying_removes_the_mailbox(mailbox, space):
         assert isinstance(raised.value, BrokenPipeError)
 
 
-def test_a_destroyed_name_can_be_used_again(mailbox):
-    """A new mailbox under the name of a destroyed one has nothing of it."""
-    old = mailbox()
-    old.send("old")
-    old.destroy()
-    new = mailbox(capacity=5)
-    assert new.try_receive() is None
-    with pytest.raises(Destroyed):
-        old.receive(timeout=0)
-
-
-def test_only_its_creator_destroys_a_mailbox(mailbox):
-    """destroy() by another process raises NotOwner, a PermissionError, while the creator lives."""
-    box = mailbox()
-    with Actor("box = Mailbox('box')") as other:
-        with pytest.raises(NotOwner) as raised:
-            other.do("box.destroy()")
-        assert isinstance(raised.value, PermissionError)
-    box.send("still there")
-    assert box.receive() == "still there"
-
-
 def test_a_closed_creator_is_the_creator_still(mailbox):
     """That the creator closed its end does not let others destroy the mailbox."""
     mailbox().close()
@@ -441,26 +287,6 @@ def test_a_forked_child_is_not_the_creator(mailbox):
     box = mailbox()
     with Actor(fork=True, box=box) as child, pytest.raises(NotOwner):
         child.do("box.destroy()")
-
-
-def test_force_destroys_the_mailbox_of_a_living_process(mailbox):
-    """destroy(force=True) is anyone's right."""
-    box = mailbox()
-    with Actor("box = Mailbox('box')") as other:
-        other.do("box.destroy(force=True)")
-    with pytest.raises(Destroyed):
-        box.send(1)
-
-
-def test_anyone_destroys_the_mailbox_of_a_dead_process(space):
-    """Once its creator was killed, a mailbox can be destroyed by who has it open."""
-    with Actor("box = Mailbox('box')") as creator:
-        box = Mailbox.open("box")
-        with pytest.raises(NotOwner):
-            box.destroy()
-        creator.kill()
-        box.destroy()
-    assert space.files("names") == []
 
 
 @pytest.mark.parametrize(
@@ -526,15 +352,6 @@ def test_an_end_is_pickled_by_its_address(mailbox):
         copy.send("not a number")
         with pytest.raises(liaison.DecodeError):
             copy.receive()
-
-
-def test_an_end_travels_to_a_spawned_process(mailbox):
-    """A Mailbox among the arguments of a new interpreter is the same mailbox there."""
-    box = mailbox()
-    with Actor(box=box) as other:
-        other.do("box.send('from there')")
-        assert box.receive() == "from there"
-        assert other.do("box.address") == box.address
 
 
 def test_an_end_travels_through_multiprocessing(mailbox):
@@ -706,31 +523,6 @@ def test_an_ended_process_leaves_the_link(mailbox):
 def _opens_and_ends():
     box = Mailbox("box")
     box.try_receive()
-
-
-@pytest.mark.parametrize(
-    "operation",
-    [
-        lambda box: box.send(1),
-        lambda box: box.try_send(1),
-        lambda box: box.send_many([1]),
-        lambda box: box.loan(1),
-        lambda box: box.receive(timeout=0),
-        lambda box: box.try_receive(),
-        lambda box: box.receive_many(1, timeout=0),
-        lambda box: box.lease(timeout=0),
-        lambda box: box.fileno(),
-    ],
-)
-def test_an_observer_only_looks(mailbox, operation):
-    """What is more than looking is AccessDenied for an observer, and changes nothing."""
-    box = mailbox()
-    box.send("kept")
-    with Mailbox.observe("box") as observer:
-        with pytest.raises(AccessDenied, match="observe"):
-            operation(observer)
-        assert observer.peek() == ["kept"]
-    assert len(box.link.senders) == 1
 
 
 def test_a_name_that_a_stopped_destroyer_keeps_is_busy(space):

@@ -17,9 +17,6 @@ def descriptors():
     return len(os.listdir("/proc/self/fd"))
 
 
-# ---- forks
-
-
 # ---- signals
 
 
@@ -212,41 +209,6 @@ def readable(*boxes, timeout=0.0):
     return found
 
 
-def test_a_mailboxs_descriptor_is_readable_when_there_is_a_message(mailbox):
-    """fileno() is quiet while the mailbox is empty, and readable once there is a message."""
-    box = mailbox()
-    assert readable(box) == []
-    assert box.fileno() == box.fileno()
-    box.send(1)
-    assert readable(box, timeout=60) == [box]
-    assert readable(box) == [box]  # as long as it was not received
-    assert box.receive() == 1
-    assert box.try_receive() is None
-    assert readable(box) == []
-    box.send(2)
-    assert readable(box, timeout=60) == [box]
-
-
-def test_a_descriptor_of_a_mailbox_with_messages_is_readable_at_once(mailbox):
-    """fileno() that is asked for when messages wait already is readable."""
-    box = mailbox()
-    box.send(1)
-    assert readable(box) == [box]
-
-
-def test_a_message_of_another_process_makes_the_descriptor_readable(mailbox):
-    """select() wakes when another process sends."""
-    box = mailbox()
-    with Actor("box = Mailbox('box')") as other:
-        box.fileno()
-        for number in range(20):
-            assert readable(box) == []
-            other.do(f"box.send({number})")
-            assert readable(box, timeout=60) == [box]
-            assert box.receive() == number
-            assert box.try_receive() is None
-
-
 def test_a_selector_serves_many_mailboxes(mailbox):
     """One selector tells of 100 mailboxes which of them have messages."""
     boxes = [mailbox(f"box{n}", capacity=5) for n in range(100)]
@@ -267,18 +229,6 @@ def test_a_selector_serves_many_mailboxes(mailbox):
         assert sorted(got) == [(7, 7), (50, 50), (99, 99)]
         until(lambda: not serve(), "all are quiet again")
         assert len(got) == 3
-
-
-def test_a_returned_message_makes_the_descriptor_readable(mailbox):
-    """So does a message that another process gives back."""
-    box = mailbox()
-    box.send("job")
-    with Actor("box = Mailbox('box')", "delivery = box.lease()") as other:
-        assert box.try_receive() is None
-        assert readable(box) == []
-        other.do("delivery.release()")
-        assert readable(box, timeout=60) == [box]
-    box.receive()
 
 
 def test_a_message_of_the_dead_makes_the_descriptor_readable(mailbox):

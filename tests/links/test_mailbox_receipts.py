@@ -5,24 +5,9 @@ import threading
 
 import pytest
 
-from liaison import Destroyed, Empty, Full, Mailbox
+from liaison import Full, Mailbox
 from liaison.testing import until
 from tests.links.actor import Actor
-
-
-def test_a_message_without_receipt_returns_nothing(mailbox):
-    """send() returns None where no receipt is asked for."""
-    assert mailbox().send(1) is None
-
-
-def test_a_receipt_follows_its_message(mailbox):
-    """`.state` is queued, then received while it is leased, then acknowledged."""
-    box = mailbox()
-    receipt = box.send("job", receipt=True)
-    assert receipt.state == "queued"
-    with box.lease():
-        assert receipt.state == "received"
-    assert receipt.state == "acknowledged"
 
 
 def test_a_message_that_is_given_back_is_received_by_the_next(mailbox):
@@ -35,18 +20,6 @@ def test_a_message_that_is_given_back_is_received_by_the_next(mailbox):
         with box.lease(timeout=60):
             assert receipt.state == "received"
     assert receipt.wait_acknowledged().pid == os.getpid()
-
-
-def test_a_receipt_tells_who_received(mailbox):
-    """wait_received and wait_acknowledged return the Peer: the process that did."""
-    box = mailbox()
-    receipt = box.send("job", receipt=True)
-    with Actor("box = Mailbox('box')") as other:
-        assert other.do("box.receive()") == "job"
-        assert receipt.wait_received(timeout=60).pid == other.pid
-        peer = receipt.wait_acknowledged(timeout=60)
-        assert peer.pid == other.pid
-        assert "python" in peer.command
 
 
 def test_a_receipt_outlives_its_receiver_and_its_place(mailbox):
@@ -78,21 +51,6 @@ def test_a_sender_waits_until_its_message_is_received(mailbox):
         assert other.do("receipt.state") == "acknowledged"
 
 
-def test_waiting_for_a_receipt_ends_when_the_timeout_has_passed(mailbox):
-    """Empty when the message was not received, or acknowledged, in time."""
-    box = mailbox()
-    receipt = box.send("job", receipt=True)
-    for timeout in (0, 0.01):
-        with pytest.raises(Empty):
-            receipt.wait_received(timeout=timeout)
-    with box.lease():
-        receipt.wait_received(timeout=0)
-        for timeout in (0, 0.01):
-            with pytest.raises(Empty):
-                receipt.wait_acknowledged(timeout=timeout)
-    receipt.wait_acknowledged(timeout=0)
-
-
 def test_a_receipts_timeout_is_checked(mailbox):
     """A negative timeout raises ValueError, one that is no number TypeError."""
     receipt = mailbox().send("job", receipt=True)
@@ -103,17 +61,6 @@ def test_a_receipts_timeout_is_checked(mailbox):
             wait(timeout="1")
 
 
-def test_a_buried_messages_receipt_says_so(mailbox):
-    """A message that went to the dead letters is neither queued nor acknowledged."""
-    box = mailbox(max_deliveries=1)
-    dead = mailbox("box.dead")
-    receipt = box.send("job", receipt=True)
-    box.lease().release()
-    assert receipt.state == "dead-lettered"
-    assert receipt.wait_acknowledged(timeout=0).pid == os.getpid()
-    assert dead.receive() == "job"
-
-
 def test_receipts_wait_independently(mailbox):
     """Each of many receipts tells of its own message only."""
     box = mailbox()
@@ -121,14 +68,6 @@ def test_receipts_wait_independently(mailbox):
     for _ in range(50):
         box.receive()
     assert [receipt.state for receipt in receipts] == ["acknowledged"] * 50 + ["queued"] * 50
-
-
-def test_every_message_of_a_mailbox_can_have_a_receipt(mailbox):
-    """A mailbox has as many places for receipts as for messages."""
-    box = mailbox(capacity=1000)
-    receipts = [box.send(number, receipt=True, timeout=0) for number in range(1000)]
-    box.receive_many(1000)
-    assert {receipt.state for receipt in receipts} == {"acknowledged"}
 
 
 def test_a_sender_waits_for_a_place_for_its_receipt(mailbox):
@@ -167,15 +106,6 @@ def test_a_dead_senders_receipts_make_place_for_others(mailbox):
         box.receive_many(4)
     assert box.send("mine", receipt=True).state == "queued"
     box.receive()
-
-
-def test_a_dropped_message_leaves_its_receipt_queued(mailbox):
-    """A receipt that was followed to the end of its mailbox raises Destroyed when waited for."""
-    box = mailbox()
-    receipt = box.send("job", receipt=True)
-    box.destroy()
-    with pytest.raises(Destroyed):
-        receipt.wait_received(timeout=60)
 
 
 def test_a_receipt_outlives_its_end(mailbox):

@@ -11,7 +11,6 @@ import liaison
 from liaison import (
     AccessDenied,
     Busy,
-    Closed,
     Destroyed,
     Disconnected,
     Empty,
@@ -38,40 +37,6 @@ def end(actor, how):
         actor.start("import os; os._exit(0)")
     else:
         actor.do("talk.close()")
-
-
-def test_what_one_side_sends_the_other_receives(space):
-    """And never itself; messages of all kinds, both ways at once."""
-    with NamedPipe("talk") as talk, Actor(OPEN) as other:
-        talk.send_many([b"one", {"two": 2}])
-        other.do("talk.send_many([3, 'four'])")
-        assert talk.receive_many(10) == [3, "four"]
-        assert talk.try_receive() is None
-        assert other.do("talk.receive_many(10)") == [b"one", {"two": 2}]
-        assert other.do("talk.try_receive()") is None
-
-
-def test_it_does_what_a_mailbox_does(space):
-    """Loans, leases, receipts, peek, len, statistics, fileno, wait, each for its own way."""
-    with NamedPipe("talk") as talk, Actor(OPEN) as other:
-        assert talk.try_send(0)
-        receipt = talk.send(1, receipt=True)
-        with talk.loan(1) as loan:
-            loan[:] = b"2"
-            loan.send()
-        assert talk.statistics(outgoing=True).waiting == 3
-        assert (len(talk), talk.peek(), talk.statistics().waiting) == (0, [], 0)
-        assert other.do("talk.peek()") == [0, 1, b"2"]
-        assert other.do("len(talk)") == 3
-        assert other.do("[talk.receive(), talk.receive()]") == [0, 1]
-        assert receipt.wait_acknowledged(timeout=60).pid == other.pid
-        assert liaison.wait([talk], timeout=0) == []
-        other.do("talk.send('back')")
-        assert liaison.wait([talk], timeout=60) == [talk]
-        assert select.select([talk.fileno()], [], [], 60)[0]
-        with talk.lease() as delivery:
-            assert (delivery.message, delivery.sender.pid) == ("back", other.pid)
-        assert talk
 
 
 def test_it_says_what_it_is(space):
@@ -199,31 +164,6 @@ def test_a_descriptor_tells_the_end(space, how):
 
 
 @pytest.mark.parametrize("how", ENDS)
-@pytest.mark.parametrize("creator", [True, False], ids=["creator", "second"])
-def test_a_side_that_comes_back_begins_anew(space, how, creator):
-    """The old pipe is over; the name is a new one, where nothing of the old one arrives."""
-    with Actor() as other:
-        if creator:
-            other.do(OPEN)
-        with NamedPipe("talk") as old:
-            if not creator:
-                other.do(OPEN)
-            old.send("for the dead")
-            other.do("talk.send('from the dead')")
-            end(other, how)
-            with Actor(OPEN) as again:
-                again.do("talk.send('new')")
-                assert again.do("talk.try_receive()") is None
-                with pytest.raises(Disconnected):
-                    old.send("more")
-                assert list(old) == ["from the dead"]
-                with NamedPipe("talk") as new:
-                    assert new.receive(timeout=60) == "new"
-                    new.send("answer")
-                    assert again.do("talk.receive()") == "answer"
-
-
-@pytest.mark.parametrize("how", ENDS)
 def test_what_nobody_came_for_is_gone(space, how):
     """A side that ends alone leaves a free name, and nothing for who comes next."""
     with Actor("talk = NamedPipe('talk', capacity=3)", "talk.send('lost')") as other:
@@ -232,20 +172,6 @@ def test_what_nobody_came_for_is_gone(space, how):
         with NamedPipe("talk", capacity=5) as talk:
             assert talk.try_receive() is None
             assert talk.link.capacity == 5
-
-
-def test_a_process_is_one_side(space):
-    """What it opens again is the same side, and the side lasts until the last is closed."""
-    with NamedPipe("talk") as one, NamedPipe("talk") as two, Actor(OPEN) as other:
-        one.send(1)
-        two.send(2)
-        assert two.try_receive() is None
-        one.close()
-        assert other.do("[talk.receive(), talk.receive()]") == [1, 2]
-        other.do("talk.send(3)")
-        assert two.receive() == 3
-        two.close()
-        assert other.do("list(talk)") == []
 
 
 def test_a_forked_child_is_not_its_parent(space):
@@ -280,39 +206,6 @@ def test_it_travels_by_address(space):
         other.do("talk.send('by address')")
         assert talk.receive(timeout=60) == "by address"
         assert pickle.loads(pickle.dumps(talk)).address == talk.address
-
-
-def test_bytes_are_read_and_written_as_with_a_file(space):
-    """Both ways, up to the end of file."""
-    with NamedPipe("talk") as talk, Actor(OPEN) as other:
-        talk.write(b"one\ntwo\n")
-        assert other.do("(talk.readline(), talk.read(2))") == (b"one\n", b"tw")
-        other.do("talk.writelines([b'back', b'\\n'])")
-        other.do("talk.close()")
-        assert (talk.readline(), talk.read()) == (b"back\n", b"")
-
-
-def test_a_closed_end_says_so(space):
-    """Closed, for each operation, and a thread that waits is woken by it."""
-    talk = NamedPipe("talk")
-    told = []
-
-    def receive():
-        with pytest.raises(Closed):
-            talk.receive()
-        told.append(True)
-
-    thread = threading.Thread(target=receive)
-    thread.start()
-    until(lambda: talk.statistics().receivers_waiting == 1, "it waits")
-    talk.close()
-    talk.close()
-    thread.join(60)
-    assert told == [True]
-    assert talk.closed
-    for call in ("send(1)", "receive()", "peek()", "read()", "write(b'1')", "link", "__len__()"):
-        with pytest.raises(Closed):
-            eval(f"talk.{call}", {"talk": talk})
 
 
 def test_it_is_destroyed_by_its_creator(space):

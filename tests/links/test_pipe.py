@@ -12,7 +12,7 @@ import threading
 import pytest
 
 import liaison
-from liaison import AccessDenied, Closed, Disconnected, Empty, Ended, Full, Mismatch, NotFound
+from liaison import Disconnected, Empty, Ended, Mismatch, NotFound
 from liaison.testing import until
 from tests.links.actor import Actor
 
@@ -45,76 +45,6 @@ def forked(*lines, **ends):
 # ---- messages
 
 
-def test_it_sends_as_a_mailbox_does(pipe):
-    """send, try_send, send_many, loan and receipts work on the writer."""
-    reader, writer = pipe()
-    receipt = writer.send({"item": "tea"}, receipt=True)
-    assert writer.try_send(b"bytes")
-    assert writer.send_many([1, 2]) == 2
-    with writer.loan(3) as loan:
-        loan[:] = b"abc"
-        loan.send()
-    assert receipt.state == "queued"
-    assert reader.receive_many(10) == [{"item": "tea"}, b"bytes", 1, 2, b"abc"]
-    assert receipt.wait_acknowledged(timeout=60).pid == os.getpid()
-
-
-def test_it_receives_as_a_mailbox_does(pipe):
-    """lease, peek, len, statistics, try_receive and fileno work on the reader."""
-    reader, writer = pipe()
-    writer.send_many(range(4))
-    with pytest.raises(RuntimeError), reader.lease():
-        raise RuntimeError
-    with reader.lease() as again:
-        assert (again.message, again.attempt, again.sender.pid) == (0, 2, os.getpid())
-    assert (reader.peek(), len(reader), reader.statistics().waiting) == ([1, 2, 3], 3, 3)
-    assert select.select([reader.fileno()], [], [], 60)[0]
-    assert liaison.wait([reader], timeout=60) == [reader]
-    assert [reader.try_receive() for _ in range(4)] == [1, 2, 3, None]
-    with pytest.raises(Empty):
-        reader.receive(timeout=0.01)
-
-
-def test_types_and_codecs_are_a_mailboxes(pipe):
-    """type= validates on both ends, codec= reads pickles."""
-    reader, writer = pipe(type=int)
-    writer.send(7)
-    writer.send("seven")
-    assert reader.receive() == 7
-    with pytest.raises(liaison.DecodeError):
-        reader.receive()
-    reader, writer = pipe(codec="pickle")
-    writer.send(os.path.join)
-    assert reader.receive() is os.path.join
-
-
-def test_it_is_full_at_its_capacity(pipe):
-    """A sender waits for room, or is told that there is none."""
-    _reader, writer = pipe(capacity=2)
-    assert writer.send_many(range(3), timeout=0.01) == 2
-    assert not writer.try_send(2)
-    with pytest.raises(Full):
-        writer.send(2, timeout=0.01)
-
-
-@pytest.mark.parametrize("call", ["send(1)", "try_send(1)", "send_many([1])", "loan(1)"])
-def test_a_reader_cannot_send(pipe, call):
-    """AccessDenied, which says what this end is for."""
-    reader, _writer = pipe()
-    with pytest.raises(AccessDenied, match="only receive"):
-        eval(f"reader.{call}", {"reader": reader})
-
-
-@pytest.mark.parametrize(
-    "call", ["receive()", "try_receive()", "receive_many(2)", "lease()", "__next__()", "fileno()"]
-)
-def test_a_writer_cannot_receive(pipe, call):
-    """AccessDenied, which says what this end is for."""
-    _reader, writer = pipe()
-    with pytest.raises(AccessDenied, match="only send"):
-        eval(f"writer.{call}", {"writer": writer})
-
-
 def test_it_says_what_it_is(pipe):
     """One-way, inherited, with the processes at both ends."""
     reader, writer = pipe(capacity=7)
@@ -144,20 +74,6 @@ def test_ends_are_made_by_pipe_alone():
     for kind in (liaison.PipeReader, liaison.PipeWriter):
         with pytest.raises(TypeError, match="pipe"):
             kind()
-
-
-def test_a_closed_end_says_so(pipe):
-    """Closed, which is a ValueError as with a file; closing again does nothing."""
-    reader, writer = pipe()
-    for end in (reader, writer):
-        end.close()
-        end.close()
-        assert end.closed
-    for call in (reader.receive, reader.read, reader.readline, lambda: writer.send(1)):
-        with pytest.raises(Closed):
-            call()
-    with pytest.raises(Closed):
-        writer.write(b"1")
 
 
 # ---- nobody else
@@ -327,30 +243,6 @@ def test_who_waits_for_a_receipt_learns_of_the_end(pipe):
             receipt.wait_received(timeout=60)
 
 
-def test_an_end_that_a_child_never_used_keeps_the_pipe_open(pipe):
-    """As with any pipe: a copy of an end is an end, used or not."""
-    reader, writer = pipe()
-    with forked(writer=writer) as other:
-        with pytest.raises(Empty):
-            reader.receive(timeout=0.05)
-        other.kill()
-        with pytest.raises(Ended):
-            reader.receive(timeout=60)
-
-
-def test_the_last_of_many_writers_ends_it(pipe):
-    """Not the first: what the others send arrives."""
-    reader, writer = pipe()
-    with Actor(fork=True, writer=writer) as one, Actor(fork=True, writer=writer) as two:
-        writer.close()
-        one.do("writer.send(1)")
-        one.kill()
-        two.do("writer.send(2)")
-        assert [reader.receive(timeout=60), reader.receive(timeout=60)] == [1, 2]
-        two.kill()
-        assert list(reader) == []
-
-
 def test_a_killed_writer_leaves_whole_messages_only(pipe):
     """What it was still writing is not there, and takes no room."""
     reader, writer = pipe(capacity=2)
@@ -366,37 +258,6 @@ def test_a_killed_writer_leaves_whole_messages_only(pipe):
         assert set(reader) <= {bytes([7]) * 300_000}
 
 
-def test_the_end_waits_for_a_message_that_may_come_back(pipe):
-    """What another reader holds under lease is not received yet: if that dies, it comes here."""
-    reader, writer = pipe()
-    writer.send("held")
-    with Actor("lease = reader.lease()", fork=True, reader=reader) as other:
-        writer.close()
-        with pytest.raises(Empty):
-            reader.receive(timeout=0.05)
-        assert liaison.wait([reader], timeout=0.05) == []
-        other.kill()
-        with reader.lease(timeout=60) as delivery:
-            assert (delivery.message, delivery.attempt) == ("held", 2)
-    with pytest.raises(Ended):
-        reader.receive()
-
-
-def test_what_a_killed_reader_held_goes_to_the_next(pipe):
-    """Readers share the messages, and a lease of a dead one is returned."""
-    reader, writer = pipe()
-    writer.send_many(["one", "two"])
-    with Actor("lease = reader.lease()", fork=True, reader=reader) as other:
-        other.kill()
-        until(lambda: reader.peek() == ["one", "two"] or _look(reader), "it comes back first")
-        assert reader.receive_many(3) == ["one", "two"]
-
-
-def _look(reader):
-    """Whoever receives has what a dead process held come back."""
-    reader.lease(timeout=60).release()
-
-
 def test_a_stopped_writer_is_not_dead(pipe):
     """SIGSTOP is no end."""
     reader, writer = pipe()
@@ -407,26 +268,6 @@ def test_a_stopped_writer_is_not_dead(pipe):
         other.resume()
         other.do("writer.send(1)")
         assert reader.receive(timeout=60) == 1
-
-
-def test_closing_wakes_a_thread_of_ones_own(pipe):
-    """A thread that receives is told Closed; the other end is told at once, too."""
-    reader, writer = pipe()
-    told = []
-
-    def receive():
-        with pytest.raises(Closed):
-            reader.receive()
-        told.append(True)
-
-    thread = threading.Thread(target=receive)
-    thread.start()
-    until(lambda: reader.statistics().receivers_waiting == 1, "it sleeps")
-    reader.close()
-    thread.join(60)
-    assert told == [True]
-    with pytest.raises(Disconnected):
-        writer.send(1)
 
 
 def test_a_receipt_does_not_keep_a_closed_end_open(pipe):
@@ -443,18 +284,6 @@ def test_a_receipt_does_not_keep_a_closed_end_open(pipe):
     writer.close()
     assert list(reader) == [1]
     assert receipt.state == "acknowledged"
-
-
-def test_ctrl_c_interrupts_a_wait(pipe):
-    """As it does a mailbox's."""
-    reader, writer = pipe()
-    with Actor(fork=True, reader=reader) as other:
-        other.start("reader.receive()")
-        until(lambda: reader.statistics().receivers_waiting == 1, "it sleeps")
-        other.interrupt()
-        with pytest.raises(KeyboardInterrupt):
-            other.answer()
-    writer.close()
 
 
 # ---- children

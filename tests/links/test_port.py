@@ -9,77 +9,18 @@ from contextlib import ExitStack
 
 import pytest
 
-import liaison
 from liaison import (
     AccessDenied,
     Busy,
     Destroyed,
     Empty,
-    Full,
-    Mailbox,
-    Mismatch,
     NotFound,
-    NotOwner,
     Port,
 )
 from liaison.testing import until
 from tests.links.actor import Actor
 
 OPEN = "port = Port.open('port')"
-
-
-def test_many_send_and_the_creator_receives(space):
-    """Any process may send; the messages arrive at the one that created the port."""
-    with Port("port") as port:
-        for number in range(3):
-            with Actor(OPEN) as sender:
-                sender.do(f"port.send({number})")
-        assert [port.receive() for _ in range(3)] == [0, 1, 2]
-        assert port.link.kind == "port"
-        assert port.link.lifetime == "receiver"
-
-
-def test_it_receives_as_a_mailbox_does(space):
-    """lease, receive_many, iteration, peek and fileno work as with a mailbox."""
-    with Port("port") as port, Port.open("port") as sender:
-        sender.send_many(range(6))
-        with pytest.raises(RuntimeError), port.lease():
-            raise RuntimeError
-        with port.lease() as again:
-            assert (again.message, again.attempt) == (0, 2)
-        assert port.peek(2) == [1, 2]
-        assert port.receive_many(3) == [1, 2, 3]
-        assert next(port) == 4
-        assert select.select([port.fileno()], [], [], 60)[0]
-        assert port.try_receive() == 5
-        assert len(port) == 0
-
-
-def test_it_sends_as_a_mailbox_does(space):
-    """loan and receipts work on a sender's side."""
-    with Port("port") as port, Port.open("port") as sender:
-        with sender.loan(3) as loan:
-            loan[:] = b"abc"
-            loan.send()
-        receipt = sender.send("tea", receipt=True)
-        assert receipt.state == "queued"
-        assert [port.receive(), port.receive()] == [b"abc", "tea"]
-        assert receipt.state == "acknowledged"
-
-
-@pytest.mark.parametrize(
-    "call",
-    ["receive()", "try_receive()", "receive_many(2)", "lease()", "__next__()", "fileno()"],
-)
-def test_a_sender_cannot_receive(space, call):
-    """Neither in another process nor in the receiver's: AccessDenied, at once."""
-    with Port("port") as port, Port.open("port") as sender, Actor(OPEN) as other:
-        port.send("message")
-        with pytest.raises(AccessDenied, match="receiver"):
-            eval(f"sender.{call}", {"sender": sender})
-        with pytest.raises(AccessDenied, match="receiver"):
-            other.do(f"port.{call}")
-        assert port.receive() == "message"
 
 
 def test_a_sender_learns_of_the_end_whatever_it_asks(space):
@@ -104,19 +45,6 @@ def test_a_second_receiver_is_busy(space):
         receiver.resume()
         receiver.do("port.close()")
         Port("port").close()
-
-
-def test_its_name_is_another_kinds(mailbox):
-    """Creating a port where a mailbox is, or opening a port as a mailbox, is a Mismatch."""
-    mailbox("box")
-    with pytest.raises(Mismatch):
-        Port("box")
-    with pytest.raises(Mismatch):
-        Port.open("box")
-    with Port("port"):
-        for attempt in (Mailbox, Mailbox.open, liaison.MessageQueue):
-            with pytest.raises(Mismatch):
-                attempt("port")
 
 
 @pytest.mark.parametrize("end", ["port.close()", "del port", "exit()", "kill", "destroy"])
@@ -235,36 +163,6 @@ def test_a_pickled_port_sends(space):
             sender.receive()
 
 
-def test_only_its_receiver_destroys_it(space):
-    """Others get NotOwner while it lives; force overrides that, and the receiver learns it."""
-    with Port("port") as port, Actor(OPEN) as other:
-        with pytest.raises(NotOwner):
-            other.do("port.destroy()")
-        other.do("port.destroy(force=True)")
-        with pytest.raises(Destroyed):
-            port.receive()
-
-
-def test_its_threads_receive_and_learn_its_end(space):
-    """Threads that wait for messages are woken when another closes the port."""
-    port = Port("port")
-    ended = []
-
-    def receive():
-        with pytest.raises(liaison.Closed):
-            port.receive()
-        ended.append(True)
-
-    threads = [threading.Thread(target=receive) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    until(lambda: port.statistics().receivers_waiting == 3, "all wait")
-    port.close()
-    for thread in threads:
-        thread.join(60)
-    assert ended == [True] * 3
-
-
 @pytest.mark.parametrize(
     "wrong", [{"capacity": 0}, {"capacity": -1}, {"lifetime": "for ever"}], ids=str
 )
@@ -351,11 +249,3 @@ def test_what_the_receiver_leased_is_still_its_own(space):
             assert (again.message, again.attempt) == ("a", 2)
         with pytest.raises(Destroyed):
             port.receive()
-
-
-def test_a_full_port_says_so(space):
-    """As a mailbox: Full in time, while its receiver lives."""
-    with Port("port", capacity=2), Port.open("port") as sender:
-        assert sender.send_many(["a", "b", "c"], timeout=0) == 2
-        with pytest.raises(Full):
-            sender.send("c", timeout=0.01)

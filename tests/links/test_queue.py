@@ -1,14 +1,11 @@
 """Message queues: a FIFO of fixed geometry, under the names of Python's own queues."""
 
-import pickle
 import queue
-import threading
 
 import pytest
 
 import liaison
-from liaison import Destroyed, Empty, Full, Mailbox, MessageQueue, Mismatch, NameTaken, TooLarge
-from tests.links.actor import Actor
+from liaison import Empty, Full, MessageQueue, Mismatch, TooLarge
 
 
 @pytest.fixture
@@ -27,15 +24,6 @@ def make(space):
                 left.destroy(force=True)
         except liaison.LiaisonError:
             continue
-
-
-def test_messages_come_out_in_the_order_they_went_in(make):
-    """What is put is got by anyone else, the oldest first."""
-    box = make()
-    with Actor("queue = MessageQueue('queue')") as other:
-        for number in range(10):
-            box.put({"number": number})
-        assert other.do("[queue.get() for _ in range(10)]") == [{"number": n} for n in range(10)]
 
 
 def test_it_has_ten_places_of_8_kib_unless_told_otherwise(make):
@@ -90,15 +78,6 @@ def test_block_false_outweighs_a_timeout(make):
         box.get(False, 1000)
 
 
-def test_a_blocked_put_goes_on_when_there_is_a_place(make):
-    """put waits for a place, get for a message, across processes."""
-    box = make(max_messages=1)
-    with Actor("queue = MessageQueue('queue')") as other:
-        other.start("[queue.put(number) for number in range(100)]")
-        assert [box.get() for _ in range(100)] == list(range(100))
-        other.answer()
-
-
 @pytest.mark.parametrize("length", [65, 8192, 1 << 20])
 def test_a_larger_message_is_too_large(make, length):
     """Above message_size it is TooLarge, says which argument helps, and takes no place."""
@@ -120,18 +99,6 @@ def test_another_geometry_is_a_mismatch(make):
             assert same.link.capacity == 3
 
 
-def test_one_kind_is_not_another(make, mailbox):
-    """A queue is no mailbox and a mailbox no queue, also with the same geometry."""
-    make(max_messages=5, message_size=64)
-    mailbox("box", capacity=5, max_message=64)
-    for attempt in (Mailbox, Mailbox.open, Mailbox.observe, liaison.Port, liaison.Port.open):
-        with pytest.raises(Mismatch):
-            attempt("queue")
-    for attempt in (MessageQueue, MessageQueue.open, MessageQueue.observe):
-        with pytest.raises(Mismatch):
-            attempt("box")
-
-
 @pytest.mark.parametrize(
     "wrong",
     [{"max_messages": 0}, {"message_size": 0}, {"max_messages": -1}, {"max_messages": 1 << 19}],
@@ -142,71 +109,3 @@ def test_sizes_that_cannot_be_are_refused(space, wrong):
     with pytest.raises(ValueError, match="out of range"):
         MessageQueue("queue", **wrong)
     assert space.files("names") == []
-
-
-def test_create_and_open_are_strict(make):
-    """create is NameTaken where one exists, open NotFound where none does."""
-    make("another")
-    with pytest.raises(liaison.NotFound, match="MessageQueue"):
-        MessageQueue.open("queue")
-    make()
-    with pytest.raises(NameTaken):
-        MessageQueue.create("queue")
-
-
-def test_it_travels_by_address(make):
-    """A pickled queue is the same queue elsewhere."""
-    box = make(type=int)
-    with pickle.loads(pickle.dumps(box)) as same:
-        assert isinstance(same, MessageQueue)
-        same.put(3)
-    assert box.get() == 3
-
-
-def test_who_is_killed_within_get_loses_nothing(make):
-    """A message under lease comes back, first and flagged, when its holder is killed."""
-    box = make()
-    box.put("first")
-    box.put("second")
-    with Actor("queue = MessageQueue('queue')", "held = queue.lease()") as other:
-        assert other.do("held.message") == "first"
-        other.kill()
-    with box.lease(timeout=60) as again:
-        assert (again.message, again.attempt) == ("first", 2)
-    assert box.get() == "second"
-
-
-def test_destroying_it_wakes_who_waits(make):
-    """A blocked get ends with Destroyed."""
-    box = make()
-    with Actor("queue = MessageQueue('queue')") as other:
-        other.start("queue.get()")
-        box.destroy()
-        with pytest.raises(Destroyed):
-            other.answer()
-
-
-def test_many_threads_lose_and_double_nothing(make):
-    """Putters and getters of one process and another get every message once."""
-    box = make(max_messages=4)
-    got = []
-
-    def get():
-        while (item := box.get()) is not None:
-            got.append(item)
-
-    getters = [threading.Thread(target=get) for _ in range(2)]
-    for getter in getters:
-        getter.start()
-    with Actor("queue = MessageQueue('queue')") as other:
-        other.start("[queue.put(('there', n)) for n in range(500)]")
-        for number in range(500):
-            box.put(("here", number))
-        other.answer()
-    for _ in getters:
-        box.put(None)
-    for getter in getters:
-        getter.join()
-    assert sorted(map(tuple, got)) == sorted(
-        (where, n) for where in ("here", "there") for n in range(500)
-    )

@@ -6,9 +6,8 @@ from typing import Any, Generic, Literal, NoReturn, Self, TypeVar, overload
 from typing_extensions import disjoint_base
 
 from liaison._native.carrier import CarrierEnd
-from liaison.address import Address
-from liaison.carriers.contract import Delivery, Loan, Receipt
-from liaison.link import Link, Peer, Statistics
+from liaison.carriers.contract import Correspondent, Delivery, Loan, Receipt
+from liaison.link import Link, Statistics
 from liaison.message import Message
 
 __pyx_capi__: dict[str, object]
@@ -70,7 +69,7 @@ class Corresponding(Looped[Message]):
     @overload
     def send(
         self,
-        to: str | Address | Peer,
+        to: Correspondent,
         message: Message,
         *,
         timeout: float | None = None,
@@ -79,7 +78,7 @@ class Corresponding(Looped[Message]):
     @overload
     def send(
         self,
-        to: str | Address | Peer,
+        to: Correspondent,
         message: Message,
         *,
         timeout: float | None = None,
@@ -87,31 +86,26 @@ class Corresponding(Looped[Message]):
     ) -> Receipt[Message]: ...
     @overload
     def send(
-        self,
-        to: str | Address | Peer,
-        message: Message,
-        *,
-        timeout: float | None = None,
-        receipt: bool,
+        self, to: Correspondent, message: Message, *, timeout: float | None = None, receipt: bool
     ) -> Receipt[Message] | None: ...
-    def try_send(self, to: str | Address | Peer, message: Message) -> bool: ...
+    def try_send(self, to: Correspondent, message: Message) -> bool: ...
     def receive(
-        self, source: str | Address | Peer | None = None, *, timeout: float | None = None
+        self, source: Correspondent | None = None, *, timeout: float | None = None
     ) -> Message: ...
     @overload
     def try_receive(
-        self, source: str | Address | Peer | None = None, default: None = None
+        self, source: Correspondent | None = None, default: None = None
     ) -> Message | None: ...
     @overload
     def try_receive(
-        self, source: str | Address | Peer | None = None, *, default: _Default
+        self, source: Correspondent | None = None, *, default: _Default
     ) -> Message | _Default: ...
     @overload
     def try_receive(
-        self, source: str | Address | Peer | None, default: _Default
+        self, source: Correspondent | None, default: _Default
     ) -> Message | _Default: ...
     def lease(
-        self, source: str | Address | Peer | None = None, *, timeout: float | None = None
+        self, source: Correspondent | None = None, *, timeout: float | None = None
     ) -> Delivery[Message]: ...
 
 class Conversing(Attached[Message]):

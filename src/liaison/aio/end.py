@@ -264,7 +264,9 @@ class Sending(Generic[Message]):
         if timeout == 0:
             await checkpoint()
             if not end.statistics().receivers_waiting:
-                raise NoReceiver(f"nobody waits to receive from {end.address}; try with a timeout=")
+                receipt = last()  # says what else is wrong
+                end.withdraw(receipt, True)
+                return receipt
             deadline = Deadline(_PRESENT)
         line = senders(end)
         receipt = await patiently(line, offer, last, deadline.remaining())

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from typing import Literal, Self, Unpack, overload
 
     from liaison.address import Address
-    from liaison.carriers.contract import Delivery
-    from liaison.link import Link, Peer
+    from liaison.carriers.contract import Correspondent, Delivery
+    from liaison.link import Link
     from liaison.links.endpoint import EndpointOptions
 
 __all__ = ["Endpoint", "receive", "send"]
@@ -90,7 +90,7 @@ class Endpoint(Held, Generic[Message]):
         @overload
         async def send(
             self,
-            to: str | Address | Peer,
+            to: Correspondent,
             message: Message,
             *,
             timeout: float | None = None,
@@ -99,7 +99,7 @@ class Endpoint(Held, Generic[Message]):
         @overload
         async def send(
             self,
-            to: str | Address | Peer,
+            to: Correspondent,
             message: Message,
             *,
             timeout: float | None = None,
@@ -108,7 +108,7 @@ class Endpoint(Held, Generic[Message]):
         @overload
         async def send(
             self,
-            to: str | Address | Peer,
+            to: Correspondent,
             message: Message,
             *,
             timeout: float | None = None,
@@ -117,7 +117,7 @@ class Endpoint(Held, Generic[Message]):
 
     async def send(
         self,
-        to: str | Address | Peer,
+        to: Correspondent,
         message: Message,
         *,
         timeout: float | None = None,
@@ -138,14 +138,14 @@ class Endpoint(Held, Generic[Message]):
         way = _box(end.way_to(to))
         return await way.send(message, timeout=deadline.remaining(), receipt=receipt)
 
-    def try_send(self, to: str | Address | Peer, message: Message) -> bool:
+    def try_send(self, to: Correspondent, message: Message) -> bool:
         """Send one message if that needs no waiting; return whether it was sent."""
         return self._end.try_send(to, message)
 
     # ---- receiving ----------------------------------------------------------------------
 
     async def receive(
-        self, source: str | Address | Peer | None = None, *, timeout: float | None = None
+        self, source: Correspondent | None = None, *, timeout: float | None = None
     ) -> Message:
         """Receive one message, from `source` or from anyone.
 
@@ -159,23 +159,23 @@ class Endpoint(Held, Generic[Message]):
 
         @overload
         def try_receive(
-            self, source: str | Address | Peer | None = None, default: None = None
+            self, source: Correspondent | None = None, default: None = None
         ) -> Message | None: ...
         @overload
         def try_receive(
-            self, source: str | Address | Peer | None = None, *, default: _Default
+            self, source: Correspondent | None = None, *, default: _Default
         ) -> Message | _Default: ...
         @overload
         def try_receive(
-            self, source: str | Address | Peer | None, default: _Default
+            self, source: Correspondent | None, default: _Default
         ) -> Message | _Default: ...
 
-    def try_receive(self, source: str | Address | Peer | None = None, default: Any = None) -> Any:
+    def try_receive(self, source: Correspondent | None = None, default: Any = None) -> Any:
         """Receive one message if there is one, else return `default`."""
         return self._end.try_receive(source, default)
 
     def lease(
-        self, source: str | Address | Peer | None = None, *, timeout: float | None = None
+        self, source: Correspondent | None = None, *, timeout: float | None = None
     ) -> Coming[Delivery[Message]]:
         """Receive one message, and keep it until it is acknowledged.
 

@@ -144,6 +144,9 @@ class _LoopPlace(_Place):
     def add_done_callback(self, go_on: Callable[[Any], object], *, context: Context) -> None:
         self._go_on = go_on, context
 
+    def done(self) -> bool:
+        return self._go_on is None
+
     def cancel(self, msg: Any = None) -> bool:
         if self._go_on is None:
             return False

@@ -189,8 +189,8 @@ class _Writing(Sending[Message]):
                 await self.write(line)
 
 
-class _PipeEnd(Held):
-    """What both ends of a pipe have."""
+class _PipeEnd(Sending[Message], Receiving[Message], Held):
+    """What both ends of a pipe have; what the one is not made for it refuses."""
 
     __slots__ = ()
 
@@ -209,7 +209,7 @@ class _PipeEnd(Held):
         return self._held.handle
 
 
-class PipeReader(_Reading[Message], _PipeEnd):
+class PipeReader(_Reading[Message], _PipeEnd[Message]):
     r"""The receiving end of a pipe, for tasks; `pipe` makes it. See `liaison.PipeReader`.
 
     When everything was received, and every sending end is closed or its process has ended,
@@ -245,7 +245,7 @@ class PipeReader(_Reading[Message], _PipeEnd):
         return cls._around(links.PipeReader.inherit(handle, type=type, codec=codec))
 
 
-class PipeWriter(_Writing[Message], _PipeEnd):
+class PipeWriter(_Writing[Message], _PipeEnd[Message]):
     """The sending end of a pipe, for tasks; `pipe` makes it. See `liaison.PipeWriter`.
 
     When every receiving end is closed or its process has ended, sending raises `Disconnected`, a

@@ -41,7 +41,7 @@ class Terms:
         self.tls = tls
         self.max_message = max_message
         self.type = type
-        self.codec = codec
+        self.codec: Codec | CodecName | None = codec
         self.insecure = insecure
 
 

@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     Function = TypeVar("Function", bound=Callable[..., object])
 
     class Options(TypedDict, total=False):
-        """What can be said of a mailbox, a port and a pipe, beside the type of its messages."""
+        """What can be said of a mailbox, a port and a pipe, beside the type of its messages.
+
+        A constructor names its options itself, so that help(), completion and the error of Python
+        for an unknown one know them, without a checker of types. What only passes options on to
+        it, such as `create` and the constructors for tasks, takes them by such a dictionary.
+        """
 
         capacity: int | None
         max_message: int | None

@@ -72,19 +72,11 @@ class Mailbox(LinkEnd[Message]):
 
         @overload
         def __init__(
-            self,
-            address: str | Address,
-            *,
-            type: type[Message],
-            **options: Unpack[MailboxOptions],
+            self, address: str | Address, *, type: type[Message], **options: Unpack[MailboxOptions]
         ) -> None: ...
         @overload
         def __init__(
-            self,
-            address: str | Address,
-            *,
-            type: object = None,
-            **options: Unpack[MailboxOptions],
+            self, address: str | Address, *, type: object = None, **options: Unpack[MailboxOptions]
         ) -> None: ...
 
     def __init__(

@@ -95,7 +95,7 @@ class Carrier(ABC):
     carries_pipes = False  # also those without a name
 
     def prepare(self, kind: str) -> None:
-        """Import now what an ``"endpoint"``, a ``"pipe"`` or a ``"space"`` needs, if that is not there already.
+        """Import now what an ``"endpoint"``, a ``"pipe"`` or a ``"space"`` needs.
 
         When the first is opened it may be too late: a program can have given up its rights by then.
         """
