@@ -55,6 +55,7 @@ def in_tasks(backend):
             yield
         finally:
             _loop.portal = _loop.thread = None
+            portal.call(portal.stop, True)  # with what a failed test left waiting
 
 
 def waiting(*names):

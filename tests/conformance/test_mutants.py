@@ -559,6 +559,20 @@ FAULTS = [
         "pipe",
     ),
     Fault(
+        "a descriptor calls who has not the turn",
+        "(box.queue or box.returned) and box.may_receive(self)",
+        "box.queue or box.returned",
+        test_waiting.test_another_processs_turn_is_waited_out,
+        "exclusive mailbox",
+    ),
+    Fault(
+        "a port's sender has a descriptor to receive by",
+        "            self.is_receiver()\n            return self.descriptor()",
+        "            self.take_part()\n            return self.descriptor()",
+        test_access.test_a_ports_sender_cannot_receive,
+        "port",
+    ),
+    Fault(
         "what was read in part is not received",
         "return self._take_rest() or super().receive(timeout=timeout)",
         "return super().receive(timeout=timeout)",

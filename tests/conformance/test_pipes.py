@@ -94,6 +94,17 @@ def test_bytes_are_read_and_written_as_with_a_file(stage):
     assert receiver.read() == b"st"
 
 
+@on_pipes
+def test_bytes_travel_as_they_are(stage):
+    """What is written arrives as it is, whatever the codec of messages."""
+    sender, receiver = stage.ends(codec="pickle")
+    sender.write(b"one\n")
+    sender.writelines([bytearray(b"two\n"), memoryview(b"three")])
+    sender.close()
+    assert receiver.readline() == b"one\n"
+    assert receiver.read() == b"two\nthree"
+
+
 @on_all_pipes
 def test_no_bytes_are_read_from_a_closed_end(stage):
     """Reading from an end that was closed, and writing to one, is Closed."""

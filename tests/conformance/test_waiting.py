@@ -89,6 +89,19 @@ def test_another_process_wakes_who_waits(stage, beside):
     there.answer()
 
 
+@on("access", "buffered")
+def test_another_processs_turn_is_waited_out(stage, beside):
+    """A link whose turn is another's is not ready, but as soon as the turn is free."""
+    sender, there = stage.other_receives(access="exclusive")
+    sender.send_many([1, 2])
+    there.do("delivery = end.lease(timeout=60)")
+    assert stage.wait([sender], timeout=0) == []
+    waiting = beside(stage.wait, [sender], timeout=60)
+    there.do("delivery.acknowledge()")
+    assert waiting.result() == [sender]
+    assert sender.receive(timeout=0) == 2
+
+
 @on("destroy")
 def test_a_destroyed_link_is_ready(stage, beside):
     """Destroying a link wakes who waits for it: a receive would not wait either."""

@@ -270,22 +270,6 @@ def test_a_message_that_comes_back_from_the_dead_is_found(mailbox):
         assert delivery.attempt == 2
 
 
-def test_another_processs_turn_is_waited_out(mailbox):
-    """A mailbox whose turn is another's is not returned, but as soon as the turn is free."""
-    box, quiet = mailbox(access="exclusive"), mailbox("quiet")
-    box.send_many([1, 2])
-    with Actor("box = Mailbox('box')", "held = box.lease()") as holder:
-        assert liaison.wait([quiet, box], timeout=0.01) == []
-        found = []
-        thread = threading.Thread(target=lambda: found.extend(liaison.wait([quiet, box])))
-        thread.start()
-        until(waiting)
-        holder.do("held.acknowledge()")
-        thread.join(60)
-        assert found == [box]
-        assert box.receive() == 2
-
-
 def test_two_who_look_at_an_empty_exclusive_mailbox_leave_each_other_alone(mailbox):
     """An empty mailbox is quiet, however many processes look at it in turn."""
     box = mailbox(access="exclusive")

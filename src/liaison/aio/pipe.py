@@ -172,9 +172,10 @@ class _Writing(Sending[Message]):
 
     async def _write(self, part: memoryview) -> None:
         end = self._end
+        parcel = end.pack(bytes(part))  # which travel as they are, whatever the codec
 
         def post() -> Any:
-            sent = end.post((0, b"", part))
+            sent = end.post(parcel)
             return PENDING if sent is None else sent
 
         await patiently(senders(end), post, post, None)

@@ -65,11 +65,15 @@ class End(Belonging, contract.End):
         if self.box.ending:
             raise errors.Destroyed(f"{self.address} takes no more")
 
-    def may_receive(self) -> None:
-        """What can be done by who may receive."""
+    def is_receiver(self) -> None:
+        """What can be done by who is there to receive."""
         self.take_part()
         if self.box.kind == "port" and self.box.receiver is not self:
             raise errors.AccessDenied(f"{self.address} has one receiver")
+
+    def may_receive(self) -> None:
+        """What can be done by who may receive."""
+        self.is_receiver()
         if self.box.ending and not (self.box.queue or self.box.returned):
             raise errors.Destroyed(f"the last sender of {self.address} has gone")
 
@@ -407,13 +411,14 @@ class End(Belonging, contract.End):
     def fileno(self) -> int:
         """A descriptor that is readable when there may be a message."""
         with self.locked():
-            self.take_part()
+            self.is_receiver()
             return self.descriptor()
 
     def has_something(self) -> bool:
-        """Whether there is a message, or an end to be told of."""
+        """Whether there is a message, in nobody else's turn, or an end to be told of."""
         box = self.box
-        return bool(box.queue or box.returned or box.destroyed or box.ending)
+        waits = (box.queue or box.returned) and box.may_receive(self)
+        return bool(waits or box.destroyed or box.ending)
 
     # ---- ending
 
