@@ -142,7 +142,7 @@ def test_an_empty_space_says_what_to_do(cli):
     shown = cli("ls").out
     assert "no links in shm://default" in shown
     assert "liaison send" in shown
-    assert "no links in any space" in cli("ls", "--all-spaces").out
+    assert "no links in any of your spaces" in cli("ls", "--all-spaces").out
 
 
 def test_links_are_listed_with_what_goes_on(cli, mailbox):
@@ -326,7 +326,7 @@ def test_a_space_is_removed_only_where_it_is_said(cli, monkeypatch):
     cli("send", "-s", "lab", "jobs", "tea")
     assert "--space" in cli("rm", "--whole", code=2).err
     assert "--whole" in cli("rm", "--space", "lab", "--force", code=2).err
-    assert "takes no names" in cli("rm", "--whole", "--space", "lab", "jobs", code=2).err
+    assert "leave out the names" in cli("rm", "--whole", "--space", "lab", "jobs", code=2).err
     monkeypatch.setenv("LIAISON_SPACE", "lab")
     cli("rm", code=2)
     cli("rm", "--whole", code=2)
