@@ -1,4 +1,4 @@
-"""What all named links have in common: how an end of one is opened, carried and passed on."""
+"""What all named links have in common: opening an end, and passing it to another process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class LinkEnd(Closing, Sending, Receiving):
     ) -> Self:
         """Open a link of this kind that exists.
 
-        Raises `NotFound` where there is none, otherwise as the constructor does.
+        Raises `NotFound` when it does not exist, otherwise as the constructor does.
 
         >>> import liaison
         >>> liaison.Mailbox.open("nowhere")  # doctest: +ELLIPSIS
@@ -59,12 +59,12 @@ class LinkEnd(Closing, Sending, Receiving):
     def observe(
         cls, address: str | Address, *, type: Any = None, codec: Codec | str | None = None
     ) -> Self:
-        """Open a link of this kind that exists without taking part in it.
+        """Open a link of this kind that exists, as an observer.
 
-        An observer takes no place on the link and is not listed among its processes; it can only
-        `peek`, ask for `statistics`, `link` and `len`, and `destroy`.
+        An observer is not one of the link's processes; it can only use `peek`, `statistics`,
+        `link`, `len` and `destroy`.
 
-        Raises `NotFound` where there is none, otherwise as the constructor does.
+        Raises `NotFound` when it does not exist, otherwise as the constructor does.
 
         >>> import liaison
         >>> with liaison.Mailbox("watched") as box:
@@ -99,19 +99,19 @@ class LinkEnd(Closing, Sending, Receiving):
         self._said = (type, codec)
 
     def __reduce_ex__(self, _: Any, /) -> tuple[Any, ...]:
-        """Travel by address, as to a spawned process; opened there anew, if it is open here."""
+        """Pickle the address; unpickling opens the link anew, unless this end is closed."""
         how = "closed" if self.closed else self._how
         fields = object.__getstate__(self)
         return _arrived, (type(self), how, self.address, *self._said), fields
 
     def __repr__(self) -> str:
-        """Show where it is."""
+        """Show the address."""
         state = " (closed)" if self.closed else ""
         return f"<{type(self).__name__} {self.address}{state}>"
 
 
 class AnyKind(LinkEnd):
-    """An end of a link of whichever kind has the name."""
+    """An end of a link of any kind."""
 
     __slots__ = ()
 
@@ -124,7 +124,7 @@ _OF_A_QUEUE = {"capacity": "max_messages", "max_message": "message_size"}
 
 
 def _differences(where: Address, policy: Policy) -> str:
-    """How the link at `where` is other than was asked for; "" when that cannot be told."""
+    """How the link at `where` differs from `policy`; "" when that cannot be found out."""
     try:
         with AnyKind.observe(where) as end:
             link = end.link
@@ -138,11 +138,11 @@ def _differences(where: Address, policy: Policy) -> str:
         for name in _POLICY
         if (asked := getattr(policy, name)) not in (None, getattr(link, name))
     ]
-    return "; ".join(found) + ": leave out what does not matter" if found else ""
+    return "; ".join(found) + ": leave out the arguments that do not matter" if found else ""
 
 
 def parsed(address: str | Address) -> Address:
-    """What a user gave as an address."""
+    """The user's argument as an `Address`."""
     return address if isinstance(address, Address) else Address.parse(address)
 
 
@@ -157,7 +157,7 @@ def _arrived(kind: type[LinkEnd], how: str, address: str, type: Any, codec: Any)
 
 
 def size(name: str, value: int | None, least: int, most: int) -> int | None:
-    """A number that a user gave, checked."""
+    """The user's argument as an int, checked."""
     if value is None:
         return None
     try:
