@@ -1,4 +1,4 @@
-"""A trial whose rounds last as long as the budget, by the number of messages in them."""
+"""A trial with as many messages in a round as fill the budget of time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST = 2_000_000
 
 
 class CountedTrial(Trial):
-    """Owns the link and the processes at its ends; finds its count by warming up."""
+    """Owns the link and the processes at its ends; warming up finds the number of messages."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class CountedTrial(Trial):
         return self.measure(self._count)[1]
 
     def _warm_up(self) -> None:
-        """Grow the count until a round is long enough to tell how many fill the budget."""
+        """Increase the count until a round is long enough to compute how many fill the budget."""
         seconds, _ = self.measure(self._count)
         share = seconds / self._budget
         if share < 0.2:

@@ -1,4 +1,4 @@
-"""What making, opening and closing a link costs."""
+"""The cost of creating, opening and closing a link."""
 
 from __future__ import annotations
 
