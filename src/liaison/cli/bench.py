@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 @click.option("--quick", is_flag=True, help="Measure briefly: rough figures, not to be published.")
 @click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="Number of rounds.")
 @click.option("--budget", type=float, metavar="S", help="Seconds for each library and round.")
-@click.option(
-    "--peer", "peers", multiple=True, metavar="NAME", help="Measure only this library and liaison."
-)
+@click.option("--peer", "peers", multiple=True, metavar="NAME", help="Only NAME and liaison.")
 @click.option("--pin", is_flag=True, help="Pin each process to one core.")
 @click.option(
     "--svg", type=click.Path(dir_okay=False, path_type=Path), help="Draw a picture to this file."

@@ -16,8 +16,7 @@ from liaison.space import Cleaned
     "--all",
     "links",
     is_flag=True,
-    help="Also remove links, with their messages, if their creator is dead and no process has them "
-    "open.",
+    help="Also remove unused links of dead creators, with their messages.",
 )
 def clean(links: bool, as_json: bool) -> None:
     """Remove what dead processes left behind.

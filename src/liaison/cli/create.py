@@ -25,8 +25,7 @@ from liaison.cli.sight import Sight, facts
     "--capacity",
     type=int,
     metavar="N",
-    help="Most messages accepted and not yet acknowledged; 0 is a rendezvous.  "
-    "[default: 1024; queue: 10]",
+    help="Most unacknowledged messages; 0 is a rendezvous.  [default: 1024; queue: 10]",
 )
 @click.option(
     "--max-message", type=SIZE, help="Reserve room for a message of this size in every place: 64K."

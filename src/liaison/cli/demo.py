@@ -44,9 +44,8 @@ def demo(path: str | None, workers: int | None, svg: Path | None, as_json: bool)
     """Demonstrate liaison on this machine.
 
     One process reads the files at PATH (by default the sources of Python's standard library),
-    several compute, and one collects. Half-way one of the computing processes is killed with
-    SIGKILL. The result is compared with that of a single process, and the time with that of
-    multiprocessing.Queue.
+    several compute, and one collects. Half-way one of those that compute is killed by SIGKILL. The
+    result is compared with that of a single process, and the time with multiprocessing.Queue.
     """
     # Imported here, so that completing a command line does not load it.
     from liaison.demo import picture

@@ -33,16 +33,12 @@ liaison send jobs --parse-json '{"id": 7, "urgent": true}'
 @click.argument("name", type=LINK)
 @click.argument("messages", nargs=-1, metavar="[MESSAGE]...")
 @click.option("--whole", is_flag=True, help="Send all of standard input as one message of bytes.")
-@click.option(
-    "--parse-json", "--json-in", is_flag=True, help="Read each message as JSON and send its value."
-)
+@click.option("--parse-json", "--json-in", is_flag=True, help="Parse each message as JSON.")
 @click.option("--existing", is_flag=True, help="Fail if the link does not exist.")
 @click.option(
     "--timeout", type=SECONDS, metavar="S", help="Seconds that each message may wait for room."
 )
-@click.option(
-    "--receipt", is_flag=True, help="Wait until each message is received, and show the receiver."
-)
+@click.option("--receipt", is_flag=True, help="Wait for each message's receiver, and show it.")
 def send(
     name: str,
     messages: tuple[str, ...],
