@@ -9,10 +9,7 @@ __all__ = ["beside", "default_dead_letters"]
 
 
 def beside(where: Address, address: str) -> Address:
-    """Return the address of the dead letters of the link at `where`; a bare name is in its space.
-
-    Raises `InvalidAddress` for another carrier, and for another space if the link's is shared.
-    """
+    """Return the address of dead letters of the link at `where`; a bare name is in its space."""
     meant = Address.parse(address)
     if "://" not in address:
         return where.called(meant.name)

@@ -27,8 +27,7 @@ class Space:
     ``Space("lab")`` is the caller's; ``Space("alice@lab")`` is one that alice opened to a group
     with `Space.create`. Without a name it is the current space (``LIAISON_SPACE``, or ``default``).
 
-    Raises `InvalidAddress`, `NoSpace`, and `AccessDenied` for a wrong owner, mode or type of its
-    directory.
+    Raises `InvalidAddress`, `NoSpace`, and `AccessDenied` for a directory with wrong rights.
 
     >>> import liaison
     >>> liaison.Space("example").name

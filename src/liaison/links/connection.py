@@ -71,10 +71,7 @@ class Connection(Closing, Conversing):
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled."""
-        raise TypeError(
-            "a connection belongs to this process and cannot be passed to another; "
-            "connect in that process, or fork"
-        )
+        raise TypeError("a connection cannot be pickled; connect in the other process, or fork it")
 
     def __repr__(self) -> str:
         """Show the other end."""

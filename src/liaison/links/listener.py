@@ -18,8 +18,7 @@ class Listener(Closing):
     Nothing runs in the background: handshakes happen while `accept` waits. At most 64 connections
     can be in the handshake, for 5 seconds and with 4 KiB each; when one more comes, one of the
     address that has most of them is dropped. So strangers do not keep out clients of other
-    addresses. A connection with a wrong token is closed after a second, and at most 4 tokens a
-    second are checked for one address.
+    addresses. A wrong token is refused after a second, and 4 a second are checked for an address.
 
     >>> import liaison
     >>> with liaison.listen("tcp://127.0.0.1:0") as listener:
