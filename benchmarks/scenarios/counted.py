@@ -6,9 +6,9 @@ from abc import abstractmethod
 from contextlib import ExitStack
 from typing import Any
 
-from ..crew import Crew
 from ..options import Options
 from ..peers import Link
+from ..team import Team
 from ..worker import Body
 from .contract import Trial
 
@@ -34,8 +34,8 @@ class CountedTrial(Trial):
         self._open = ExitStack()
         with ExitStack() as undo:  # processes first, then the names that they use
             undo.callback(link.close)
-            self.crew = Crew(bodies, pin=options.pin)
-            undo.callback(self.crew.close)
+            self.team = Team(bodies, pin=options.pin)
+            undo.callback(self.team.close)
             self._open = undo.pop_all()
 
     def round(self) -> dict[str, float]:
@@ -55,7 +55,7 @@ class CountedTrial(Trial):
             self._warm = True
 
     def order(self, count: int) -> list[Any]:
-        return self.crew.round(count, within=20 + 40 * self._budget)
+        return self.team.round(count, within=20 + 40 * self._budget)
 
     @abstractmethod
     def measure(self, count: int) -> tuple[float, dict[str, float]]:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from ..crew import Crew
 from ..options import Options
 from ..peers import OURS, Peer, Unsupported
 from ..samples import median
+from ..team import Team
 from ..worker import Job, die_with
 from .contract import Metric, Scenario, Trial
 
@@ -136,12 +136,12 @@ def _crowds(whose: str) -> Job:
 class _CrowdTrial(Trial):
     def __init__(self, whose: str, options: Options) -> None:
         with ExitStack() as undo:
-            self._crew = Crew([(_crowds, (whose,))], pin=options.pin)
-            undo.callback(self._crew.close)
+            self._team = Team([(_crowds, (whose,))], pin=options.pin)
+            undo.callback(self._team.close)
             self._open = undo.pop_all()
 
     def round(self) -> dict[str, float]:
-        (figures,) = self._crew.round(None, within=300)
+        (figures,) = self._team.round(None, within=300)
         return figures
 
     def close(self) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from itertools import repeat
 from typing import Any, Literal
 
-from ..crew import await_start
 from ..options import Options
 from ..peers import End, Link, Peer, Unsupported
+from ..team import await_start
 from ..worker import Job
 from .contract import Metric, Scenario, Trial
 from .counted import CountedTrial

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ..crew import Crew
 from ..options import Options
 from ..peers import OURS, Link, Peer, Unsupported
+from ..team import Team
 from ..worker import Job, die_with
 from .contract import Metric, Scenario, Trial
 
@@ -69,12 +69,12 @@ class _IdleTrial(Trial):
         self._seconds = options.idle
         with ExitStack() as undo:
             undo.callback(link.close)
-            self._crew = Crew([(_host, (link, RECEIVERS))], pin=options.pin)
-            undo.callback(self._crew.close)
+            self._team = Team([(_host, (link, RECEIVERS))], pin=options.pin)
+            undo.callback(self._team.close)
             self._open = undo.pop_all()
 
     def round(self) -> dict[str, float]:
-        (percent,) = self._crew.round(self._seconds, within=self._seconds + 30)
+        (percent,) = self._team.round(self._seconds, within=self._seconds + 30)
         return {"cpu": percent}
 
     def close(self) -> None:

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from itertools import repeat
 from typing import Any
 
-from ..crew import await_start
 from ..options import Options
 from ..peers import KINDS, OURS, Link, Peer, Unsupported
 from ..samples import differences
+from ..team import await_start
 from ..worker import Job
 from .contract import Metric, Scenario, Trial
 from .pingpong import PingPongTrial, ping, pong

@@ -7,10 +7,10 @@ from array import array
 from itertools import repeat
 from typing import Any
 
-from ..crew import await_start
 from ..options import Options
 from ..peers import Link, Peer
 from ..samples import differences, percentile
+from ..team import await_start
 from ..worker import Job
 from .contract import Metric, Scenario, Trial
 from .counted import CountedTrial

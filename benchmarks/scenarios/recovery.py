@@ -14,10 +14,10 @@ from dataclasses import replace
 from typing import Any
 
 from .. import tracer
-from ..crew import Crew
 from ..options import Options
 from ..peers import OURS, Link, Peer, Unsupported
 from ..samples import percentile
+from ..team import Team
 from ..worker import Job, die_with
 from .contract import Metric, Scenario, Trial
 from .counted import CountedTrial
@@ -223,12 +223,12 @@ class _RecoveryTrial(Trial):
         self._deaths = deaths
         with ExitStack() as undo:
             undo.callback(link.close)
-            self._crew = Crew([(body, (link,))], pin=False)
-            undo.callback(self._crew.close)
+            self._team = Team([(body, (link,))], pin=False)
+            undo.callback(self._team.close)
             self._open = undo.pop_all()
 
     def round(self) -> dict[str, float]:
-        (latencies,) = self._crew.round(self._deaths, within=60 + self._deaths)
+        (latencies,) = self._team.round(self._deaths, within=60 + self._deaths)
         return _milliseconds(latencies)
 
     def close(self) -> None:

@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..crew import Crew
 from ..options import Options
 from ..peers import OURS, Peer, Unsupported
 from ..samples import median
+from ..team import Team
 from ..worker import Job
 from .contract import Metric, Scenario, Trial
 
@@ -96,14 +96,14 @@ def _measures() -> Job:
 
 class _ScaleTrial(Trial):
     def __init__(self, options: Options) -> None:
-        self._crew = Crew([(_measures, ())], pin=options.pin)
+        self._team = Team([(_measures, ())], pin=options.pin)
 
     def round(self) -> dict[str, float]:
-        (figures,) = self._crew.round(None, within=300)
+        (figures,) = self._team.round(None, within=300)
         return figures
 
     def close(self) -> None:
-        self._crew.close()
+        self._team.close()
 
 
 class Scale(Scenario):

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from ..crew import Crew
 from ..options import Options
 from ..peers import OURS, Peer, Unsupported
+from ..team import Team
 from ..worker import Job, die_with
 from .contract import Metric, Scenario, Trial
 
@@ -118,12 +118,12 @@ def _waits() -> Job:
 class _WaitingTrial(Trial):
     def __init__(self, options: Options) -> None:
         with ExitStack() as undo:
-            self._crew = Crew([(_waits, ())], pin=options.pin)
-            undo.callback(self._crew.close)
+            self._team = Team([(_waits, ())], pin=options.pin)
+            undo.callback(self._team.close)
             self._open = undo.pop_all()
 
     def round(self) -> dict[str, float]:
-        (figures,) = self._crew.round(None, within=60)
+        (figures,) = self._team.round(None, within=60)
         return figures
 
     def close(self) -> None:

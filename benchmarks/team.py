@@ -14,7 +14,7 @@ from .worker import Body, Worker
 HEAD_START_NS = 2_000_000
 
 
-class Crew:
+class Team:
     """The processes; end them with `close`."""
 
     def __init__(self, bodies: Sequence[tuple[Body, tuple[Any, ...]]], *, pin: bool) -> None:
