@@ -351,7 +351,7 @@ def test_a_space_with_messages_needs_force(cli):
     cli("send", "-s", "lab", "jobs", "a", "b")
     told = cli("rm", "--whole", "-s", "lab", code=3).err
     assert "2 messages wait in 'jobs'" in told
-    assert "use --force to lose it" in told
+    assert "use --force to lose them" in told
     error = json.loads(cli("rm", "--whole", "-s", "lab", "--json", code=3).err)
     assert (error["type"], error["exit_code"]) == ("Busy", 3)
     assert "--force" in error["hint"]
@@ -379,7 +379,7 @@ def test_a_damaged_space_needs_force(cli, lab):
     cli("create", "jobs")
     os.truncate(lab.path / "members", 100)
     told = cli("rm", "--whole", "-s", "default", code=1).err
-    assert "nobody can tell which of them live" in told
+    assert "it is unknown which of them live" in told
     assert "`liaison rm --space default --whole --force`" in told
     cli("rm", "--whole", "-s", "default", "--force")
     assert names_of_spaces() == []
