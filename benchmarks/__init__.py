@@ -1,4 +1,4 @@
-"""Measures liaison beside its peers and beside what the machine can do at best.
+"""Measures liaison, its peers (other libraries) and the limits of the machine in the same rounds.
 
     results = run(["ping-pong"], Options.quick(), progress)
     sections(results)    # tables, for a terminal

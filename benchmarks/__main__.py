@@ -1,4 +1,4 @@
-"""python -m benchmarks: measure, and write what was found."""
+"""python -m benchmarks: measure, and write the results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .table import plain, sections
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 when all measured gates are met (or not asked for), 1 when one is not, 2 on misuse."""
+    """Return 0, or 1 if a measured gate that was asked for is not met, 2 for wrong arguments."""
     parser = _parser()
     given = parser.parse_args(arguments)
     if given.list:
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("scenario", nargs="*", help="keys such as ping-pong or one-way/64 (default: all)")
     add("--list", action="store_true", help="list the scenarios and end")
-    add("--quick", action="store_true", help="short rounds, for a look")
+    add("--quick", action="store_true", help="short rounds: rough figures")
     add("--rounds", type=int, help=f"rounds (default {defaults.rounds})")
     add("--budget", type=float, help=f"seconds a contender and round (default {defaults.budget})")
     add(
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="only this contender and liaison; may be repeated",
     )
-    add("--pin", action="store_true", help="tie each process to one core")
+    add("--pin", action="store_true", help="pin each process to one core")
     add("--json", type=Path, metavar="FILE", help="write everything that was measured")
     add("--svg", type=Path, metavar="FILE", help="write the picture")
     add("--write-docs", type=Path, metavar="DIR", help="write benchmarks.md and benchmarks.svg")

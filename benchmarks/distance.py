@@ -1,4 +1,4 @@
-"""How far apart the two cores are: what a figure means depends on it more than on anything else.
+"""The distance of the two cores, on which a figure depends more than on anything else.
 
 A host may put two virtual cores on one die or on two, and move them from one minute to the next.
 What one process tells another then takes a fifth of the time, or five times as long. So each figure
@@ -20,7 +20,7 @@ _NEAR, _FAR = 150, 400  # nanoseconds there and back
 
 
 def distance(spin: float) -> Distance:
-    """What so many nanoseconds of a spin ping-pong mean."""
+    """The distance for so many nanoseconds of a spin ping-pong."""
     return "near" if spin < _NEAR else "far" if spin > _FAR else "between"
 
 

@@ -1,4 +1,4 @@
-"""A run as JSON: all that was found, and what the gates say of it."""
+"""A run as JSON: all its results, and the judgement of the gates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def to_json(results: Results) -> str:
 
 
 def from_json(text: str) -> Results:
-    """Read a run; its gates are judged anew by whoever asks."""
+    """Read a run, without its judgement of the gates."""
     document = json.loads(text)
     options = document["options"]
     options["peers"] = tuple(options["peers"])

@@ -1,4 +1,4 @@
-"""What the project has promised itself, as data, and whether a run met it."""
+"""The project's goals for speed, as data, and whether a run met them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Spin:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A contender's figure in the same rounds: the one named, or the best but for some."""
+    """A contender's figure in the same rounds: the named one, or the best except some."""
 
     name: str | None = None
     without: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class Gate:
     metric: str
     bound: Bound
     apart: Distance | None = None
-    """It is for the rounds with the cores so far apart, and for no others."""
+    """The gate holds only for rounds with this distance of cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Verdict:
 
 
 def _faster(times: float) -> float:
-    """So many times faster than a time is at most its fraction."""
+    """N times faster than a time means at most 1/N of that time."""
     return 1 / times
 
 

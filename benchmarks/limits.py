@@ -1,4 +1,4 @@
-"""Finds, or builds, the C program `limits`, and runs it: the machine's best beside every figure."""
+"""Finds, or builds, the C program `limits`, which measures the limits of the machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST = 2000  # nanoseconds: no two cores are so far apart
 
 
 class NoLimits(Exception):
-    """The C program is neither installed nor can it be compiled here; the message says why."""
+    """The C program is not installed and cannot be compiled here; the message says why."""
 
 
 class Limits:
@@ -37,7 +37,7 @@ class Limits:
         return json.loads(answer.stdout)
 
     def spin(self) -> float | None:
-        """The nanoseconds of a spin ping-pong at this moment.
+        """Measure the nanoseconds of a spin ping-pong now.
 
         None where there is one core, or none left over: two that take turns on one core tell
         nothing of the way between two.

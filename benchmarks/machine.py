@@ -1,4 +1,4 @@
-"""The machine and the programs that figures were taken with; without these they mean little."""
+"""The machine and the versions of programs with which the figures were measured."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 class Machine:
     processor: str
     cores: int
-    """Those that this process may use."""
+    """The cores that this process may use."""
     memory_gib: float
     kernel: str
     virtual: bool
     python: str
     load: float
-    """Processes that wanted to run during the minute before; above 0.5, distrust the figures."""
+    """The load during the minute before; above 0.5, distrust the figures."""
     date: str
 
     @classmethod

@@ -16,7 +16,7 @@ from .peers import OURS
 from .results import Results
 from .table import rate, three_digits
 
-# Follows the reader's light or dark page, also inside an <img> as README pages show it.
+# Follows the page's light or dark theme, also inside an <img>, as in a README.
 _STYLE = """\
 svg { font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; }
 .page { fill: #ffffff; stroke: #d9dee3; }
@@ -64,7 +64,7 @@ class _Row:
     value: float
     text: str
     upto: float | None = None
-    """Where its tail ends: the 99th percentile."""
+    """The end of its tail: the 99th percentile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class _Panel:
     tick: Callable[[float], str]
     limit: tuple[float, str] | None = None
     narrow: bool = False
-    """Half of the page: short names and no ratios, so that the axis keeps its room."""
+    """Half of the page: short names and no ratios, which leaves room for the axis."""
 
     @property
     def height(self) -> int:
@@ -170,7 +170,7 @@ def _volume(results: Results) -> _Panel:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """A logarithmic axis from `low` to `high`, between two places on the page."""
+    """A logarithmic axis from `low` to `high`, between two positions on the page."""
 
     low: float
     high: float
@@ -197,7 +197,7 @@ class _Axis:
 
 
 def _step(value: float, rounding: Callable[[float], int]) -> float:
-    """The next third of a decade, so that little of the page stays empty."""
+    """The next third of a decade, so that little of the page is empty."""
     return 10 ** (rounding(math.log10(value) * 3) / 3)
 
 

@@ -1,4 +1,4 @@
-"""Writes the benchmark's page of the documentation."""
+"""Writes the documentation's page of benchmarks."""
 
 from __future__ import annotations
 

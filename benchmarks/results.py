@@ -1,4 +1,4 @@
-"""What a run found: figures, who was absent and why, and on which machine."""
+"""The results of a run: figures, missing contenders and why, and the machine."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ class Figure:
     unit: str
     rounds: tuple[float, ...]
     spins: tuple[float | None, ...] = ()
-    """The nanoseconds of a spin ping-pong in C just before each round, where that was measured."""
+    """The nanoseconds of a spin ping-pong in C just before each round, if that was measured."""
 
     @property
     def value(self) -> float:
         return median(self.rounds)
 
     def at(self, apart: Distance | None) -> Figure | None:
-        """The rounds with the cores so far apart; None where there are none."""
+        """The figure of the rounds with this distance of cores; None if there are none."""
         if apart is None:
             return self
         pairs = zip(self.rounds, self.spins, strict=bool(self.spins))
@@ -59,7 +59,7 @@ class Results:
     figures: list[Figure] = field(default_factory=list[Figure])
     absences: list[Absence] = field(default_factory=list[Absence])
     clock_ns: float = 0.0
-    """What the clock adds to each ping-pong sample; nothing is subtracted."""
+    """The time that the clock adds to each ping-pong sample; it is not subtracted."""
 
     def figure(self, scenario: str, metric: str, contender: str = OURS) -> Figure | None:
         for figure in self.figures:

@@ -1,4 +1,4 @@
-"""Runs scenarios: contenders side by side, round by round."""
+"""Runs scenarios: each round measures all contenders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .scenarios.pingpong import clock_cost_ns
 from .worker import WorkerFailed
 
 Progress = Callable[[int, int, str], None]
-"""Called as (steps done, steps in all, what is going on)."""
+"""Called as (steps done, steps in all, the current step)."""
 
 
 def run(
@@ -24,7 +24,7 @@ def run(
     options: Options | None = None,
     progress: Progress = lambda done, total, text: None,
 ) -> Results:
-    """Measure the selected scenarios (none named: all) and return what was found.
+    """Measure the selected scenarios (by default all) and return the results.
 
     Contenders that are not installed or cannot take part are recorded as absences. Ctrl-C ends
     everything that was started, removes its names and is then raised on.

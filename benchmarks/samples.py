@@ -10,7 +10,7 @@ __all__ = ["differences", "median", "percentile", "spread"]
 
 
 def percentile(ascending: Sequence[float], part: float) -> float:
-    """The value below which `part` (0 to 1) of the samples lie; nearest rank, nothing made up.
+    """The value below which `part` (0 to 1) of the samples lie, by nearest rank.
 
     Interpolation would invent a latency between two that happened, worst in the thin tail.
     """
@@ -26,6 +26,6 @@ def differences(stamps: Sequence[int]) -> list[int]:
 
 
 def spread(rounds: Sequence[float]) -> float:
-    """How far the rounds lie apart, as a part of their median: 0.1 is ten per cent."""
+    """The spread of the rounds, as a part of their median: 0.1 is ten per cent."""
     middle = median(rounds)
     return (max(rounds) - min(rounds)) / middle if middle else 0.0

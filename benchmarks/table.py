@@ -32,7 +32,7 @@ class _Column:
 
 
 def sections(results: Results) -> list[Section]:
-    """Those of which the run measured something, then the limits, then the gates."""
+    """The sections that were measured, then the limits, then the gates."""
     found = [_section(title, keys, results) for title, keys in _GROUPS]
     tables = [section for section in found if section is not None]
     if limits := _limits(results):
@@ -45,7 +45,7 @@ def sections(results: Results) -> list[Section]:
 
 
 def three_digits(value: float) -> str:
-    """Three significant digits: what such measurements are good for."""
+    """Three significant digits."""
     if value == 0:
         return "0"
     if abs(value) >= 100:
@@ -92,8 +92,8 @@ def _column(scenario: Scenario, metric: Metric) -> _Column:
 # Above this spread (of the median) a figure gets a note.
 _UNSTEADY = 1.0
 
-# One table a family of scenarios. A flow has a rate and a time, each the other's inverse: the
-# table shows the one that people ask for.
+# One table for each family of scenarios. A flow has a rate and a time, its inverse; the table shows
+# the more usual one.
 _GROUPS = (
     ("Ping-pong of 64 B, a round trip", "ping-pong"),
     ("Each kind of link: 64 B there and back, and handed over at a rendezvous", "kinds"),
@@ -130,7 +130,7 @@ def _columns(family: str, results: Results) -> list[_Column]:
 
 def _section(title: str, family: str, results: Results) -> Section | None:
     columns = _columns(family, results)
-    if not columns:  # nobody could take part, or it was not run at all
+    if not columns:  # no contender could do it, or it was not run
         tried = any(absence.scenario.partition("/")[0] == family for absence in results.absences)
         return Section(title, ("",), (), _absent(family, results)) if tried else None
     tables = [results.values(column.scenario, column.metric.name) for column in columns]
@@ -191,7 +191,7 @@ def _unsteady(columns: list[_Column], results: Results) -> tuple[str, ...]:
 
 
 def _absent(family: str, results: Results) -> tuple[str, ...]:
-    """Why somebody has no figure: each reason once, with all whom it concerns."""
+    """Why contenders have no figure: each reason once, with its contenders."""
     several = sum(s.key.partition("/")[0] == family for s in SCENARIOS)
     places: dict[tuple[str, str], list[str]] = {}
     for absence in results.absences:
@@ -236,7 +236,7 @@ def _gates(results: Results) -> Section:
 
 
 def plain(section: Section) -> str:
-    """For a terminal without further libraries: the first column left, numbers right."""
+    """Lay out a table for a terminal: the first column left, numbers right."""
     lines = [section.columns, *section.rows]
     widths = [max(len(line[index]) for line in lines) for index in range(len(section.columns))]
     text = [section.title]

@@ -37,7 +37,7 @@ def _ptrace(request: int, pid: int, address: int = 0, data: int | ctypes.Array[c
 
 
 def check_machine() -> None:
-    """Raise `Unsupported` where registers and breakpoints are not those that are known here."""
+    """Raise `Unsupported` on other processors than x86-64."""
     if platform.machine() != "x86_64":
         raise Unsupported("stops a process at an instruction, which is written for x86-64 only")
 
@@ -69,7 +69,7 @@ def step_until(child: int, reached: Callable[[], bool]) -> int:
 
 
 def run_to(child: int, address: int) -> None:
-    """Let a stopped child run until it is to execute the instruction at `address`."""
+    """Let a stopped child run until just before the instruction at `address`."""
     word = _ptrace(_PEEKTEXT, child, address)
     _ptrace(_POKETEXT, child, address, word & ~0xFF | _BREAKPOINT)
     _ptrace(_CONTINUE, child)

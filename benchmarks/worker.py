@@ -1,4 +1,4 @@
-"""A process that measures: started fresh, told what to do round by round, never left behind."""
+"""A process that measures: it gets an order for each round, and ends with its parent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker's body, once it has set up, wants to be called."""
+    """What the body of a worker returns after its set-up."""
 
     step: Callable[[Any], Any]
     """Each round: takes the order, gives the answer."""
@@ -51,8 +51,8 @@ class Worker:
         self._process = _SPAWN.Process(
             target=_live, args=(theirs, os.getpid(), cpu, body, arguments), daemon=True
         )
-        # Ctrl-C reaches the whole foreground group; the parent alone decides who ends, and in which
-        # order, so that names are removed once nobody uses them. The mask is inherited, so not
+        # Ctrl-C reaches the whole foreground group, but only the parent ends processes, in an
+        # order in which no process uses a name that is removed. The mask is inherited, so not
         # even a process that is only starting is interrupted.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -68,7 +68,7 @@ class Worker:
             raise WorkerFailed("the process died") from error
 
     def answer(self, deadline: float) -> Any:
-        """What the last order (the first time: the setting up) gave."""
+        """Return the result of the last order, or at first of the set-up."""
         if not self._orders.poll(max(0.0, deadline - time.monotonic())):
             raise WorkerFailed("no answer in time")
         try:
@@ -81,7 +81,7 @@ class Worker:
         return answer
 
     def end(self) -> None:
-        """Ask the worker to close its ends and go; `kill` follows for one that cannot."""
+        """Ask the worker to close its ends and exit; `kill` follows for one that cannot."""
         with suppress(OSError):
             self._orders.send(None)
 
@@ -95,7 +95,7 @@ class Worker:
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies, however that dies."""
+    """Let the kernel kill this process when its parent dies."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the line above
         os._exit(1)

@@ -1,4 +1,4 @@
-"""What all tests share: a space of their own, and the proof that they left nothing in it."""
+"""What all tests share: a space of their own, and the check that they left nothing in it."""
 
 import gc
 import os
@@ -35,21 +35,21 @@ def _directory():
 
 
 def pytest_collection_finish():
-    """Ten thousand tests are no garbage: each collection would look at them all for 0.3 s."""
+    """Freeze the ten thousand tests: each collection would examine them all for 0.3 s."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible():
-    """A shell has what runs in its background ignore Ctrl-C, and children inherit that."""
+    """Handle Ctrl-C, which a shell makes background jobs, and so their children, ignore."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _away_from_the_users_spaces():
-    """Even a test that asks for no space must not touch those of whoever runs it."""
+    """Keep every test, even without a space of its own, away from the user's spaces."""
     with pytest.MonkeyPatch.context() as patch:
         root = _directory()
         patch.setenv("LIAISON_ROOT", root)
@@ -99,7 +99,7 @@ def space(request, monkeypatch):
     monkeypatch.delenv("LIAISON_SPACE", raising=False)
     try:
         yield ground
-        # A failed test's traceback keeps what it used: what it left says nothing.
+        # A failed test's traceback keeps its objects alive, so what it left proves nothing.
         if all(report.passed for report in request.node.stash[_report].values()):
             shm._spaces.clear()
             if ground.held():
@@ -131,7 +131,7 @@ def mailbox(space):
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory):
-    """Paths: of the certificate to trust, of one that it vouches for, and of its key."""
+    """Paths: of the certificate to trust, of one that it signs, and of its key."""
     trustme = pytest.importorskip("trustme")
     place = tmp_path_factory.mktemp("tls")
     authority = trustme.CA()

@@ -1,4 +1,4 @@
-"""The build brings a compiler exactly where there is none; CI takes what is pinned, and no more."""
+"""The build fetches a compiler exactly if there is none; CI installs only what is pinned."""
 
 import hashlib
 import importlib.util
@@ -50,7 +50,7 @@ def asks_for_compiler(requirements: list[str]) -> bool:
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_compiler_is_asked_for_where_there_is_none(backend, programs, hook):
+def test_compiler_is_required_if_there_is_none(backend, programs, hook):
     """Without $CC, cc, gcc and clang, the compiler is a build requirement."""
     assert asks_for_compiler(getattr(backend, hook)())
 
@@ -58,21 +58,21 @@ def test_compiler_is_asked_for_where_there_is_none(backend, programs, hook):
 @pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.parametrize("compiler", ["cc", "gcc", "clang"])
 def test_compiler_on_path_is_used(backend, programs, hook, compiler):
-    """Whoever has a compiler does not fetch another."""
+    """A machine with a compiler fetches no other."""
     add_program(programs, compiler)
     assert not asks_for_compiler(getattr(backend, hook)())
 
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_compiler_named_by_environment_is_used(backend, programs, monkeypatch, hook):
-    """$CC is the user's word, even where nothing else is on PATH."""
+    """$CC is used, even if no compiler is on PATH."""
     monkeypatch.setenv("CC", "/opt/cc")
     assert not asks_for_compiler(getattr(backend, hook)())
 
 
 @pytest.mark.parametrize("hook", HOOKS)
 def test_empty_cc_names_no_compiler(backend, programs, monkeypatch, hook):
-    """An empty $CC is as good as none."""
+    """An empty $CC counts as none."""
     monkeypatch.setenv("CC", "")
     assert asks_for_compiler(getattr(backend, hook)())
 
@@ -101,7 +101,7 @@ def test_build_sees_the_compiler_only_while_it_runs(backend, programs, monkeypat
 
 @pytest.mark.parametrize("hook", ["build_wheel", "build_editable"])
 def test_build_leaves_the_machines_compiler_alone(backend, programs, monkeypatch, hook):
-    """Where there is a compiler, CMake finds it by itself."""
+    """If there is a compiler, CMake finds it by itself."""
     add_program(programs, "gcc")
     monkeypatch.setattr(
         f"scikit_build_core.build.{hook}", lambda *_: os.environ.get("CC", "left to CMake")
@@ -138,7 +138,7 @@ CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
 
 
 def pinned() -> dict[str, list[Requirement]]:
-    """What stands in the file, by name: a package can have a version for each Python."""
+    """The lines of the file, by package: one can have a version for each Python."""
     found: dict[str, list[Requirement]] = {}
     for line in CONSTRAINTS.read_text().splitlines():
         if not line.startswith((" ", "#")):
@@ -148,7 +148,7 @@ def pinned() -> dict[str, list[Requirement]]:
 
 
 def test_every_line_pins_a_version_with_hashes():
-    """One version, with SHA-256 of its files; nothing of the machine that wrote it."""
+    """One version, with SHA-256 of its files; nothing depends on the machine that wrote it."""
     text = CONSTRAINTS.read_text()
     lines = [line for line in text.replace("\\\n", "").splitlines() if not line.startswith("#")]
     assert lines
@@ -158,8 +158,8 @@ def test_every_line_pins_a_version_with_hashes():
         )
 
 
-def test_every_requirement_is_pinned_as_it_is_asked_for(backend, programs):
-    """Of the build, of a machine without a compiler, of the package and its development."""
+def test_every_requirement_is_pinned(backend, programs):
+    """Those of the build, also without a compiler, of the package and of its development."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     asked = [
@@ -181,7 +181,7 @@ def test_every_requirement_is_pinned_as_it_is_asked_for(backend, programs):
 
 
 def test_the_compiler_has_an_upper_bound(backend, programs):
-    """What is fetched without anybody looking is of a version that was tried."""
+    """A version that is fetched automatically has been tested."""
     asked = map(Requirement, backend.get_requires_for_build_wheel())
     (compiler,) = [one for one in asked if one.name == "ziglang"]
     assert not compiler.specifier.contains("999")
@@ -189,7 +189,7 @@ def test_the_compiler_has_an_upper_bound(backend, programs):
 
 @pytest.fixture
 def shop(tmp_path, monkeypatch):
-    """A directory with a wheel of `tea`, where pip looks instead of on PyPI; and its hash."""
+    """A directory with a wheel of `tea`, which pip uses instead of PyPI; and its hash."""
     place = tmp_path / "shop"
     place.mkdir()
     wheel = place / "tea-1.0-py3-none-any.whl"
@@ -205,7 +205,7 @@ def shop(tmp_path, monkeypatch):
 
 
 def fetch(tmp_path: Path, *lines: str) -> tuple[list[str], str]:
-    """The files that are had by those constraints, and what was said about it."""
+    """The files that pip fetches with these constraints, and its output."""
     (tmp_path / "constraints").write_text("\n".join(lines))
     command = ["bash", ROOT / ".ci" / "fetch", tmp_path / "constraints", tmp_path / "got"]
     done = subprocess.run([*command, sys.executable], capture_output=True, text=True, check=False)
@@ -214,7 +214,7 @@ def fetch(tmp_path: Path, *lines: str) -> tuple[list[str], str]:
     return got, done.stderr
 
 
-def test_ci_fetches_what_has_its_hash(shop, tmp_path):
+def test_ci_fetches_a_file_with_its_hash(shop, tmp_path):
     """The file of that version, and nothing else."""
     got, _ = fetch(tmp_path, f"tea==1.0 --hash=sha256:{shop}")
     assert got == ["tea-1.0-py3-none-any.whl"]
@@ -229,7 +229,7 @@ def test_ci_fetches_what_has_its_hash(shop, tmp_path):
     ],
 )
 def test_ci_fetches_nothing_else(shop, tmp_path, line, said):
-    """A wrong hash, none, or a version that is not there: each ends it."""
+    """A wrong hash, no hash, or a version that does not exist ends the installation."""
     got, complaint = fetch(tmp_path, line.format(hash=shop))
     assert got == []
     assert said in complaint

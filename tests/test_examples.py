@@ -1,4 +1,4 @@
-"""What the documentation shows: the examples of every public name, and README.md's."""
+"""The examples in docstrings and in README.md run."""
 
 import doctest
 import importlib
@@ -32,16 +32,16 @@ def test_examples_in_docstrings_work(space, name, count):
     module = importlib.import_module(name)
     assert doctest.testmod(module) == (0, count)
     space.check()  # an example that creates something destroys it
-    with suppress(NotFound):  # send() and receive() keep what they found by name open
+    with suppress(NotFound):  # send() and receive() keep mailboxes open
         liaison.Space.open().remove()
 
 
 @pytest.mark.parametrize("name", [name for name in liaison.__all__ if name[0].isupper()])
 def test_every_public_class_has_an_example(name):
-    """Who looks up a public class, or one of its methods' contracts, finds an example."""
+    """The docstring of every public class, or of what makes it, has an example."""
     cls = getattr(liaison, name)
     made = {"Delivery": "lease", "Loan": "loan", "Receipt": "send"}
-    if name in made:  # shown where it is made
+    if name in made:  # the example is in what makes it
         cls = getattr(liaison.Mailbox, made[name])
     documented = [cls.__doc__ or ""]
     if isinstance(cls, type):

@@ -33,14 +33,14 @@ def test_made_by_position_or_by_name():
         lambda: Pair(1).but(third=3),
     ],
 )
-def test_what_it_does_not_consist_of_is_refused(make):
-    """The error says what it consists of."""
+def test_unknown_fields_are_refused(make):
+    """The error lists the fields."""
     with pytest.raises(TypeError, match="Pair consists of: one, other"):
         make()
 
 
 def test_it_is_immutable():
-    """Nothing is set or deleted, and the error says what to do."""
+    """No field can be set or deleted, and the error says what to do."""
     pair = Pair(1)
     with pytest.raises(AttributeError, match="make another one to change its one"):
         pair.one = 2
@@ -51,8 +51,8 @@ def test_it_is_immutable():
     assert len({pair, Pair(1), Pair(2)}) == 2
 
 
-def test_it_travels():
-    """Copied and pickled it is equal, and matched by its values."""
+def test_it_can_be_copied_and_pickled():
+    """A copy is equal, and `match` compares its values."""
     peer = Peer("anna", 4711, "here", 0.5, "python worker.py")
     assert pickle.loads(pickle.dumps(peer)) == copy.copy(peer) == copy.deepcopy(peer) == peer
     match peer:
@@ -60,15 +60,15 @@ def test_it_travels():
             assert (name, pid) == ("anna", 4711)
 
 
-def test_it_is_shown_and_told():
-    """For people, and as plain data for JSON, with what lies within."""
+def test_it_is_shown_to_people_and_programs():
+    """By its repr, and as plain data for JSON, facts within it included."""
     pair = Pair(1, (Pair(2),))
     assert repr(pair) == "Pair(one=1, other=(Pair(one=2, other=None),))"
     assert pair.as_dict() == {"one": 1, "other": [{"one": 2, "other": None}]}
 
 
 def test_it_can_be_sent(space):
-    """Statistics, say, to who watches over several: they arrive as plain data."""
+    """Statistics, for example, arrive as plain data."""
     with Mailbox("box") as box:
         now = box.statistics()
         box.send({"box": now})

@@ -1,4 +1,4 @@
-"""Nothing is imported once a link is open: a signal's handler, `__del__` and a fork may use it.
+"""An open link imports nothing: a signal handler, `__del__` and a forked child may use it.
 
 A handler that interrupts an import finds half a module; `__del__`, when Python ends, finds nothing
 to import by; a child of a fork finds the lock of a module held that another thread was importing.
@@ -27,7 +27,7 @@ class Finder:
 def forbid(real=builtins.__import__):
     def refuse(name, globals=None, locals=None, fromlist=(), level=0):
         who = str((globals or {}).get("__name__"))
-        if who.startswith("liaison"):  # also what is there: at its end Python knows no module
+        if who.startswith("liaison"):  # also modules that are loaded: an exiting Python has none
             tried.append(f"{name} by {who}")
             raise ImportError(tried[-1])
         return real(name, globals, locals, fromlist, level)
@@ -206,20 +206,20 @@ def run(space):
 
 @pytest.mark.parametrize("options", ["", ", type=object"])
 def test_a_mailbox_imports_nothing_once_it_is_open(run, options):
-    """Nor do messages of any kind, errors, or what a mailbox is asked."""
+    """Messages of any kind, errors and the other methods import nothing either."""
     opening = "box, other = liaison.Mailbox('box'{}), liaison.Mailbox('other', capacity=1)"
     run(opening.format(options), MAILBOX)
 
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_other_links_import_nothing_once_they_are_open(run, kind):
-    """As mailboxes."""
+    """The same as for mailboxes."""
     run(*OTHERS[kind])
 
 
 @pytest.mark.parametrize("protection", ["none", "a token", "TLS"])
-def test_a_connection_imports_nothing_once_its_listener_is_there(run, certificate, protection):
-    """Nor does the introduction, or what protects messages after it."""
+def test_a_connection_imports_nothing_once_its_listener_is_open(run, certificate, protection):
+    """Nor do the handshake and the protection of messages after it."""
     trusted, issued, key = certificate
     listening, connecting = {
         "none": ({}, {}),
@@ -244,8 +244,8 @@ def test_pickle_is_imported_for_the_link_that_asks_for_it(run):
     run("box = liaison.Mailbox('box', codec='pickle')", using)
 
 
-def test_burying_a_message_imports_nothing(run):
-    """It opens the dead letters, while a message is received."""
+def test_moving_a_message_to_the_dead_letters_imports_nothing(run):
+    """Receiving then opens the dead letters."""
     using = """
     def refuse():
         with box.lease(timeout=0):
@@ -262,8 +262,8 @@ def test_burying_a_message_imports_nothing(run):
     run("box = liaison.Mailbox('box', max_deliveries=1)", using)
 
 
-def test_a_type_that_needs_a_closer_look_imports_nothing(run):
-    """Keys that could have been chosen to collide are looked at by a module of their own."""
+def test_a_type_whose_keys_are_checked_imports_nothing(run):
+    """A module of its own checks whether keys collide."""
     opening = """
     import dataclasses
     @dataclasses.dataclass
@@ -282,7 +282,7 @@ def test_a_type_that_needs_a_closer_look_imports_nothing(run):
 
 
 def test_an_error_that_tells_a_limit_imports_nothing(run):
-    """There is no descriptor left to import by."""
+    """An import would need a descriptor, and none is left."""
     opening = """
     import resource
     box = liaison.Mailbox("box")
@@ -304,7 +304,7 @@ import liaison
 
 class Goodbye:
     def __init__(self, box, other, reader, writer):
-        self.me = self  # no count of references finds it
+        self.me = self  # reference counting does not collect it
         self.box, self.other, self.reader, self.writer = box, other, reader, writer
         self.wait, self.full = liaison.wait, liaison.Full
 
@@ -332,7 +332,7 @@ gc.disable()
 
 @pytest.mark.parametrize("kept", ["", "del goodbye"])
 def test_del_may_use_links_when_python_ends(space, kept):
-    """In a cycle, which is collected when modules are gone; nobody complains."""
+    """In a cycle, which is collected when modules are gone; no error is printed."""
     program = f"{AT_EXIT}\n{kept}\n"
     ended = subprocess.run(
         [sys.executable, "-c", program], check=False, capture_output=True, text=True
@@ -354,8 +354,8 @@ def test_del_may_use_links_when_python_ends(space, kept):
         ("liaison.Space()", "Space"),
     ],
 )
-def test_a_carrier_comes_with_what_asks_for_it(space, opening, name):
-    """Who has given up its rights before it opens anything has what it takes already."""
+def test_a_carrier_is_imported_with_what_needs_it(space, opening, name):
+    """A program that gives up its rights before it opens a link has imported enough."""
     program = f"""
 import shutil, sys, liaison
 with liaison.Endpoint("there") if "there" in {opening!r} else liaison.Mailbox("there") as there:

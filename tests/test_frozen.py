@@ -1,4 +1,4 @@
-"""A program that uses liaison works when PyInstaller has made a directory of it."""
+"""A program that uses liaison works when PyInstaller has packed it."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""docs/guide.md: what it shows is what the examples are, and what they print."""
+"""docs/guide.md shows the code of the examples and what they print."""
 
 import os
 import re
@@ -18,14 +18,14 @@ GUIDE = (ROOT / "docs" / "guide.md").read_text()
 def test_the_guide_shows_what_an_example_prints(space, path):
     """Each program in examples/ runs to its end, prints what is shown, and leaves nothing behind.
 
-    `python docs/update.py` writes anew what is shown.
+    `python docs/update.py` updates the guide.
     """
     assert SCRIPT["output"](path.name) == SCRIPT["shown"](GUIDE)[path.name]
     space.check()
 
 
 def test_the_guide_shows_no_code_that_is_not_in_its_example():
-    """A piece of code in the guide stands, line for line, in the example it is said to be of."""
+    """Code in the guide is in the example to which it belongs, line for line."""
     fragments = SCRIPT["fragments"](GUIDE)
     assert fragments
     for name, code in fragments:
@@ -46,7 +46,7 @@ def _parts(whole, first):
 
 
 def test_every_link_of_the_guide_leads_somewhere():
-    """Files, and headings of this page."""
+    """To a file, or a heading of this page."""
     headings = re.findall(r"^#+ (.*)$", GUIDE, re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
     for target in re.findall(r"\]\(([^)]+)\)", GUIDE):

@@ -1,4 +1,4 @@
-"""The layers: imports point down only, and `import liaison` brings in little."""
+"""The layers: imports point down only, and `import liaison` imports little."""
 
 import ast
 import re
@@ -15,8 +15,8 @@ import liaison
 SOURCE = Path(liaison.__file__).parent
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
-# What each part of the package may import of it, besides what stands in the same part. What is
-# imported within a function counts, what is imported for type checkers alone does not.
+# What each part of the package may import of it, besides its own modules. Imports within functions
+# count, imports for type checkers do not.
 PURE = {"errors", "closing", "facts", "message", "printable"}
 BELOW = PURE | {"address", "codec", "dead_letters", "deadline", "link"}
 ALLOWED = {
@@ -39,19 +39,19 @@ ALLOWED = {
     "aio": PURE | {"codec", "deadline", "link", "links", "carriers", "_native"},
     "testing": PURE | {"address", "carriers", "deadline", "link", "_native"},
 }
-# Above the carriers nothing knows of any of them: what crosses is their contract, the registry that
-# finds one, and of the compiled modules those that are the same for all.
+# Above the seam no module imports a carrier: only the contract, the registry that finds a carrier,
+# and the compiled modules that all carriers share.
 SEAM = {
     *("carriers.contract", "carriers.connections", "carriers.steps", "carriers.registry"),
     *("_native.carrier", "_native.link", "_native.poll"),
 }
 ABOVE = ("aio", "cli", "links", "space")
-# Above those, anything goes: the package itself, the command line, the demonstrations.
+# These may import everything: the package itself, the command line, the demonstration.
 TOP = {"__init__", "__main__", "_pyinstaller", "cli", "demo"}
 
 
 def imported(path, package=""):
-    """Names that a module of a package imports when it runs, of modules and of what is in them."""
+    """The names that a module of a package imports when it runs, of modules and from modules."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
@@ -68,12 +68,12 @@ def part_of(path):
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
-# The benchmarks only travel with the package: they are a program of their own.
+# The benchmarks are only shipped with the package: they are a program of their own.
 MODULES = sorted(path for path in SOURCE.rglob("*.py") if part_of(path) != "_benchmarks")
 
 
-def test_every_part_has_its_place():
-    """Each module belongs to a layer that is known here."""
+def test_every_part_is_in_a_layer():
+    """Each module belongs to a layer that this file names."""
     assert {part_of(path) for path in MODULES} <= ALLOWED.keys() | TOP
 
 
@@ -90,7 +90,7 @@ def test_imports_point_down(path):
     "path", [path for path in MODULES if part_of(path) in ABOVE], ids=lambda path: path.stem
 )
 def test_links_know_no_carrier(path):
-    """Above the seam nothing imports a carrier, nor what only one of them has."""
+    """Above the seam no module imports a carrier, or a compiled module of a single carrier."""
     for name in imported(path):
         module = name.removeprefix("liaison.")
         if module.startswith(("carriers.", "_native.")):
@@ -128,8 +128,8 @@ def test_compiled_modules_import_down(path):
     ],
     ids=lambda root: root.name,
 )
-def test_no_module_imports_itself_by_way_of_others(root):
-    """Imports form no circle, be they within functions."""
+def test_imports_have_no_cycle(root):
+    """Imports within functions included."""
     modules = {}
     for path in root.rglob("*.py"):
         parts = path.relative_to(root.parent).with_suffix("").parts
@@ -140,7 +140,7 @@ def test_no_module_imports_itself_by_way_of_others(root):
         package = name if path.stem == "__init__" else name.rpartition(".")[0]
         names = imported(path, package)
         found[name] = {n if n in modules else n.rpartition(".")[0] for n in names} - {name}
-    TopologicalSorter(found).prepare()  # raises CycleError, which shows the circle
+    TopologicalSorter(found).prepare()  # raises CycleError, which shows the cycle
 
 
 def test_no_compiled_module_needs_itself():
@@ -159,7 +159,7 @@ def test_no_compiled_module_needs_itself():
 
 @pytest.mark.parametrize("part", ["errors", "address", "codec", "deadline", "link", "printable"])
 def test_the_pure_parts_do_no_input_or_output(part):
-    """What is pure opens no file, no socket, and starts no process."""
+    """A pure part opens no file and no socket, and starts no process."""
     module = SOURCE / f"{part}.py"
     sources = [module] if module.exists() else sorted((SOURCE / part).glob("*.py"))
     assert sources
@@ -189,14 +189,14 @@ def test_the_pure_parts_do_no_input_or_output(part):
         "pyarrow",
     ],
 )
-def test_importing_liaison_does_not_import_what_is_heavy(statement, module):
-    """Neither pickle nor NumPy, the command line's libraries or asyncio come with liaison."""
+def test_importing_liaison_imports_no_large_package(statement, module):
+    """`import liaison` imports neither pickle nor NumPy, asyncio or the command line's packages."""
     program = f"import sys\n{statement}\nprint({module!r} in sys.modules)"
     assert _printed(program) == "False"
 
 
 def test_a_program_without_a_link_needs_little():
-    """Neither what classes of facts are made of, nor msgspec, nor all kinds of links."""
+    """Neither dataclasses, nor msgspec, nor all kinds of links."""
     program = (
         "import sys, liaison\n"
         "heavy = {'dataclasses', 'inspect', 'msgspec', 'liaison.links.endpoint'}\n"
@@ -205,7 +205,7 @@ def test_a_program_without_a_link_needs_little():
     assert _printed(program) == "set()"
 
 
-def test_plain_messages_need_nothing_heavy(space):
+def test_plain_messages_import_no_large_package(space):
     """Sending and receiving bytes and plain data does not import them either."""
     program = (
         "import sys, liaison\n"
@@ -224,8 +224,8 @@ def _printed(program):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_every_public_name_is_there():
-    """Each name in liaison.__all__ exists, and is documented; also before it was imported."""
+def test_every_public_name_exists():
+    """Each name in liaison.__all__ exists and is documented, also before it is first used."""
     assert _printed("import liaison; print(set(liaison.__all__) - set(dir(liaison)))") == "set()"
     for name in liaison.__all__:
         assert getattr(liaison, name) is not None

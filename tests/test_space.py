@@ -1,4 +1,4 @@
-"""Spaces: where links live, who may use them, what is seen of them, and what is cleaned."""
+"""Spaces: their links, their rights, observing and cleaning them."""
 
 import os
 import stat
@@ -35,7 +35,7 @@ def test_the_current_space_is_the_default_one(space, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a b", "shm://lab/box"])
-def test_a_bad_name_makes_no_space(space, name):
+def test_a_bad_name_creates_no_space(space, name):
     """A space's name is of the same grammar as a link's; nothing is created otherwise."""
     with pytest.raises(InvalidAddress):
         Space(name)
@@ -51,8 +51,8 @@ def test_a_space_lists_its_links(mailbox):
     assert Space().address("one") == one.address
 
 
-def test_looking_at_a_space_takes_no_part_in_its_links(mailbox):
-    """links() takes no place of a pair, and makes nobody a sender or receiver."""
+def test_listing_a_space_does_not_attach_to_its_links(mailbox):
+    """links() takes no place of a pair, and the observer is no sender or receiver."""
     box = mailbox(access="pair")
     with Actor("Space().links()") as other:
         assert other.do("[link.name for link in Space().links()]") == ["box"]
@@ -78,8 +78,8 @@ def test_spaces_lists_the_users_spaces(space):
     assert [found.name for found in liaison.spaces()] == ["one", "two"]
 
 
-def test_cleaning_removes_what_the_dead_left(space):
-    """clean() removes doorbells and remains, clean(links=True) also links that nobody uses."""
+def test_cleaning_removes_what_dead_processes_left(space):
+    """clean() removes doorbells and remains, clean(links=True) also unused links."""
     with Actor("box = Mailbox('left')", "box.send('message')", "box.fileno()") as other:
         assert Space().clean() == liaison.space.Cleaned(0, 0, 0, 0)
         other.kill()
@@ -93,8 +93,8 @@ def test_cleaning_removes_what_the_dead_left(space):
     assert space.files("links") == space.files("names") == []
 
 
-def test_cleaning_leaves_what_the_living_use(mailbox):
-    """clean(links=True) leaves links whose creator lives, and those that somebody has open."""
+def test_cleaning_leaves_what_living_processes_use(mailbox):
+    """clean(links=True) leaves links whose creator lives, and those that a process has open."""
     mailbox("mine").close()
     with Actor("box = Mailbox('theirs')") as other, Mailbox.open("theirs") as box:
         other.kill()
@@ -125,14 +125,14 @@ def test_a_space_for_a_group_is_open_to_it(space):
 
 
 def test_an_unknown_group_is_not_found(space):
-    """Space.create with a group that does not exist raises NotFound, and makes nothing."""
+    """Space.create with a group that does not exist raises NotFound, and creates nothing."""
     with pytest.raises(NotFound):
         Space.create("lab", group="no-such-group")
     assert list(space.root.iterdir()) == []
 
 
 def test_a_space_has_room_for_many_members(mailbox):
-    """Processes that come and go use each other's places."""
+    """New processes use the places of processes that have ended."""
     box = mailbox()
     for _ in range(50):
         with Actor("box = Mailbox('box')", "box.send(1)", fork=True) as other:

@@ -1,4 +1,4 @@
-"""Space.remove(): a space that nothing uses goes, and what keeps one is named."""
+"""Space.remove(): an unused space is removed, and otherwise the error names what uses it."""
 
 import multiprocessing
 import os
@@ -48,8 +48,8 @@ def refusal(kind, **options):
 # ---- what nobody uses
 
 
-def test_a_space_that_nothing_uses_goes_whole(space):
-    """Links that were closed, endpoints, bells and drafts go with it, and it costs nothing more."""
+def test_an_unused_space_is_removed_whole(space):
+    """Closed links, endpoints, doorbells and drafts are removed too; no descriptor stays."""
     with Mailbox("box") as box, Endpoint("me") as me, Endpoint("other") as other:
         box.fileno()
         me.send("other", "tea")
@@ -59,8 +59,8 @@ def test_a_space_that_nothing_uses_goes_whole(space):
     assert liaison.spaces() == []
 
 
-def test_a_space_that_was_removed_is_not_found(space):
-    """A second time, and by open, which makes none."""
+def test_a_removed_space_is_not_found(space):
+    """Removing it again and opening it raise NotFound, and create nothing."""
     lab = Space()
     lab.remove()
     with pytest.raises(NotFound, match="no space 'default'"):
@@ -71,7 +71,7 @@ def test_a_space_that_was_removed_is_not_found(space):
 
 
 def test_a_removed_space_has_nothing_and_cannot_be_cleaned(space):
-    """It has no links and no members, and none of these looks makes it again."""
+    """It has no links and no members, and asking for them does not create it again."""
     lab = Space()
     lab.remove()
     assert (lab.names(), lab.links(), lab.members()) == ([], [], [])
@@ -80,8 +80,8 @@ def test_a_removed_space_has_nothing_and_cannot_be_cleaned(space):
     assert is_gone(space)
 
 
-def test_a_removed_spaces_successor_is_another_space(mailbox, space):
-    """What knows the one before neither shows nor removes what is in that, by force or without."""
+def test_a_new_space_of_the_same_name_is_another_space(mailbox, space):
+    """A Space of the removed one neither shows nor removes the new one's links, even by force."""
     before = Space()
     with Actor(fork=True) as other:
         other.do("liaison.Space().remove()")
@@ -94,8 +94,8 @@ def test_a_removed_spaces_successor_is_another_space(mailbox, space):
     assert Mailbox.open("box").receive(timeout=0) == "tea"
 
 
-def test_a_space_that_is_removed_while_it_is_cleaned_is_not_made_again(space, monkeypatch):
-    """Of two that remove it one finds nothing, and neither leaves anything."""
+def test_a_space_that_is_removed_while_it_is_cleaned_is_not_created_again(space, monkeypatch):
+    """Of two removers one finds nothing, and neither leaves anything behind."""
     clean = module.clean_pairs
 
     def late(*arguments):
@@ -115,8 +115,8 @@ def overtakes():
 
 
 @pytest.mark.parametrize("end", ["Endpoint('desk')", "observed('desk')"])
-def test_an_endpoint_of_a_removed_space_does_not_make_it_again(space, end):
-    """When that is destroyed, it looks for what belongs to it."""
+def test_an_endpoint_of_a_removed_space_does_not_create_it_again(space, end):
+    """Destroying an endpoint looks for its links."""
     desk = Endpoint("desk")
     found = desk if end == "Endpoint('desk')" else observed("desk")
     end_of(desk)._complete = False
@@ -128,7 +128,7 @@ def test_an_endpoint_of_a_removed_space_does_not_make_it_again(space, end):
 
 
 def test_the_name_is_free_for_another_space(mailbox, space):
-    """For a process that has used the one before too, with links of the same names."""
+    """Also for a process that has used the removed one, with links of the same names."""
     with Actor("box = Mailbox('box')", "box.close()") as other:
         with pytest.raises(NotOwner):
             Space().remove()
@@ -139,8 +139,8 @@ def test_the_name_is_free_for_another_space(mailbox, space):
         assert [peer.pid for peer in Space().members()] == [os.getpid(), other.pid]
 
 
-def test_a_pipe_of_a_new_space_can_be_taken_by_who_knows_the_old(space):
-    """Though it is at the same place."""
+def test_a_process_that_used_the_old_space_can_take_a_pipe_of_the_new_one(space):
+    """Though both have the same path."""
     context = multiprocessing.get_context("spawn")
     orders, answers = context.Queue(), context.Queue()
     process = context.Process(target=use_and_take, args=(orders, answers))
@@ -180,15 +180,15 @@ def test_ten_thousand_spaces_leave_nothing(space):
 
 
 def test_what_this_process_has_open_is_named(mailbox):
-    """With force too."""
+    """The error names this process's open links, also with force."""
     with mailbox("orders"):
         for force in (False, True):
             text = refusal(Busy, force=force)
             assert "in use by this process, which has 'orders' open" in text
 
 
-def test_who_uses_it_is_named(mailbox, space):
-    """By name and number, and only while it does."""
+def test_a_process_that_uses_it_is_named(mailbox, space):
+    """By its name and pid, and only while it uses the space."""
     with Actor("clerk = Endpoint('clerk')") as clerk:
         with Actor("box = Mailbox('box')") as other:
             text = refusal(Busy, force=True)
@@ -204,7 +204,7 @@ def test_who_uses_it_is_named(mailbox, space):
 
 
 def test_what_the_functions_keep_open_does_not_keep_the_space(mailbox, space):
-    """liaison.send and receive have found a mailbox by its name, and keep it."""
+    """liaison.send and receive keep a mailbox open that they have found by its name."""
     mailbox("orders").close()
     liaison.send("orders", "tea")
     assert liaison.receive("orders") == "tea"
@@ -213,7 +213,7 @@ def test_what_the_functions_keep_open_does_not_keep_the_space(mailbox, space):
 
 
 def test_a_link_whose_creator_lives_needs_force(space):
-    """It is named, with that process."""
+    """The error names the link and its creator."""
     with Actor("Mailbox('orders').close()") as other:
         assert "'orders'" in refusal(NotOwner)
         assert f"pid {other.pid}" in refusal(NotOwner)
@@ -222,7 +222,7 @@ def test_a_link_whose_creator_lives_needs_force(space):
 
 
 def test_messages_need_force(space):
-    """They are counted; an endpoint's too, which lie in links without a name of their own."""
+    """The error counts them, also an endpoint's, which lie in links with hidden names."""
     with Actor("Mailbox('orders').send('tea')"):
         pass
     text = refusal(Busy)
@@ -238,8 +238,8 @@ def test_messages_need_force(space):
     assert is_gone(space)
 
 
-def test_a_dead_ports_letters_are_moved_before(space):
-    """Elsewhere they are saved; in the same space they are messages that wait."""
+def test_a_dead_ports_messages_are_moved_before(space):
+    """Dead letters in another space are safe; in the same space they are waiting messages."""
     line = "port = liaison.Port('port', dead_letters='{}'); port.send('tea')"
     for where, kept in (("shm://other/grave", False), ("grave", True)):
         with Actor(line.replace("{}", where)) as other:
@@ -255,7 +255,7 @@ def test_a_dead_ports_letters_are_moved_before(space):
 
 
 def test_a_damaged_link_needs_force(space):
-    """Nobody can tell who needs it."""
+    """It is unknown whether a process needs it."""
     with Actor("Mailbox('box')"):
         pass
     (path,) = (space.path / "links").iterdir()
@@ -269,7 +269,7 @@ def test_a_damaged_link_needs_force(space):
 
 
 def test_a_link_of_another_table_needs_force(space):
-    """Where that was replaced since all were cleaned away: nobody can tell who uses it."""
+    """The table was replaced after all links were cleaned: the link's users are unknown."""
     here = Address.parse_space("default")
     with Actor("box = Mailbox('box')"):
         (space.path / "members").unlink()
@@ -280,8 +280,8 @@ def test_a_link_of_another_table_needs_force(space):
 
 
 @pytest.mark.parametrize(("at", "kind"), [(0, Corrupt), (8, VersionMismatch)])
-def test_a_space_whose_processes_nobody_knows_needs_force(space, at, kind):
-    """Its table is damaged, or another version's; who uses it is told."""
+def test_a_space_whose_processes_are_unknown_needs_force(space, at, kind):
+    """Its table is damaged, or another version's; its users get Destroyed."""
     box = Mailbox("box")
     with (space.path / "members").open("r+b") as file:
         file.seek(at)
@@ -300,8 +300,8 @@ def refusal_by_name(kind):
     return str(raised.value)
 
 
-def test_what_is_not_the_spaces_stays_aside(space):
-    """A directory that somebody made there is not removed, and its place is told."""
+def test_a_foreign_directory_in_a_space_stays(space):
+    """A directory that another program made there is not removed, and the error names its path."""
     Space()
     (space.path / "links" / "thesis").mkdir()
     (space.path / "links" / "thesis" / "text").write_text("years of work")
@@ -319,8 +319,8 @@ def test_what_is_not_the_spaces_stays_aside(space):
 
 
 @needs_root
-def test_a_shared_space_is_its_owners_to_remove(space):
-    """A member of the group may not; root may, and the owner."""
+def test_only_its_owner_removes_a_shared_space(space):
+    """Its owner and root may; a member of the group may not."""
     space.root.chmod(0o755)
     lab = Space.create("lab", group=GROUP)
     with Mailbox(lab.address("box")) as box:
@@ -329,7 +329,7 @@ def test_a_shared_space_is_its_owners_to_remove(space):
     with Process(as_member, "liaison.Space('root@lab').remove(force=True)", fork=True) as member:
         name, text = member.result()
     assert name == "AccessDenied"
-    assert "its owner alone" in text
+    assert "only its owner can remove" in text
     lab.remove(force=True)
     assert list((space.root / f"{os.geteuid()}.shared").iterdir()) == []
 
@@ -349,7 +349,7 @@ def as_member(line):
 
 @pytest.fixture
 def overtaken(monkeypatch):
-    """Have another process remove the space that is opened next, before it is used."""
+    """Let another process remove the space that is opened next, before it is used."""
     opened = shm.open_space
     removed = []
 
@@ -378,8 +378,8 @@ def overtaken(monkeypatch):
     ],
     ids=["open or create", "create", "queue", "port", "endpoint", "named pipe", "pipe"],
 )
-def test_what_is_made_in_a_space_that_is_removed_meanwhile_is_in_a_new_one(space, overtaken, make):
-    """Nothing is ever made where nobody finds it."""
+def test_a_link_that_is_created_while_its_space_is_removed_is_in_a_new_one(space, overtaken, make):
+    """No link is created in a directory that is being removed."""
     with make():
         assert overtaken == [str(space.path)]
         assert "in use by this process" in refusal(Busy)
@@ -388,7 +388,7 @@ def test_what_is_made_in_a_space_that_is_removed_meanwhile_is_in_a_new_one(space
 
 
 def test_a_space_that_is_removed_again_and_again_is_given_up(monkeypatch):
-    """Rather than tried for ever."""
+    """After some attempts an error is raised."""
     here, tried = Address.parse_space("default"), []
 
     def make(handle):
@@ -408,8 +408,8 @@ def closing_both(reader, writer):
         yield
 
 
-def test_what_is_only_opened_in_a_space_that_is_removed_meanwhile_is_not_found(space, request):
-    """And nothing is made."""
+def test_a_link_that_is_opened_while_its_space_is_removed_is_not_found(space, request):
+    """And nothing is created."""
     Mailbox("box").close()
     request.getfixturevalue("overtaken")
     with pytest.raises(NotFound, match="no shm://default/box"):
@@ -417,8 +417,8 @@ def test_what_is_only_opened_in_a_space_that_is_removed_meanwhile_is_not_found(s
     assert is_gone(space)
 
 
-def test_whoever_comes_meanwhile_has_this_space_or_a_new_one(space):
-    """Nobody is refused, and what is used stays, while another process removes it when it can."""
+def test_a_newcomer_has_this_space_or_a_new_one(space):
+    """No newcomer gets an error, and a used space stays, while another process removes it."""
     over = threading.Event()
     with Actor(fork=True, remove=remove_several_times) as other:
         other.start("remove(5)")

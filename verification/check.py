@@ -51,7 +51,7 @@ def mailbox(
     return Scenario(name, "mailbox.pml", bounds, progress, full)
 
 
-MORTAL_AT_FIRST = 2  # in wait.pml: who calls dies before its message counts, if at all
+MORTAL_AT_FIRST = 2  # in wait.pml: a caller that dies does so before its message is accepted
 
 
 def wait(
@@ -132,7 +132,7 @@ SRR = (SEND, ACKNOWLEDGE | RELEASE, ACKNOWLEDGE | RELEASE | HOLD)
 LEAVING = (SEND | CLOSE, RELEASE | CLOSE, ACKNOWLEDGE)
 FREE = (ANY, ANY, ANY | HOLD)
 
-# One receiver, and no other that could stand in.
+# One receiver, and no other as a stand-in.
 CALLER_DIES = {
     "receivers": 1,
     "sending": 2,
@@ -263,7 +263,7 @@ FAULTS = [
     ("coming_taken_for_gone", PORT_OF_SENDERS, "ended_before_any_came"),
     ("told_without_closing", PORT_OF_TWO, "message_lost"),
     ("told_without_looking_again", PORT_OF_SENDERS, "message_lost"),
-    # wait.c, and who calls it
+    # wait.c and its callers
     ("not_made_sure_afterwards", SLEEP, STUCK),
     ("not_looked_again", SLEEP, STUCK),
     ("an_earlier_call_is_trusted", SLEEP_BRIEFLY, STUCK),
@@ -276,7 +276,7 @@ FAULTS = [
     ("stand_in_not_kept", SLEEP_AND_STOP, STUCK),
     ("told_to_sleep_lightly_while_awake", SLEEP_AND_STOP, STUCK),
     ("the_called_is_awake", SLEEP_AND_CALLER_DIES, STUCK),
-    # board.c, who calls it in wait.c, and several.c
+    # board.c, its caller in wait.c, and several.c
     ("called_once", BOARD_ALIVE, "lost_wakeup"),
     ("called_again_unsaid", BOARD, "lost_wakeup"),
     ("awake_before_it_is_called", BOARD, "lost_wakeup"),
@@ -344,7 +344,7 @@ def search(scenario: Scenario, memory: int, fault: str | None = None) -> Result:
             return f"{done.stdout}(exit code {done.returncode})"
 
         run("spin", "-a", *defines, str(model))
-        # Not optimised: that would take the compiler longer than it spares the search.
+        # Not optimised: that would cost the compiler more time than it saves in the search.
         size = ("-DCOLLAPSE", "-DVECTORSZ=512", f"-DMEMLIM={memory}")
         run("gcc", "-O0", "-w", kind, *size, "-o", "pan", "pan.c")
         mode = ["-l"] if scenario.progress else []
@@ -376,7 +376,7 @@ def search(scenario: Scenario, memory: int, fault: str | None = None) -> Result:
 
 
 def main() -> int:
-    """Runs everything, prints a line each, and says whether all was as it must be."""
+    """Runs everything, prints a line for each search, and returns whether all passed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("full", nargs="?", choices=["full"], help="the larger scenarios too")
     full = parser.parse_args().full is not None

@@ -1,4 +1,4 @@
-"""The contenders, liaison first. Importing this imports none of them."""
+"""The contenders: liaison and its peers. Importing this imports none of them."""
 
 from .contract import Crossed, End, Link, Peer, Role, Unsupported
 from .faster_fifo import FasterFifo

@@ -1,4 +1,4 @@
-"""What the benchmark asks of a contender: links between processes, and the ends of them."""
+"""What a contender has to provide: links between processes, and their ends."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _nothing() -> None:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What one process holds of a link: callables.
+    """One process's end of a link: callables.
 
     Wherever it can be, each is the contender's own bound method, so that nothing of the benchmark
     stands between the loop and what is measured.
@@ -45,24 +45,24 @@ class End:
     loan: Callable[[int], None] | None = None
     """Borrow that many bytes of shared memory and send them, untouched."""
     lease: Callable[[], None] | None = None
-    """Take a message, look at it where it lies, and give it back."""
+    """Receive a message, look at it in place, and acknowledge it."""
     take: Callable[[], Any] | None = None
-    """Take a message; what comes has `acknowledge`."""
+    """Lease a message; return an object with `acknowledge`."""
     close: Callable[[], None] = _nothing
 
 
 class Link(ABC):
-    """Made by the parent, pickled to the children, who open their ends."""
+    """A link, created by the parent and pickled for the children, which open their ends."""
 
     @abstractmethod
     def open(self, role: Role) -> End: ...
 
     def side(self, role: Role) -> Link:
-        """What the process in that role is given: mostly the link itself."""
+        """What the process in that role gets: mostly the link itself."""
         return self
 
     def close(self) -> None:
-        """In the parent, once the children have ended: remove what would outlive them.
+        """In the parent, after the children have ended: remove what would outlive them.
 
         Called also after children were killed in the middle, so it takes nothing for granted.
         """
@@ -70,13 +70,13 @@ class Link(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Crossed(Link):
-    """Two one-way links: how contenders that only have those talk both ways."""
+    """A two-way link made of two one-way links."""
 
     there: Link
     back: Link
 
     def open(self, role: Role) -> End:
-        # Both sides open `there` first: some contenders wait in opening for the other side.
+        # Both sides open `there` first, because some contenders wait for the other side.
         if role == "ping":
             sender, receiver = self.there.open("sender"), self.back.open("receiver")
         else:
@@ -98,17 +98,17 @@ class Peer(ABC):
 
     name: ClassVar[str]
     module: ClassVar[str]
-    """What must be importable."""
+    """The module that must be importable."""
     imports: ClassVar[str] = ""
-    """What a program that uses it imports, where that is another module."""
+    """The module that a program imports, if that is another one."""
     package: ClassVar[str | None] = None
     """Its name on PyPI; `None` for the standard library."""
     hint: ClassVar[str] = ""
-    """What else is needed to install it."""
+    """Further requirements for its installation."""
     shared_by_many: ClassVar[str | None] = None
     """Why several senders and receivers cannot share a link; `None` when they can."""
     opened_by_name: ClassVar[bool] = False
-    """Whether an unrelated process can open a link, by its name."""
+    """Whether an unrelated process can open a link by name."""
     batches: ClassVar[bool] = False
     in_place: ClassVar[bool] = False
 
@@ -124,20 +124,20 @@ class Peer(ABC):
         return Crossed(self.one_way(size, 16), self.one_way(size, 16))
 
     def stream(self, size: int) -> Link:
-        """A link over a Unix stream socket, both ways; sending waits for who reads."""
+        """A two-way link over a Unix stream socket; sending waits for the reader."""
         raise Unsupported("has no stream sockets")
 
     def version(self) -> str:
-        """Its version, or "" for the standard library's. ImportError where it is missing."""
+        """Its version, or "" for the standard library. Raises ImportError if it is missing."""
         importlib.import_module(self.module)
         return importlib.metadata.version(self.package) if self.package else ""
 
     def missing(self) -> str:
-        """What to tell a reader on whose machine it is not installed."""
+        """The text for readers if it is not installed."""
         return f"not installed: pip install {self.package}{self.hint}"
 
     def tidy(self) -> None:
-        """At the very end of a run: remove what is nobody's any more."""
+        """At the end of a run: remove what no process uses any more."""
 
 
 def load(module: str) -> Any:
@@ -146,5 +146,5 @@ def load(module: str) -> Any:
 
 
 def fresh_name() -> str:
-    """A name nobody else uses; short, since one contender allows 28 characters."""
+    """A unique name; short, because one contender allows 28 characters."""
     return f"lbench-{os.getpid()}-{secrets.token_hex(4)}"

@@ -1,4 +1,4 @@
-"""liaison itself: mailboxes, as a user makes them."""
+"""liaison itself, used as a user would."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from typing import Any
 
 from .contract import Crossed, End, Link, Peer, Role, Unsupported, fresh_name, load
 
-# A space of its own, so that what the user runs is neither counted nor disturbed.
+# A space of its own, apart from the user's links.
 SPACE = f"bench-{os.getpid()}"
 
-# Up to here a mailbox is made with its defaults; for more, its reserved memory has to be said.
+# Up to here a mailbox has its defaults; larger ones get `memory=`.
 _DEFAULTS_UP_TO = 1024
 
 
 def space_directory() -> Path:
-    """Where the space of this run keeps its files."""
+    """The directory of the space of this run."""
     return Path(load("liaison").Space(SPACE).path)
 
 
 @dataclass(frozen=True, slots=True)
 class _Mailbox(Link):
-    """A mailbox, or a queue, which has all of the same."""
+    """A mailbox or a queue, which have the same methods."""
 
     address: str
     creator: Any
@@ -66,7 +66,7 @@ class _Mailbox(Link):
 
 @dataclass(frozen=True, slots=True)
 class _Port(Link):
-    """Its receiver creates it, in its own process; the sender comes when it is there."""
+    """Its receiver creates it in its own process; the sender waits for that."""
 
     address: str
 
@@ -89,7 +89,7 @@ class _Port(Link):
 
 @dataclass(frozen=True, slots=True)
 class _PipeSide(Link):
-    """One process's ends of two pipes. They have no name: it is given them as arguments."""
+    """One process's ends of two pipes. They have no name, so they are passed as arguments."""
 
     reader: Any
     writer: Any
@@ -120,7 +120,7 @@ class _Pipes(Link):
 
 @dataclass(frozen=True, slots=True)
 class _Direct(Link):
-    """Two endpoints, by their names; the link of the pair sets itself up at the first message."""
+    """Two endpoints, by name; the first message sets up the link of the pair."""
 
     first: str
     second: str
@@ -177,7 +177,7 @@ KINDS: dict[str, Kind] = {
     "direct": Kind("Endpoint", lambda size: _Direct(_address(), _address())),
     "hand-over": Kind("Mailbox", lambda size: _mailbox(capacity=0)),
 }
-"""By the names that the figures have; all are measured in turn."""
+"""By the names that the figures have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is measured, in the order in which it is."""
+"""The scenarios, in the order in which they are measured."""
 
 from __future__ import annotations
 

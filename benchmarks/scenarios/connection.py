@@ -1,4 +1,4 @@
-"""Connections: what a socket gives when it carries messages, against what it gives bare."""
+"""Connections: the speed of messages over a socket, compared with bare bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .pingpong import PingPong
 
 
 class _Streams(Peer):
-    """A contender of whom only its Unix stream sockets take part."""
+    """A contender, with its Unix stream sockets only."""
 
     def __init__(self, peer: Peer) -> None:
         self.name = peer.name

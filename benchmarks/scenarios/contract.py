@@ -1,4 +1,4 @@
-"""What a scenario is: what it measures, and how one contender is set up for it."""
+"""A scenario: what it measures, and how it sets up one contender."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Metric:
 
 
 class Trial(ABC):
-    """One contender, set up and waiting for its turn. Its rounds alternate with the others'."""
+    """One contender, set up. Its rounds alternate with those of the others."""
 
     @abstractmethod
     def round(self) -> dict[str, float]:
-        """Measure once; a value for each of the scenario's metrics that this contender has."""
+        """Measure once; return a value for each of the scenario's metrics that it has."""
 
     def close(self) -> None:
-        """Leave nothing behind, whatever state the trial is in."""
+        """Remove everything, whatever state the trial is in."""
 
 
 class Scenario(ABC):
@@ -43,4 +43,4 @@ class Scenario(ABC):
 
     @abstractmethod
     def prepare(self, peer: Peer, options: Options) -> Trial:
-        """Set the contender up. Raises `Unsupported` where it cannot take part."""
+        """Set up the contender. Raises `Unsupported` if it cannot do what is measured."""

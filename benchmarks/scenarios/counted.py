@@ -1,4 +1,4 @@
-"""A trial whose rounds last as long as the budget, by the number of messages in them."""
+"""A trial with as many messages in a round as fill the budget of time."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from abc import abstractmethod
 from contextlib import ExitStack
 from typing import Any
 
-from ..crew import Crew
 from ..options import Options
 from ..peers import Link
+from ..team import Team
 from ..worker import Body
 from .contract import Trial
 
@@ -16,7 +16,7 @@ _MOST = 2_000_000
 
 
 class CountedTrial(Trial):
-    """Owns the link and the processes at its ends; finds its count by warming up."""
+    """Owns the link and the processes at its ends; warming up finds the number of messages."""
 
     def __init__(
         self,
@@ -34,8 +34,8 @@ class CountedTrial(Trial):
         self._open = ExitStack()
         with ExitStack() as undo:  # processes first, then the names that they use
             undo.callback(link.close)
-            self.crew = Crew(bodies, pin=options.pin)
-            undo.callback(self.crew.close)
+            self.team = Team(bodies, pin=options.pin)
+            undo.callback(self.team.close)
             self._open = undo.pop_all()
 
     def round(self) -> dict[str, float]:
@@ -44,7 +44,7 @@ class CountedTrial(Trial):
         return self.measure(self._count)[1]
 
     def _warm_up(self) -> None:
-        """Grow the count until a round is long enough to tell how many fill the budget."""
+        """Increase the count until a round is long enough to compute how many fill the budget."""
         seconds, _ = self.measure(self._count)
         share = seconds / self._budget
         if share < 0.2:
@@ -55,7 +55,7 @@ class CountedTrial(Trial):
             self._warm = True
 
     def order(self, count: int) -> list[Any]:
-        return self.crew.round(count, within=20 + 40 * self._budget)
+        return self.team.round(count, within=20 + 40 * self._budget)
 
     @abstractmethod
     def measure(self, count: int) -> tuple[float, dict[str, float]]:

@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from ..crew import Crew
 from ..options import Options
 from ..peers import OURS, Peer, Unsupported
 from ..samples import median
+from ..team import Team
 from ..worker import Job, die_with
 from .contract import Metric, Scenario, Trial
 
 CROWDS = (2, 64, 256, 400)
 JOBS = 200_000
-_PASSES = 5  # of a twentieth of a second each: one that others interrupt is not the median
+_PASSES = 5  # of a twentieth of a second each; an interrupted one is not the median
 _WARM_UP = 50_000  # each receiver touches its memory for the first time
-_AT_LEAST = 256  # so many are seen waiting; further ones wait, too
+_AT_LEAST = 256  # statistics count so many waiting receivers; others wait, too
 _FEW = 4  # processes, whose threads they are
 
 WORKERS = (16, 400)
@@ -72,13 +72,13 @@ def _have_done(box: Any, jobs: int) -> None:
     done = box.statistics().taken + jobs
     for _ in range(jobs):
         box.send(b"64 bytes, or as good as that")
-    while box.statistics().taken < done:  # seldom: to ask takes a core from those who work
+    while box.statistics().taken < done:  # seldom, because asking takes a core from the workers
         time.sleep(0.0001)
 
 
 @contextmanager
 def _crowd(receivers: int, processes: int, start: Callable[[str], int]) -> Iterator[Any]:
-    """A mailbox at which so many receivers of so many processes wait."""
+    """A mailbox with so many waiting receivers in so many processes."""
     import liaison
 
     name = f"crowd-{os.getpid()}-{receivers}"
@@ -109,14 +109,14 @@ def _serves(receivers: int, processes: int) -> float:
 
 
 def _busy() -> float:
-    """Seconds that the machine's processors have worked since it was started."""
+    """Seconds for which the machine's processors have worked since it was started."""
     with open("/proc/stat") as file:
         user, nice, system = map(int, file.readline().split()[1:4])
     return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
 def _costs(workers: int) -> float:
-    """Microseconds of processor time a job, of everybody together."""
+    """Microseconds of processor time for a job, in all processes together."""
     jobs = workers * _EACH
     with _crowd(workers, workers, _holds) as box:
         before = _busy()
@@ -136,12 +136,12 @@ def _crowds(whose: str) -> Job:
 class _CrowdTrial(Trial):
     def __init__(self, whose: str, options: Options) -> None:
         with ExitStack() as undo:
-            self._crew = Crew([(_crowds, (whose,))], pin=options.pin)
-            undo.callback(self._crew.close)
+            self._team = Team([(_crowds, (whose,))], pin=options.pin)
+            undo.callback(self._team.close)
             self._open = undo.pop_all()
 
     def round(self) -> dict[str, float]:
-        (figures,) = self._crew.round(None, within=300)
+        (figures,) = self._team.round(None, within=300)
         return figures
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Many senders and many receivers on one link: does it hold its rate when it is crowded?"""
+"""The rate of one link with many senders and many receivers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import time
 from itertools import repeat
 from typing import Any
 
-from ..crew import await_start
 from ..options import Options
 from ..peers import Link, Peer, Unsupported
+from ..team import await_start
 from ..worker import Job
 from .contract import Metric, Scenario, Trial
 from .counted import CountedTrial
@@ -29,8 +29,8 @@ def _sender(link: Link, receivers: int) -> Job:
         for _ in repeat(None, count):
             send(message)
         # Every sender ends with a stop for every receiver, behind its own messages, and a receiver
-        # leaves with one for each sender. When all have left, everything has been received:
-        # nobody has to know beforehand who gets how many.
+        # ends after one from each sender. When all have ended, everything has been received: no
+        # process needs to know beforehand how many messages it gets.
         for _ in repeat(None, receivers):
             send(_STOP)
         return began

@@ -1,4 +1,4 @@
-"""One way: how much arrives from senders to receivers, one message at a time, batched, in place."""
+"""One way: the rate from senders to receivers, message by message, batched, in place."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from itertools import repeat
 from typing import Any, Literal
 
-from ..crew import await_start
 from ..options import Options
 from ..peers import End, Link, Peer, Unsupported
+from ..team import await_start
 from ..worker import Job
 from .contract import Metric, Scenario, Trial
 from .counted import CountedTrial
@@ -19,8 +19,8 @@ Manner = Literal["single", "batched", "in place"]
 BATCH = 256
 
 # Messages on the way take at most about this much memory, however large they are: a queue that
-# fits in a cache. With a longer one everybody measures the bandwidth of the main memory, through
-# which each message then passes three times.
+# fits in a cache. A longer one would measure the bandwidth of the main memory, which each message
+# would pass three times.
 _ON_THE_WAY = 8 << 20
 
 
@@ -36,8 +36,8 @@ def depth_for(size: int) -> int:
 
 
 def payload(size: int) -> bytes:
-    """Bytes that are really there: `bytes(size)` is the kernel's one page of zeros, mapped again
-    and again, and copying from it would be faster than any memory."""
+    """Bytes in pages of their own: `bytes(size)` is the kernel's one page of zeros, mapped many
+    times, and copying from it would be faster than any memory."""
     return b"\x5a" * size
 
 
@@ -68,7 +68,7 @@ def _sending(end: End, size: int, manner: Manner) -> Callable[[int], None]:
 
 
 def _receiving(end: End, manner: Manner) -> Callable[[int], Any]:
-    """What receives so many messages and returns the last, where there is a copy of it."""
+    """A function that receives so many messages and returns the last, if it has a copy of it."""
 
     def single(count: int) -> Any:
         receive, message = end.receive, None
@@ -115,7 +115,7 @@ def _receiver(link: Link, size: int, manner: Manner) -> Job:
         _, count = order
         last = receive(count)
         ended = time.perf_counter_ns()
-        if last is not None and last != expected:  # a contender that carries less is no contender
+        if last is not None and last != expected:  # a contender that transmits less is not measured
             raise ValueError("what arrived is not what was sent")
         return ended
 
@@ -150,7 +150,7 @@ class Flow(Scenario):
             raise Unsupported("has no batches")
         if self.manner == "in place" and not peer.in_place:
             raise Unsupported("copies always")
-        # Untouched payloads pass through no cache: what is compared is the same queue, twice.
+        # Untouched payloads pass through no cache, so the queue is the same for both sizes.
         depth = 32 if self.manner == "in place" else depth_for(self.size)
         link = peer.one_way(self.size, depth)
         bodies = [

@@ -1,4 +1,4 @@
-"""What waiting costs: processor time of receivers with nothing to do, memory of an idle mailbox."""
+"""The cost of waiting: processor time of idle receivers, memory of an idle mailbox."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from ..crew import Crew
 from ..options import Options
 from ..peers import OURS, Link, Peer, Unsupported
+from ..team import Team
 from ..worker import Job, die_with
 from .contract import Metric, Scenario, Trial
 
 RECEIVERS = 64
-# Sleepers look around more and more seldom; idle is who has slept for long.
+# Sleepers look more and more rarely; an idle one has slept for long.
 _SETTLING = 4.0
 
 
@@ -39,7 +39,7 @@ def _host(link: Link, receivers: int) -> Job:
         before, began = _processor_time(children), time.perf_counter_ns()
         time.sleep(seconds)
         after, ended = _processor_time(children), time.perf_counter_ns()
-        # One that failed to open its end would be the idlest of all.
+        # A receiver that failed to open its end would be idle, too.
         gone = [child for child in children if os.waitpid(child, os.WNOHANG)[0]]
         if gone:
             raise ChildProcessError(f"{len(gone)} of {receivers} receivers did not stay")
@@ -69,12 +69,12 @@ class _IdleTrial(Trial):
         self._seconds = options.idle
         with ExitStack() as undo:
             undo.callback(link.close)
-            self._crew = Crew([(_host, (link, RECEIVERS))], pin=options.pin)
-            undo.callback(self._crew.close)
+            self._team = Team([(_host, (link, RECEIVERS))], pin=options.pin)
+            undo.callback(self._team.close)
             self._open = undo.pop_all()
 
     def round(self) -> dict[str, float]:
-        (percent,) = self._crew.round(self._seconds, within=self._seconds + 30)
+        (percent,) = self._team.round(self._seconds, within=self._seconds + 30)
         return {"cpu": percent}
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class _MemoryTrial(Trial):
 
 
 def _reserved(directory: Path) -> int:
-    """Bytes really taken, whatever the files' lengths say."""
+    """Allocated bytes, which can be less than the files' lengths."""
     files = [entry.stat().st_blocks * 512 for entry in os.scandir(directory) if entry.is_file()]
     if not files:
         raise Unsupported("its segment is not where it is looked for")

@@ -16,8 +16,8 @@ from .contract import Metric, Scenario, Trial
 class _ImportTrial(Trial):
     def __init__(self, module: str) -> None:
         self._module = module
-        # Byte code is there, as with whatever was used before, also where the user of this run
-        # wants none written.
+        # Byte code exists, as for any module that was used before, even if the user of this run
+        # forbids writing it.
         self._code = tempfile.TemporaryDirectory(prefix="liaison-import-")
         self._environment = {
             name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
@@ -25,8 +25,8 @@ class _ImportTrial(Trial):
         self._run(f"import {module}")
 
     def round(self) -> dict[str, float]:
-        # The fastest of a few, each beside a bare interpreter of the same moment: starting a
-        # process has much noise and all of it adds.
+        # The fastest of a few, each compared with a bare interpreter at the same time: starting a
+        # process has much noise, which only adds time.
         bare = with_it = 1 << 62
         for _ in range(4):
             bare = min(bare, self._run("pass"))

@@ -1,4 +1,4 @@
-"""Every kind of link beside the mailbox: a ping-pong over each, and a rendezvous' hand-over."""
+"""A ping-pong over every kind of link, and one message through a rendezvous."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from itertools import repeat
 from typing import Any
 
-from ..crew import await_start
 from ..options import Options
 from ..peers import KINDS, OURS, Link, Peer, Unsupported
 from ..samples import differences
+from ..team import await_start
 from ..worker import Job
 from .contract import Metric, Scenario, Trial
 from .pingpong import PingPongTrial, ping, pong
@@ -29,7 +29,7 @@ def _giver(link: Link, size: int) -> Job:
         stamps = array("q", bytes(8 * (count + 1)))
         await_start(start)
         stamps[0] = clock()
-        # Each returns once the receiver has the message: an answer is in it, as in a round trip.
+        # Each send returns once the receiver has the message, so it includes an answer.
         for turn in range(1, count + 1):
             send(message)
             stamps[turn] = clock()

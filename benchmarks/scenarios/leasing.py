@@ -1,4 +1,4 @@
-"""A lease and its acknowledgement against a plain receive: what safety from crashes costs."""
+"""A lease and its acknowledgement, compared with a plain receive."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..worker import Job
 from .contract import Metric, Scenario, Trial
 from .counted import CountedTrial
 
-# The mailbox is filled and emptied by one process in turn, so that nobody waits and only the
-# operations themselves are timed. It holds 1024 by default.
+# One process fills and empties the mailbox in turn, so there is no waiting and only the
+# operations themselves are timed. Its capacity is 1024 by default.
 _FILL = 512
 
 

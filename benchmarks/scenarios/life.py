@@ -1,14 +1,14 @@
-"""What making, opening and closing a link costs."""
+"""The cost of creating, opening and closing a link."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from ..crew import Crew
 from ..options import Options
 from ..peers import Link, Peer, Unsupported
 from ..samples import median
+from ..team import Team
 from ..worker import Job
 from .contract import Metric, Scenario, Trial
 
@@ -40,7 +40,7 @@ def _opener() -> Job:
 class _LifeTrial(Trial):
     def __init__(self, peer: Peer, options: Options) -> None:
         self._peer = peer
-        self._crew = Crew([(_opener, ())], pin=options.pin)
+        self._team = Team([(_opener, ())], pin=options.pin)
 
     def round(self) -> dict[str, float]:
         creating: list[int] = []
@@ -51,7 +51,7 @@ class _LifeTrial(Trial):
                 link = self._peer.one_way(64, 1024)
                 creating.append(time.perf_counter_ns() - began)
                 links.append(link)
-            (answer,) = self._crew.round(links, within=20)
+            (answer,) = self._team.round(links, within=20)
         finally:
             for link in links:
                 link.close()
@@ -63,7 +63,7 @@ class _LifeTrial(Trial):
         }
 
     def close(self) -> None:
-        self._crew.close()
+        self._team.close()
 
 
 class Life(Scenario):

@@ -1,4 +1,4 @@
-"""Ping-pong: two processes take turns. What a request and its answer cost at the least."""
+"""Ping-pong: the least cost of a request and its reply between two processes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from array import array
 from itertools import repeat
 from typing import Any
 
-from ..crew import await_start
 from ..options import Options
 from ..peers import Link, Peer
 from ..samples import differences, percentile
+from ..team import await_start
 from ..worker import Job
 from .contract import Metric, Scenario, Trial
 from .counted import CountedTrial
@@ -26,7 +26,7 @@ def ping(link: Link, size: int) -> Job:
         stamps = array("q", bytes(8 * (count + 1)))
         await_start(start)
         stamps[0] = clock()
-        # One reading of the clock a round trip: where one ends the next begins.
+        # One reading of the clock for each round trip: the end of one is the start of the next.
         answer = message
         for turn in range(1, count + 1):
             send(message)
@@ -54,7 +54,7 @@ def pong(link: Link, size: int) -> Job:
 
 
 def clock_cost_ns() -> float:
-    """What the clock and the loop add to each round trip; reported, never subtracted."""
+    """The time that the clock and the loop add to each round trip; it is not subtracted."""
     clock, count = time.perf_counter_ns, 20_000
     stamps = array("q", bytes(8 * (count + 1)))
     for turn in range(count + 1):

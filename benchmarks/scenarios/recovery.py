@@ -1,4 +1,4 @@
-"""How soon the living go on when one of them is killed: with kill -9, at the worst moment."""
+"""How soon the other processes go on after one is killed at the worst moment."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from dataclasses import replace
 from typing import Any
 
 from .. import tracer
-from ..crew import Crew
 from ..options import Options
 from ..peers import OURS, Link, Peer, Unsupported
 from ..samples import percentile
+from ..team import Team
 from ..worker import Job, die_with
 from .contract import Metric, Scenario, Trial
 from .counted import CountedTrial
 from .pingpong import ping, pong
 
-_LATEST = 30  # seconds in which a message is to come again
+_LATEST = 30  # seconds within which a message must be delivered again
 _KILLS_A_SECOND = 50
 
 
 class _Survivor:
-    """A process that waits when it is told to, and tells the moment its wait was over."""
+    """A process that waits on request and reports the moment at which its wait ended."""
 
     def __init__(self, wait: Callable[[], int]) -> None:
         parent = os.getpid()
@@ -44,7 +44,7 @@ class _Survivor:
                 os._exit(1)
 
     def start(self) -> None:
-        """Have it begin to wait."""
+        """Let it begin to wait."""
         os.write(self._orders, b".")
 
     def had_it(self) -> int:
@@ -58,7 +58,7 @@ class _Survivor:
 
 
 class _Heir(_Survivor):
-    """One that waits for a message."""
+    """A waiter for a message."""
 
     def __init__(self, box: Any) -> None:
         def take() -> int:
@@ -70,7 +70,7 @@ class _Heir(_Survivor):
         super().__init__(take)
 
     def wait(self, box: Any) -> None:
-        """Have it wait for a message, until it sleeps."""
+        """Let it wait for a message; return when it sleeps."""
         self.start()
         while box.statistics().receivers_waiting == 0:
             time.sleep(0.0005)
@@ -86,7 +86,7 @@ def _milliseconds(latencies: list[int]) -> dict[str, float]:
 
 
 def _asleep_for_a_while(dice: random.Random) -> None:
-    """Sleepers look around more and more seldom: each kill meets another moment of that."""
+    """Sleepers look more and more rarely: each kill meets another moment of that."""
     time.sleep(dice.choice([0.001, 0.01, 0.1]) * dice.random())
 
 
@@ -223,12 +223,12 @@ class _RecoveryTrial(Trial):
         self._deaths = deaths
         with ExitStack() as undo:
             undo.callback(link.close)
-            self._crew = Crew([(body, (link,))], pin=False)
-            undo.callback(self._crew.close)
+            self._team = Team([(body, (link,))], pin=False)
+            undo.callback(self._team.close)
             self._open = undo.pop_all()
 
     def round(self) -> dict[str, float]:
-        (latencies,) = self._crew.round(self._deaths, within=60 + self._deaths)
+        (latencies,) = self._team.round(self._deaths, within=60 + self._deaths)
         return _milliseconds(latencies)
 
     def close(self) -> None:
@@ -276,7 +276,7 @@ class SenderKilled(_Recovery):
         return _senders_killed
 
 
-# ---- beside the dying ---------------------------------------------------------------------------
+# ---- while others are killed --------------------------------------------------------------------
 
 
 def _killer(link: Any, seconds: float) -> Job:

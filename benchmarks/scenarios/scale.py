@@ -1,4 +1,4 @@
-"""What many links cost: to destroy one among them, and to list them."""
+"""The cost of many links: destroying one among them, and listing them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..crew import Crew
 from ..options import Options
 from ..peers import OURS, Peer, Unsupported
 from ..samples import median
+from ..team import Team
 from ..worker import Job
 from .contract import Metric, Scenario, Trial
 
@@ -23,7 +23,7 @@ _ROOM = 1 << 30  # bytes that the many take
 
 
 def _time(work: Any) -> float:
-    """Microseconds of the processor: nobody is waited for, and who else runs does not count."""
+    """Microseconds of processor time, without waits and other processes."""
     began = time.process_time_ns()
     work()
     return (time.process_time_ns() - began) / 1e3
@@ -66,7 +66,7 @@ def _measures() -> Job:
         grow(_FEW)
         figures["destroy, 10"] = destroying()
         grow(_HUNDRED)
-        listing(_HUNDRED)  # what is imported at first use
+        listing(_HUNDRED)  # imports modules at first use
         figures["list, 100"] = listing(_HUNDRED)
         grow(MANY)
         figures["destroy, 20,000"] = destroying()
@@ -82,7 +82,7 @@ def _measures() -> Job:
                 ends.append(liaison.Endpoint(space.address(f"end{len(ends)}")))
                 if len(ends) > 1:
                     ends[-2].send(ends[-1].name, b"x")
-            # Each but the first is sent to by another, by a link of these two.
+            # Another endpoint sends to each but the first, over the link of the pair.
             figures[f"list, {count:,} endpoints"] = listing(2 * count - 1)
         for end in ends:
             end.destroy()
@@ -96,14 +96,14 @@ def _measures() -> Job:
 
 class _ScaleTrial(Trial):
     def __init__(self, options: Options) -> None:
-        self._crew = Crew([(_measures, ())], pin=options.pin)
+        self._team = Team([(_measures, ())], pin=options.pin)
 
     def round(self) -> dict[str, float]:
-        (figures,) = self._crew.round(None, within=300)
+        (figures,) = self._team.round(None, within=300)
         return figures
 
     def close(self) -> None:
-        self._crew.close()
+        self._team.close()
 
 
 class Scale(Scenario):

@@ -1,4 +1,4 @@
-"""Waiting for many: what a message costs who waits for 100 mailboxes; how soon a task is woken."""
+"""Waiting: the cost of a message for a waiter on 100 mailboxes; how soon a task is woken."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from ..crew import Crew
 from ..options import Options
 from ..peers import OURS, Peer, Unsupported
+from ..team import Team
 from ..worker import Job, die_with
 from .contract import Metric, Scenario, Trial
 
 MANY = 100
 MESSAGES = 20_000
 WAKE_UPS = 1_000
-_PAUSE = 200e-6  # seconds; so long that the task's loop has gone to sleep
+_PAUSE = 200e-6  # seconds, after which the task's loop is asleep
 
 
 def _per_message(boxes: list[Any]) -> float:
-    """Microseconds to send a message, each to another, to wait for all, and to receive it."""
+    """Microseconds to send a message to one of the mailboxes, wait for all, and receive it."""
     import liaison
 
     began = time.perf_counter_ns()
@@ -33,7 +33,7 @@ def _per_message(boxes: list[Any]) -> float:
 
 
 def _sends(asked: int, send: Callable[[int], object]) -> int:
-    """A child that sends the time, whenever it is asked and the asker has gone to sleep."""
+    """A child that sends the time on request, once the requesting process sleeps."""
     parent = os.getpid()
     child = os.fork()
     if child == 0:
@@ -118,12 +118,12 @@ def _waits() -> Job:
 class _WaitingTrial(Trial):
     def __init__(self, options: Options) -> None:
         with ExitStack() as undo:
-            self._crew = Crew([(_waits, ())], pin=options.pin)
-            undo.callback(self._crew.close)
+            self._team = Team([(_waits, ())], pin=options.pin)
+            undo.callback(self._team.close)
             self._open = undo.pop_all()
 
     def round(self) -> dict[str, float]:
-        (figures,) = self._crew.round(None, within=60)
+        (figures,) = self._team.round(None, within=60)
         return figures
 
     def close(self) -> None:

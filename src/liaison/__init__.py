@@ -1,4 +1,4 @@
-"""Interprocess communication on one machine at memory speed, and across machines by address.
+"""Interprocess communication: links in shared memory on one machine, and over sockets.
 
 >>> import liaison
 >>> with liaison.Mailbox("greetings") as box:

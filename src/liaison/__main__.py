@@ -1,4 +1,4 @@
-"""``python -m liaison``: the command line, where its script is not on the path."""
+"""``python -m liaison``: the command line, if its script is not on the path."""
 
 from liaison.cli import main
 

@@ -1,4 +1,4 @@
-"""Dead letters: the address of messages that nobody can handle, or that nobody received."""
+"""The address of a link's dead letters: messages that were never acknowledged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["beside", "default_dead_letters"]
 
 
 def beside(where: Address, address: str) -> Address:
-    """An address as the users of the link at `where` mean it: a bare name is in its space."""
+    """Return the address of dead letters of the link at `where`; a bare name is in its space."""
     meant = Address.parse(address)
     if "://" not in address:
         return where.called(meant.name)
@@ -18,8 +18,8 @@ def beside(where: Address, address: str) -> Address:
             f"{meant}: dead letters go where the link is; use a bare name or {where.scheme}://"
         )
     if where.owner is not None and meant.called(where.name) != where:
-        # Whoever moves them there has other rights than whoever said so: what a member of the group
-        # writes would land in a space that is another member's alone.
+        # The process that moves the messages has other rights than the one that chose the address:
+        # a member of the group could so write into a space that is private to another member.
         raise InvalidAddress(
             f"{meant}: the dead letters of a link in a shared space stay in that space; use a bare "
             "name"
@@ -28,5 +28,5 @@ def beside(where: Address, address: str) -> Address:
 
 
 def default_dead_letters(where: Address) -> str:
-    """Where they go when nothing was said. Raises `InvalidAddress` when that is too long."""
+    """Return the default address, ``NAME.dead``. Raises `InvalidAddress` when it is too long."""
     return str(beside(where, f"{where.name}.dead"))

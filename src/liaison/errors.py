@@ -1,47 +1,47 @@
-"""Every error of liaison, and what each asks of you.
+"""Every error of liaison, and what to do about it.
 
 ::
 
     LiaisonError                                   anything below
      │
-     ├── not now: nobody's fault, try again
-     │    ├── Full                  queue.Full                no room came in time
-     │    │    └── NoReceiver                                 rendezvous: nobody came in time
-     │    ├── Empty                 queue.Empty               no message came in time
+     ├── not now: try again later
+     │    ├── Full                  queue.Full                no room within the timeout
+     │    │    └── NoReceiver                                 rendezvous: no receiver came
+     │    ├── Empty                 queue.Empty               no message within the timeout
      │    ├── Busy                  BlockingIOError           a living process has it
-     │    └── CallTimeout           TimeoutError              no answer came in time
+     │    └── CallTimeout           TimeoutError              no answer within the timeout
      │
-     ├── the caller's mistake: retrying changes nothing
+     ├── the caller's mistake: retrying does not help
      │    ├── InvalidAddress        ValueError                not an address
-     │    ├── Mismatch              ValueError                the link exists, and is another one
+     │    ├── Mismatch              ValueError                the link has other properties
      │    ├── TooLarge              ValueError                above the link's largest message
      │    ├── EncodeError           ValueError                this object cannot be a message
      │    ├── Closed                ValueError                this end was closed by you
      │    ├── Deadlock                                        waiting would close a cycle
      │    └── LeaseLost                                       the message is no longer yours
      │
-     ├── the world is not as expected: look first
+     ├── the environment: look first
      │    ├── NotFound              FileNotFoundError         nothing has this name
      │    ├── NameTaken             FileExistsError           something has this name
      │    ├── AccessDenied          PermissionError           rights of the space or the link
      │    ├── NotOwner              PermissionError           another living process's link
      │    ├── NoSpace               OSError                   memory could not be reserved
-     │    └── Unsupported           OSError                   this kernel or sandbox lacks a thing
+     │    └── Unsupported           OSError                   this kernel or sandbox lacks it
      │
      └── the other side
           ├── Destroyed             BrokenPipeError           the link was destroyed
-          ├── PeerDied              ConnectionResetError      who could answer is dead
-          ├── Ended                 EOFError                  nothing more will come from there
-          ├── Disconnected          BrokenPipeError           nobody is there to take it
+          ├── PeerDied              ConnectionResetError      the answering process is dead
+          ├── Ended                 EOFError                  the other end is gone: receiving
+          ├── Disconnected          BrokenPipeError           the other end is gone: sending
           ├── DecodeError           ValueError                a message that cannot be read
-          ├── RemoteError                                     an exception raised over there
+          ├── RemoteError                                     an exception of the other side
           ├── Corrupt               OSError                   a segment fails its checks
-          └── VersionMismatch       OSError                   another version's segment
+          └── VersionMismatch       OSError                   a segment of another version
 
-The second column is the builtin (or ``queue``) class that each one also is, so that a program
-written for Python's own queues, files and sockets catches them as it stands. Where that class is
-an ``OSError``, ``errno`` is set. ``str(error)`` is the message, without an ``[Errno …]`` before it.
-Every error survives pickling.
+The second column is the builtin (or ``queue``) class that each error also is, so a program written
+for Python's own queues, files and sockets catches it unchanged. If that class is an ``OSError``,
+``errno`` is set. ``str(error)`` is the message, without an ``[Errno …]`` before it. Every error can
+be pickled.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ __all__ = [
 
 
 class LiaisonError(Exception):
-    """What all errors of liaison have in common; never raised itself.
+    """The base class of all errors of liaison; never raised itself.
 
     >>> try:
     ...     raise Empty("no message within 2 s")
@@ -93,22 +93,22 @@ class LiaisonError(Exception):
     """
 
     def __str__(self) -> str:
-        r"""Return the text on one line, what is not printable in it as escapes such as ``\\x1b``.
+        r"""Return the text on one line, with escapes such as ``\\x1b`` for unprintable characters.
 
-        It can quote what others wrote: a name, an address, a part of a message.
+        The text can quote what other processes wrote: a name, an address, a part of a message.
         """
         return _printable(super().__str__())
 
 
-# `errno` stands in each class body instead of being handed to OSError's constructor, because
+# `errno` stands in each class body instead of being passed to OSError's constructor, because
 # OSError(number, text) would print "[Errno 28] text" and would pickle as two arguments.
 
 
 class Full(LiaisonError, _queue.Full):
-    """There was no room for the message before the timeout passed.
+    """There was no room for the message before the timeout passed; it was not accepted.
 
-    Fault: nobody's; the receivers are slower than the senders. Retry: yes, later, or with a longer
-    timeout. The message was not accepted.
+    Fault: none; the receivers are slower than the senders, or a table of the link is full.
+    Retry: yes, later, or with a longer timeout.
 
     >>> import queue
     >>> issubclass(Full, queue.Full)
@@ -117,9 +117,9 @@ class Full(LiaisonError, _queue.Full):
 
 
 class NoReceiver(Full):
-    """Nobody came to take the message of a rendezvous before the timeout passed.
+    """No receiver came to a rendezvous before the timeout passed; the message was not sent.
 
-    Fault: nobody's. Retry: yes; the message was not handed over.
+    Fault: none. Retry: yes.
 
     >>> issubclass(NoReceiver, Full)
     True
@@ -127,9 +127,9 @@ class NoReceiver(Full):
 
 
 class Empty(LiaisonError, _queue.Empty):
-    """No message came before the timeout passed.
+    """No message, or connection to accept, came before the timeout passed.
 
-    Fault: nobody's. Retry: yes.
+    Fault: none. Retry: yes.
 
     >>> import queue
     >>> issubclass(Empty, queue.Empty)
@@ -138,10 +138,10 @@ class Empty(LiaisonError, _queue.Empty):
 
 
 class Busy(LiaisonError, BlockingIOError):
-    """What was asked for belongs to a living process at the moment.
+    """A living process has the name, the turn to receive, the side of the link, or the space.
 
-    Exclusive reception and ports have one receiver; a pair link has its two processes.
-    Fault: nobody's. Retry: yes, once that process has ended or closed its end.
+    An exclusive link and a port have one receiver, a pair link two processes. Fault: none.
+    Retry: yes, once that process has ended or closed its end.
 
     >>> Busy("process 4711 receives here").errno == __import__("errno").EAGAIN
     True
@@ -151,10 +151,9 @@ class Busy(LiaisonError, BlockingIOError):
 
 
 class CallTimeout(LiaisonError, TimeoutError):
-    """No answer came before the deadline of the call; the server was told to stop.
+    """The other end did not answer before the timeout of a `connect` passed.
 
-    Fault: nobody's, or a slow server's. Retry: only a call that may run twice, because the server
-    can have carried it out.
+    Fault: the server's or the network's. Retry: yes.
 
     >>> issubclass(CallTimeout, TimeoutError)
     True
@@ -166,7 +165,7 @@ class CallTimeout(LiaisonError, TimeoutError):
 class InvalidAddress(LiaisonError, ValueError):
     """The text is not an address; nothing was created or opened.
 
-    Fault: the caller's (or of who set LIAISON_SPACE). Retry: no, mend the text first.
+    Fault: the caller's, or that of LIAISON_SPACE. Retry: no; correct the text.
 
     >>> issubclass(InvalidAddress, ValueError)
     True
@@ -174,9 +173,10 @@ class InvalidAddress(LiaisonError, ValueError):
 
 
 class Mismatch(LiaisonError, ValueError):
-    """The link exists, with a geometry, kind or policy other than the one asked for.
+    """The link exists with another capacity, kind or policy than the one asked for.
 
-    Fault: the caller's. Retry: no; open the link as it is, or destroy it and create it anew.
+    Fault: the caller's. Retry: no; leave out those arguments, or destroy the link and create it
+    anew.
 
     >>> issubclass(Mismatch, ValueError)
     True
@@ -184,9 +184,10 @@ class Mismatch(LiaisonError, ValueError):
 
 
 class TooLarge(LiaisonError, ValueError):
-    """The message is above the largest that this link was created for.
+    """The message is larger than any that this link can carry.
 
-    Fault: the caller's. Retry: no; split the message, or create the link with more.
+    Fault: the caller's. Retry: no; split the message, or create the link with a larger
+    ``max_message=``, ``message_size=`` or ``memory=``.
 
     >>> issubclass(TooLarge, ValueError)
     True
@@ -194,9 +195,9 @@ class TooLarge(LiaisonError, ValueError):
 
 
 class EncodeError(LiaisonError, ValueError):
-    """The object cannot be made into a message; nothing was sent.
+    """The object cannot be encoded as a message; nothing was sent.
 
-    Fault: the sender's. Retry: no; the text says what could be sent instead.
+    Fault: the sender's. Retry: no; the text says what can be sent instead.
 
     >>> issubclass(EncodeError, ValueError)
     True
@@ -204,9 +205,9 @@ class EncodeError(LiaisonError, ValueError):
 
 
 class Closed(LiaisonError, ValueError):
-    """The program itself closed this end before using it.
+    """This end was closed by this program.
 
-    The link lives on, for others too. Fault: the caller's. Retry: no; open it again.
+    The link itself still exists. Fault: the caller's. Retry: no; open the link again.
 
     >>> issubclass(Closed, ValueError)  # as with a closed file
     True
@@ -214,10 +215,9 @@ class Closed(LiaisonError, ValueError):
 
 
 class Deadlock(LiaisonError):
-    """Waiting would close a cycle of waits that certainly never ends.
+    """Waiting would close a cycle of waits that can never end.
 
-    Fault: that of the programs in the cycle, taken together. Retry: no; release what this process
-    holds first.
+    Fault: of all programs in the cycle. Retry: no; first release what this process holds.
 
     >>> issubclass(Deadlock, LiaisonError)
     True
@@ -225,10 +225,10 @@ class Deadlock(LiaisonError):
 
 
 class LeaseLost(LiaisonError):
-    """The message is no longer this lease's: it was released, or given to another receiver.
+    """The message does not belong to this lease any more.
 
-    Fault: usually the holder's, who acknowledged too late. Retry: no; somebody else has the
-    message now, so effects of working on it should be undone or be harmless.
+    It was acknowledged or released already, or belongs to the process that forked this one.
+    Fault: the caller's. Retry: no; another receiver may have the message.
 
     >>> issubclass(LeaseLost, LiaisonError)
     True
@@ -238,7 +238,7 @@ class LeaseLost(LiaisonError):
 class NotFound(LiaisonError, FileNotFoundError):
     """Nothing has this name.
 
-    Fault: the caller's, or of a process that has not created it yet. Retry: once it was created.
+    Fault: the caller's, or that of the process that should have created it. Retry: once it exists.
 
     >>> issubclass(NotFound, FileNotFoundError)
     True
@@ -250,7 +250,7 @@ class NotFound(LiaisonError, FileNotFoundError):
 class NameTaken(LiaisonError, FileExistsError):
     """Something has this name already.
 
-    Fault: the caller's. Retry: no; open it, or choose another name.
+    Fault: the caller's. Retry: no; open what exists, or choose another name.
 
     >>> issubclass(NameTaken, FileExistsError)
     True
@@ -260,10 +260,11 @@ class NameTaken(LiaisonError, FileExistsError):
 
 
 class AccessDenied(LiaisonError, PermissionError):
-    """The rights of the space or of the link do not allow this.
+    """The rights of the space or of the link do not allow this, or a peer could not be trusted.
 
-    Also raised where a file of the space is not what it should be (its owner, mode or type):
-    nothing was followed and nothing was changed. Fault: of who set the rights. Retry: no.
+    Also raised when a file of the space has a wrong owner, mode or type (nothing was followed or
+    changed), when an observer sends or receives, and when a connection's other end cannot prove
+    that it has the token. Fault: of the rights or tokens. Retry: no.
 
     >>> AccessDenied("space lab belongs to alice").errno == __import__("errno").EACCES
     True
@@ -273,7 +274,7 @@ class AccessDenied(LiaisonError, PermissionError):
 
 
 class NotOwner(LiaisonError, PermissionError):
-    """The link was created by another process that lives, and ``force=True`` was not given.
+    """The link was created by another living process, and ``force=True`` was not given.
 
     Fault: the caller's. Retry: once its creator has ended, or with ``force=True``.
 
@@ -287,12 +288,12 @@ class NotOwner(LiaisonError, PermissionError):
 class NoSpace(LiaisonError, OSError):
     """Memory for a link, or for one more message in it, could not be reserved.
 
-    Nothing was created, or sent. A link with ``memory=`` or ``max_message=`` has all of its memory
-    once it was created.
+    Nothing was created or sent. A link with ``memory=`` or ``max_message=`` reserves all its memory
+    at creation.
 
-    ``errno`` tells why: ``ENOSPC``, the memory file system is full; ``EDQUOT``, the user's share of
-    it is; ``EFBIG``, this process may not make files so large (``ulimit -f``). Fault: of the
-    machine, or of a capacity that is too large for it. Retry: after freeing memory, or with less.
+    ``errno`` is the cause: ``ENOSPC``, the memory file system is full; ``EDQUOT``, the user's quota
+    is used up; ``EFBIG``, this process may not make files so large (``ulimit -f``). Fault: of the
+    machine, or of a capacity too large for it. Retry: after freeing memory, or with less.
 
     >>> error = NoSpace("64 MiB asked for, 12 MiB free")
     >>> error.errno == __import__("errno").ENOSPC, str(error)
@@ -305,8 +306,8 @@ class NoSpace(LiaisonError, OSError):
 class Unsupported(LiaisonError, OSError):
     """This kernel, container, sandbox or interpreter lacks what is needed; nothing was created.
 
-    The text says what is lacking, where it is known to work, and what can be done. Fault: of the
-    machine's set-up. Retry: no.
+    The text says what is lacking, where it is known to work, and what can be done. Fault: of
+    the machine. Retry: no.
 
     >>> Unsupported("no OFD locks here").errno == __import__("errno").ENOSYS
     True
@@ -318,7 +319,7 @@ class Unsupported(LiaisonError, OSError):
 class Destroyed(LiaisonError, BrokenPipeError):
     """The link was destroyed, while or before it was used.
 
-    Fault: nobody's, usually the end of the work. Retry: no; create or open a new link.
+    Fault: none, usually; the work has ended. Retry: no; create or open a new link.
 
     >>> issubclass(Destroyed, BrokenPipeError)
     True
@@ -331,7 +332,7 @@ class PeerDied(LiaisonError, ConnectionResetError):
     """The one process that could answer is dead.
 
     Fault: the other side's. Retry: once it runs again, and only what may happen twice, because it
-    can have died after doing it.
+    can have died afterwards.
 
     >>> issubclass(PeerDied, ConnectionResetError)
     True
@@ -341,12 +342,12 @@ class PeerDied(LiaisonError, ConnectionResetError):
 
 
 class Ended(LiaisonError, EOFError):
-    """The other end of a pipe or connection is gone, and everything that came was received.
+    """The other end of a pipe or connection is gone, and everything that arrived was received.
 
-    ``clean`` is True when the other end was closed, and False when its process died or the way
-    there was cut, so that more may have been meant to come. A `pipe`, which several processes may
-    hold, does not tell: there it is True. ``received`` counts the messages that this end received.
-    Fault: nobody's, or the other side's. Retry: no; connect anew.
+    ``clean`` is True when the other end was closed, and False when its process died or the
+    connection was cut, so that messages may be missing. A `pipe`, which several processes may hold,
+    cannot tell: there it is True. ``received`` counts the messages that this end received.
+    Fault: none, or the other side's. Retry: no; connect anew.
 
     >>> error = Ended("the other end was closed", clean=True, received=7)
     >>> error.clean, error.received, isinstance(error, EOFError)
@@ -354,20 +355,19 @@ class Ended(LiaisonError, EOFError):
     """
 
     def __init__(self, message: str = "", *, clean: bool = False, received: int = 0) -> None:
-        """Note how it ended beside the text."""
+        """Store the text and how the other end ended."""
         super().__init__(message)
         self.clean = clean
         self.received = received
 
 
 class Disconnected(LiaisonError, BrokenPipeError):
-    """The other end of a pipe or connection is gone, so nothing can be sent there any more.
+    """The other end of a pipe or connection is gone, so nothing can be sent to it any more.
 
-    The message whose sending raised this was not delivered. Of those before it, ``sent`` were
-    handed over to the system as a whole, and the first ``confirmed`` of these are known to have
-    been received by the other program; what became of the ones between the two nobody knows.
-    Fault: nobody's, or the other side's. Retry: connect anew, then send again what may arrive
-    twice.
+    The message whose sending raised this was not delivered. Of the earlier ones, ``sent`` were
+    handed over to the system as a whole, and the other program is known to have received the first
+    ``confirmed`` of them. What became of the rest is unknown. Fault: none, or the other side's.
+    Retry: connect anew, then send again what may arrive twice.
 
     >>> error = Disconnected("the other end is gone", sent=9, confirmed=7)
     >>> error.sent, error.confirmed, isinstance(error, BrokenPipeError)
@@ -377,7 +377,7 @@ class Disconnected(LiaisonError, BrokenPipeError):
     errno: int | None = _errno.EPIPE
 
     def __init__(self, message: str = "", *, sent: int = 0, confirmed: int = 0) -> None:
-        """Note beside the text what was delivered."""
+        """Store the text and the two counts."""
         super().__init__(message)
         self.sent = sent
         self.confirmed = confirmed
@@ -386,9 +386,9 @@ class Disconnected(LiaisonError, BrokenPipeError):
 class DecodeError(LiaisonError, ValueError):
     r"""A message arrived that cannot be read as what this receiver asked for.
 
-    ``payload`` is the message's bytes, so it is not lost, and ``format`` the number beside it (a
-    `liaison.codec.Format`), None when unknown. Fault: the sender's, or of a ``type=`` or ``codec=``
-    that differs between the two. Retry: no; the message has been taken.
+    ``payload`` is the message's bytes, so it is not lost, and ``format`` their format (a
+    `liaison.codec.Format`), None when unknown. Fault: the sender's, or that of a ``type=`` or
+    ``codec=`` that differs between the two ends. Retry: no; `receive` has removed the message.
 
     >>> error = DecodeError("expected int, got str", payload=b"\xa1x", format=1)
     >>> error.payload, error.format, str(error)
@@ -402,18 +402,18 @@ class DecodeError(LiaisonError, ValueError):
         payload: bytes = b"",
         format: int | None = None,
     ) -> None:
-        """Note the message's bytes and format beside the text."""
+        """Store the text and the message's bytes and format."""
         super().__init__(message)
         self.payload = payload
         self.format = format
 
 
 class RemoteError(LiaisonError):
-    """A call raised an exception over there that is not one of Python's own.
+    """A call raised an exception on the other side that is not a builtin one.
 
     ``type`` is the name of its class, ``message`` its text and ``traceback`` the remote traceback;
-    all three are text only. Fault: the remote function's, or that of the arguments it was given.
-    Retry: as the remote function says.
+    all three are text only. Fault: the remote function's, or that of its arguments. Retry: as the
+    documentation of that function says.
 
     >>> error = RemoteError("no row 7", type="shop.NoRow", traceback="Traceback …")
     >>> str(error), error.type, error.message
@@ -427,7 +427,7 @@ class RemoteError(LiaisonError):
         type: str = "",
         traceback: str = "",
     ) -> None:
-        """Note the class and the traceback of the remote exception beside its text."""
+        """Store the text, the class and the traceback of the remote exception."""
         super().__init__(message)
         self.message = message
         self.type = type
@@ -439,10 +439,10 @@ class RemoteError(LiaisonError):
 
 
 class Corrupt(LiaisonError, OSError):
-    """A segment of shared memory fails its checks; this process is unharmed.
+    """Shared memory, or what arrived on a connection, fails its checks; this process is unharmed.
 
-    Fault: of whoever wrote to it, never the caller's. Retry: no; destroy the link (with
-    ``force=True``) and create it anew.
+    Fault: of the process that wrote it, never the caller's. Retry: no; destroy the link (with
+    ``force=True``) and create it anew, or connect anew.
 
     >>> issubclass(Corrupt, OSError)
     True
@@ -452,10 +452,10 @@ class Corrupt(LiaisonError, OSError):
 
 
 class VersionMismatch(LiaisonError, OSError):
-    """The segment was made by a version of liaison that this one cannot share it with.
+    """The segment or the other end belongs to an incompatible version of liaison.
 
-    No payload was touched. Fault: of the installation. Retry: no; use one version in all processes
-    of a space.
+    No payload was touched. Fault: of the installation. Retry: no; use one version in all
+    processes of a space.
 
     >>> issubclass(VersionMismatch, OSError)
     True

@@ -1,4 +1,4 @@
-"""What a link is, and who is on it, as told to its users: plain facts, frozen."""
+"""What a link is, which processes are on it, and its counts: plain facts, frozen."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ __all__ = ["Link", "Peer", "Statistics"]
 
 
 class Peer(Facts):
-    r"""A process at the other end.
+    r"""A process that uses a link: a sender, a receiver, a creator.
 
-    What is known of a process that has ended can be little: then only ``pid`` is set.
+    Of a process that has ended, only ``pid`` may be known.
 
-    - ``name``: the endpoint name it gave itself, or None.
-    - ``pid``: its process id, in its own pid namespace; 0 when not even that is known.
+    - ``name``: the name of its endpoint, or None.
+    - ``pid``: its process id, in its own pid namespace; 0 when it is not known.
     - ``host``: the machine's name.
     - ``started``: when it started, in seconds since the epoch; 0.0 when not known.
     - ``command``: its command line, shortened to 127 bytes.
 
-    The process says the two texts itself, so they hold nothing that steers a terminal: what is not
-    printable stands in them as an escape, such as ``\\x1b``.
+    The process chooses ``name`` and ``command`` itself, so characters in them that are not
+    printable are replaced by escapes such as ``\\x1b``.
 
     >>> Peer(name=None, pid=4711, host="here", started=0.0, command="python worker.py").pid
     4711
@@ -48,30 +48,30 @@ class Peer(Facts):
     command: str
 
     def __init__(self, name: str | None, pid: int, host: str, started: float, command: str) -> None:
-        """Make the texts harmless here, so that nobody who shows them has to."""
-        if not f"{name}{command}".isprintable():  # seldom: each sender is told of so
+        """Escape the two texts here, once for all places that show them."""
+        if not f"{name}{command}".isprintable():  # the rule is quick: each delivery has a Peer
             name = name and printable(name)
             command = printable(command)
         super().__init__(name, pid, host, started, command)
 
     def __str__(self) -> str:
-        """Say who it is as briefly as can be."""
+        """Return its name and pid."""
         return f"{self.name} (pid {self.pid})" if self.name else f"pid {self.pid}"
 
 
 class Link(Facts):
     """What a link is: its kind, its policy, and the processes on it at this moment.
 
-    - ``capacity``: messages accepted and not yet acknowledged; 0 is a rendezvous, None where the
-      system counts bytes and not messages.
-    - ``max_processes``: how many may be on the link at once.
+    - ``capacity``: most messages that are accepted and not yet acknowledged; 0 is a rendezvous,
+      None means that the system counts bytes and not messages.
+    - ``max_processes``: how many processes may be on the link at once.
     - ``message_size``: ``"fixed"`` (up to ``max_message`` bytes) or ``"variable"``.
-    - ``max_message``: bytes of the largest message that can ever be sent.
-    - ``memory``: bytes reserved for payloads of any size; None where it grows on demand.
-    - ``bytes``: what the link occupies now.
-    - ``lifetime``: what ends a port: ``"receiver"``, its receiver's end, or ``"senders"``, also
-      that of its last sender; None for every other kind.
-    - ``creator``: who made it; while it lives only it may destroy the link without force.
+    - ``max_message``: bytes of the largest message that can be sent.
+    - ``memory``: bytes reserved for payloads of any size; None if the link grows on demand.
+    - ``bytes``: bytes that the link occupies now.
+    - ``lifetime``: ``"receiver"`` if a port ends with its receiver, ``"senders"`` if also with its
+      last sender; None for every other kind.
+    - ``creator``: while it lives, other processes need ``force=True`` to destroy the link.
 
     >>> import liaison
     >>> with liaison.Mailbox.create("described", capacity=10) as box:
@@ -102,17 +102,16 @@ class Link(Facts):
 
 
 class Statistics(Facts):
-    """A snapshot of a link's counts; taken while others go on, so it need not add up exactly.
+    """A snapshot of a link's counts of messages; others change them, so they may not add up.
 
-    A message that is just being taken may be in neither ``waiting`` nor ``leased``; when ``free``
-    is the capacity, there is none.
+    A message that is just being received may be in neither ``waiting`` nor ``leased``. If ``free``
+    equals the capacity, the link holds no message.
 
-    - ``accepted``, ``taken``: messages since the link was created: sent, and received at least
-      once.
-    - ``waiting``: messages that could be received now; ``returned`` of these came back from a
-      receiver that died or gave them up.
+    - ``accepted``, ``taken``: messages sent, and received at least once, since the link's creation.
+    - ``waiting``: messages that could be received now; ``returned`` of these were released by a
+      receiver, or leased by one that died.
     - ``leased``: received and not yet acknowledged; ``loaned``: being written.
-    - ``free``: further messages that could be accepted.
+    - ``free``: how many more messages could be accepted.
     - ``receivers_waiting``, ``senders_waiting``: threads asleep until there is a message, or room.
     - ``memory_used``, ``memory_reserved``, ``memory_limit``: bytes for payloads of any size.
 
@@ -139,7 +138,7 @@ class Statistics(Facts):
 
     @classmethod
     def together(cls, several: list[Statistics]) -> Statistics:
-        """The sum of several links' counts.
+        """Add up the counts of several links.
 
         >>> Statistics.together([]).waiting
         0

@@ -1,4 +1,4 @@
-"""Spaces: where links live, and what can be seen of them."""
+"""Spaces: directories of links."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ local_carrier().prepare("space")
 
 
 class Space:
-    """A directory of links, in memory, that belongs to one user or to a group.
+    """A directory of links, in memory, of one user or shared by a group; created at first use.
 
-    Made at first use. ``Space("lab")`` is the caller's; ``Space("alice@lab")`` is one that alice
-    opened to a group with `Space.create`. Without a name it is the current one (``LIAISON_SPACE``,
-    or ``default``).
+    ``Space("lab")`` is the caller's; ``Space("alice@lab")`` is one that alice opened to a group
+    with `Space.create`. Without a name it is the current space (``LIAISON_SPACE``, or ``default``).
 
-    Raises `InvalidAddress`, `AccessDenied` when its directory is not what it should be, `NoSpace`.
+    Raises `InvalidAddress`, `NoSpace`, and `AccessDenied` for a directory with wrong rights.
 
     >>> import liaison
     >>> liaison.Space("example").name
@@ -38,7 +37,7 @@ class Space:
     __slots__ = ("_address", "_end")
 
     def __init__(self, name: str | None = None) -> None:
-        """Open the space, or make it."""
+        """Open the space, or create it."""
         self._begin(_parsed(name), create=True)
 
     def _begin(self, where: Address, *, create: bool, group: int | None = None) -> None:
@@ -63,11 +62,11 @@ class Space:
 
     @classmethod
     def create(cls, name: str, group: str | int | None = None) -> Space:
-        """Make a space; with `group` (a name or number) one that the group's members share.
+        """Create a space; with `group` (a name or number), one that the group's members share.
 
-        They reach it as ``OWNER@NAME``: its directory has mode 3770, its files 0660. Each of them
-        can read every message in it, forge some, and destroy all; nothing outside the space. A
-        space without a group is its user's alone, as any space that is simply used.
+        Members reach it as ``OWNER@NAME``: its directory has mode 3770, its files 0660. Each member
+        can read, forge and destroy every message in it, and nothing outside the space. A space
+        without a group is private to its user, like one that is created at first use.
 
         Raises `NotFound` for an unknown group, `AccessDenied` when you are not a member of it or
         the space exists with other rights.
@@ -88,39 +87,43 @@ class Space:
 
     @property
     def name(self) -> str:
-        """Its name, with its owner's where it is shared."""
+        """The name of the space; if it is shared, ``OWNER@NAME``."""
         return str(self._address).removeprefix("shm://")
 
     @property
     def path(self) -> str:
-        """The directory in which it lies."""
+        """The path of the space's directory."""
         return self._end.path
 
     def address(self, name: str) -> str:
-        """The address of the link called `name` in this space."""
+        """Return the address of the link called `name` in this space. Raises `InvalidAddress`.
+
+        >>> import liaison
+        >>> liaison.Space("example").address("orders")
+        'shm://example/orders'
+        """
         return str(self._address.called(name))
 
     def names(self) -> list[str]:
-        """The names of its links."""
+        """Return the names of the space's links."""
         return self._end.names()
 
     def links(self) -> list[Link]:
-        """What links there are. One that vanishes meanwhile, or is damaged, is left out."""
+        """Describe the space's links, except those that vanish meanwhile or are damaged."""
         return [one.link for one in self._end.listed(counts=False) if isinstance(one, Listed)]
 
     def members(self) -> list[Peer]:
-        """The living processes that have used it, also who has nothing open in it any more."""
+        """Return the living processes that have used the space, even if they closed all links."""
         return self._end.members()
 
     def clean(self, *, links: bool = False) -> Cleaned:
         """Remove what dead processes left behind.
 
-        Always: segments that no name leads to, links that were half destroyed, doorbells, endpoints
-        of processes that had said no name, links of endpoints that are gone, and ports without
-        their receiver, whose messages first go to their dead letters, where they have some and
-        those have room. With ``links=True`` also every link whose creator is dead and which no
-        living process has open, together with the messages in it. Raises `NotFound` when the space
-        was removed.
+        This removes segments without a name, links that were half destroyed, doorbells, endpoints
+        without a name, links of destroyed endpoints, and ports without a receiver. A port's
+        messages first go to its dead letters, if it has any and they have room. ``links=True`` also
+        removes every link, with its messages, whose creator is dead and which no living process has
+        open. Raises `NotFound` when the space was removed.
 
         >>> import liaison
         >>> liaison.Space("example").clean(links=True).links
@@ -129,22 +132,22 @@ class Space:
         return self._end.clean(links=links)
 
     def remove(self, *, force: bool = False) -> None:
-        """Remove the space, with the links in it that nobody needs any more.
+        """Remove the space with all its links, unless it is in use.
 
-        First what dead processes left is cleaned away, as `clean` does. What keeps the space then
-        is an error that names it, and nothing else is removed:
+        First this does what `clean` does. Then it raises, and removes nothing else:
 
-        - `Busy`: a living process uses it, this one too, as long as it has something open in it;
-          or messages wait in it. With ``force=True`` these are lost.
-        - `NotOwner`: a living process made a link in it, though it has closed that. Not with
-          ``force=True``.
-        - `Corrupt`, `VersionMismatch`: a link is damaged, or is of another version, or the table
-          of the space's processes is. With ``force=True`` a space with such a table is removed
-          although nobody can tell who uses it: those who do are told by `Destroyed`.
-        - `AccessDenied`: it is another user's, whatever the group.
-        - `NotFound`: it was removed already; another space that has its name by now stays.
+        - `Busy`: a living process has a link open in the space (this process, too); or messages
+          wait in it, which ``force=True`` discards.
+        - `NotOwner`: a living process created a link in it, though it has closed that;
+          ``force=True`` ignores this.
+        - `Corrupt`, `VersionMismatch`: a link, or the table of the space's processes, is damaged or
+          of another version. ``force=True`` ignores this, too; if the table is damaged, it is
+          unknown which processes use the space, and these get `Destroyed`.
+        - `AccessDenied`: the space is another user's.
+        - `NotFound`: it was removed already; a new space with its name stays.
 
-        Whoever comes meanwhile uses either this space, which is then kept, or a new one.
+        A process that opens a link meanwhile uses either this space, which is then kept, or a new
+        one.
 
         >>> import liaison
         >>> space = liaison.Space("trial")
@@ -164,12 +167,12 @@ class Space:
                 f"this space {self.name!r} was removed, and another was made under its name; "
                 f"open that with Space.open({self.name!r})"
             )
-        # One that is made anew from here on, and that nobody uses yet, may go in its place: that is
-        # what would become of it if it had been this one.
+        # A space that is made anew from here on, and not used yet, may be removed instead, as it
+        # would be if it were this one.
         remove_space(self._address, force=force)
 
     def __repr__(self) -> str:
-        """Show which it is."""
+        """Show its name."""
         return f"Space({self.name!r})"
 
 
@@ -178,15 +181,15 @@ def _parsed(name: str | None) -> Address:
 
 
 def remove_space(where: Address, *, force: bool) -> None:
-    """Remove a space as `Space.remove` does, also one that cannot be opened."""
+    """Remove a space as `Space.remove` does, even if it cannot be opened."""
     let_go(where)
-    with suppress(Corrupt, VersionMismatch):  # with force, it can be removed for all that
+    with suppress(Corrupt, VersionMismatch):  # with force, it can be removed nevertheless
         Space.open(str(where)).clean()
     carrier_of(where).remove_space(where, force=force)
 
 
 def spaces() -> list[Space]:
-    """The caller's spaces.
+    """Return the caller's spaces, except those that cannot be opened.
 
     >>> import liaison
     >>> liaison.Space("example") and "example" in [space.name for space in liaison.spaces()]

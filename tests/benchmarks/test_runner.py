@@ -3,8 +3,8 @@
 import pytest
 
 from benchmarks import Options, run
-from benchmarks.crew import Crew
 from benchmarks.scenarios import SCENARIOS, select
+from benchmarks.team import Team
 from benchmarks.worker import Job, WorkerFailed
 
 SHORT = Options(rounds=2, budget=0.01, peers=("multiprocessing.Pipe",))
@@ -47,4 +47,4 @@ def failing() -> Job:
 def test_a_worker_that_fails_says_so_and_leaves_nobody_behind() -> None:
     """The reason reaches the table, with the place in the code."""
     with pytest.raises(WorkerFailed, match=r"RuntimeError: no \(test_runner.py:\d+\)"):
-        Crew([(failing, ())], pin=False)
+        Team([(failing, ())], pin=False)

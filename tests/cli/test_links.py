@@ -142,7 +142,7 @@ def test_an_empty_space_says_what_to_do(cli):
     shown = cli("ls").out
     assert "no links in shm://default" in shown
     assert "liaison send" in shown
-    assert "no links in any space" in cli("ls", "--all-spaces").out
+    assert "no links in any of your spaces" in cli("ls", "--all-spaces").out
 
 
 def test_links_are_listed_with_what_goes_on(cli, mailbox):
@@ -326,7 +326,7 @@ def test_a_space_is_removed_only_where_it_is_said(cli, monkeypatch):
     cli("send", "-s", "lab", "jobs", "tea")
     assert "--space" in cli("rm", "--whole", code=2).err
     assert "--whole" in cli("rm", "--space", "lab", "--force", code=2).err
-    assert "takes no names" in cli("rm", "--whole", "--space", "lab", "jobs", code=2).err
+    assert "leave out the names" in cli("rm", "--whole", "--space", "lab", "jobs", code=2).err
     monkeypatch.setenv("LIAISON_SPACE", "lab")
     cli("rm", code=2)
     cli("rm", "--whole", code=2)
@@ -351,7 +351,7 @@ def test_a_space_with_messages_needs_force(cli):
     cli("send", "-s", "lab", "jobs", "a", "b")
     told = cli("rm", "--whole", "-s", "lab", code=3).err
     assert "2 messages wait in 'jobs'" in told
-    assert "use --force to lose it" in told
+    assert "use --force to lose them" in told
     error = json.loads(cli("rm", "--whole", "-s", "lab", "--json", code=3).err)
     assert (error["type"], error["exit_code"]) == ("Busy", 3)
     assert "--force" in error["hint"]
@@ -379,7 +379,7 @@ def test_a_damaged_space_needs_force(cli, lab):
     cli("create", "jobs")
     os.truncate(lab.path / "members", 100)
     told = cli("rm", "--whole", "-s", "default", code=1).err
-    assert "nobody can tell which of them live" in told
+    assert "it is unknown which of them live" in told
     assert "`liaison rm --space default --whole --force`" in told
     cli("rm", "--whole", "-s", "default", "--force")
     assert names_of_spaces() == []

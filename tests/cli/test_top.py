@@ -392,7 +392,7 @@ def test_keys_work_at_once(terminal, mailbox):
         watcher = terminal("top", "--interval", "3600")
         watcher.shows("p pause")
         watcher.press("p")
-        watcher.shows("go on.*paused")
+        watcher.shows("resume.*paused")
         watcher.press("p")
         watcher.shows("p pause")
 

@@ -40,13 +40,13 @@ def running(*arguments):
     try:
         yield process
     finally:
-        for pid in crew_of(process):
+        for pid in processes_of(process):
             os.kill(pid, signal.SIGKILL)
         process.kill()
         process.communicate()
 
 
-def crew_of(process, role=""):
+def processes_of(process, role=""):
     """Living processes of the command's session, itself apart, that play a role."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
@@ -66,7 +66,7 @@ def at_work(process, role, count=1):
 
     def enough():
         assert process.poll() is None, process.communicate()
-        found = crew_of(process, role)
+        found = processes_of(process, role)
         return found if len(found) >= count else None
 
     return until(enough, f"{count} processes with {role!r}")

@@ -118,7 +118,7 @@ def test_output_that_is_no_terminals_is_plain(space, tree):
     assert done.stderr == ""
     assert "\x1b" not in done.stdout
     assert "\r" not in done.stdout
-    assert "the same as one process found alone" in done.stdout
+    assert "the same as the result of a single process" in done.stdout
     assert "kill -9 of worker" in done.stdout
 
 

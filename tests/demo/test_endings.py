@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from liaison.testing import until
-from tests.demo.stage import PATIENCE, at_work, crew_of, run, running
+from tests.demo.stage import PATIENCE, at_work, processes_of, run, running
 
 ROLES = {"mailboxes": "liaison.demo.worker", "queues": "multiprocessing.spawn"}
 
@@ -25,7 +25,7 @@ def test_stopping_it_ends_all_processes_and_removes_all_links(space, role, numbe
         _, complaints = process.communicate(timeout=PATIENCE)
         assert process.returncode == code
         assert complaints == ""
-        until(lambda: not crew_of(process), "the end of its processes")
+        until(lambda: not processes_of(process), "the end of its processes")
 
 
 @pytest.mark.parametrize("role", ROLES.values(), ids=ROLES)
@@ -35,7 +35,7 @@ def test_its_processes_end_when_it_is_killed(space, role):
         at_work(process, role, 2)
         process.kill()
         process.wait(PATIENCE)
-        until(lambda: not crew_of(process), "the end of its processes")
+        until(lambda: not processes_of(process), "the end of its processes")
     clean()
 
 
@@ -50,7 +50,7 @@ def test_the_remains_of_a_killed_one_are_removed_by_the_next(space, tree):
         at_work(process, ROLES["mailboxes"], 2)
         process.kill()
         process.wait(PATIENCE)
-        until(lambda: not crew_of(process), "the end of its processes")
+        until(lambda: not processes_of(process), "the end of its processes")
     assert space.files("names")
     assert run(tree).returncode == 0
     assert space.files("names") == []
@@ -62,7 +62,7 @@ def test_a_worker_that_somebody_else_kills_is_replaced(space):
         os.kill(at_work(process, ROLES["mailboxes"], 2)[0], signal.SIGKILL)
         said, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
-        assert "the same as one process found alone" in said
+        assert "the same as the result of a single process" in said
 
 
 def test_the_death_of_the_reader_is_told(space):

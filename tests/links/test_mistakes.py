@@ -100,7 +100,7 @@ def test_what_differs_is_named(space, make, made, asked, text):
     """A Mismatch says which property it is, by the name of the argument, and what it is."""
     with make("x", **made) as link:
         assert said(Mismatch, lambda: make("x", **asked)) == (
-            f"shm://default/x exists, and {text}: leave out what does not matter"
+            f"shm://default/x exists, and {text}: leave out the arguments that do not matter"
         )
         link.destroy()
 
@@ -114,8 +114,8 @@ def test_a_port_that_is_taken_leads_to_open(space):
 def test_an_endpoint_says_what_is_called_so_instead(space):
     """Another kind of link, a living process, a name that is taken, and one that is none of its."""
     with Mailbox("box") as box, Endpoint("me") as me:
-        assert "another kind of link" in said(Mismatch, lambda: Endpoint("box"))
-        assert "another kind of link" in said(Mismatch, lambda: me.send("box", 1))
+        assert "is not an endpoint" in said(Mismatch, lambda: Endpoint("box"))
+        assert "is not an endpoint" in said(Mismatch, lambda: me.send("box", 1))
         assert "is an endpoint, not a mailbox" in said(Mismatch, lambda: Mailbox("me"))
         assert "use that endpoint" in said(Busy, lambda: Endpoint("me"))
         assert "there is a link called box" in said(NameTaken, lambda: me.rename("box"))

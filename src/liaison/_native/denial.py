@@ -1,4 +1,4 @@
-"""Why a space may not be used: which directory is not what it should be, and the way out.
+"""Why a space may not be used: which directory is wrong, and the remedy.
 
 The engine says only that it is so; this looks once more, for the words. What somebody changes in
 between makes them wrong, and nothing else.
@@ -51,26 +51,26 @@ def ruin(root: str, owner: int, name: str) -> Corrupt:
     table = os.path.join(root, name, "members")
     removal = f"liaison rm --space {full_name(root, owner, name)} --whole --force"
     return Corrupt(
-        f"space {name!r} may not be used: {table}, the table of the processes that use it, was "
-        "copied there, overwritten or cut off, and nobody can tell which of them live; end them, "
-        f"and remove the space with `{removal}`"
+        f"space {name!r} may not be used: {table}, the table of its processes, was copied there, "
+        "overwritten or truncated, so it is unknown which of them live; end them, and remove the "
+        f"space with `{removal}`"
     )
 
 
 def other_version(root: str, owner: int, name: str) -> VersionMismatch:
-    """Say that the space is another version's."""
+    """Say that the space belongs to another version."""
     called = full_name(root, owner, name)
     return VersionMismatch(
-        f"space {called!r} was made by another version of liaison; let all its users run the same "
-        f"one, or end them and remove it with `liaison rm --space {called} --whole --force`"
+        f"space {called!r} was made by another version of liaison; run the same version in all its "
+        f"users, or end them and remove it with `liaison rm --space {called} --whole --force`"
     )
 
 
 def held_space(root: str, owner: int, name: str) -> Busy:
-    """Say that the space was removed, and is in the way of a new one."""
+    """Say that a removed space still has the name."""
     return Busy(
-        f"space {full_name(root, owner, name)!r} was removed, and the process that takes its "
-        "directory away does not get on; continue it or kill it if it is stopped"
+        f"space {full_name(root, owner, name)!r} was removed, but another process is still "
+        "removing its directory; if that is stopped, continue or kill it"
     )
 
 
@@ -179,7 +179,7 @@ class _Space:
         return None
 
     def _strange(self, found: os.stat_result, kind: int, *, anybody: bool = False) -> str:
-        """What it is that it should not be; nothing, if it is what it should be."""
+        """What is wrong with it; empty if nothing is."""
         wrong: list[str] = []
         if stat.S_ISLNK(found.st_mode):
             wrong.append("is a symbolic link")

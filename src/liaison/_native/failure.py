@@ -1,4 +1,4 @@
-"""What a result of the engine means to a user: which exception, and what to do about it."""
+"""The exception for each result of the engine, with a text that says what to do about it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import errno
 import os
 
 from liaison import errors
-from liaison._native import space  # which needs this one: looked into when both are there
+from liaison._native import space  # imports this module too, so it is used only within functions
 
 __all__ = ["MAKERS", "RESULTS", "failure", "held_name", "lack"]
 
-# What makes and opens a link of each kind, in words for users.
+# What users call to create and open a link of each kind.
 MAKERS = {
     "mailbox": "Mailbox",
     "queue": "MessageQueue",
@@ -38,26 +38,26 @@ _MEANING: dict[str, tuple[type[errors.LiaisonError], str]] = {
         errors.Full,
         (
             "{link} had no room in time; receive from it, wait longer with timeout=, "
-            "drop receipts you no longer need, or create it with a larger {capacity}="
+            "delete receipts that you no longer need, or create it with a larger {capacity}="
         ),
     ),
     "NO_RECEIVER": (
         errors.NoReceiver,
         (
-            "nobody came to receive from {link} in time; it is a rendezvous (capacity=0): "
+            "no receiver came to {link} in time; it is a rendezvous (capacity=0): "
             "start a receiver or wait longer with timeout="
         ),
     ),
     "BUSY": (
         errors.Busy,
         (
-            "{link} is taken by a living process; wait for its turn with timeout=, "
-            "or see who it is with `liaison show`"
+            "a living process has {link}; wait for it with timeout=, "
+            "or see which process it is with `liaison show`"
         ),
     ),
     "NOT_FOUND": (
         errors.NotFound,
-        "there is no {link}; create it with {maker}(...), or look with `liaison ls`",
+        "there is no {link}; create it with {maker}(...), or list the links with `liaison ls`",
     ),
     "NAME_TAKEN": (
         errors.NameTaken,
@@ -66,30 +66,27 @@ _MEANING: dict[str, tuple[type[errors.LiaisonError], str]] = {
     "DENIED": (
         errors.AccessDenied,
         (
-            "{link} may not be used: its file, or a directory on the way to it, belongs to "
-            "another user, has other rights than 0700 and 0600, or is not what it should be"
+            "{link} may not be used: its file, or a directory above it, belongs to "
+            "another user, has other rights than 0700 and 0600, or has a wrong type"
         ),
     ),
     "MISMATCH": (
         errors.Mismatch,
         (
-            "{link} exists and is different from what was asked for; leave out what does not "
-            "matter, or see what it is with `liaison show`"
+            "{link} exists with another kind or other properties; leave out the arguments that "
+            "do not matter, or see its properties with `liaison show`"
         ),
     ),
     "NOT_OWNER": (
         errors.NotOwner,
-        (
-            "{link} was created by another process, which lives; let it destroy the link, "
-            "or use force=True"
-        ),
+        ("{link} was created by another living process; let that destroy it, or use force=True"),
     ),
     "CLOSED": (errors.Closed, "this end of {link} was closed; open it again"),
     "DESTROYED": (errors.Destroyed, "{link} was destroyed, or its file was removed"),
     "LEASE_LOST": (
         errors.LeaseLost,
         (
-            "this message of {link} is no longer yours: it was settled already, "
+            "this message of {link} is no longer yours: it was acknowledged or released already, "
             "or belongs to the process that forked this one"
         ),
     ),
@@ -104,27 +101,27 @@ _MEANING: dict[str, tuple[type[errors.LiaisonError], str]] = {
         errors.NoSpace,
         (
             "memory for {link} could not be reserved: the memory file system is full; "
-            "see what fills it with `df {place}`, and clean up with `liaison clean`"
+            "see how full it is with `df {place}`, and clean up with `liaison clean`"
         ),
     ),
     "CORRUPT": (
         errors.Corrupt,
         (
-            "{link} failed its checks: somebody with the right to write it damaged it; "
+            "{link} failed its checks: a process that may write its file has damaged it; "
             "destroy it (`liaison rm --force`) and create it anew"
         ),
     ),
     "FOREIGN": (
         errors.Corrupt,
         (
-            "{link} was made when its space had another table of processes: the file `members` "
-            "was removed or replaced since, and nobody can tell which of the link's users live; "
-            "end those that still have it open, and remove it with `liaison clean`"
+            "the file `members` of the space was removed or replaced after {link} was created, so "
+            "it is unknown which of the link's users live; end those that still have it open, and "
+            "remove it with `liaison clean`"
         ),
     ),
     "VERSION": (
         errors.VersionMismatch,
-        "{link} was made by another version of liaison; let all its users run the same one",
+        "{link} was made by another version of liaison; run the same version in all its users",
     ),
     "EXHAUSTED": (
         errors.Full,
@@ -135,55 +132,55 @@ _MEANING: dict[str, tuple[type[errors.LiaisonError], str]] = {
     ),
 }
 
-# Of some kinds there is more to tell.
+# More precise texts for some kinds.
 _OF_A_KIND: dict[tuple[str, str | None], str] = {
     ("BUSY", "port"): (
-        "{link} has a receiver, which lives; send to it with Port.open(...), "
-        "or see who it is with `liaison show`"
+        "{link} has a living receiver; send to it with Port.open(...), "
+        "or see which process that is with `liaison show`"
     ),
     ("MISMATCH", "endpoint"): (
-        "{link} is another kind of link than an endpoint, or has another capacity; "
-        "see what it is with `liaison show`"
+        "{link} is not an endpoint, or has another capacity; "
+        "see its kind and properties with `liaison show`"
     ),
     ("NAME_TAKEN", "endpoint"): "there is a link called {link}; choose another name",
 }
 
 
 def held_name(link: object) -> errors.Busy:
-    """A name that cannot be had, for it is still that of a link which was destroyed."""
+    """The exception for a name that a destroyed link still has."""
     return errors.Busy(
-        f"{link} was destroyed, and the process that takes its name away does not get on; "
-        "continue it or kill it if it is stopped, or use another name"
+        f"{link} was destroyed, but another process is still removing its name; "
+        "if that is stopped, continue or kill it, or use another name"
     )
 
 
-# What the engine may lack: where it is to be had, and what can be done without it.
-_OLD = "Linux has had it since {}, so a sandbox (seccomp) takes it away: have it allowed there"
+# What the engine may lack: which systems have it, and what to do without it.
+_OLD = "Linux has it since {}, so a sandbox (seccomp) forbids it; allow it there"
 _ELSEWHERE = (
     "name a directory of your own in a memory file system (`findmnt -t tmpfs`) in the environment "
     "variable LIAISON_ROOT"
 )
 _LACKING = {
     "/dev/shm": (
-        "the directory /dev/shm, in which spaces lie, does not exist here; have a memory file "
-        "system mounted there (as root: `mkdir -m 1777 /dev/shm && mount -t tmpfs -o mode=1777 "
+        "the directory /dev/shm, in which spaces lie, does not exist here; mount a memory file "
+        "system there (as root: `mkdir -m 1777 /dev/shm && mount -t tmpfs -o mode=1777 "
         f"tmpfs /dev/shm`; containers have one by default), or {_ELSEWHERE}"
     ),
-    "hard links": f"this file system or sandbox lets no file have a second name; {_ELSEWHERE}",
+    "hard links": f"this file system or sandbox has no hard links; {_ELSEWHERE}",
     "OFD locks": _OLD.format("3.15"),
     "MADV_DONTFORK": _OLD.format("2.6.16"),
-    "getrandom()": _OLD.format("3.17") + ", or have /dev/urandom in place",
+    "getrandom()": _OLD.format("3.17") + ", or provide /dev/urandom",
     "flock()": _OLD.format("2.0"),
     "timerfd_create()": _OLD.format("2.6.25"),
     "epoll_create1()": _OLD.format("2.6.27"),
     "shared mappings": f"this file system has none; {_ELSEWHERE}",
     "MADV_POPULATE_WRITE": (
-        "Linux has it since 5.14, if a sandbox (seccomp) does not take it away, and this end's "
-        "descriptor, which would do as well, was closed; reserve the memory with memory="
+        "Linux has it since 5.14, unless a sandbox (seccomp) forbids it, and this end's "
+        "descriptor, the substitute, was closed; reserve the memory with memory="
     ),
     "fallocate()": (
-        "Linux has it since 2.6.23, if a sandbox (seccomp) does not take it away, and "
-        "MADV_POPULATE_WRITE, which would do as well, since 5.14; reserve the memory with memory="
+        "Linux has it since 2.6.23, unless a sandbox (seccomp) forbids it, and its substitute "
+        "MADV_POPULATE_WRITE since 5.14; reserve the memory with memory="
     ),
 }
 
@@ -192,13 +189,13 @@ def lack(missing: str, link: object) -> errors.Unsupported:
     """The exception for what `link` needs and this kernel, file system or sandbox lacks."""
     hint = _LACKING.get(
         missing,
-        "liaison needs Linux 3.17 or later, and all of it in 5.14; see what a sandbox takes",
+        "liaison needs Linux 3.17 or later, better 5.14; check what the sandbox forbids",
     )
     return errors.Unsupported(f"{link} needs {missing}: {hint}")
 
 
 def _fault(number: int, link: object) -> Exception:
-    """The exception for a system call that failed, in the words of that errno."""
+    """The exception for a system call that failed with this errno."""
     if number == errno.ENOSYS:
         return lack(space.missing(), link)
     if number in (errno.EFBIG, errno.EDQUOT):
@@ -206,7 +203,7 @@ def _fault(number: int, link: object) -> Exception:
             f"this process may make no file larger than {space.limit('FSIZE')} bytes; "
             "raise that limit (`ulimit -f`), or create the link with less"
             if number == errno.EFBIG
-            else "this user's share of the memory file system is used up (see `quota`); "
+            else "this user's quota of the memory file system is used up (see `quota`); "
             "clean up with `liaison clean`"
         )
         full = errors.NoSpace(f"memory for {link} could not be reserved: {why}")
@@ -221,7 +218,7 @@ def _fault(number: int, link: object) -> Exception:
 
 
 def failure(result: int, link: object, size: int = 0, kind: str | None = None) -> Exception:
-    """The exception for what the engine answered, about `link`, which is a `kind` of link."""
+    """The exception for a result of the engine about `link`, which is of this `kind`."""
     if result < 0:
         return _fault(-result, link)
     name = RESULTS[result] if result < len(RESULTS) else str(result)
@@ -230,7 +227,7 @@ def failure(result: int, link: object, size: int = 0, kind: str | None = None) -
     if name == "INVALID":
         return ValueError(f"an argument for {link} is out of range")
     if name not in _MEANING:
-        return RuntimeError(f"the engine answered {name} about {link}")
+        return RuntimeError(f"the engine returned {name} for {link}")
     error, text = _MEANING[name]
     text = _OF_A_KIND.get((name, kind), text)
     queue = kind == "queue"

@@ -42,13 +42,13 @@ def keeping(
         return errors.Busy(_use(space, what, messages, here, users))
     if answer == "NOT_OWNER":
         return errors.NotOwner(
-            f"{what} in {space} was made by another process, which lives ({creator}); "
+            f"{what} in {space} was created by another living process ({creator}); "
             "let that destroy it, or use force=True to lose it"
         )
     if answer == "NOT_FOUND":
         return absence(root, owner, name)
     if answer == "DENIED" and os.geteuid() not in (0, owner):
-        return errors.AccessDenied(f"{space} can be removed by its owner alone; ask that user")
+        return errors.AccessDenied(f"only its owner can remove {space}; ask that user")
     if answer == "DENIED" and not link:
         return denial(root, owner, name)
     if answer == "FOREIGN" and not link:
@@ -59,7 +59,7 @@ def keeping(
         return _doubt(answer, os.path.join(root, name, "links", link))
     if result == -errno.ENOTEMPTY:
         return OSError(
-            f"{space} was removed, but somebody had put directories into it, which are left: see "
+            f"{space} was removed, but directories that are not its own are left: see "
             f"{os.path.join(root, '.liaison-old-*')}"
         )
     return failure(result, space)
@@ -67,15 +67,16 @@ def keeping(
 
 def _use(space: str, what: str, messages: int, here: bool, users: list[Peer]) -> str:
     if messages:
-        wait = "1 message waits" if messages == 1 else f"{messages:,} messages wait"
+        one = messages == 1
+        wait, them = ("1 message waits", "it") if one else (f"{messages:,} messages wait", "them")
         for_it = "for" if what == "an endpoint" else "in"
         return (
-            f"{wait} {for_it} {what} in {space}; receive what waits, or use force=True to lose it"
+            f"{wait} {for_it} {what} in {space}; receive {them}, or use force=True to lose {them}"
         )
     if here:
         return f"{space} is in use by this process, which has {what} open; close that first"
     if not users:
-        return f"processes came to use {space} meanwhile; try again"
+        return f"other processes began to use {space} meanwhile; try again"
     who = [str(user) for user in users[:_NAMED]]
     if more := len(users) - len(who):
         who.append(f"{more:,} more")
@@ -84,11 +85,11 @@ def _use(space: str, what: str, messages: int, here: bool, users: list[Peer]) ->
 
 
 def _doubt(answer: str, link: str) -> errors.LiaisonError:
-    """Say that nobody can tell whether something in the space is needed."""
+    """Say that it is unknown whether something in the space is needed."""
     kind, what = {
         "CORRUPT": (errors.Corrupt, "is damaged"),
         "VERSION": (errors.VersionMismatch, "was made by another version of liaison"),
         "DENIED": (errors.AccessDenied, "is no file of the space's"),
         "FOREIGN": (errors.Corrupt, "was made before the space's file `members` was replaced"),
     }[answer]
-    return kind(f"{link} {what}, so nobody can tell who needs it; use force=True to lose it")
+    return kind(f"{link} {what}, so its users are unknown; use force=True to remove it")

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 @command("bench")
 @click.argument("scenarios", nargs=-1, metavar="[SCENARIO]...")
-@click.option("--list", "listed", is_flag=True, help="List the scenarios, and measure nothing.")
-@click.option("--quick", is_flag=True, help="Short rounds: a look, nothing to publish.")
-@click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="Rounds.")
-@click.option("--budget", type=float, metavar="S", help="Seconds for each contender and round.")
-@click.option("--peer", "peers", multiple=True, metavar="NAME", help="Only this one and liaison.")
-@click.option("--pin", is_flag=True, help="Tie each process to one core.")
+@click.option("--list", "listed", is_flag=True, help="List the scenarios; measure nothing.")
+@click.option("--quick", is_flag=True, help="Measure briefly: rough figures, not to be published.")
+@click.option("--rounds", type=click.IntRange(min=1), metavar="N", help="Number of rounds.")
+@click.option("--budget", type=float, metavar="S", help="Seconds for each library and round.")
+@click.option("--peer", "peers", multiple=True, metavar="NAME", help="Only NAME and liaison.")
+@click.option("--pin", is_flag=True, help="Pin each process to one core.")
 @click.option(
-    "--svg", type=click.Path(dir_okay=False, path_type=Path), help="Draw the picture there."
+    "--svg", type=click.Path(dir_okay=False, path_type=Path), help="Draw a picture to this file."
 )
 def bench(
     scenarios: tuple[str, ...],
@@ -39,10 +39,11 @@ def bench(
     svg: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure liaison beside its peers.
+    """Measure the speed of liaison and of other libraries.
 
-    All contenders are measured in turn, round by round, and so are the machine's limits. Without a
-    SCENARIO, all of them, which takes minutes. `pip install 'liaison-ipc[bench]'` brings the peers.
+    Each round measures all libraries and the machine's own limits, one after the other. Without a
+    SCENARIO all scenarios are measured, which takes minutes. `pip install 'liaison-ipc[bench]'`
+    installs the other libraries.
     """
     benchmarks = _benchmarks()
     if listed:
@@ -57,7 +58,7 @@ def bench(
     except ValueError as error:
         raise click.UsageError(str(error)) from error
     if svg is not None:
-        svg.touch()  # rather now than after minutes
+        svg.touch()  # fails now rather than after minutes
     results = _measure(lambda progress: benchmarks.run(scenarios, options, progress))
     if svg is not None:
         svg.write_text(benchmarks.draw(results))
@@ -68,7 +69,7 @@ def bench(
 
 
 def _benchmarks() -> Any:
-    # By name, because in a checkout this is not where it lies.
+    # By name, because a checkout has it elsewhere.
     try:
         return import_module("liaison._benchmarks")
     except ImportError as error:
@@ -87,11 +88,11 @@ def _list(benchmarks: Any, *, as_json: bool) -> None:
 
 
 def _require(names: tuple[str, ...]) -> None:
-    """Whoever is asked for by name has to be there; otherwise those that are missing are noted."""
+    """Raise an error if a library that was asked for by name is not installed."""
     known = {peer.name: peer for peer in import_module("liaison._benchmarks.peers").PEERS}
     for name in names:
         if name not in known:
-            raise click.UsageError(f"there is no peer {name!r}; there are {', '.join(known)}")
+            raise click.UsageError(f"there is no peer {name!r}; the peers are {', '.join(known)}")
         try:
             known[name].version()
         except ImportError as error:

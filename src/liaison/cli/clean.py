@@ -16,12 +16,12 @@ from liaison.space import Cleaned
     "--all",
     "links",
     is_flag=True,
-    help="Also links whose creator is dead and that nobody has open, with their messages.",
+    help="Also remove unused links of dead creators, with their messages.",
 )
 def clean(links: bool, as_json: bool) -> None:
     """Remove what dead processes left behind.
 
-    Nothing that a living process uses is touched, and no message is lost without --links.
+    Nothing that a living process uses is removed, and without --links no message is lost.
     """
     space = current_space()
     cleaned = space.clean(links=links) if space is not None else Cleaned(0, 0, 0, 0)
@@ -38,7 +38,7 @@ def clean(links: bool, as_json: bool) -> None:
         if count
     ]
     if removed:
-        freed = f"; {output.amount(cleaned.bytes)} set free" if cleaned.bytes else ""
+        freed = f"; freed {output.amount(cleaned.bytes)}" if cleaned.bytes else ""
         click.echo(f"removed {', '.join(removed)}{freed}")
     else:
         click.echo("nothing to remove")

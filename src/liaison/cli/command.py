@@ -1,4 +1,4 @@
-"""How a command is declared: with the options that all of them have."""
+"""Declaring a command, with the options that all commands have."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _VARIABLE = "LIAISON_SPACE"
 
 
 def command(name: str, *, examples: str = "") -> Callable[[Callable[..., Any]], click.Command]:
-    """Make a command of a function, which gets ``as_json`` besides its own parameters.
+    """Make a command of a function, which gets ``as_json`` in addition to its own parameters.
 
-    What it returns, when that is an int, is the exit code. `examples` stand at the end of its help.
+    An int that it returns is the exit code. `examples` stand at the end of its help.
     """
     epilog = f"\b\n{examples}" if examples else None
 
@@ -31,29 +31,29 @@ def command(name: str, *, examples: str = "") -> Callable[[Callable[..., Any]], 
 
 
 def with_common_options(command: click.Command) -> click.Command:
-    """Add, below its own, the options that all commands have."""
+    """Add the options that all commands have, after its own."""
     space = click.Option(
         ["-s", "--space"],
         type=SPACE,
         callback=_choose_space,
         expose_value=False,
-        help="The space of bare names.  [env: LIAISON_SPACE; default: default]",
+        help="The space in which a bare NAME is.  [env: LIAISON_SPACE; default: default]",
     )
     json = click.Option(
         ["--json", "as_json"],
         is_flag=True,
         callback=_inherit,
-        help="Write JSON; errors too, to standard error.",
+        help="Write JSON; errors as JSON to standard error.",
     )
-    # Looked for in the arguments by `failure`, because an error can come before they are parsed.
+    # `failure` looks for it in the arguments, because an error can come before they are parsed.
     traceback = click.Option(["--traceback"], is_flag=True, expose_value=False, hidden=True)
     command.params += [space, json, traceback]
     return command
 
 
 def _choose_space(ctx: click.Context, _: click.Parameter, name: str | None) -> None:
-    # The variable is what every bare name goes by, in this process and in those it starts. It is
-    # put back for a caller that goes on afterwards.
+    # The variable decides where bare names are, in this process and in its children. It is restored
+    # for a caller that continues afterwards.
     if name is None:
         return
     ctx.meta[CHOSEN_SPACE] = name

@@ -25,12 +25,12 @@ liaison completion fish | source              in ~/.config/fish/config.fish
 def completion(ctx: click.Context, shell: str | None, as_json: bool) -> None:
     """Print the script that completes commands and names in a shell.
 
-    Without SHELL it is for the one that you use. Names of links and spaces are completed too.
+    Without an argument the script is for your shell. It also completes names of links and spaces.
     """
     shell = shell or PurePath(os.environ.get("SHELL", "")).name
     kind = get_completion_class(shell)
     if kind is None:
-        raise click.UsageError("say for which shell: bash, zsh or fish")
+        raise click.UsageError("name the shell: bash, zsh or fish")
     script = kind(ctx.find_root().command, {}, "liaison", "_LIAISON_COMPLETE").source()
     if as_json:
         output.write_json({"shell": shell, "script": script})

@@ -19,20 +19,18 @@ from liaison.cli.sight import Sight, facts
     "--kind",
     type=click.Choice(["mailbox", "queue"]),
     default="mailbox",
-    help="A queue has --capacity places of --max-message, and all its memory from the start.",
+    help="A queue reserves --capacity places of --max-message bytes at creation.",
 )
 @click.option(
     "--capacity",
     type=int,
     metavar="N",
-    help="Messages accepted and not yet acknowledged; 0: a rendezvous.  [default: 1024; queue: 10]",
+    help="Most unacknowledged messages; 0 is a rendezvous.  [default: 1024; queue: 10]",
 )
 @click.option(
-    "--max-message", type=SIZE, help="Room for messages of this size in every place, such as 64K."
+    "--max-message", type=SIZE, help="Reserve room for a message of this size in every place: 64K."
 )
-@click.option(
-    "--memory", type=SIZE, help="Room for all payloads together, such as 2G, reserved at once."
-)
+@click.option("--memory", type=SIZE, help="Reserve this much for all payloads together: 2G.")
 @click.option(
     "--access",
     type=click.Choice(["any", "exclusive", "pair"]),
@@ -42,16 +40,16 @@ from liaison.cli.sight import Sight, facts
     "--max-deliveries",
     type=int,
     metavar="N",
-    help="After so many without an acknowledgement a message is set aside.",
+    help="A message delivered N times and never acknowledged goes to the dead letters.",
 )
 @click.option(
-    "--dead-letters", type=LINK, help="The mailbox that gets those.  [default: NAME.dead]"
+    "--dead-letters", type=LINK, help="The mailbox for dead letters.  [default: NAME.dead]"
 )
 def create(name: str, kind: str, as_json: bool, **policy: Any) -> None:
-    """Create a mailbox.
+    """Create a mailbox or a message queue.
 
-    Or a message queue, with --kind. Writes its address. Without this command a mailbox is created
-    when it is first used. A port is created by its receiver, with which it ends.
+    Writes its address. `send` and `receive` create a missing mailbox themselves. Only its receiver
+    can create a port, which ends with it.
     """
     try:
         box = _queue(name, policy) if kind == "queue" else Mailbox.create(name, **policy)
@@ -75,7 +73,7 @@ def _queue(name: str, policy: dict[str, Any]) -> MessageQueue:
 
 
 def _in_options(message: str, policy: dict[str, Any]) -> str:
-    """A message about arguments, as one about options."""
+    """Name options instead of arguments in an error's text."""
     for argument, option in (("max_messages", "capacity"), ("message_size", "max-message")):
         message = message.replace(f"{argument}=", f"--{option} ")
     for argument in policy:

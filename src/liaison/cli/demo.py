@@ -33,26 +33,26 @@ _MOST_WORKERS = 64
     "-w",
     "--workers",
     type=click.IntRange(1, _MOST_WORKERS),
-    help="How many processes compute.  [default: one a core, at least 2]",
+    help="How many processes compute.  [default: one for each core, at least 2]",
 )
 @click.option(
     "--svg",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write a picture of the result to this file as well.",
+    help="Also draw a picture of the result to this file.",
 )
 def demo(path: str | None, workers: int | None, svg: Path | None, as_json: bool) -> int:
-    """See what liaison does, on this machine.
+    """Demonstrate liaison on this machine.
 
-    One process reads the files at PATH (without it, the sources of Python's standard library),
-    several compute, one collects. Half-way a computing process is killed with SIGKILL. The result
-    is compared with that of one process alone, and the time with multiprocessing.Queue's.
+    One process reads the files at PATH (by default the sources of Python's standard library),
+    several compute, and one collects. Half-way one of those that compute is killed by SIGKILL. The
+    result is compared with that of a single process, and the time with multiprocessing.Queue.
     """
-    # Here, because completing a command line should not load all of it.
+    # Imported here, so that completing a command line does not load it.
     from liaison.demo import picture
-    from liaison.demo.crew import CrewFailed
     from liaison.demo.performance import perform
     from liaison.demo.screen import Screen
     from liaison.demo.survey import survey
+    from liaison.demo.team import TeamFailed
 
     size = workers or max(2, min(len(os.sched_getaffinity(0)), _MOST_WORKERS))
     found = survey(path)
@@ -63,8 +63,8 @@ def demo(path: str | None, workers: int | None, svg: Path | None, as_json: bool)
         try:
             with Screen(console, found) as screen:
                 report = perform(found, size, screen)
-        except CrewFailed as failure:
-            raise Failure(str(failure), kind="CrewFailed") from failure
+        except TeamFailed as failure:
+            raise Failure(str(failure), kind="TeamFailed") from failure
     if svg is not None:
         svg.write_text(picture.svg(report), encoding="utf-8")
     if as_json:
@@ -81,11 +81,11 @@ def _nothing(found: Survey) -> str:
 
 
 def _console(as_json: bool) -> Console:
-    """Where people look: beside a JSON document, a terminal on standard error, or nowhere."""
+    """Return a console on standard output; with JSON there, on standard error if a terminal."""
     from rich.console import Console
 
     for stream in (sys.stdout, sys.stderr):
-        # An encoding without the characters of the picture gets question marks.
+        # If the encoding lacks the picture's characters, question marks are written.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     quiet = as_json and not sys.stderr.isatty()
@@ -94,7 +94,7 @@ def _console(as_json: bool) -> Console:
 
 @contextmanager
 def _stoppable() -> Generator[None]:
-    """End the block at Ctrl-C, SIGTERM or SIGHUP, and leave its cleaning up in peace after that."""
+    """End the block at Ctrl-C, SIGTERM or SIGHUP, and ignore these while it cleans up."""
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
         for each in before:
@@ -104,7 +104,7 @@ def _stoppable() -> Generator[None]:
         sys.exit(128 + number)
 
     stopping = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    # Who started this may want it to ignore one of them, as nohup does.
+    # The parent may want one of them ignored, as nohup does.
     before = {n: h for n in stopping if (h := signal.getsignal(n)) is not signal.SIG_IGN}
     for each in before:
         signal.signal(each, stop)

@@ -1,16 +1,16 @@
-"""What becomes of errors: an exit code, and one or two lines for the reader. The only such place.
+"""Errors become an exit code and one or two lines for the reader here, and nowhere else.
 
 ====  ==========================  =====================================================
 code  meaning                     errors
 ====  ==========================  =====================================================
 0     done
 1     failed                      all others
-2     usage                       `InvalidAddress`, and what click finds wrong
+2     usage                       `InvalidAddress`, and click's usage errors
 3     not now: empty, full, busy  `Empty`, `Full`, `NoReceiver`, `Busy`, `CallTimeout`
 4     not found                   `NotFound`, and a missing file
 5     denied                      `AccessDenied`, `NotOwner`, and a file's rights
 130   Ctrl-C
-141   nobody reads the output any more
+141   the output has no reader
 ====  ==========================  =====================================================
 """
 
@@ -42,23 +42,23 @@ _CODES: tuple[tuple[tuple[type[Exception], ...], int], ...] = (
     ((PermissionError,), 5),  # AccessDenied and NotOwner are
 )
 
-# The library's messages are "what happened; what to do in Python". Here the second half is this.
+# The library's messages are "what happened; what to do in Python". These replace the second half.
 _HINTS: dict[type[Exception], str] = {
-    errors.NotFound: "`liaison ls` lists what there is, `liaison create` makes one",
-    errors.NameTaken: "choose another name, or destroy it with `liaison rm`",
+    errors.NotFound: "`liaison ls` lists the links, `liaison create` creates one",
+    errors.NameTaken: "choose another name, or destroy the link with `liaison rm`",
     errors.NoReceiver: "it is a rendezvous: start a receiver, or wait longer with --timeout",
     errors.Full: "receive from it, or wait longer with --timeout",
     errors.Empty: "",
-    errors.Busy: "`liaison show` tells who has it",
-    errors.NotOwner: "let that process end, or use --force",
-    errors.Mismatch: "`liaison show` tells what it is",
+    errors.Busy: "`liaison show` tells which process has it",
+    errors.NotOwner: "end that process, or use --force",
+    errors.Mismatch: "`liaison show` shows its kind and properties",
     errors.TooLarge: "create the link with a larger --max-message or --memory",
     errors.Corrupt: "remove it with `liaison rm --force`",
 }
 
 
 class Failure(click.ClickException):
-    """An error, as the reader is told of it."""
+    """An error as the reader sees it."""
 
     def __init__(self, message: str, *, hint: str = "", code: int = 1, kind: str = "Failed"):
         """Note what happened, what to do about it, and the exit code."""
@@ -69,28 +69,28 @@ class Failure(click.ClickException):
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """Put an exception in the command line's own words."""
+        """Translate an exception into the terms of the command line."""
         message = str(error) or type(error).__name__
         hint = ""
         if isinstance(error, errors.LiaisonError):
             known = next((kind for kind in type(error).__mro__ if kind in _HINTS), None)
             if known is not None:
                 message, _, hint = message.partition("; ")
-                if "`liaison rm --space" not in hint:  # else it is the shell's already
+                if "`liaison rm --space" not in hint:  # else it is a hint for a shell already
                     hint = _HINTS[known]
         elif isinstance(error, OSError):
             message = ": ".join(str(part) for part in (error.filename, error.strerror) if part)
             message = message or str(error)
         else:
             message = f"{type(error).__name__}: {message}"
-            hint = "this is a mistake in liaison; --traceback shows where"
+            hint = "this is a bug in liaison; --traceback shows where"
         code = next((code for kinds, code in _CODES if isinstance(error, kinds)), 1)
         return cls(message, hint=hint, code=code, kind=type(error).__name__)
 
 
 @contextmanager
 def explained() -> Generator[None]:
-    """Turn what the block raises into what `reported` understands."""
+    """Turn what the block raises into exceptions that `reported` handles."""
     try:
         yield
     except (click.ClickException, click.exceptions.Exit, click.Abort):
@@ -112,12 +112,12 @@ class Outcome:
 
 @contextmanager
 def reported(arguments: list[str]) -> Generator[Outcome]:
-    """Tell the reader of what the block raises, and set the exit code."""
+    """Report what the block raises, and set the exit code."""
     outcome = Outcome()
     try:
         with explained():
             yield outcome
-            _flush()  # at exit, an output that cannot be written would be a traceback
+            _flush()  # otherwise a failure to write would be a traceback at exit
     except click.exceptions.Exit as end:
         outcome.code = end.exit_code
     except click.Abort:
@@ -137,7 +137,7 @@ def reported(arguments: list[str]) -> Generator[Outcome]:
 
 
 def _tell(error: click.ClickException, code: int, arguments: list[str]) -> None:
-    # Not from click's context: the error can be about the very options that would tell.
+    # From the arguments, not from click's context: the error can be about these very options.
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if "--traceback" in options or os.environ.get("LIAISON_DEBUG"):
         import traceback
@@ -153,7 +153,7 @@ def _tell(error: click.ClickException, code: int, arguments: list[str]) -> None:
         message = message.rstrip(".")
         message = message[:1].lower() + message[1:]
         if error.ctx is not None:
-            hint = f"`{error.ctx.command_path} --help` tells what can be given"
+            hint = f"see `{error.ctx.command_path} --help`"
     if "--json" in options:
         import json
 
@@ -161,7 +161,7 @@ def _tell(error: click.ClickException, code: int, arguments: list[str]) -> None:
         told = {"error": message, "type": kind, "hint": hint, "exit_code": code}
         click.echo(json.dumps(told), err=True)
         return
-    # click's own are several lines now and then; what they quote is the caller's.
+    # click's own messages can have several lines; what they quote is the caller's.
     message = printable(message, keep="" if isinstance(error, Failure) else "\t\n")
     click.echo(f"{click.style('error:', fg='red', bold=True)} {message}", err=True)
     if hint:
@@ -174,11 +174,11 @@ def _flush() -> None:
 
 
 def _drop_output() -> None:
-    """Let what is still buffered go nowhere: the interpreter would try to write it at exit."""
+    """Discard what is still buffered, which the interpreter would try to write at exit."""
     try:
         output = sys.stdout.fileno()
     except (AttributeError, OSError, ValueError):
-        return  # a test's stand-in, or closed
+        return  # closed, or replaced by a test
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, output)
     os.close(nowhere)

@@ -22,7 +22,7 @@ Found = list[Sight | tuple[str, "LiaisonError"]]
 
 
 @command("ls")
-@click.option("-a", "--all-spaces", is_flag=True, help="Every space of yours.")
+@click.option("-a", "--all-spaces", is_flag=True, help="List the links of all your spaces.")
 def ls(all_spaces: bool, as_json: bool) -> None:
     """List the links of a space."""
     space = None if all_spaces else current_space()
@@ -32,8 +32,8 @@ def ls(all_spaces: bool, as_json: bool) -> None:
         output.write_json([_described(name, one) for name in found for one in found[name][1]])
         return
     if not any(links for _, links in found.values()):
-        where = "any space of yours" if all_spaces else str(Address.current_space())
-        click.echo(f"There are no links in {where} yet. `liaison send NAME MESSAGE` makes one.")
+        where = "any of your spaces" if all_spaces else str(Address.current_space())
+        click.echo(f"There are no links in {where} yet. `liaison send NAME MESSAGE` creates one.")
         return
     console = output.console()
     for number, (space, links) in enumerate(found.values()):
@@ -99,7 +99,7 @@ def _add(table: Table, sight: Sight) -> None:
 
 
 def _number(value: int, style: str = "") -> Any:
-    """A zero says nothing, so it does not draw the eye."""
+    """A number; a zero is dim."""
     from rich.text import Text
 
     return Text(str(value), style if value else "dim")

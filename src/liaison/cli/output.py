@@ -1,4 +1,4 @@
-"""What is written: JSON for programs, and numbers, times and tables for people."""
+"""Output: JSON for programs, and numbers, times and tables for people."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no word for: arrays as lists of their items, the rest as Python shows it."""
+    """Convert what JSON cannot represent: arrays to lists, the rest to its `repr`."""
     if isinstance(value, Facts):
         return value.as_dict()
     return value.tolist() if hasattr(value, "tolist") else repr(value)
@@ -44,7 +44,7 @@ def _plain(value: Any) -> Any:
 def json_line(value: Any) -> bytes:
     """The value as JSON, on one line; bytes in base64.
 
-    What is not printable is escaped: the value is the same, and a terminal shows it.
+    Characters that are not printable are escaped, which does not change the value.
     """
     text = msgspec.json.encode(value, enc_hook=_plain).decode()
     if text.isprintable():
@@ -53,7 +53,7 @@ def json_line(value: Any) -> bytes:
 
 
 def write_json(value: Any) -> None:
-    """Write one JSON document; spread out where a person reads it."""
+    """Write one JSON document; on a terminal, with indentation."""
     text = json_line(value)
     click.echo(msgspec.json.format(text, indent=2) if sys.stdout.isatty() else text)
 
@@ -61,20 +61,20 @@ def write_json(value: Any) -> None:
 def as_line(message: Any) -> bytes:
     """A message as ``receive`` and ``peek`` write it: text and bytes as they are, else JSON.
 
-    A program gets them byte for byte. On a terminal they would be obeyed rather than read, so there
-    all that is not printable is written as an escape, but for tabs and the ends of lines.
+    A program gets them byte for byte. A terminal would obey control characters, so all characters
+    that are not printable, except tabs and newlines, are written to it as escapes.
     """
     if not isinstance(message, str | bytes):
         return json_line(_listed(message))
     if sys.stdout.isatty():
         text = message if isinstance(message, str) else message.decode("utf-8", "backslashreplace")
-        # What the terminal's encoding lacks is better an escape than an error.
+        # A character that the terminal's encoding lacks becomes an escape rather than an error.
         return printable(text, keep="\t\n").encode(sys.stdout.encoding, "backslashreplace")
     return message.encode("utf-8", "surrogatepass") if isinstance(message, str) else message
 
 
 def _listed(message: Any) -> Any:
-    """An array that came where NumPy is missing, like one that came where it is not."""
+    """Convert an array that was received without NumPy to what NumPy would give."""
     return message.tolist() if isinstance(message, memoryview) else message
 
 
@@ -84,16 +84,16 @@ def described(message: Any) -> dict[str, Any]:
 
 
 def console() -> Console:
-    """A console on standard output; where that is no terminal, one that never breaks lines."""
+    """A console on standard output; if that is no terminal, one that never breaks lines."""
     from rich.console import Console
 
     class OurConsole(Console):
         def on_broken_pipe(self) -> None:
-            raise  # rich would end the process with 1; here `failure` says how  # noqa: PLE0704
+            raise  # rich would exit with 1; here `failure` decides  # noqa: PLE0704
 
     stream: object = sys.stdout
     if isinstance(stream, io.TextIOWrapper):
-        # An encoding without the characters that are drawn with gets question marks.
+        # If the encoding lacks the characters of tables, question marks are written.
         stream.reconfigure(errors="replace")
     wide = None if sys.stdout.isatty() else 1000
     return OurConsole(width=wide, highlight=False, markup=False, emoji=False)
@@ -147,6 +147,6 @@ def age(started: float) -> str:
 
 
 def who(peer: Peer) -> str:
-    """A process, in few words."""
+    """A process: its name, pid and command."""
     command = f" ({peer.command})" if peer.command else ""
     return f"{peer}{command}"

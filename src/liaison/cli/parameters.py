@@ -1,4 +1,4 @@
-"""What can be typed: names that a shell completes, sizes with their units."""
+"""Types of parameters: names that a shell completes, and sizes with their units."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CHOSEN_SPACE", "LINK", "SECONDS", "SIZE", "SPACE", "size"]
 
-# Where the value of --space is noted: the shell asks for names when the command is over already.
+# The key for the value of --space: a shell asks for names after the command has ended.
 CHOSEN_SPACE = "liaison.space"
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([KMGT]?)(?:I?B)?", re.IGNORECASE)
@@ -60,7 +60,7 @@ class _Name(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
         try:
             names = list(self.known(ctx))
         except Exception:
-            return []  # somebody is typing: there is no place for an error
+            return []  # the user is typing, and an error could not be shown
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 

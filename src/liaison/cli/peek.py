@@ -13,12 +13,12 @@ from liaison.links.observer import observed
 @command("peek")
 @click.argument("name", type=LINK)
 @click.option(
-    "-n", "count", type=click.IntRange(min=0), default=10, show_default=True, help="How many."
+    "-n", "count", type=click.IntRange(min=0), default=10, show_default=True, help="Show at most N."
 )
 def peek(name: str, count: int, as_json: bool) -> None:
-    """Look at waiting messages without taking them.
+    """Show waiting messages without receiving them.
 
-    The oldest first, written as `liaison receive` would.
+    The oldest comes first. They are written as `liaison receive` would write them.
     """
     with observed(name) as box:
         messages = box.peek(count)

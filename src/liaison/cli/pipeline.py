@@ -1,4 +1,4 @@
-"""Standard output as a link's other end: what was written, and what of it somebody has read."""
+"""Standard output as the receiver of messages: what was written to it, and how much was read."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _LONGEST_PAUSE = 0.02  # seconds
 class Outlet:
     """Standard output, to which whole messages are written.
 
-    Bytes in a pipe are lost when their reader dies, so having written a message is not having
-    delivered it. A pipe tells how many bytes nobody has read; a terminal and a file need no such
-    thing, and a socket has none.
+    Bytes in a pipe are lost when their reader dies, so a message that was written to one is not
+    delivered yet. A pipe tells how many of its bytes are unread; terminals and files do not lose
+    bytes, and a socket cannot tell.
     """
 
     def __init__(self, ending: bytes) -> None:
@@ -39,13 +39,13 @@ class Outlet:
         self.is_pipe = self._fd >= 0 and stat.S_ISFIFO(os.fstat(self._fd).st_mode)
 
     def write(self, message: bytes) -> None:
-        """Write a message, and hand it over to the system. Raises `BrokenPipeError`."""
+        """Write a message, without buffering. Raises `BrokenPipeError`."""
         self._stream.write(message)
         self._stream.write(self._ending)
         self._stream.flush()
 
     def check_reader(self) -> None:
-        """Raise `BrokenPipeError` if nobody will ever read what is written."""
+        """Raise `BrokenPipeError` if the pipe has no reader any more."""
         if self.is_pipe:
             poll = select.poll()
             poll.register(self._fd, 0)
@@ -53,16 +53,16 @@ class Outlet:
                 raise BrokenPipeError
 
     def wait_until_read(self, alive: Callable[[], object]) -> None:
-        """Wait until the reader has taken all that was written.
+        """Wait until the reader has read all that was written.
 
-        Raises `BrokenPipeError` if it never will, and what `alive`, which is called now and then,
-        raises.
+        Calls `alive` now and then. Raises what that raises, and `BrokenPipeError` when the pipe has
+        no reader any more.
         """
         pause = 0.0
         while self.is_pipe and self._unread():
             self.check_reader()
-            # The system has no event for this. A quick reader is waited for by giving it the
-            # processor, a slow one ever more rarely.
+            # The system has no event for this. For a quick reader it is enough to give up the
+            # processor; for a slow one the pauses grow.
             time.sleep(pause)
             if pause > _LONGEST_PAUSE / 2:
                 alive()

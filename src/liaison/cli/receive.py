@@ -29,7 +29,7 @@ from liaison.deadline import Deadline
 if TYPE_CHECKING:
     from liaison.carriers.contract import Delivery
 
-_GLANCE = 0.5  # seconds between two looks at whether somebody still reads the output
+_GLANCE = 0.5  # seconds between two checks that the output still has a reader
 
 
 @command(
@@ -39,13 +39,13 @@ liaison receive jobs --follow | while read -r job; do ./work "$job"; done
 """,
 )
 @click.argument("name", type=LINK)
-@click.option("-f", "--follow", is_flag=True, help="Go on until the mailbox is destroyed.")
-@click.option("-n", "--count", type=click.IntRange(min=1), metavar="N", help="Receive so many.")
+@click.option("-f", "--follow", is_flag=True, help="Receive until the link is destroyed.")
+@click.option("-n", "--count", type=click.IntRange(min=1), metavar="N", help="Receive N messages.")
 @click.option(
     "--timeout", type=SECONDS, metavar="S", help="Seconds to wait for each message; 0: do not wait."
 )
-@click.option("--raw", is_flag=True, help="Put no newline after a message.")
-@click.option("--existing", is_flag=True, help="Fail when there is no such mailbox yet.")
+@click.option("--raw", is_flag=True, help="Write no newline after a message.")
+@click.option("--existing", is_flag=True, help="Fail if the link does not exist.")
 def receive(
     name: str,
     follow: bool,
@@ -55,24 +55,24 @@ def receive(
     existing: bool,
     as_json: bool,
 ) -> None:
-    r"""Receive messages from a mailbox.
+    r"""Receive messages from a link.
 
-    Or from a message queue, or as an endpoint, where the name is one's and no living process's.
+    NAME is a mailbox or a message queue, or an endpoint that no living process has. By default one
+    message is received; with --count N of them, with --follow all that come.
 
-    One message, --count of them, or, with --follow, all that come. Text and bytes are written as
-    they are, other values as JSON, each with a newline after it; on a terminal, what would steer it
-    is shown as an escape such as \x1b. With --json each message is an object that also tells the
-    sender and the attempt.
+    Text and bytes are written as they are, other values as JSON, each with a newline after it. On a
+    terminal, control characters are shown as escapes such as \x1b. With --json each message is an
+    object with its sender and attempt.
 
-    A message is acknowledged after it was written; if that fails, or this process dies, the next
+    A message is acknowledged after it was written; if writing fails, or this process dies, the next
     receiver gets it. With --follow into a pipe it is acknowledged when the process at the other
-    end has read it, so that none is left behind in the pipe.
+    end has read it, so no message is lost in the pipe.
 
-    The mailbox is created if it is missing, unless this does not wait. The exit code is 3 when the
-    timeout passes first; with --follow, only when nothing was received.
+    A missing mailbox is created, unless --timeout is 0. The exit code is 3 if the timeout passes
+    first; with --follow, only if nothing was received.
     """
-    # Before a message is taken: the interpreter itself can lose a Ctrl-C that comes while something
-    # is imported, and then nothing would end the wait for the reader.
+    # Before a message is received: Python can lose a Ctrl-C that comes during an import, and then
+    # nothing would end the wait for the reader.
     import_module("liaison.codec")
     outlet = Outlet(b"" if raw else b"\n")
     wanted = count if count is not None or follow else 1
@@ -96,7 +96,7 @@ def receive(
                     if follow and received != wanted:
                         outlet.wait_until_read(alive=box.__len__)
             except Destroyed:
-                continue  # it was written; there is nothing left to acknowledge it to
+                continue  # it was written, and its link is gone
 
 
 def _mailbox(name: str, *, create: bool) -> Mailbox | MessageQueue | Port | Endpoint:
@@ -110,14 +110,14 @@ def _mailbox(name: str, *, create: bool) -> Mailbox | MessageQueue | Port | Endp
         return Mailbox(name)
     if kind == "endpoint":
         return Endpoint(name)
-    # A port says that this process is not its receiver.
+    # Receiving from a port then raises an error: this process is not its receiver.
     return (Port if kind == "port" else MessageQueue).open(name)
 
 
 def _next(
     box: Mailbox | MessageQueue | Port | Endpoint, timeout: float | None, outlet: Outlet | None
 ) -> Delivery:
-    """Wait for a message, and meanwhile for the end of whoever reads the output."""
+    """Wait for a message, and check meanwhile that the output still has a reader."""
     if outlet is None or not outlet.is_pipe:
         return box.lease(timeout=timeout)
     deadline = Deadline(timeout)
@@ -137,10 +137,10 @@ def _content(delivery: Delivery, *, as_json: bool) -> bytes:
     try:
         message = delivery.message
     except DecodeError as error:
-        # A pickle, say. What it consists of is still the reader's, and it blocks nobody.
+        # A pickle, for example: its bytes are written, so it does not block the messages behind it.
         message, wrong = error.payload, {"error": str(error)}
         if not as_json:
-            click.echo(f"liaison: {error}; here are its bytes", err=True)
+            click.echo(f"liaison: {error}; its bytes follow", err=True)
     if not as_json:
         return output.as_line(message)
     told = {"sender": delivery.sender, "attempt": delivery.attempt}

@@ -25,28 +25,29 @@ from liaison.space import remove_space
     "-f",
     "--force",
     is_flag=True,
-    help="Also links whose creator lives, or that are damaged; of a space, messages as well.",
+    help="Also destroy links that are damaged or whose creator lives; with --whole, also discard "
+    "waiting messages.",
 )
-# A flag, lest a list of names that happens to be empty mean the space.
+# A flag, so that an empty list of names does not remove the space.
 @click.option("--whole", is_flag=True, help="Remove the space that --space names, with all links.")
 @click.pass_context
 def rm(ctx: click.Context, names: tuple[str, ...], force: bool, whole: bool, as_json: bool) -> None:
     """Destroy links, or remove a space.
 
-    The links' messages are lost, and whoever uses them is told. All the names are tried; the exit
-    code is that of the first that could not be destroyed.
+    A link's messages are lost, and processes that use it get an error. All names are tried; the
+    exit code is that of the first failure.
 
-    With --space SPACE --whole the space itself is removed, with all links in it. One that a living
-    process uses stays as it is, unless it is damaged so that nobody can tell and --force is given;
-    and without --force so does one in which messages wait.
+    With --space SPACE --whole the space itself is removed, with all links in it, unless a living
+    process uses it or messages wait in it. --force also removes a space with waiting messages, and
+    one that is so damaged that its users cannot be known.
     """
     if whole and names:
-        raise click.UsageError("name links, or the space: --whole takes no names", ctx)
+        raise click.UsageError("--whole removes a space: leave out the names of links", ctx)
     if whole:
         _remove_space(ctx, force=force, as_json=as_json)
         return
     if not names:
-        raise click.UsageError("name links, or a whole space: --space SPACE --whole", ctx)
+        raise click.UsageError("name links to destroy, or a space: --space SPACE --whole", ctx)
     removed: list[str] = []
     failures: list[Failure] = []
     for name in names:
@@ -64,14 +65,14 @@ def rm(ctx: click.Context, names: tuple[str, ...], force: bool, whole: bool, as_
 
 def _remove_space(ctx: click.Context, *, force: bool, as_json: bool) -> None:
     chosen = ctx.meta.get(CHOSEN_SPACE)
-    if chosen is None:  # by the environment alone nobody has said which
+    if chosen is None:  # LIAISON_SPACE alone is not explicit enough
         raise click.UsageError("name the space to remove: --space SPACE --whole", ctx)
     where = Address.parse_space(chosen)
     try:
         remove_space(where, force=force)
     except LiaisonError as error:
         failure = Failure.of(error)
-        # Here the library's own way out is the shell's too, but for how it is spelt.
+        # The library's own hint holds here too, except for the option's spelling.
         message, _, hint = str(error).partition("; ")
         hint = hint.replace("force=True", "--force")
         raise Failure(message, hint=hint, code=failure.code, kind=failure.kind) from error

@@ -1,4 +1,4 @@
-"""The ``liaison`` command: which subcommands there are, each imported only when it is called."""
+"""The ``liaison`` command and its subcommands, each of which is imported only when it is called."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ if TYPE_CHECKING:
 
 __all__ = ["SECTIONS", "main"]
 
-# The help is said again in each command's first line; a test compares the two. Reading it from
-# there would import every command, and what they need, for `liaison --help`.
+# Each text repeats the first line of the command's own help; a test compares the two. Reading them
+# from there would make `liaison --help` import every command and its dependencies.
 SECTIONS = {
     "Links": {
         "ls": "List the links of a space.",
-        "show": "Show all there is to know about a link.",
-        "create": "Create a mailbox.",
+        "show": "Show a link's properties, counts and processes.",
+        "create": "Create a mailbox or a message queue.",
         "rm": "Destroy links, or remove a space.",
         "clean": "Remove what dead processes left behind.",
     },
     "Messages": {
-        "send": "Send messages to a mailbox.",
-        "receive": "Receive messages from a mailbox.",
-        "peek": "Look at waiting messages without taking them.",
+        "send": "Send messages to a link.",
+        "receive": "Receive messages from a link.",
+        "peek": "Show waiting messages without receiving them.",
     },
     "More": {
         "top": "Watch the links of a space at work.",
-        "demo": "See what liaison does, on this machine.",
-        "bench": "Measure liaison beside its peers.",
+        "demo": "Demonstrate liaison on this machine.",
+        "bench": "Measure the speed of liaison and of other libraries.",
         "completion": "Print the script that completes commands and names in a shell.",
     },
 }
@@ -65,8 +65,8 @@ class _Root(click.Group):
         ]
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
-    # Errors are explained in these two rather than in main(), because between them and there click
-    # takes every BrokenPipeError, and so Destroyed, for a closed standard output.
+    # These two methods explain errors, and main() does not, because click's own main() takes every
+    # BrokenPipeError, and so Destroyed, for a closed standard output.
 
     def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
         with failure.explained():
@@ -121,6 +121,6 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 empty, full or busy, 4 not found, 5 den
 @click.version_option(package_name="liaison-ipc", prog_name="liaison")
 @click.pass_context
 def main(ctx: click.Context, as_json: bool) -> None:
-    """Show the help, where no command is given."""
+    """Show the help if no command is given."""
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())

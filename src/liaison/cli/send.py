@@ -33,12 +33,12 @@ liaison send jobs --parse-json '{"id": 7, "urgent": true}'
 @click.argument("name", type=LINK)
 @click.argument("messages", nargs=-1, metavar="[MESSAGE]...")
 @click.option("--whole", is_flag=True, help="Send all of standard input as one message of bytes.")
-@click.option("--parse-json", "--json-in", is_flag=True, help="Each message is JSON: send values.")
-@click.option("--existing", is_flag=True, help="Fail when there is no such mailbox yet.")
+@click.option("--parse-json", "--json-in", is_flag=True, help="Parse each message as JSON.")
+@click.option("--existing", is_flag=True, help="Fail if the link does not exist.")
 @click.option(
     "--timeout", type=SECONDS, metavar="S", help="Seconds that each message may wait for room."
 )
-@click.option("--receipt", is_flag=True, help="Wait until each is received, and tell by whom.")
+@click.option("--receipt", is_flag=True, help="Wait for each message's receiver, and show it.")
 def send(
     name: str,
     messages: tuple[str, ...],
@@ -49,18 +49,18 @@ def send(
     receipt: bool,
     as_json: bool,
 ) -> None:
-    """Send messages to a mailbox.
+    """Send messages to a link.
 
-    Or to a message queue, a port or an endpoint, where the name is one's. Each MESSAGE is sent as
-    text. The message - stands for the lines of standard input, each of which is sent as soon as it
-    is read. The mailbox is created if it is missing.
+    NAME is a mailbox, a message queue, a port or an endpoint; a missing mailbox is created. Each
+    MESSAGE is sent as text. The message - stands for the lines of standard input, each of which is
+    sent as soon as it is read.
     """
     if whole and parse_json:
         raise click.UsageError("--whole sends bytes: leave out --parse-json")
     if whole and messages not in ((), ("-",)):
         raise click.UsageError("--whole sends standard input: leave out the messages")
     if not whole and not messages:
-        raise click.UsageError("there is no message: give some, or - to send standard input")
+        raise click.UsageError("no message is given; give one, or - to send standard input")
     contents = _whole() if whole else _each(messages, parse_json=parse_json)
     sent = 0
     with _open(name, create=not existing) as box:
@@ -93,7 +93,7 @@ def _open(name: str, *, create: bool) -> Mailbox | MessageQueue | Port | _ToEndp
 
 
 class _ToEndpoint:
-    """What sends to an endpoint, from one that this process has for its life."""
+    """An endpoint to send to, from one without a name that ends with this process."""
 
     def __init__(self, name: str) -> None:
         self.address = name
@@ -117,7 +117,7 @@ def _whole() -> Iterator[bytes]:
 def _each(messages: tuple[str, ...], *, parse_json: bool) -> Iterator[Any]:
     for message in messages:
         if message != "-":
-            # As the shell gave it: arguments need not be UTF-8.
+            # The bytes that the shell gave: arguments need not be UTF-8.
             yield _content(os.fsencode(message), "the message", parse_json=parse_json)
             continue
         for number, line in enumerate(sys.stdin.buffer, 1):
@@ -133,4 +133,4 @@ def _content(text: bytes, place: str, *, parse_json: bool) -> Any:
     try:
         return text.decode()
     except UnicodeDecodeError:
-        return text  # received as the same bytes, so a pipeline changes nothing
+        return text  # sent as bytes, which arrive unchanged

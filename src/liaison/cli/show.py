@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @command("show")
 @click.argument("name", type=LINK)
 def show(name: str, as_json: bool) -> None:
-    """Show all there is to know about a link."""
+    """Show a link's properties, counts and processes."""
     sight = look_at(name)
     if as_json:
         output.write_json(facts(sight))
@@ -75,7 +75,7 @@ def _policy(sight: Sight) -> Table:
         ends = {"receiver": "its receiver", "senders": "its receiver or its last sender"}
         policy = f"one process may receive; ends with {ends[link.lifetime]}"
     if link.kind == "endpoint":
-        policy = "one process at a time has the name; a link for each that sends to it"
+        policy = "one process at a time has the name; each sender has a link of its own"
     pairs = [
         ("kind", f"{link.kind}, {link.direction}, {link.established}"),
         ("carried by", link.carrier),
@@ -107,7 +107,7 @@ def _counts(sight: Sight) -> Table:
     now = sight.statistics
     waiting = f"{now.waiting}"
     if now.returned:
-        waiting += f", {now.returned} of them came back from a receiver"
+        waiting += f", {now.returned} of them returned by a receiver"
     asleep = f"{now.receivers_waiting} to receive, {now.senders_waiting} to send"
     memory = f"{output.amount(sight.link.bytes)} in all"
     if now.memory_reserved:

@@ -1,4 +1,4 @@
-"""Looking at links without taking part in them."""
+"""Observing links."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Sight:
 
 
 def current_space(name: str | None = None) -> Space | None:
-    """The space of bare names, or the one of that name; None while it was never used.
+    """The current space, or the one called `name`; None if it does not exist.
 
-    Looking makes nothing, whereas `Space` would make it.
+    Unlike `Space`, this does not create it.
 
-    Raises `InvalidAddress` when it is not one of this machine, and `AccessDenied`.
+    Raises `InvalidAddress` when it is not a space of this machine, and `AccessDenied`.
     """
     wanted = Address.parse_space(name) if name else Address.current_space()
     try:
@@ -68,7 +68,7 @@ def look_at(address: str) -> Sight:
 
 
 def look(space: Space) -> Iterator[Sight | tuple[str, LiaisonError]]:
-    """Each link of the space; instead of one that cannot be opened, its name and the reason."""
+    """Each link of the space; for one that cannot be opened, its name and the reason."""
     where = Address.parse_space(space.name)
     for one in carrier_of(where).space(where, create=False).listed(counts=True):
         if isinstance(one, Listed) and one.statistics is not None:
@@ -78,7 +78,7 @@ def look(space: Space) -> Iterator[Sight | tuple[str, LiaisonError]]:
 
 
 def facts(sight: Sight) -> dict[str, Any]:
-    """What was seen, for JSON."""
+    """The link's properties and counts, for JSON."""
     told = {
         "address": sight.address,
         **sight.link.as_dict(),

@@ -1,4 +1,4 @@
-"""ARRAY: a description, and the items of an array as they lie in memory."""
+"""ARRAY: a description, and the bytes of an array's items."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _MAX_KNOWN = 512  # bytes of a description that is kept
 
 
 def read_layout(view: memoryview) -> tuple[Layout, memoryview]:
-    """Read a description, and check it against the items that follow, which are given too."""
+    """Read a description, check it against the items that follow, and return both."""
     end = 4 + int.from_bytes(view[:4], "little")
     offset = end + -end % _ALIGNMENT
     if offset > view.nbytes:
@@ -61,21 +61,21 @@ def read_layout(view: memoryview) -> tuple[Layout, memoryview]:
 
 
 def as_array(numpy: Any, layout: Layout, items: memoryview, owned: bool) -> Any:
-    """Make a NumPy array, or scalar; of the items' own memory, where they are `owned`."""
+    """Make a NumPy array or scalar; it uses the memory of the items if they are `owned`."""
     dtype, array = layout.dtype(numpy), layout.array
     order = "F" if array.fortran else "C"
     if owned and not array.scalar:
         values = numpy.ndarray(array.shape, dtype, items, order=order)
     else:
         values = numpy.empty(array.shape, dtype, order=order)
-        # As bytes: copying records leaves their padding as it was in this process's memory.
+        # As bytes: copying records would fill their padding with this process's memory.
         _bytes_of(numpy, values)[:] = items
     layout.check_texts(numpy, values)
     return values[()] if array.scalar else values
 
 
 def as_view(layout: Layout, items: memoryview) -> Any:
-    """Make what Python can without NumPy: a memoryview, or a number."""
+    """Make a memoryview, or a number, without NumPy."""
     array = layout.array
     dtype = array.dtype if isinstance(array.dtype, str) else ""
     code: Any = _LETTERS.get(dtype[1:]) if dtype[:1] in ("|", _NATIVE_ORDER) else None
@@ -117,7 +117,7 @@ def _head(dtype: Any, shape: tuple[int, ...], fortran: bool, scalar: bool) -> by
 
 
 def _checked(array: Array, itemsize: int) -> Layout:
-    """Make the layout as a receiver does: what none takes is its sender's mistake."""
+    """Make the layout as a receiver does; one that every receiver refuses is the sender's error."""
     layout = Layout(array)
     layout.check_size(math.prod(array.shape) * itemsize)
     return layout
@@ -141,7 +141,7 @@ def _describe(dtype: Any) -> str | Record:
 
 
 def _bytes_of(numpy: Any, array: Any) -> Any:
-    """Give the memory of a contiguous array as bytes.
+    """Return the memory of a contiguous array as bytes.
 
     NumPy itself exports no buffer for times, and for records none of a plain format.
     """
@@ -149,7 +149,7 @@ def _bytes_of(numpy: Any, array: Any) -> Any:
 
 
 def write_buffer(message: Any) -> Encoded:
-    """Write what exports a buffer of numbers."""
+    """Write an object that exports a buffer of numbers."""
     view = memoryview(message)
     letter = view.format.lstrip("@=<>!")
     if letter in _KINDS and (view.itemsize == 1 or letter not in "bB?c"):
@@ -176,7 +176,7 @@ def _plain_head(dtype: str, shape: tuple[int, ...]) -> bytes:
 
 
 def write_dlpack(message: Any) -> Encoded:
-    """Write a tensor that lies in host memory."""
+    """Write a tensor in host memory."""
     numpy = module("numpy")
     if numpy is None:
         raise ValueError("NumPy is needed to send it: install it")

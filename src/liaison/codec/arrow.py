@@ -1,19 +1,17 @@
 """ARROW: tables and columns, as an Arrow IPC stream.
 
-pyarrow writes the stream; of what comes it reads the schema alone. Its reader believes what
-buffers, lengths and dictionaries are said to be, so that bytes that many columns share become each
-column's own, a dictionary is gone through in every batch that uses it, and nothing is a column of
-2⁴⁰ rows. Here the arrays are made of the buffers one by one (Message.fbs and Schema.fbs say where
-they are):
+pyarrow writes the stream, and reads only the schema of a received one. Its reader trusts the
+description of buffers, lengths and dictionaries: many columns can copy the same bytes, a dictionary
+is traversed in every batch that uses it, and a column of 2⁴⁰ rows can have no bytes. Here the
+arrays are made of the buffers one by one (Message.fbs and Schema.fbs define where they are):
 
 - buffers follow each other in the body without sharing a byte, at multiples of 8, uncompressed;
 - rows that take no bytes (nulls, runs, structs without fields) are at most 8 for each byte of the
   stream and 65,536 more, in all columns together;
-- every array is validated in full before it is used, a dictionary once, when it comes;
+- every array is validated in full before it is used, a dictionary once, when it arrives;
 - what is copied when a dictionary grows is at most 16 times the stream;
 - a schema or a struct has at most 16,384 fields, and dictionaries are numbered below 65,536:
-  pyarrow looks names and numbers up by hashes that are no secret, so that each can be made to be
-  compared with every other.
+  pyarrow hashes names and numbers without a secret, so a sender can make all of them collide.
 """
 
 from __future__ import annotations
@@ -70,7 +68,7 @@ def write_arrow(message: Any) -> Encoded:
     payload = flat(memoryview(sink.getvalue()))
     schema = reader.schema
     if len(schema) > _MAX_FIELDS or any(_unusual(pyarrow, field.type) for field in schema):
-        read_arrow(bytes(payload))  # what no receiver takes is its sender's mistake
+        read_arrow(bytes(payload))  # a message that every receiver refuses is the sender's error
     return ARROW, b"", payload
 
 
@@ -103,7 +101,7 @@ def _unusual(pyarrow: Any, type: Any) -> bool:
 
 
 class _Field(NamedTuple):
-    """A field of the schema, as far as pyarrow does not tell it: whose dictionary it uses."""
+    """A field of the schema with what pyarrow does not tell: the dictionary that it uses."""
 
     dictionary: int | None
     children: list[_Field]
@@ -195,7 +193,7 @@ def _with_fields(pyarrow: Any, type: Any, fields: list[Any]) -> Any:
 
 
 def _weightless(types: Any, type: Any) -> bool:
-    """Whether rows of a type take no bytes themselves, nor those within."""
+    """Whether rows of a type take no bytes, its inner types included."""
     return (
         types.is_null(type)
         or (types.is_fixed_size_binary(type) and not type.byte_width)
@@ -206,7 +204,7 @@ def _weightless(types: Any, type: Any) -> bool:
 
 
 def _fields_of(schema: Table, number: int, depth: int = 0) -> list[_Field]:
-    """Read fields, and look at all that pyarrow will look at when it makes a schema of them."""
+    """Read fields, and check everything that pyarrow uses when it makes a schema of them."""
     if depth == _MAX_DEPTH:
         raise ValueError(f"its types are nested more than {_MAX_DEPTH} deep")
     fields: list[_Field] = []
@@ -248,7 +246,7 @@ def read_arrow(payload: bytes) -> Any:
 
 
 class _Stream:
-    """A stream, as far as it was read: its columns, its dictionaries and what is still allowed."""
+    """A stream, as far as it was read: its columns, its dictionaries and the remaining limits."""
 
     def __init__(self, pyarrow: Any, payload: bytes) -> None:
         self._pyarrow = pyarrow
@@ -355,7 +353,7 @@ class _Stream:
         return self._pyarrow.concat_arrays([values, more])
 
     def dictionary(self, number: int) -> Any:
-        """Give the values of a dictionary, as they are by now."""
+        """Return the current values of a dictionary."""
         values = self._dictionaries.get(number)
         if values is None:
             raise ValueError(f"its dictionary {number} did not come")
@@ -368,7 +366,7 @@ class _Stream:
             raise ValueError("it has more rows than its bytes deserve: they take none themselves")
 
     def count_use(self, nodes: int) -> None:
-        """Count the use of a dictionary, in which pyarrow looks at each array of its values."""
+        """Count the use of a dictionary, for which pyarrow visits each array of its values."""
         self.uses_left -= nodes
         if self.uses_left < 0:
             raise ValueError("it uses dictionaries of many arrays too often")
@@ -395,7 +393,7 @@ class _Batch:
         return whole
 
     def check_end(self) -> None:
-        """Raise `ValueError` for nodes and buffers that no column takes."""
+        """Raise `ValueError` for nodes and buffers that no column has used."""
         for left in (self._nodes, self._buffers, self._variadic):
             if next(left, None) is not None:
                 raise ValueError("it has more buffers than its schema has columns for")

@@ -1,4 +1,4 @@
-"""One end of a link's way to make messages of objects, and objects of messages."""
+"""The encoder and decoder of one end of a link."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ _MAX_ERROR = 300  # characters
 
 
 class Coder:
-    r"""Makes messages of objects, and objects of messages, as one end of a link was told to.
+    r"""Encodes objects as messages, and decodes messages, for one end of a link.
 
-    `type` is what to expect: messages are validated, and arrive as that type. None takes what
-    comes; then a tuple or a set arrives as a list, a dataclass or a `msgspec.Struct` as a dict, and
-    a Decimal or a UUID as a str, because MessagePack has no other words for them. Arrays, tables
-    and what a codec decodes are checked to be instances of `type`, no deeper.
+    `type` is the type of received messages, which are validated. With None a tuple or a set arrives
+    as a list, a dataclass or a `msgspec.Struct` as a dict, and a Decimal or a UUID as a str,
+    because MessagePack has no types for them. Arrays, tables and what a codec decodes are checked
+    to be instances of `type`, no deeper.
 
-    `codec` is ``None``, ``"pickle"`` or a `Codec`. With a codec, everything but bytes is encoded by
-    it. With ``"pickle"`` messages that are pickles are loaded, which runs whatever code their
-    sender put in them: it means trusting every process that can send here.
+    `codec` is ``None``, ``"pickle"`` or a `Codec`, which encodes everything but bytes. With
+    ``"pickle"``, pickles are loaded, which runs any code that their sender put in them: every
+    process that can send must be trusted.
 
     A coder may be used by many threads at once. Raises `ValueError` or `TypeError` for another
-    codec and `TypeError` for a type that cannot be expected.
+    codec, and `TypeError` for a type that msgspec cannot decode.
 
     >>> coder = Coder(type=list[int])
     >>> format, head, body = coder.encode([1, 2])
@@ -75,7 +75,7 @@ class Coder:
     )
 
     def __init__(self, type: Any = None, codec: Codec | CodecName | None = None) -> None:
-        """Fix what is expected, and what encodes it."""
+        """Set the type and the codec."""
         check_codec(codec)
         expected = unaliased(type)
         self._type = None if expected in (None, Any, object) else expected
@@ -87,7 +87,7 @@ class Coder:
             read_msgpack = reader(Any if self._type is None else expected)
         except TypeError as error:
             raise TypeError(f"type={type!r} cannot be expected of a message: {error}") from None
-        # By the exact class of a message; _learn() adds those that it meets.
+        # By the exact class of a message; _learn() adds classes as they are sent.
         self._writers: dict[Any, Callable[[Any], Encoded]] = {}
         self._readers: dict[int, Callable[[Any], Any]] = {
             RAW: self._read_raw,
@@ -100,21 +100,21 @@ class Coder:
 
     @property
     def bytes_only(self) -> bool:
-        """Whether messages that are RAW arrive as the bytes that they are."""
+        """Whether RAW messages arrive as bytes."""
         return self._type is None or self._type is bytes
 
     @property
     def takes_bytes(self) -> bool:
-        """Whether bytes are expected, and arrive as they are."""
+        """Whether bytes are a valid message, and arrive unchanged."""
         return self._type in (None, bytes)
 
     def encode(self, message: Any) -> Encoded:
-        r"""Make a message of an object: ``(format, head, body)``.
+        r"""Encode an object as ``(format, head, body)``.
 
-        The payload is head followed by body. The body may be the object's own memory, so it has to
-        be copied before this call's caller gives control back to the program.
+        The payload is head followed by body. The body may be the object's own memory, so the caller
+        must copy it before it returns to the program.
 
-        Raises `EncodeError`, saying what could be sent instead.
+        Raises `EncodeError`, whose text says what can be sent instead.
 
         >>> Coder().encode({"a": 1})
         (1, b'', b'\x81\xa1a\x01')
@@ -132,12 +132,11 @@ class Coder:
             ) from error
 
     def decode(self, format: int, payload: Buffer, owned: bool = False) -> Any:
-        """Make an object of a message. The result shares no memory with the payload.
+        """Decode a message. The result shares no memory with the payload, unless that is `owned`.
 
-        Unless it is `owned`: writable memory, the caller's alone, which an array may keep.
+        An `owned` payload is writable memory of the caller's, which an array may keep.
 
-        Raises `DecodeError`, which carries a copy of the payload, and nothing else, whatever the
-        payload holds.
+        Raises no other error than `DecodeError`, which carries a copy of the payload.
 
         >>> Coder().decode(Format.RAW, memoryview(b"as it is"))
         b'as it is'
@@ -162,10 +161,10 @@ class Coder:
     # ---- encoding
 
     def _learn(self, message: Any) -> Callable[[Any], Encoded]:
-        """Find the writer of a class, and note it for the next message of that class."""
+        """Find the writer for a class, and remember it for the next message of that class."""
         write = self._writer_of(message, type(message))
         if len(self._writers) > _MAX_LEARNT:
-            self._writers.clear()  # a program that makes classes as it goes
+            self._writers.clear()  # the program creates classes all the time
         self._writers[type(message)] = write
         return write
 
@@ -265,6 +264,6 @@ class Coder:
 
 
 def _legible(text: str) -> str:
-    """Give an error's text as far as a person reads it: it may be the sender's own words."""
+    """Shorten and escape an error's text, which the sender may have chosen."""
     shown = printable(text[: _MAX_ERROR + 1])
     return shown if len(shown) <= _MAX_ERROR else f"{shown[:_MAX_ERROR]}…"

@@ -1,4 +1,4 @@
-"""What `type=` says of the classes of messages."""
+"""The classes that `type=` describes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def name_of(cls: Any) -> str:
 
 
 def unaliased(expected: Any) -> Any:
-    """Look through ``type X = …``, which `numpy.typing.NDArray` is from NumPy 2.5 on."""
+    """Resolve ``type X = …``, which `numpy.typing.NDArray` is from NumPy 2.5 on."""
     alias = get_origin(expected) or expected
     while type(alias).__name__ == "TypeAliasType":
         arguments = get_args(expected)
@@ -22,7 +22,7 @@ def unaliased(expected: Any) -> Any:
 
 
 def classes_of(expected: Any) -> tuple[type, ...]:
-    """List the classes of which an instance may be what `expected` describes."""
+    """List the classes whose instances can match the type `expected`."""
     expected = unaliased(expected)
     origin = get_origin(expected)
     if origin is Annotated:
@@ -33,7 +33,7 @@ def classes_of(expected: Any) -> tuple[type, ...]:
 
 
 def item_class_of(expected: Any) -> type:
-    """``numpy.float64`` for ``numpy.typing.NDArray[numpy.float64]``, else anything."""
+    """``numpy.float64`` for ``numpy.typing.NDArray[numpy.float64]``, else `object`."""
     for argument in get_args(expected)[1:]:
         for item in get_args(argument):
             if isinstance(item, type):

@@ -1,8 +1,8 @@
-"""Arrow's metadata, read where it says itself where its parts are.
+"""Reading Arrow's metadata, which is a flatbuffer.
 
-A flatbuffer is tables that point at each other. Every place is compared with the bytes that are
-there; and each time a part is looked at its bytes are counted, so that parts that many others point
-at, which do so again, come to an end: honest writers write each part once.
+A flatbuffer is tables that point at each other. Every position is compared with the actual bytes.
+Each time a part is read its bytes are counted, so a small buffer whose parts point at the same
+parts again and again is refused: correct writers write each part once.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 U8, I16, U16, I32, U32, I64 = map(Struct, ("<B", "<h", "<H", "<i", "<I", "<q"))
 TWO_I64 = Struct("<qq")
-_REPEATED = 4  # times that the same bytes may be looked at, over all
+_REPEATED = 4  # times that each byte may be read, on average
 
 
 class Flatbuffer:
-    """The bytes of a flatbuffer, and how many of them may still be looked at."""
+    """The bytes of a flatbuffer, and how many of them may still be read."""
 
     __slots__ = ("_left", "data")
 
     def __init__(self, data: bytes) -> None:
-        """Begin with a buffer that cannot change."""
+        """Begin with a buffer that does not change."""
         self.data = data
         self._left = _REPEATED * len(data)
 
     def root(self) -> Table:
-        """Give the outermost table."""
+        """Return the outermost table."""
         return Table(self, self.number(U32, 0))
 
     def number(self, format: Struct, place: int) -> int:
@@ -39,7 +39,7 @@ class Flatbuffer:
         return format.unpack_from(self.data, place)[0]
 
     def look(self, place: int, size: int) -> int:
-        """Count a part that is looked at, and give its place."""
+        """Count a part that is read, and return its position."""
         self.within(place, size)
         self._left -= size
         if self._left < 0:
@@ -47,7 +47,7 @@ class Flatbuffer:
         return place
 
     def within(self, place: int, size: int) -> None:
-        """Raise `ValueError` for what is not within the bytes."""
+        """Raise `ValueError` for a part that is not within the bytes."""
         if place < 0 or size < 0 or place + size > len(self.data):
             raise ValueError("its metadata points outside itself")
 
@@ -58,7 +58,7 @@ class Table:
     __slots__ = ("_buffer", "_fields", "_fields_size", "_place", "_size")
 
     def __init__(self, buffer: Flatbuffer, place: int) -> None:
-        """Check that the table, and the list of where its fields are, lie within the buffer."""
+        """Check that the table, and the positions of its fields, lie within the buffer."""
         self._buffer = buffer
         self._place = place
         self._fields = place - buffer.number(I32, place)
@@ -79,7 +79,7 @@ class Table:
         return self._place + offset
 
     def number(self, number: int, format: Struct) -> int:
-        """Read a number, which is 0 where it is missing."""
+        """Read a number; 0 if it is missing."""
         place = self._field(number, format.size)
         return 0 if place is None else self._buffer.number(format, place)
 
@@ -88,7 +88,7 @@ class Table:
         return None if place is None else place + self._buffer.number(U32, place)
 
     def table(self, number: int) -> Table | None:
-        """Give a table that this one points at."""
+        """Return a table that this one points at."""
         place = self._target(number)
         return None if place is None else Table(self._buffer, place)
 

@@ -1,4 +1,4 @@
-"""What the payload of a message is."""
+"""The formats of a message's payload."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    # A format, a head and a body: the payload is the two, one after the other.
+    # A format, a head and a body; the payload is head followed by body.
     Encoded = tuple[int, bytes, Buffer]
 
 __all__ = ["Format"]
 
 
 class Format(IntEnum):
-    """What the payload of a message is; the number travels beside it.
+    """The format of a message's payload; the number is sent with it.
 
     >>> Format(1)
     <Format.MSGPACK: 1>
@@ -29,5 +29,5 @@ class Format(IntEnum):
     CUSTOM = 5
 
 
-# Plain numbers, because an enum's members cost a look-up each and become ints again in the carrier.
+# Plain numbers, because a member of an enum costs a look-up, and the carrier needs an int.
 RAW, MSGPACK, ARRAY, ARROW, PICKLE, CUSTOM = map(int, Format)

@@ -1,4 +1,4 @@
-"""Which values of a type are looked up by a hash that their sender can choose."""
+"""Keys of dicts and items of sets whose hashes a sender can choose."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-# Python hashes these with a key of its own process, or the receiver's type says all there are.
+# Python hashes these with a secret of the process, or the receiver's type lists all values.
 _UNKNOWN = (
     inspect.StrType,
     inspect.BytesType,
@@ -44,17 +44,17 @@ _SIMPLE: dict[type[inspect.Type], Any] = {
 
 
 class Keys:
-    """The keys of dicts and the items of sets that messages of a type have, where they can crowd.
+    """The keys of dicts and the items of sets in messages of a type, if they can collide.
 
-    A number's hash is the number, and a tuple's or a UUID's follows from numbers, so a sender can
-    choose values that all look for their slot at the same places, one after the other, and what
-    takes a receiver a second takes it a day. What the values are in the end is known to msgspec
-    alone; so it first makes a list of them, which needs no slots.
+    A number's hash is the number, and a tuple's or a UUID's follows from numbers. So a sender can
+    choose values that are all searched for in the same slots, which turns a second of the
+    receiver's time into a day. Only msgspec knows what the values become, so it first makes a list
+    of them, which needs no slots.
     """
 
     def __init__(self, expected: Any) -> None:
-        """Look through a type."""
-        # Without a type, the keys of any dict are what MessagePack says that they are.
+        """Collect the keys and items of a type."""
+        # Without a type, the keys of any dict are as MessagePack encodes them.
         self._of_dicts: list[tuple[Any, bool]] = [(Any, False)]
         self._of_sets: list[tuple[Any, bool]] = []
         self._costly = False
@@ -68,13 +68,13 @@ class Keys:
                 self._costly = True
 
     def check(self, payload: bytes, found: int) -> None:
-        """Raise `ValueError` where dicts or sets take far more time, or memory, than it seems.
+        """Raise `ValueError` if dicts or sets take far more time or memory than their bytes.
 
         `found` is what `liaison._native.msgpack.check` found in the payload.
         """
         if found & HEAVY and self._costly:
             raise ValueError("it would take more than 128 times its size, as sets or memoryviews")
-        # Of a type, a text may become a key whose hash its sender knows.
+        # With a type, text may become a key whose hash the sender can compute.
         typed = len(self._of_dicts) > 1
         if not (found & KEYS or (found & ENTRIES and typed) or (found & ITEMS and self._of_sets)):
             return
@@ -84,7 +84,7 @@ class Keys:
                 if loose:
                     values = [_frozen(value) for value in values]
                 if crowded(values, not of_dict):
-                    raise ValueError("its keys were chosen to collide, and would take for ever")
+                    raise ValueError("its keys collide, and decoding them would take too long")
 
     @staticmethod
     def _note(those: list[tuple[Any, bool]], info: inspect.Type) -> None:
@@ -94,7 +94,7 @@ class Keys:
 
 
 def _parts(info: inspect.Type, met: set[int]) -> Iterator[inspect.Type]:
-    """Yield a type and all types within, each once: a class may have fields of its own class."""
+    """Yield a type and all types within it, each once: a class may have fields of its own class."""
     if id(info) in met:
         return
     met.add(id(info))
@@ -109,12 +109,12 @@ def _parts(info: inspect.Type, met: set[int]) -> Iterator[inspect.Type]:
 
 
 def _bare(info: inspect.Type) -> Any:
-    """Give a key's type back as Python writes it, without what constrains its values."""
+    """Return a key's type in Python's notation, without constraints on its values."""
     match info:
         case inspect.Metadata():
             return _bare(info.type)
         case inspect.UnionType():
-            # Not `|`, which wants two of them.
+            # Not `|`, which needs two types.
             return Union[tuple(map(_bare, info.types))]  # noqa: UP007
         case inspect.TupleType():
             return tuple[tuple(map(_bare, info.item_types))]
@@ -129,7 +129,7 @@ def _bare(info: inspect.Type) -> Any:
 
 
 def _made(listed: bytes | memoryview, key: Any) -> list[Any]:
-    """Make the values up to the first that is none of `key`: there, the real decoder ends too."""
+    """Decode the values up to the first that is not a `key`, where the real decoder stops too."""
     try:
         return msgspec.msgpack.decode(listed, type=list.__class_getitem__(key))
     except msgspec.ValidationError:
@@ -141,7 +141,7 @@ def _made(listed: bytes | memoryview, key: Any) -> list[Any]:
 
 
 def _frozen(value: Any) -> Any:
-    """Make tuples of lists, as msgspec does with keys whose type does not say what they are."""
+    """Make tuples of lists, as msgspec does with keys of no particular type."""
     if not isinstance(value, list | tuple):
         return value
     return tuple(map(_frozen, cast("Iterable[Any]", value)))

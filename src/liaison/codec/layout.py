@@ -1,16 +1,16 @@
-"""Where the values of an array lie: its description, every number of it checked.
+"""The layout of an array's values: its description, of which every number is checked.
 
 NumPy trusts descriptions: it adds an offset and a size in a C int, and reads outside the items
 where that overflows. So every number of a description is checked here, in Python's integers,
 before NumPy sees any of it:
 
 - a field lies inside its record, and a record inside the record that holds it;
-- an item has at most as many bytes as there are, or 65,536 where there are none, and as many of
-  them as the shape says are there;
-- where fields overlap, all values of an item together have at most 64 times its size;
+- item size and shape account for exactly the bytes of the message; without items an item has at
+  most 65,536 bytes;
+- if fields overlap, all values of an item together have at most 64 times its size;
 - an array without items has at most 65,536 rows, because each is a list in `tolist()`, and at most
-  2³¹ items but for its dimensions that are zero;
-- an item of text is text.
+  2³¹ items when its zeros are left out;
+- an item of text holds valid characters.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from liaison.codec.format import Encoded
 
-# Items of one message, in all its lists and dicts together. An empty list is a byte on the way and
-# 72 in memory.
+# Items of one message, in all its lists and dicts together. An empty list is one byte in the
+# payload and 72 bytes in memory.
 MAX_ITEMS = 1 << 22
 
 
@@ -49,7 +49,7 @@ _encode = msgspec.msgpack.Encoder(enc_hook=simplify).encode
 def write_msgpack(message: Any) -> Encoded:
     """Write plain data."""
     payload = _encode(message)
-    check(payload, MAX_ITEMS)  # what no receiver takes is its sender's mistake
+    check(payload, MAX_ITEMS)  # a message that every receiver refuses is the sender's error
     return MSGPACK, b"", payload
 
 
@@ -59,11 +59,11 @@ def write_numpy_str(message: Any) -> Encoded:
 
 
 def reader(expected: Any) -> Callable[[Buffer], Any]:
-    """Give what reads plain data as a type, if it takes no more than its bytes deserve.
+    """Return a function that decodes plain data as a type, within the limits for its size.
 
-    Raises `TypeError` for a type that cannot be expected of a message.
+    Raises `TypeError` for a type that msgspec cannot decode.
     """
-    keys: list[Keys] = []  # made for the first message that needs a closer look
+    keys: list[Keys] = []  # made for the first message that needs the check
 
     def look(payload: bytes, found: int) -> None:
         if not keys:

@@ -1,4 +1,4 @@
-"""Packages that are used where they are installed."""
+"""Packages that are used if they are installed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def module(name: str) -> Any:
-    """Import a module, or give None where it is not installed."""
+    """Import a module; return None if it is not installed."""
     try:
         return import_module(name)
     except ImportError:

@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 def flat(view: memoryview) -> Buffer:
-    """Give the items of `view` in C order as plain bytes, copied only if they must be."""
+    """Return the items of `view` in C order as bytes, copied only if necessary."""
     if not view.nbytes:
         return b""
     if view.c_contiguous:
         try:
             return view.cast("B")
-        except TypeError:  # a format with a byte order, as those of ctypes: Python cannot cast them
+        except TypeError:  # a format with a byte order, as in ctypes, which Python cannot cast
             pass
     return view.tobytes()
 
 
 def write_bytes(message: bytes | bytearray) -> Encoded:
-    """Hand over the object's own memory."""
+    """Return the object's own memory."""
     return RAW, b"", message
 
 
 def write_view(message: memoryview) -> Encoded:
-    """Hand over the memory that the view shows."""
+    """Return the memory of the view."""
     return RAW, b"", flat(message)

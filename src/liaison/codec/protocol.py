@@ -1,4 +1,4 @@
-"""What a codec of the user's own is."""
+"""The protocol of a user's codec."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CodecName: TypeAlias = Literal["pickle"]
 
 @runtime_checkable
 class Codec(Protocol):
-    """What ``codec=`` accepts beside ``"pickle"``: any object, or module, with these two functions.
+    """What ``codec=`` accepts besides ``"pickle"``: any object or module with these two functions.
 
-    Whatever they raise becomes `EncodeError` or `DecodeError`. Bytes do not come here: they are
-    messages as they are.
+    Any exception of theirs becomes `EncodeError` or `DecodeError`. Bytes are sent as they are,
+    without the codec.
 
     >>> import json
     >>> from liaison.codec import Coder, Format
@@ -32,16 +32,16 @@ class Codec(Protocol):
     """
 
     def encode(self, message: Any, /) -> Buffer:
-        """Return the bytes (or another buffer) that stand for `message`."""
+        """Return `message` as bytes or another buffer."""
         ...
 
     def decode(self, payload: bytes, /) -> Any:
-        """Return what `payload` stands for; it comes from whoever may send."""
+        """Return the message of `payload`, which any sender may have written."""
         ...
 
 
 def check_codec(codec: object) -> None:
-    """Raise `ValueError` or `TypeError` for what is no codec."""
+    """Raise `ValueError` or `TypeError` if this is not a codec."""
     allowed = 'codec= is None, "pickle" or an object with encode() and decode()'
     if isinstance(codec, str):
         if codec != "pickle":

@@ -1,4 +1,4 @@
-"""The same computation in one process: what the result is checked against."""
+"""The same computation in one process, to check the result."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["compute_alone"]
 def compute_alone(
     sources: list[Source], tick: Callable[[int], None]
 ) -> tuple[dict[int, Figures | Unreadable], float]:
-    """Compute the figures of all files here and now; return them and the seconds it took.
+    """Compute the figures of all files; return them and the seconds it took.
 
-    Calls `tick` with the number of files done, after each.
+    Calls `tick` after each file, with the number of files done.
     """
     figures: dict[int, Figures | Unreadable] = {}
     start = perf_counter()

@@ -1,4 +1,4 @@
-"""What the collector knows: counting that a death on the way cannot upset."""
+"""Counting results correctly although a worker dies."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["Collector"]
 
 
 class Collector:
-    """Counts results by file: a second one of the same file is dropped, if it is flagged as such.
+    """Counts one result for each file; a second one with an attempt above 1 is dropped.
 
     - ``figures``: of each file, by its id.
-    - ``holding``: which file each worker has at the moment, by the worker's process id.
+    - ``holding``: which file each worker has leased, by the worker's process id.
     - ``shares``: how many files each worker has done.
-    - ``sent``: files that the reader sent to the workers; None while it goes on.
-    - ``taken``: deliveries to workers; ``received``: what they computed.
-    - ``redelivered``: deliveries to another worker after the one before had died.
-    - ``dropped``: second results, flagged, and so not counted.
-    - ``doubled``: second results without a flag. There must be none.
+    - ``sent``: files that the reader has sent to the workers; None until it has sent all.
+    - ``taken``: deliveries to workers; ``received``: results from them.
+    - ``redelivered``: deliveries to another worker after the first one had died.
+    - ``dropped``: second results with an attempt above 1, which are not counted.
+    - ``doubled``: second results with attempt 1. There must be none.
     """
 
     def __init__(self, expected: int) -> None:
@@ -47,7 +47,7 @@ class Collector:
         return self.expected - len(self.figures)
 
     def take(self, news: News) -> None:
-        """Note a message."""
+        """Count a message."""
         match news:
             case Ready():
                 pass

@@ -14,9 +14,9 @@ __all__ = ["Figures", "Totals", "Unreadable", "figures_of", "total"]
 
 
 class Figures(msgspec.Struct, frozen=True, tag=True):
-    """The figures of one file; `tokens` is None where it is not a Python source.
+    """The figures of one file; `tokens` is None if it is not a Python source.
 
-    ``broken`` tells that its tokens could not be read to the end.
+    ``broken`` is True if its tokens could not be read to the end.
     """
 
     size: int
@@ -27,7 +27,7 @@ class Figures(msgspec.Struct, frozen=True, tag=True):
 
 
 class Unreadable(msgspec.Struct, frozen=True, tag=True):
-    """What stands in the place of the figures of a file that could not be read."""
+    """Replaces the figures of a file that could not be read."""
 
     reason: str
 
@@ -46,7 +46,7 @@ class Totals(msgspec.Struct, frozen=True):
 
 
 def figures_of(contents: bytes, python: bool) -> Figures:
-    """Compute the figures of a file: the work that the processes share."""
+    """Compute the figures of a file. The processes share this work."""
     tokens, broken = _tokens(contents) if python else (None, False)
     return Figures(
         size=len(contents),
@@ -74,13 +74,13 @@ def total(figures: Iterable[Figures | Unreadable]) -> Totals:
 
 
 def _tokens(contents: bytes) -> tuple[int, bool]:
-    """Count tokens, up to where they can be read; and tell whether that was before the end."""
+    """Count the tokens that can be read; tell whether some could not."""
     count = 0
     try:
         for _ in tokenize.tokenize(io.BytesIO(contents).readline):
             count += 1
     except Exception:
-        # Not only SyntaxError and TokenError: a source names its own codec, and codecs raise
-        # anything. Whatever it is, it is the source's fault and no reason to stop.
+        # Not only SyntaxError and TokenError: a source names its own codec, and codecs can raise
+        # any exception. It is always the source's fault, and no reason to stop.
         return count, True
     return count, False

@@ -1,4 +1,4 @@
-"""Bonds between the demonstration's process and those it starts."""
+"""What binds the demonstration's process and its children: a common end, and signals."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _DISTURBANCES = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 def end_with(parent: int) -> None:
-    """Have this process killed when its parent ends, even if that is killed itself.
+    """Let the kernel kill this process when its parent ends, even by SIGKILL.
 
-    Its mailboxes would not tell: a creator killed with SIGKILL destroys nothing.
+    The mailboxes would not end it: a creator that is killed does not destroy them.
     """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it ended before the line above
@@ -27,11 +27,10 @@ def end_with(parent: int) -> None:
 
 @contextmanager
 def undisturbed() -> Generator[None]:
-    """Put off Ctrl-C and its like: what is started and what is removed is so completely.
+    """Delay Ctrl-C, SIGTERM and SIGHUP, so that starting and removing are never half done.
 
-    Processes started meanwhile never see these signals, so that Ctrl-C is the parent's business
-    alone; and they do not take modules from the directory in which the demonstration was called,
-    which may hold a ``queue.py``.
+    Processes that are started meanwhile never see these signals: only the parent handles Ctrl-C.
+    Nor do they import modules from the current directory, which may hold a ``queue.py``.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _DISTURBANCES)
     safe = os.environ.get("PYTHONSAFEPATH")

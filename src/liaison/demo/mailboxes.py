@@ -1,4 +1,4 @@
-"""The crew that liaison connects: unrelated processes, which know the names of mailboxes."""
+"""The team that liaison connects: unrelated processes that know the names of mailboxes."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import liaison
-from liaison.demo.crew import Crew, CrewFailed
 from liaison.demo.lifeline import undisturbed
 from liaison.demo.messages import Job, News, Order
+from liaison.demo.team import Team, TeamFailed
 
 if TYPE_CHECKING:
     from liaison.demo.collector import Collector
 
-__all__ = ["MailboxCrew"]
+__all__ = ["MailboxTeam"]
 
 _PREFIX = "liaison-demo."  # of the names of its mailboxes
 _CAPACITY = 64  # files on their way
 _LEAST_MEMORY = 4 << 20  # bytes
-_ENVELOPE = 4096  # bytes around a file's contents; far more than it takes
+_ENVELOPE = 4096  # bytes around a file's contents; far more than needed
 _PATIENCE = 10.0  # seconds for idle processes to end by themselves
 _MOST_REPLACED = 20
 
 
-class MailboxCrew(Crew[liaison.Mailbox]):
+class MailboxTeam(Team[liaison.Mailbox]):
     """Processes connected by three mailboxes, with names that no other demonstration has."""
 
     def __init__(self, size: int, largest: int) -> None:
         """Prepare for `size` workers, and files of at most `largest` bytes."""
         self._size = size
-        # Two of the largest, so that one can be written while another is worked on. All of it is
-        # reserved now: a machine that has less says so before anything starts.
+        # Two of the largest, so that one can be written while a worker has the other. All of it is
+        # reserved now: a machine that has less fails before anything starts.
         self._memory = max(_LEAST_MEMORY, 2 * (largest + _ENVELOPE))
         self._run = f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
         self._space = liaison.Space()
         self._boxes: list[liaison.Mailbox] = []
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
-        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 (closed at the end of the crew)
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 (closed at the end of the team)
         self._replaced = 0
 
     def _start(self) -> None:
@@ -81,7 +81,7 @@ class MailboxCrew(Crew[liaison.Mailbox]):
                 continue
             self._replaced += 1
             if code >= 0 or pid == self.reader or self._replaced > _MOST_REPLACED:
-                raise CrewFailed(self._complaint(pid, code))
+                raise TeamFailed(self._complaint(pid, code))
             with undisturbed():
                 del self._processes[pid]
                 successor = self._spawn_worker()
@@ -97,18 +97,18 @@ class MailboxCrew(Crew[liaison.Mailbox]):
         return f"{role} (pid {pid}) {how}" + (f":\n{said}" if said else "")
 
     def settled(self, collector: Collector) -> bool:
-        """Whether every file that was sent has been acknowledged, which its result precedes."""
-        # The other counts are taken one after the other, and a file could slip between them.
+        """Whether every file is acknowledged; its result was sent before."""
+        # The other counts are read one after the other, so a file could move between them.
         return self.files.statistics().free == _CAPACITY
 
     def stop(self, pid: int) -> None:
-        """Stop a worker where it stands, and return once it stands."""
+        """Stop a worker, and return once it has stopped."""
         os.kill(pid, signal.SIGSTOP)
-        # WNOWAIT leaves the news of its end, should it have ended meanwhile, to `look_after`.
+        # If it has ended meanwhile, WNOWAIT leaves its exit status to `look_after`.
         os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self, pid: int) -> None:
-        """Let a stopped worker go on."""
+        """Continue a stopped worker."""
         os.kill(pid, signal.SIGCONT)
 
     def kill(self, pid: int) -> None:
@@ -137,7 +137,7 @@ def _remove_remains(space: liaison.Space) -> None:
     """Remove what demonstrations that were killed left behind."""
     for name in space.names():
         if name.startswith(_PREFIX):
-            # Without force, which spares the mailboxes of those that live.
+            # Without force, so that mailboxes of living demonstrations stay.
             with (
                 suppress(liaison.LiaisonError),
                 liaison.Mailbox.observe(space.address(name)) as box,

@@ -1,4 +1,4 @@
-"""What the processes say to each other."""
+"""The messages between the processes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["Box", "Done", "Go", "Job", "Lease", "News", "Order", "Ready", "Sent"
 
 
 class Lease(Protocol):
-    """What the work needs of a delivery."""
+    """The part of a delivery that the work uses."""
 
     @property
     def message(self) -> Any:
-        """What was sent."""
+        """The message."""
 
     @property
     def attempt(self) -> int:
@@ -27,7 +27,7 @@ class Lease(Protocol):
 
 
 class Box(Protocol):
-    """What the work needs of a mailbox; `liaison.demo.queues` makes the same of a Queue."""
+    """The part of a mailbox that the work uses; `liaison.demo.queues` gives it to a Queue."""
 
     def send(self, message: Any, /) -> Any:
         """Send a message, once there is room."""
@@ -36,15 +36,15 @@ class Box(Protocol):
         """Receive a message, or raise `queue.Empty`."""
 
     def lease(self) -> AbstractContextManager[Lease]:
-        """Receive a message, and have it until the block is left."""
+        """Receive a message under lease until the block is left."""
         ...
 
 
 class Task(msgspec.Struct, frozen=True, tag=True):
-    """To the reader: read these files and send them on, once you are told to go.
+    """To the reader: read these files and send them to the workers after `Go`.
 
-    ``bare`` asks for the messages without the work, to time them: everything is read before the
-    start, and nothing is computed.
+    ``bare`` times the messages without the work: everything is read before the start, and nothing
+    is computed.
     """
 
     sources: list[Source]
@@ -52,7 +52,7 @@ class Task(msgspec.Struct, frozen=True, tag=True):
 
 
 class Go(msgspec.Struct, frozen=True, tag=True):
-    """To the reader: the clock runs."""
+    """To the reader: start."""
 
 
 class Job(msgspec.Struct, frozen=True):
@@ -65,13 +65,13 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """To the collector: process `pid` has started, or the reader has understood its task."""
+    """To the collector: process `pid` has started, or the reader is ready to start its task."""
 
     pid: int
 
 
 class Sent(msgspec.Struct, frozen=True, tag=True):
-    """To the collector: the reader has sent so many jobs, and that was all of its task."""
+    """To the collector: the reader has sent all jobs of its task, so many."""
 
     jobs: int
 
@@ -85,7 +85,7 @@ class Taken(msgspec.Struct, frozen=True, tag=True):
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """To the collector: a file's figures; `attempt` above 1 flags what may be there twice."""
+    """To the collector: a file's figures; with an `attempt` above 1 they may come twice."""
 
     pid: int
     id: int

@@ -1,4 +1,4 @@
-"""The whole demonstration, act by act."""
+"""The whole demonstration, one part after the other."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from liaison.demo.alone import compute_alone
 from liaison.demo.figures import total
-from liaison.demo.mailboxes import MailboxCrew
+from liaison.demo.killer import Killer
+from liaison.demo.mailboxes import MailboxTeam
 from liaison.demo.messages import Task
-from liaison.demo.murder import Murder
 from liaison.demo.pipeline import await_ready, gather
-from liaison.demo.queues import QueueCrew
+from liaison.demo.queues import QueueTeam
 from liaison.demo.report import Counts, Input, Messages, Report, Seconds, check, kill, workers
 from liaison.demo.survey import Source, Survey
 
@@ -19,46 +19,46 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from liaison.demo.collector import Collector
-    from liaison.demo.crew import Crew
     from liaison.demo.pipeline import Run
     from liaison.demo.screen import Screen
+    from liaison.demo.team import Team
 
 __all__ = ["perform"]
 
-_MESSAGES = 3000  # files sent without work; fewer take no time worth comparing
+_MESSAGES = 3000  # files sent without work; fewer take too little time to compare
 _MEMORY = 8 << 20  # bytes of different contents among them
 
 
 def perform(survey: Survey, size: int, screen: Screen) -> Report:
     """Do the work with `size` workers and liaison, kill one of them, check and compare.
 
-    Raises `CrewFailed` when a process ended by a fault of its own, and what `Mailbox` raises.
+    Raises `TeamFailed` when a process ended by an error of its own, and what `Mailbox` raises.
     """
     work = Task(survey.sources)
     bare = Task(_repeated(survey.sources), bare=True)
     largest = max(source.size for source in survey.sources)
 
-    with MailboxCrew(size, largest) as crew:
-        murder = Murder(crew)
+    with MailboxTeam(size, largest) as team:
+        killer = Killer(team)
 
         def show(collector: Collector) -> None:
             screen.crowd(
-                workers(survey, crew, collector, murder),
-                kill(survey, murder),
-                (len(crew.files), len(crew.results)),
+                workers(survey, team, collector, killer),
+                kill(survey, killer),
+                (len(team.files), len(team.results)),
             )
 
-        await_ready(crew, crew.workers)
-        run = _act(screen, "liaison, a worker killed half-way", crew, work, murder, show)
-        crowd = workers(survey, crew, run.collector, murder)
-        bare_run = _act(screen, "liaison, its messages alone", crew, bare)
+        await_ready(team, team.workers)
+        run = _act(screen, "liaison, a worker killed half-way", team, work, killer, show)
+        crowd = workers(survey, team, run.collector, killer)
+        bare_run = _act(screen, "liaison, messages only", team, bare)
 
-    with QueueCrew(size) as rivals:
+    with QueueTeam(size) as rivals:
         await_ready(rivals, rivals.workers)
         queue_run = _act(screen, "Queue, nobody killed", rivals, work)
-        queue_bare_run = _act(screen, "Queue, its messages alone", rivals, bare)
+        queue_bare_run = _act(screen, "Queue, messages only", rivals, bare)
 
-    with screen.act("one process alone, as a check", len(survey.sources)) as act:
+    with screen.act("a single process, as a check", len(survey.sources)) as act:
         alone, alone_seconds = compute_alone(survey.sources, act.tick)
         act.finish(alone_seconds)
 
@@ -76,11 +76,11 @@ def perform(survey: Survey, size: int, screen: Screen) -> Report:
             lost=collector.lost,
             counted_twice=collector.doubled,
         ),
-        kill=kill(survey, murder),
+        kill=kill(survey, killer),
         seconds=Seconds(run.seconds, queue_run.seconds, alone_seconds),
         messages_only=Messages(
             files=len(bare.sources),
-            # A file, the word that it was taken, and its result.
+            # A file, the message that it was taken, and its result.
             messages=2 * bare_run.collector.taken + bare_run.collector.received,
             bytes=sum(source.size for source in bare.sources),
             liaison_seconds=bare_run.seconds,
@@ -92,9 +92,9 @@ def perform(survey: Survey, size: int, screen: Screen) -> Report:
 def _act(
     screen: Screen,
     title: str,
-    crew: Crew[Any],
+    team: Team[Any],
     task: Task,
-    murder: Murder | None = None,
+    killer: Killer | None = None,
     show: Callable[[Collector], None] | None = None,
 ) -> Run:
     with screen.act(title, len(task.sources)) as act:
@@ -104,13 +104,13 @@ def _act(
                 show(collector)
             act.tick(len(collector.figures))
 
-        run = gather(crew, task, tick, murder)
+        run = gather(team, task, tick, killer)
         act.finish(run.seconds)
     return run
 
 
 def _repeated(sources: list[Source]) -> list[Source]:
-    """Some of the sources, over and over, with ids of their own."""
+    """Some of the sources, repeatedly, each time with another id."""
     sizes = accumulate(source.size for source in sources)
     some = [source for source, sum in zip(sources, sizes, strict=True) if sum <= _MEMORY]
     again = islice(cycle(some or sources[:1]), _MESSAGES)

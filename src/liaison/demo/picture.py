@@ -1,4 +1,4 @@
-"""What is shown: the crew, the result, the comparison. It makes pictures, and prints nothing."""
+"""Drawing the team, the result and the comparison, without printing them."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ WIDTH = 92  # columns; longer lines are hard to read
 _GOOD, _BAD, _NAME, _QUIET = "bold green", "bold red", "cyan", "bright_black"
 _MOST_SKIPPED = 3
 _SPARED = (
-    "Nobody was killed on the way through the Queue: what a killed process has got from it is "
-    "lost, and one killed at the wrong moment keeps its lock for ever."
+    "No process was killed with the Queue: a message that a killed process has got is lost, and "
+    "one that is killed at the wrong moment keeps the lock for ever."
 )
 
 
 def heading(
     title: str, files: int, size: int, waiting: tuple[int, int] | None = None
 ) -> RenderableType:
-    """What is worked on, and the way it takes; with how many messages wait in the mailboxes."""
+    """The files and the processes that they pass, with the numbers of waiting messages."""
     what = Text.assemble(
         ("liaison demo", "bold"),
         f"  {_count(files, 'file')}, {decimal(size)}: ",
@@ -49,8 +49,8 @@ def heading(
 
 
 def crowd(workers: list[Worker], kill: Kill | None, most: int | None = None) -> RenderableType:
-    """Who works, on what, and how much each has done; at most so many of them."""
-    # Where there is no room for all, those with a story come first.
+    """The workers, what each does and how much each has done; at most `most` of them."""
+    # If there is no room for all, the killed worker and its successor come first.
     shown = sorted(workers, key=_uneventful)[:most] if most else workers
     top = max((worker.files for worker in workers), default=1)
     table = Table.grid(padding=(0, 2))
@@ -88,12 +88,12 @@ def _doing(worker: Worker) -> Text:
     if worker.killed:
         return Text.assemble(("kill -9", _BAD), " while it held ", (worker.holding or "", _NAME))
     if worker.replaces is not None and worker.holding is None:
-        return Text(f"took the place of {worker.replaces}", _GOOD)
+        return Text(f"replaced {worker.replaces}", _GOOD)
     return Text(worker.holding or "", _NAME)
 
 
 def story(kill: Kill) -> list[str]:
-    """What happened to the killed worker, and to what it held: a line for each event so far."""
+    """What happened to the killed worker and to its file: a line for each event so far."""
     lines = [f"kill -9 of worker {kill.pid} while it held {kill.file}"]
     if kill.replaced_by is not None:
         lines.append(f"worker {kill.replaced_by} was started in its place")
@@ -106,12 +106,12 @@ def story(kill: Kill) -> list[str]:
 
 
 def summary(report: Report, titled: bool = True) -> RenderableType:
-    """Everything that the demonstration found; `titled` unless the heading was there before."""
+    """The whole report; `titled` adds the heading."""
     title = heading(report.input.title, report.input.files, report.input.bytes)
     return Group(
         title if titled else Text(),
         crowd(report.workers, report.kill),
-        Text() if report.kill else Text("nobody was killed: it was all done too soon\n", "yellow"),
+        Text() if report.kill else Text("no worker was killed: they finished too soon\n", "yellow"),
         _result(report),
         Text(),
         _counts(report),
@@ -146,8 +146,8 @@ def _result(report: Report) -> RenderableType:
     ]
     lines = [_line(Text("   ".join(found)))]
     for number, what in (
-        (result.not_python, "not Python: their tokens were not counted"),
-        (result.broken_sources, "with tokens that end in an error"),
+        (result.not_python, "not Python: tokens were not counted"),
+        (result.broken_sources, "with a syntax error: tokens were counted up to it"),
         (result.unreadable, "not readable"),
     ):
         if number:
@@ -159,9 +159,9 @@ def _result(report: Report) -> RenderableType:
     if (more := len(report.input.skipped) - _MOST_SKIPPED) > 0:
         lines.append(Text(f"and {more:,} more", "yellow"))
     if report.check.holds:
-        lines.append(Text("✔ the same as one process found alone, file by file", _GOOD))
+        lines.append(Text("✔ the same as the result of a single process, file by file", _GOOD))
     else:
-        lines.append(Text("✘ not what one process found alone", _BAD))
+        lines.append(Text("✘ not the result of a single process", _BAD))
         lines += [Text(f"  {difference}", "red") for difference in report.check.differences]
     return Group(*lines)
 
@@ -202,7 +202,7 @@ def _comparison(report: Report) -> RenderableType:
         _time(seconds.one_process),
     )
     table.add_row(
-        f"{messages.messages:,} messages alone",
+        f"{messages.messages:,} messages only",
         _time(messages.liaison_seconds),
         _time(messages.multiprocessing_queue_seconds),
         "",
@@ -211,7 +211,7 @@ def _comparison(report: Report) -> RenderableType:
 
 
 def _line(text: Text) -> Text:
-    """The text on one line, cut where that ends."""
+    """The text on one line, cut at its end."""
     text.no_wrap, text.overflow = True, "ellipsis"
     return text
 

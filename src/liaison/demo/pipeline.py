@@ -1,4 +1,4 @@
-"""One run of the work through a crew."""
+"""One run of the work through a team."""
 
 from __future__ import annotations
 
@@ -12,80 +12,79 @@ from liaison.demo.collector import Collector
 from liaison.demo.messages import Go, News, Ready, Task
 
 if TYPE_CHECKING:
-    from liaison.demo.crew import Crew
-    from liaison.demo.murder import Murder
+    from liaison.demo.killer import Killer
+    from liaison.demo.team import Team
 
 __all__ = ["Run", "await_ready", "gather"]
 
-_BEAT = 0.1  # seconds between looks after the crew and at the screen
+_BEAT = 0.1  # seconds between checks of the team and updates of the screen
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run gave: its collector, and the seconds from the start to the last result."""
+    """The result of a run: its collector, and the seconds from the start to the last result."""
 
     collector: Collector
     seconds: float
 
 
 def gather(
-    crew: Crew[Any],
+    team: Team[Any],
     task: Task,
     tick: Callable[[Collector], None],
-    murder: Murder | None = None,
+    killer: Killer | None = None,
 ) -> Run:
-    """Have the crew carry out a task, and collect the results.
+    """Give the team a task, and collect the results.
 
-    Calls `tick` about ten times a second. Raises `CrewFailed`.
+    Calls `tick` about ten times a second. Raises `TeamFailed`.
     """
     collector = Collector(len(task.sources))
-    crew.orders.send(task)
-    await_ready(crew, [crew.reader])
+    team.orders.send(task)
+    await_ready(team, [team.reader])
     start = beat = perf_counter()
     end: float | None = None
-    crew.orders.send(Go())
+    team.orders.send(Go())
     while True:
-        news = _next(crew, _BEAT)
+        news = _next(team, _BEAT)
         if news is not None:
             collector.take(news)
-            if murder is not None:
-                murder.witness(news, collector)
+            if killer is not None:
+                killer.witness(news, collector)
         if collector.complete and end is None:
             end = perf_counter()
         if news is None or perf_counter() - beat > _BEAT:
             beat = perf_counter()
-            for pid, successor in crew.look_after():
+            for pid, successor in team.look_after():
                 collector.holding.pop(pid, None)
-                if murder is not None and pid == murder.victim:
-                    murder.successor = successor
+                if killer is not None and pid == killer.victim:
+                    killer.successor = successor
             tick(collector)
-        # Not "until it is complete": were a file lost, that would be for ever.
+        # Not "until it is complete": if a file were lost, that would never happen.
         quiet = news is None or collector.complete
-        if quiet and collector.sent is not None and crew.settled(collector):
+        if quiet and collector.sent is not None and team.settled(collector):
             break
-    while (news := _next(crew, 0)) is not None:
+    while (news := _next(team, 0)) is not None:
         collector.take(news)
     tick(collector)
     return Run(collector, (end or perf_counter()) - start)
 
 
-def await_ready(crew: Crew[Any], processes: list[int]) -> None:
+def await_ready(team: Team[Any], processes: list[int]) -> None:
     """Wait until each of these processes has said that it is ready.
 
-    The list may be the crew's own: successors of workers that were killed are waited for instead.
-    Raises `CrewFailed`.
+    The list may be the team's own, in which killed workers are replaced. Raises `TeamFailed`.
     """
     ready: set[int] = set()
     while not ready.issuperset(processes):
-        match _next(crew, _BEAT):
+        match _next(team, _BEAT):
             case Ready(pid=pid):
                 ready.add(pid)
             case _:
-                crew.look_after()
+                team.look_after()
 
 
-def _next(crew: Crew[Any], timeout: float) -> News | None:
+def _next(team: Team[Any], timeout: float) -> News | None:
     try:
-        return crew.results.receive(timeout=timeout)
-    except queue.Empty:  # which liaison's Empty also is
+        return team.results.receive(timeout=timeout)
+    except queue.Empty:  # liaison.Empty is a subclass
         return None

@@ -1,4 +1,4 @@
-"""The same crew, connected by the queues of the standard library."""
+"""The same team, connected by the queues of the standard library."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
-from liaison.demo.crew import Crew, CrewFailed
 from liaison.demo.lifeline import end_with, undisturbed
 from liaison.demo.reader import read
+from liaison.demo.team import Team, TeamFailed
 from liaison.demo.worker import work
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from liaison.demo.collector import Collector
 
-__all__ = ["QueueCrew"]
+__all__ = ["QueueTeam"]
 
-_CAPACITY = 64  # as the mailbox has it
+_CAPACITY = 64  # as the mailbox
 
 
 @dataclass(frozen=True)
 class _Taken:
-    """What was got from a queue is got once: it looks like a first delivery."""
+    """A message from a queue, which is always a first delivery."""
 
     message: Any
     attempt: int = 1
@@ -54,7 +54,7 @@ class QueueBox:
         yield _Taken(self._queue.get())
 
 
-class QueueCrew(Crew[QueueBox]):
+class QueueTeam(Team[QueueBox]):
     """Processes connected by two queues and, for the few orders, a simple one."""
 
     def __init__(self, size: int) -> None:
@@ -64,14 +64,14 @@ class QueueCrew(Crew[QueueBox]):
 
     def _start(self) -> None:
         resource_tracker.ensure_running()
-        with undisturbed():  # anew: starting the tracker lets Ctrl-C through again
+        with undisturbed():  # again, because starting the tracker unblocks Ctrl-C
             self._start_undisturbed()
 
     def _start_undisturbed(self) -> None:
         context = multiprocessing.get_context("spawn")
-        # A SimpleQueue has no thread in this process: Ctrl-C could be put off in no other.
+        # A SimpleQueue starts no thread, in which Ctrl-C would not be blocked.
         self.orders = QueueBox(context.SimpleQueue())
-        # Kept until the end: a spawned process finds its semaphores by names that live as long.
+        # Kept until the end: a spawned process finds its semaphores by names that exist as long.
         self.files = QueueBox(context.Queue(_CAPACITY))
         self.results = QueueBox(context.Queue())
 
@@ -85,18 +85,18 @@ class QueueCrew(Crew[QueueBox]):
         self.workers = [spawn(work, self.files, self.results) for _ in range(self._size)]
 
     def look_after(self) -> list[tuple[int, int]]:
-        """Replace nobody: nobody is killed here, because a queue does not survive it."""
+        """Replace no process: none is killed, because a queue does not survive that."""
         for process in self._processes:
             if not process.is_alive():
-                raise CrewFailed(f"process {process.pid} ended with status {process.exitcode}")
+                raise TeamFailed(f"process {process.pid} ended with status {process.exitcode}")
         return []
 
     def settled(self, collector: Collector) -> bool:
-        """Whether there is nothing more to come: a queue cannot tell, only the results can."""
+        """Whether no more results can come: the queue cannot tell, so count the results."""
         return collector.complete
 
     def _end(self, completed: bool) -> None:
-        # Idle or not: there is no way to say that a queue has come to its end.
+        # Idle or not: a queue cannot tell its readers that it has ended.
         for process in self._processes:
             if process.pid is not None:
                 process.kill()

@@ -39,7 +39,7 @@ def read(orders: Box, files: Box, results: Box) -> None:
 
 
 def _messages(task: Task) -> Iterator[Job | Done]:
-    # A task without work repeats its files; their contents need to be in memory only once.
+    # A task without work repeats its files; their contents are in memory only once.
     contents = cache(load) if task.bare else load
     for source in task.sources:
         try:

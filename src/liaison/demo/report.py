@@ -1,4 +1,4 @@
-"""What the demonstration found: the document that ``--json`` prints."""
+"""The report of the demonstration, which ``--json`` prints."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from liaison.demo.collector import Collector
-    from liaison.demo.crew import Crew
-    from liaison.demo.murder import Murder
+    from liaison.demo.killer import Killer
     from liaison.demo.survey import Survey
+    from liaison.demo.team import Team
 
 __all__ = [
     "Check",
@@ -31,11 +31,11 @@ __all__ = [
     "workers",
 ]
 
-_MOST_DIFFERENCES = 10  # told; of all that there are
+_MOST_DIFFERENCES = 10  # reported
 
 
 class Input(msgspec.Struct, frozen=True):
-    """What was worked on."""
+    """The files."""
 
     title: str
     path: str
@@ -45,7 +45,7 @@ class Input(msgspec.Struct, frozen=True):
 
 
 class Worker(msgspec.Struct, frozen=True):
-    """A process that computed: how many files it did, which it holds, how it came and went."""
+    """A worker: how many files it has done, which it has leased, whom it replaced, if killed."""
 
     pid: int
     files: int
@@ -55,7 +55,7 @@ class Worker(msgspec.Struct, frozen=True):
 
 
 class Kill(msgspec.Struct, frozen=True):
-    """Who was killed while it held which file, and who had the file next, how soon."""
+    """The killed worker, the file that it had leased, and who got that next, how soon."""
 
     signal: str
     pid: int
@@ -67,7 +67,7 @@ class Kill(msgspec.Struct, frozen=True):
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """What became of the files that were sent; `lost` and `counted_twice` must be 0."""
+    """The counts of messages; `lost` and `counted_twice` must be 0."""
 
     sent: int
     received: int
@@ -78,14 +78,14 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """Whether one process alone found the same, and nothing was lost or counted twice."""
+    """Whether a single process has the same result, and nothing was lost or counted twice."""
 
     holds: bool
     differences: list[str]
 
 
 class Seconds(msgspec.Struct, frozen=True):
-    """How long the whole work took, from the word to go to the last result."""
+    """How long the whole work took, from the start to the last result."""
 
     liaison: float
     multiprocessing_queue: float
@@ -103,7 +103,7 @@ class Messages(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Everything."""
+    """The whole report."""
 
     input: Input
     workers: list[Worker]
@@ -115,39 +115,39 @@ class Report(msgspec.Struct, frozen=True):
     messages_only: Messages
 
 
-def workers(survey: Survey, crew: Crew[Any], collector: Collector, murder: Murder) -> list[Worker]:
-    """The workers of a run that goes on or has ended, the successor after its victim."""
-    pids = list(crew.workers)
-    if murder.victim is not None:
-        at = pids.index(murder.successor) if murder.successor in pids else len(pids)
-        pids.insert(at, murder.victim)
+def workers(survey: Survey, team: Team[Any], collector: Collector, killer: Killer) -> list[Worker]:
+    """The workers of a run, the successor after its victim."""
+    pids = list(team.workers)
+    if killer.victim is not None:
+        at = pids.index(killer.successor) if killer.successor in pids else len(pids)
+        pids.insert(at, killer.victim)
     found: list[Worker] = []
     for pid in pids:
-        held = murder.file if pid == murder.victim else collector.holding.get(pid)
+        held = killer.file if pid == killer.victim else collector.holding.get(pid)
         found.append(
             Worker(
                 pid=pid,
                 files=collector.shares[pid],
                 holding=None if held is None else survey.name(held),
-                killed=pid == murder.victim,
-                replaces=murder.victim if pid == murder.successor else None,
+                killed=pid == killer.victim,
+                replaces=killer.victim if pid == killer.successor else None,
             )
         )
     return found
 
 
-def kill(survey: Survey, murder: Murder) -> Kill | None:
-    """What is known of the kill; None when there was nobody to kill in time."""
-    if murder.victim is None or murder.file is None:
+def kill(survey: Survey, killer: Killer) -> Kill | None:
+    """What is known of the kill; None if the work ended before it."""
+    if killer.victim is None or killer.file is None:
         return None
     return Kill(
         signal="SIGKILL",
-        pid=murder.victim,
-        file=survey.name(murder.file),
-        replaced_by=murder.successor,
-        redelivered_to=murder.heir,
-        attempt=murder.attempt,
-        redelivered_after_seconds=murder.seconds,
+        pid=killer.victim,
+        file=survey.name(killer.file),
+        replaced_by=killer.successor,
+        redelivered_to=killer.heir,
+        attempt=killer.attempt,
+        redelivered_after_seconds=killer.seconds,
     )
 
 
@@ -156,7 +156,7 @@ def check(
     collector: Collector,
     alone: Mapping[int, Figures | Unreadable],
 ) -> Check:
-    """Compare file by file with what one process alone found."""
+    """Compare with the result of a single process, file by file."""
     differences: list[str] = []
     for id, expected in alone.items():
         if id not in collector.figures:
@@ -169,7 +169,7 @@ def check(
     if more > 0:
         differences[_MOST_DIFFERENCES:] = [f"and {more} more"]
     if collector.doubled:
-        differences.append(f"{collector.doubled} results came twice, and not flagged")
+        differences.append(f"{collector.doubled} results came twice, with attempt 1")
     return Check(not differences, differences)
 
 

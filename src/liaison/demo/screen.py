@@ -1,4 +1,4 @@
-"""What is seen while the demonstration runs."""
+"""The display while the demonstration runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Act", "Screen"]
 
 _BEAT = 0.1  # seconds between pictures
-_LINES_BESIDE_WORKERS = 13  # heading, story, progress and what is between
+_LINES_BESIDE_WORKERS = 13  # heading, story, progress, and the lines between
 
 
 class Act:
@@ -38,12 +38,12 @@ class Act:
         self._bar: TaskID = progress.add_task(title, total=total, time="")
 
     def tick(self, done: int) -> None:
-        """Say how much is done."""
+        """Show how much is done."""
         self._progress.update(self._bar, completed=done)
         self._screen.refresh()
 
     def finish(self, seconds: float) -> None:
-        """Say that it is done, and how long it took."""
+        """Show that it is done, and how long it took."""
         self._progress.update(
             self._bar,
             completed=self._progress.tasks[self._bar].total,
@@ -54,10 +54,10 @@ class Act:
 
 
 class Screen:
-    """A picture that changes on a terminal; lines elsewhere."""
+    """A picture that changes, on a terminal; lines on other outputs."""
 
     def __init__(self, console: Console, survey: Survey) -> None:
-        """Show on `console` what is done with the files of `survey`."""
+        """Show the work on the files of `survey` on `console`."""
         self._console = console
         self._subject = (survey.title, len(survey.sources), survey.size)
         self._waiting: tuple[int, int] | None = None
@@ -76,7 +76,7 @@ class Screen:
         self._live = Live(self, console=console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> Self:
-        """Begin to show."""
+        """Begin to draw."""
         if self._console.is_terminal:
             self._live.start(refresh=True)
         else:
@@ -89,8 +89,8 @@ class Screen:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Take the picture away."""
-        # Its last showing would be of all its lines, even those that the terminal has no room for.
+        """Remove the picture."""
+        # Otherwise it would be drawn once more with all its lines, more than the terminal has.
         self._over = True
         self._live.stop()
 
@@ -102,29 +102,29 @@ class Screen:
         yield act
 
     def crowd(self, workers: list[Worker], kill: Kill | None, waiting: tuple[int, int]) -> None:
-        """Show who works, who was killed, and how many messages wait in the two mailboxes."""
+        """Show the workers, the kill, and how many messages wait in the two mailboxes."""
         self._crowd, self._kill, self._waiting = workers, kill, waiting
         if kill is not None:
             for line in picture.story(kill):
                 self.say(line)
 
     def say(self, line: str) -> None:
-        """Print a line once, where there is no picture."""
+        """Print a line, if there is no picture."""
         if not self._console.is_terminal and line not in self._told:
             self._told.add(line)
             self._console.print(Text(line))
 
     def refresh(self, now: bool = False) -> None:
-        """Draw the picture anew, unless that was done just before."""
+        """Draw the picture anew, unless the last one is recent."""
         if self._console.is_terminal and (now or monotonic() - self._shown > _BEAT):
             self._shown = monotonic()
             self._live.refresh()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Give the picture of this moment."""
+        """Return the picture of this moment."""
         if self._over:
             return
-        # Lines below the end of the terminal would not be seen: the progress stays in sight.
+        # Leave room for the progress, which would otherwise be below the end of the terminal.
         room = (options.height or console.height) - _LINES_BESIDE_WORKERS
         shown = Group(
             picture.heading(*self._subject, self._waiting),
@@ -132,6 +132,6 @@ class Screen:
             Text(),
             self._progress,
         )
-        # A terminal's "^C" at the end of a full line would begin another, and the picture's first
-        # line would stay when it is taken away.
+        # A terminal's "^C" at the end of a full line would begin another line, and the picture's
+        # first line would not be removed.
         yield from console.render(shown, options.update_width(options.max_width - len("^C") - 1))

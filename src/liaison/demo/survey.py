@@ -1,4 +1,4 @@
-"""Which files the demonstration works on."""
+"""The files of the demonstration."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Source(msgspec.Struct, frozen=True):
 
     @property
     def python(self) -> bool:
-        """Whether its tokens are to be counted."""
+        """Whether its tokens are counted."""
         return self.path.endswith(_PYTHON)
 
 
@@ -85,7 +85,7 @@ def survey(path: str | None = None) -> Survey:
         if path is None and not file.endswith(b".py"):
             continue
         try:
-            # Only the path that was given may be a link.
+            # Only the path that was given may be a symbolic link.
             status = os.stat(file, follow_symlinks=file == root)
         except OSError as error:
             skipped.append(Skipped(_text(file), reason(error)))
@@ -133,5 +133,5 @@ def _files(root: bytes, without: set[str], skipped: list[Skipped]) -> Iterator[b
 
 
 def _text(path: bytes) -> str:
-    """A path for people: what is no text in it, or would move a terminal's cursor, is escaped."""
+    """A path for people, with escapes for invalid text and control characters."""
     return printable(path.decode("utf-8", "backslashreplace"))

@@ -19,12 +19,12 @@ __all__ = ["Connection", "shown"]
 class Connection(Closing, Conversing[Message]):
     """One end of a two-way link between two programs; `connect` and `Listener.accept` make them.
 
-    Messages are what they are for mailboxes, with their boundaries, in both directions. One thread
-    may send while another receives.
+    It carries messages in both directions, as mailboxes do. One thread may send while another
+    receives.
 
     When the other end is closed or its process ends, everything that it sent can still be received;
     then receiving raises `Ended` (an `EOFError`) and sending `Disconnected` (a `BrokenPipeError`),
-    which tell what was delivered. Nothing is connected anew behind your back.
+    which tell what was delivered. A connection never reconnects by itself.
 
     >>> import liaison, tempfile
     >>> place = tempfile.TemporaryDirectory()
@@ -45,41 +45,41 @@ class Connection(Closing, Conversing[Message]):
     __slots__ = ()
 
     def __init__(self) -> None:
-        """Refuse: a connection has two ends."""
+        """Refuse: `connect` and `Listener.accept` make connections."""
         raise TypeError("connections are made by liaison.connect() and Listener.accept()")
 
     @classmethod
     def around(cls, end: CarrierEnd) -> Self:
-        """Make one of its carrier's end."""
+        """Make a connection from its carrier's end."""
         made = cls.__new__(cls)
         attach(made, end)
         return made
 
     @property
     def peer_address(self) -> str | None:
-        """Where the other end is, a URL; None for the client of a Unix socket, which has none."""
+        """The other end's address, a URL; None for the client of a Unix socket, which has none."""
         return end_of(self).peer_address
 
     @property
     def peer(self) -> Peer | None:
-        """The process at the other end, where the system tells: on Unix sockets."""
+        """The process at the other end of a Unix socket; None for TCP and TLS."""
         return end_of(self).peer
 
     @property
     def encrypted(self) -> bool:
-        """Whether it is TLS."""
+        """Whether the connection uses TLS."""
         return end_of(self).encrypted
 
     def __reduce__(self) -> NoReturn:
-        """Refuse to travel."""
-        raise TypeError("a connection is this process's: let the other process connect, or fork it")
+        """Refuse to be pickled."""
+        raise TypeError("a connection cannot be pickled; connect in the other process, or fork it")
 
     def __repr__(self) -> str:
-        """Show what it connects."""
+        """Show the other end."""
         return shown(end_of(self), type(self).__name__)
 
 
 def shown(end: Any, name: str) -> str:
-    """How a connection is shown."""
+    """The `repr` of a connection."""
     state = " (closed)" if end.closed else ""
     return f"<{name} {end.peer_address or end.peer or end.address}{state}>"

@@ -1,4 +1,4 @@
-"""Operations of several steps, by who blocks; see `liaison.carriers.steps`."""
+"""Operations of several steps, for callers that block; see `liaison.carriers.steps`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["drive"]
 
 
 def drive(steps: Steps[_Result], timeout: float | None) -> _Result:
-    """Do all that is to be done, within `timeout` seconds."""
+    """Do all steps, within `timeout` seconds. Raises `TimeoutError`."""
     deadline = Deadline(timeout)
     go_on: Any = steps.send
     given: Any = None
@@ -31,7 +31,7 @@ def drive(steps: Steps[_Result], timeout: float | None) -> _Result:
             return done.value
         try:
             go_on, given = steps.send, _await(step, deadline.remaining())
-        except BaseException as error:  # also Ctrl-C: what was begun is to be undone
+        except BaseException as error:  # also Ctrl-C: the steps undo what they began
             go_on, given = steps.throw, error
 
 

@@ -1,4 +1,4 @@
-"""What all named links have in common: how an end of one is opened, carried and passed on."""
+"""What all named links have in common: opening an end, and passing it to another process."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ class LinkEnd(Closing, Sending[Message], Receiving[Message]):
     ) -> Self:
         """Open a link of this kind that exists.
 
-        ``Mailbox[Order].open("orders", type=Order)`` tells checkers of types what it receives.
+        ``Mailbox[Order].open("orders", type=Order)`` tells a type checker what it receives.
 
-        Raises `NotFound` where there is none, otherwise as the constructor does.
+        Raises `NotFound` when it does not exist, otherwise as the constructor does.
 
         >>> import liaison
         >>> liaison.Mailbox.open("nowhere")  # doctest: +ELLIPSIS
@@ -88,12 +88,12 @@ class LinkEnd(Closing, Sending[Message], Receiving[Message]):
         type: type[Message] | object = None,
         codec: Codec | CodecName | None = None,
     ) -> Self:
-        """Open a link of this kind that exists without taking part in it.
+        """Open a link of this kind that exists, as an observer.
 
-        An observer takes no place on the link and is not listed among its processes; it can only
-        `peek`, ask for `statistics`, `link` and `len`, and `destroy`.
+        An observer is not one of the link's processes; it can only use `peek`, `statistics`,
+        `link`, `len` and `destroy`.
 
-        Raises `NotFound` where there is none, otherwise as the constructor does.
+        Raises `NotFound` when it does not exist, otherwise as the constructor does.
 
         >>> import liaison
         >>> with liaison.Mailbox("watched") as box:
@@ -139,19 +139,19 @@ class LinkEnd(Closing, Sending[Message], Receiving[Message]):
         self._said = (type, codec)
 
     def __reduce_ex__(self, _: Any, /) -> tuple[Any, ...]:
-        """Travel by address, as to a spawned process; opened there anew, if it is open here."""
+        """Pickle the address; unpickling opens the link anew, unless this end is closed."""
         how = "closed" if self.closed else self._how
         fields = object.__getstate__(self)
         return _arrived, (type(self), how, self.address, *self._said), fields
 
     def __repr__(self) -> str:
-        """Show where it is."""
+        """Show the address."""
         state = " (closed)" if self.closed else ""
         return f"<{type(self).__name__} {self.address}{state}>"
 
 
 class AnyKind(LinkEnd[Message]):
-    """An end of a link of whichever kind has the name."""
+    """An end of a link of any kind."""
 
     __slots__ = ()
 
@@ -164,7 +164,7 @@ _OF_A_QUEUE = {"capacity": "max_messages", "max_message": "message_size"}
 
 
 def _differences(where: Address, policy: Policy) -> str:
-    """How the link at `where` is other than was asked for; "" when that cannot be told."""
+    """How the link at `where` differs from `policy`; "" when that cannot be found out."""
     try:
         with AnyKind.observe(where) as end:
             link = end.link
@@ -178,11 +178,11 @@ def _differences(where: Address, policy: Policy) -> str:
         for name in _POLICY
         if (asked := getattr(policy, name)) not in (None, getattr(link, name))
     ]
-    return "; ".join(found) + ": leave out what does not matter" if found else ""
+    return "; ".join(found) + ": leave out the arguments that do not matter" if found else ""
 
 
 def parsed(address: str | Address) -> Address:
-    """What a user gave as an address."""
+    """The user's argument as an `Address`."""
     return address if isinstance(address, Address) else Address.parse(address)
 
 
@@ -207,7 +207,7 @@ def passing_to(constructor: Callable[..., object]) -> Callable[[Function], Funct
 
 
 def size(name: str, value: int | None, least: int, most: int) -> int | None:
-    """A number that a user gave, checked."""
+    """The user's argument as an int, checked."""
     if value is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Endpoints: direct communication, between processes that name each other."""
+"""Endpoints: direct communication between processes that name each other."""
 
 from __future__ import annotations
 
@@ -46,31 +46,30 @@ __all__ = [
 local_carrier().prepare("endpoint")
 
 _LARGEST_CAPACITY = 1 << 18  # messages
-_KEPT = 64  # mailboxes that the functions below keep open
+_KEPT = 64  # mailboxes that `send` and `receive` keep open
 
 
 class Endpoint(Closing, Corresponding[Message]):
-    """This process's name, by which others send to it, and it receives.
+    """This process's name, to which others send, and from which it sends and receives.
 
-    Each pair of endpoints that talk has a link of their own, which is set up at first use; no other
-    process is on it. One process at a time has a name. When it ends, however it ends, the endpoint
-    stays, and a process that comes back under the name finds what was sent to it meanwhile;
-    `destroy` ends it.
+    Each pair of endpoints has a link of its own, set up at first use; no other process is on it.
+    One process at a time has a name. When it ends, even by a kill, the endpoint stays, and the next
+    process that takes the name finds what was sent meanwhile; `destroy` ends the endpoint.
 
-    The weakness of direct communication is that renaming a process breaks whoever knows its name.
-    Here `rename` keeps the old name as an alias, until it is retired.
+    The weakness of direct communication is that renaming a process breaks every process that knows
+    its name. Here `rename` keeps the old name as an alias, until it is retired.
 
-    Without a name it is one that others cannot know before it has sent something, and that ends
-    with its process: ``process-PID-…``, in the current space. It can be answered.
+    An endpoint without a name is called ``process-PID-…``, in the current space, and ends with its
+    process. Other processes learn this name from its messages and can answer them.
 
-    - ``capacity``: how many messages to it, or from it, each link holds that were accepted and not
-      yet acknowledged; 256 when created without saying, and between two endpoints the smaller of
-      what they said. With 0 a pair meets in rendezvous: `send` returns once the other has received.
-    - ``type``, ``codec``: as a mailbox's, for what is received and what is sent.
+    - ``capacity``: most messages on each link that are accepted and not yet acknowledged; by
+      default 256. Between two endpoints the smaller capacity counts. 0 makes the pair a rendezvous:
+      `send` returns once the other has received.
+    - ``type``, ``codec``: as for a mailbox, for received and sent messages.
 
-    Raises `Busy` while the name is a living process's (also this one's, by another `Endpoint`),
-    `Mismatch` when it exists with another capacity or is another kind of link's,
-    `InvalidAddress`, `AccessDenied`, `NoSpace`, `ValueError` for a capacity that cannot be.
+    Raises `Busy` while a living process has the name (also this one, by another `Endpoint`),
+    `Mismatch` when it exists with another capacity or is another kind of link,
+    `InvalidAddress`, `AccessDenied`, `NoSpace`, and `ValueError` for a capacity out of range.
 
     >>> import liaison
     >>> with liaison.Endpoint("ping") as ping, liaison.Endpoint("pong") as pong:
@@ -110,7 +109,7 @@ class Endpoint(Closing, Corresponding[Message]):
         type: object = None,
         codec: Codec | CodecName | None = None,
     ) -> None:
-        """Be the endpoint, which is made where it does not exist."""
+        """Take the name; the endpoint is created if it does not exist."""
         where = _unnamed(Address.current_space()) if name is None else parsed(name)
         checked = size("capacity", capacity, 0, _LARGEST_CAPACITY)
         reading = Reading.of(type, codec)
@@ -122,9 +121,9 @@ class Endpoint(Closing, Corresponding[Message]):
 
     @classmethod
     def observe(cls, name: str | Address) -> EndpointObserver:
-        """Look at an endpoint, also another process's, without taking part.
+        """Observe an endpoint, also another process's.
 
-        Raises `NotFound` where there is none, `Mismatch` where the name is another kind of link's.
+        Raises `NotFound` when it does not exist, `Mismatch` when the name is another kind of link.
 
         >>> import liaison
         >>> with liaison.Endpoint("old") as endpoint, liaison.Endpoint("friend") as friend:
@@ -140,19 +139,18 @@ class Endpoint(Closing, Corresponding[Message]):
 
     @property
     def name(self) -> str:
-        """What the endpoint is called now."""
+        """The endpoint's current name."""
         return end_of(self).name
 
     @property
     def aliases(self) -> list[str]:
-        """The other names by which it is reached: those it had, and has not retired."""
+        """The endpoint's earlier names that it has not retired, by which it is still reached."""
         return end_of(self).aliases
 
     def rename(self, new: str) -> None:
-        """Be called `new` from now on; who knows the old name still reaches it, unchanged.
+        """Change the endpoint's name to `new`; the old name becomes an alias, which still works.
 
-        The old name becomes an alias. Raises `NameTaken` when another link has the name,
-        `InvalidAddress`, `Closed`.
+        Raises `NameTaken` when another link has the name, `InvalidAddress`, `Closed`.
 
         >>> import liaison
         >>> with liaison.Endpoint("trainee") as endpoint, liaison.Endpoint("boss") as boss:
@@ -167,32 +165,39 @@ class Endpoint(Closing, Corresponding[Message]):
         end_of(self).rename(new)
 
     def retire(self, old: str) -> None:
-        """Be no longer reached by the alias `old`, which others may then take.
+        """Give up the alias `old`, which other processes may then take.
 
-        Raises `NotFound` when it is none of the endpoint's names, `ValueError` when it is what the
-        endpoint is called now.
+        Raises `NotFound` when it is not an alias, `ValueError` when it is the current name.
+
+        >>> import liaison
+        >>> with liaison.Endpoint("before") as endpoint:
+        ...     endpoint.rename("after")
+        ...     endpoint.retire("before")
+        ...     print(endpoint.aliases)
+        ...     endpoint.destroy()
+        []
         """
         end_of(self).retire(old)
 
     def links(self) -> list[Link]:
-        """Return its links, one for each endpoint that it has sent to or received from."""
+        """Describe its links, one for each endpoint with which it has communicated."""
         return end_of(self).links()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Refuse to travel: the name is this process's."""
+        """Refuse to be pickled: the name belongs to this process."""
         raise TypeError(
-            f"an endpoint is one process's name, so {self.name!r} cannot be given to another; "
-            "pass the name, and let the other process have an endpoint of its own"
+            f"the endpoint {self.name!r} belongs to this process and cannot be passed to another; "
+            "pass the name, and create another endpoint in that process"
         )
 
     def __repr__(self) -> str:
-        """Show where it is."""
+        """Show the address."""
         state = " (closed)" if self.closed else ""
         return f"<Endpoint {self.address}{state}>"
 
 
-# What this process is called, by the functions below: the newest endpoint that it has made, or else
-# one that ends with it.
+# The endpoint that `send` and `receive` use: the newest that this process has created, or else one
+# without a name.
 _lock = threading.Lock()
 _made: list[weakref.ref[Endpoint]] = []
 _own: Endpoint | None = None
@@ -221,19 +226,19 @@ def _mine() -> Endpoint | None:
 
 
 def _unnamed(space: Address) -> Address:
-    """Where an endpoint is that has no name of its own."""
+    """The address of an endpoint without a name."""
     return space.called(f"process-{os.getpid()}-{os.urandom(3).hex()}")
 
 
 def _close(made: weakref.ref[Endpoint]) -> None:
-    """At the process's end: what was to end with it need not be found dead by others."""
+    """At exit: close it, so that others need not find it dead."""
     endpoint = made()
     if endpoint is not None:
         endpoint.close()
 
 
 def _passing(near: Address) -> Endpoint:
-    """An endpoint for a process that has not said what it is called, for its life."""
+    """An endpoint without a name, for the rest of the process's life."""
     global _own  # noqa: PLW0603 - there is one for each process
     made = Endpoint.__new__(Endpoint)
     where = _unnamed(near)
@@ -246,7 +251,7 @@ def _passing(near: Address) -> Endpoint:
 
 
 def _box(address: str) -> AnyKind | None:
-    """The mailbox, or the like, that is called so; None: it is an endpoint."""
+    """The mailbox, queue or port at `address`; None if it is an endpoint."""
     known = _boxes.get(address)
     if known is not None and not known.closed:
         return known
@@ -254,7 +259,7 @@ def _box(address: str) -> AnyKind | None:
         if seen.link.kind == "endpoint":
             return None
     while len(_boxes) >= _KEPT:
-        _boxes.pop(next(iter(_boxes)), None)  # closed when nobody is in it
+        _boxes.pop(next(iter(_boxes)), None)  # closed when no thread uses it
     _boxes[address] = box = AnyKind.open(address)
     return box
 
@@ -264,8 +269,8 @@ def mine() -> Endpoint:
     endpoint = _mine()
     if endpoint is None:
         raise NotFound(
-            "this process has no endpoint, so nobody can have sent it anything: "
-            "say what it is called with Endpoint(...)"
+            "this process has no endpoint, so no message can have been sent to it; "
+            "create one with Endpoint(...)"
         )
     return endpoint
 
@@ -273,10 +278,10 @@ def mine() -> Endpoint:
 def correspondent(
     target: str | Address, *, receiving: bool = False
 ) -> tuple[AnyKind | Endpoint, str]:
-    """What a target means: a mailbox or the like, or else the endpoint to do it with.
+    """Return the mailbox, queue or port that is the target, or else this process's endpoint.
 
-    And its address. Raises `NotFound` when nothing is called so; who is `receiving` as somebody
-    whose name is known may be sent to by one who is not there yet.
+    And the target's address. Raises `NotFound` when nothing has this name, unless an endpoint is
+    `receiving`: then the source may come later.
     """
     address = _address(target)
     endpoint = _mine()
@@ -293,14 +298,14 @@ def correspondent(
 
 
 def let_go(space: Address) -> None:
-    """Keep none of the mailboxes in `space` open that the functions below have found by name."""
+    """Close the mailboxes in `space` that `send` and `receive` keep open."""
     for address in list(_boxes):
         if Address.parse(address).called("") == space:
-            _boxes.pop(address, None)  # closed when nobody is in it
+            _boxes.pop(address, None)  # closed when no thread uses it
 
 
 def forget(address: str) -> bool:
-    """After a failure: whether what was known of the address was wrong, or may have been."""
+    """Forget the mailbox at `address` after a failure; return whether to try again."""
     if _boxes.pop(address, None) is not None:
         return True
     with suppress(NotFound):
@@ -309,12 +314,12 @@ def forget(address: str) -> bool:
 
 
 def send(target: str | Address, message: Any, *, timeout: float | None = None) -> None:
-    """Send one message to the endpoint, or into the mailbox, queue or port, that is called so.
+    """Send one message to an endpoint, mailbox, queue or port; `timeout` is in seconds.
 
-    This process's own endpoint sends it: the newest one made. A process that has made none gets
-    one for its life, called ``process-PID-…``, so that it can be answered.
+    To an endpoint it is sent by the newest endpoint that this process has created. A process that
+    has none gets one without a name, so that it can be answered.
 
-    Raises `NotFound` when nothing is called so, otherwise as `Endpoint.send` and `Mailbox.send`.
+    Raises `NotFound` when nothing has this name, otherwise as `Endpoint.send` and `Mailbox.send`.
 
     >>> import liaison
     >>> with liaison.Mailbox("letters") as box:
@@ -323,7 +328,7 @@ def send(target: str | Address, message: Any, *, timeout: float | None = None) -
     ...     box.destroy()
     dear all
     """
-    for last in (False, False, True):  # what was known of the target may be over
+    for last in (False, False, True):  # the remembered target may have ended
         link, address = correspondent(target)
         try:
             if isinstance(link, Endpoint):
@@ -337,11 +342,11 @@ def send(target: str | Address, message: Any, *, timeout: float | None = None) -
 
 
 def receive(source: str | Address | None = None, *, timeout: float | None = None) -> Any:
-    """Receive one message from an endpoint, from a mailbox, or, without a source, from anyone.
+    """Receive one message from an endpoint or a mailbox; without a source, from any endpoint.
 
-    What endpoints send comes to this process's own: the newest one made.
+    Messages of endpoints are received by the newest endpoint that this process has created.
 
-    Raises `NotFound` when nothing is called so and this process has no endpoint, `Empty` when no
+    Raises `NotFound` when nothing has this name and this process has no endpoint, `Empty` when no
     message came within `timeout` seconds, otherwise as `Endpoint.receive` and `Mailbox.receive`.
 
     >>> import liaison

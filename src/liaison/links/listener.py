@@ -1,4 +1,4 @@
-"""Where others connect to, and who is let in."""
+"""Listeners: addresses to which other programs connect."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["Listener"]
 
 
 class Listener(Closing, Generic[Message]):
-    """Where others connect to; `listen` makes it.
+    """An address to which other programs connect; `listen` makes it.
 
-    Nothing runs in the background: connections introduce themselves while `accept` waits. At most
-    64 may be doing so, for 5 seconds and with 4 KiB each; of more, one is dropped that comes from
-    where most come from. So strangers keep nobody out who comes from elsewhere. A wrong token is
-    answered after a second, and of one address 4 are looked at in a second.
+    Nothing runs in the background: handshakes happen while `accept` waits. At most 64 connections
+    can be in the handshake, for 5 seconds and with 4 KiB each; when one more comes, one of the
+    address that has most of them is dropped. So strangers do not keep out clients of other
+    addresses. A wrong token is refused after a second, and 4 a second are checked for an address.
 
     >>> import liaison
     >>> with liaison.listen("tcp://127.0.0.1:0") as listener:
@@ -34,27 +34,27 @@ class Listener(Closing, Generic[Message]):
     __slots__ = ("__weakref__", "_end")
 
     def __init__(self, end: ListenerEnd) -> None:
-        """Listen by a carrier's end; use `listen`, which makes one."""
+        """Make a listener from its carrier's end; use `listen` instead."""
         self._end = end
 
     @property
     def address(self) -> str:
-        """Where it listens, a URL; with the real port where port 0 was asked for."""
+        """The address, a URL; if port 0 was asked for, with the port that was chosen."""
         return self._end.address
 
     def accept(self, timeout: float | None = None) -> Connection[Message]:
-        """Wait for somebody to connect and to introduce themselves as asked.
+        """Wait for a client to connect and to complete the handshake.
 
-        Raises `Empty` when nobody did within `timeout` seconds, `Closed`, and `OSError` when this
+        Raises `Empty` when none did within `timeout` seconds, `Closed`, and `OSError` when this
         process may open no more files.
         """
         return Connection.around(self._end.accept(timeout))
 
     @property
     def dropped(self) -> int:
-        """How many connections were dropped that had not introduced themselves.
+        """How many connections were dropped during their handshake.
 
-        The logger ``liaison.listener`` says from where, once a second at most.
+        The logger ``liaison.listener`` says from which address, at most once a second.
         """
         return self._end.dropped
 
@@ -63,14 +63,14 @@ class Listener(Closing, Generic[Message]):
         return self._end.fileno()
 
     def close(self) -> None:
-        """Stop listening; idempotent. Connections that were accepted go on."""
+        """Stop listening; idempotent. Accepted connections stay open."""
         self._end.close()
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether the listener was closed."""
         return self._end.closed
 
     def __repr__(self) -> str:
-        """Show where it listens."""
+        """Show the address."""
         return f"<Listener {self.address}{' (closed)' if self.closed else ''}>"

@@ -1,4 +1,4 @@
-"""Mailboxes: indirect communication, through a named place where anyone may send and receive."""
+"""Mailboxes: indirect communication, through a named queue that all processes share."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ _LARGEST_MEMORY = 1 << 40  # bytes
 class Mailbox(LinkEnd[Message]):
     """A named queue of messages between any number of processes.
 
-    Opens the mailbox at `address`, or creates it. What is said of it must then agree with what it
-    is; what is left out is not compared.
+    Opens the mailbox at `address`, or creates it. Arguments that are given must agree with a
+    mailbox that exists.
 
-    - ``capacity``: how many messages may be accepted and not yet acknowledged; 1024 when created
-      without saying. 0 makes it a rendezvous: `send` returns once a receiver has the message.
-    - ``max_message``: bytes of the largest message, for which room is then reserved in every
-      place; None for messages of any size.
-    - ``memory``: bytes for payloads that are too large for their place, all reserved at creation.
-      None reserves more when it is needed, up to 1 GiB, and the places themselves 128 at a time;
-      a send for which there is no memory is then `NoSpace`.
+    - ``capacity``: most messages that are accepted and not yet acknowledged; by default 1024. 0
+      makes it a rendezvous: `send` returns once a receiver has the message.
+    - ``max_message``: bytes of the largest message, for which every place reserves room; None for
+      messages of any size.
+    - ``memory``: bytes for payloads of more than 72 bytes, all reserved at creation. None reserves
+      memory when it is needed, up to 1 GiB, and places 128 at a time; a send that finds no memory
+      is then `NoSpace`.
     - ``access``: ``"any"`` (one of the waiting receivers gets the message, the oldest waiter
       first), ``"exclusive"`` (one process at a time may receive), ``"pair"`` (at most two processes
       on the link).
-    - ``type``: what messages are to be; they are validated and arrive as that type.
+    - ``type``: the type of received messages, which are validated.
     - ``codec``: ``"pickle"``, or an object with ``encode`` and ``decode``.
     - ``max_deliveries``: after so many deliveries without an acknowledgement a message goes to
-      ``dead_letters``, the address of a mailbox (``NAME.dead`` unless said otherwise).
+      ``dead_letters``, the address of a mailbox (by default ``NAME.dead``).
 
-    Raises `InvalidAddress`, `Mismatch` when it exists and is different, `Busy` when it is a pair
-    that has its two processes, `AccessDenied`, `NoSpace`, `Corrupt`, `VersionMismatch`, and
-    `ValueError` for sizes that cannot be.
+    Raises `InvalidAddress`, `Mismatch` when it exists with other properties, `Busy` when it is a
+    pair that has its two processes, `AccessDenied`, `NoSpace`, `Corrupt`, `VersionMismatch`, and
+    `ValueError` for a number that is out of range.
 
     >>> import liaison
     >>> with liaison.Mailbox("orders") as box:
@@ -133,7 +133,7 @@ def policy_of(
     max_deliveries: int | None,
     dead_letters: str | None,
 ) -> Policy:
-    """What was said of the link, checked."""
+    """The checked policy of a link."""
     capacity = size("capacity", capacity, 0, _LARGEST_CAPACITY)
     max_message = size("max_message", max_message, 1, (1 << 32) - 4096)
     memory = size("memory", memory, 1, _LARGEST_MEMORY)
@@ -145,16 +145,16 @@ def policy_of(
             "max_message= reserves room for each message, memory= for all of them together: "
             "give one of the two"
         )
-    grave = None if dead_letters is None else str(beside(where, dead_letters))
-    if grave == str(where):
+    letters = None if dead_letters is None else str(beside(where, dead_letters))
+    if letters == str(where):
         raise ValueError("a mailbox cannot be its own dead_letters")
-    if max_deliveries and not grave:
-        default_dead_letters(where)  # says now when the name would be too long
+    if max_deliveries and not letters:
+        default_dead_letters(where)  # raises now when the name is too long
     return Policy(
         capacity=capacity,
         max_message=max_message,
         memory=memory,
         access=access,
         max_deliveries=max_deliveries,
-        dead_letters=grave,
+        dead_letters=letters,
     )

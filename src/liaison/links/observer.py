@@ -1,4 +1,4 @@
-"""Looking at a link of any kind, also at an endpoint, without taking part."""
+"""Observers of a link of any kind, endpoints included."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ __all__ = ["EndpointObserver", "observed"]
 
 
 class EndpointObserver(Closing, Keeping[Any]):
-    """An endpoint that exists, observed; a context manager that closes it.
+    """An observer of an endpoint; a context manager that closes it.
 
-    Its counts are those of all the links on which it receives, together.
+    Its counts are the sums over all links on which the endpoint receives.
     """
 
     def __init__(self, address: str | Address) -> None:
-        """Look at it."""
+        """Observe the endpoint at `address`; see `Endpoint.observe`."""
         where = parsed(address)
         attach(self, carrier_of(where).observe_endpoint(where))
 
     @property
     def aliases(self) -> list[str]:
-        """The other names by which it is reached."""
+        """The endpoint's earlier names that it has not retired."""
         return end_of(self).aliases
 
     def known_as(self) -> dict[str, list[Peer]]:
-        """The names by which senders know it, and the living processes that use them."""
+        """Return the names that senders use, each with the living processes that use it."""
         return end_of(self).known_as()
 
 
 def observed(address: str | Address) -> AnyKind | EndpointObserver:
-    """Observe a link of any kind, also an endpoint. Raises as `Mailbox.observe` does."""
+    """Observe a link of any kind, endpoints included. Raises as `Mailbox.observe` does."""
     end = AnyKind.observe(address)
     if end.link.kind != "endpoint":
         return end

@@ -1,4 +1,4 @@
-"""Pipes: one way between a process and those it starts, and two ways between any two."""
+"""Pipes: one-way between a process and its children, and two-way between any two processes."""
 
 # pyright: reportPrivateUsage=false
 from __future__ import annotations
@@ -31,33 +31,33 @@ local_carrier().prepare("pipe")
 _LARGEST_CAPACITY = 1 << 18  # messages
 _LARGEST_MESSAGE = (1 << 32) - 4096  # bytes
 _LARGEST_MEMORY = 1 << 40
-_CHUNK = 1 << 16  # bytes that are written as one message, at most
+_CHUNK = 1 << 16  # most bytes that are written as one message
 
 
 class _Reading(Receiving[Message]):
     """Reading bytes as from a file.
 
-    The bytes are those of the messages, one after the other, and where a message ends does not
-    show. What is left of one that was read in part is what the next call reads; or, for `receive`
-    and a loop, the next message. It belongs to this end: other receivers do not get it.
+    The bytes of one message after the other are read as one stream. The rest of a message that was
+    read in part is read by the next call, or is the next message for `receive` and a loop. It
+    belongs to this end: other receivers do not get it.
     """
 
     __slots__ = ()
 
     def readable(self) -> bool:
-        """Whether bytes can be read: True."""
+        """Return True: bytes can be read."""
         return True
 
     def read(self, n: int | None = -1, /) -> bytes:
-        """Read `n` bytes, waiting for them; fewer at the end of file, and there ``b""``.
+        """Read `n` bytes, waiting for them; fewer before the end of file, ``b""`` at the end.
 
-        Without `n`, or with a negative one, reads up to the end of file. Raises `DecodeError` when
-        a message comes that is not bytes, `Closed`.
+        Without `n`, or with a negative one, read up to the end of file. Raises `Closed`, and
+        `DecodeError` for a message that is not bytes.
         """
         return self._gather(-1 if n is None or n < 0 else n)
 
     def read1(self, n: int | None = -1, /) -> bytes:
-        """Read at most `n` bytes: what is there, waiting only for the first; ``b""`` at the end.
+        """Read at most `n` bytes, waiting only for the first; ``b""`` at the end of file.
 
         Raises as `read` does.
         """
@@ -76,7 +76,7 @@ class _Reading(Receiving[Message]):
         return chunk[at:end]
 
     def readinto(self, buffer: Any, /) -> int:
-        """Read into a writable buffer what is there, waiting only for the first; 0 at the end.
+        """Read into a writable buffer, waiting only for the first byte; return how many bytes.
 
         Raises as `read` does.
         """
@@ -95,7 +95,7 @@ class _Reading(Receiving[Message]):
         return self._gather(-1 if limit is None or limit < 0 else limit, line=True)
 
     def readlines(self, hint: int | None = -1, /) -> list[bytes]:
-        """Read the lines that follow: all, or, with `hint`, until they have so many bytes."""
+        """Read lines up to the end of file, or until they have `hint` bytes. Raises as `read`."""
         lines: list[bytes] = []
         left = hint if hint is not None and hint > 0 else None
         while line := self.readline():
@@ -121,17 +121,17 @@ class _Reading(Receiving[Message]):
                 parts.append(chunk[at:stop])
                 left -= stop - at
         except BaseException:
-            if parts:  # what was interrupted loses nothing
+            if parts:  # an interrupted read loses nothing
                 source.put_back(b"".join(parts), 0)
             raise
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def cut(chunk: bytes, at: int, most: int, *, line: bool) -> tuple[int, bool]:
-    r"""Where what is wanted of a chunk, from `at` on, ends; and whether that was all.
+    r"""Return where the wanted part of a chunk, from `at` on, ends; and whether it is complete.
 
-    It is `most` bytes, or with a negative number all that come; and the end of the `line`, if that
-    comes before.
+    It has `most` bytes, or any number if that is negative, and ends with the `line`, if that ends
+    before.
 
     >>> cut(b"tea\ncoffee", 0, -1, line=True), cut(b"tea", 0, 2, line=True)
     ((4, True), (2, True))
@@ -150,45 +150,45 @@ class _Writing(Sending[Message]):
     __slots__ = ()
 
     def writable(self) -> bool:
-        """Whether bytes can be written: True."""
+        """Return True: bytes can be written."""
         return True
 
     def write(self, data: Any, /) -> int:
-        """Write bytes, waiting until all of them have room; return how many, which is all.
+        """Write all bytes, waiting for room, and return their number.
 
-        They travel as messages of at most 64 KiB, without a sign of where one begins. When this
-        raises, a first part of them may have been written.
+        They are sent as messages of at most 64 KiB. When this raises, a first part of them may have
+        been written.
 
-        Raises `Disconnected` (a `BrokenPipeError`) when nobody is left who could read them,
-        `Closed`, `NoSpace`, and `TypeError` for text.
+        Raises `Disconnected` (a `BrokenPipeError`) when no reader is left, `Closed`, `NoSpace`, and
+        `TypeError` for text.
         """
         return end_of(self).write(data, _CHUNK)
 
     def writelines(self, lines: Iterable[Any], /) -> None:
-        """Write each of the lines, which have their own ends. Raises as `write` does."""
+        """Write the lines, without adding line ends. Raises as `write` does."""
         for line in lines:
             self.write(line)
 
 
 class _Stream:
-    """What else whoever is given a file may ask of it."""
+    """The other methods of a file."""
 
     __slots__ = ()
 
     def flush(self) -> None:
-        """Do nothing: what was written is on its way."""
+        """Do nothing: nothing is buffered."""
 
     def seekable(self) -> bool:
-        """Whether one can go back in it: False."""
+        """Return False: a pipe cannot seek."""
         return False
 
     def isatty(self) -> bool:
-        """Whether it is a terminal: False."""
+        """Return False: a pipe is not a terminal."""
         return False
 
 
 class _PipeEnd(Closing, Sending[Message], Receiving[Message]):
-    """What both ends of a pipe have."""
+    """What both kinds of a pipe's end have in common."""
 
     __slots__ = ("_said",)
 
@@ -196,7 +196,7 @@ class _PipeEnd(Closing, Sending[Message], Receiving[Message]):
     _reads = False
 
     def __init__(self) -> None:
-        """Refuse: a pipe has two ends."""
+        """Refuse: `pipe` makes both ends together."""
         raise TypeError("pipes are made by liaison.pipe()")
 
     @classmethod
@@ -207,15 +207,15 @@ class _PipeEnd(Closing, Sending[Message], Receiving[Message]):
         type: type[Message] | object = None,
         codec: Codec | CodecName | None = None,
     ) -> Self:
-        """Take over the end that this process was given, see `pass_fds` and `handle`.
+        """Open the end that a parent passed to this process; see `pass_fds` and `handle`.
 
-        Its descriptors are this end's from now on, and closed by exec. Raises `NotFound` when they
-        are not there, `Mismatch` for the other kind of end, `ValueError` when `handle` is none.
+        It takes over the descriptors, which exec will close. Raises `NotFound` when they are not
+        open, `Mismatch` for the other kind of end, `ValueError` for a text that is not a handle.
         """
         try:
             carrier = carrier_named(handle.partition(":")[0])
         except InvalidAddress:
-            raise ValueError(f"{handle!r} is no handle of a pipe's end") from None
+            raise ValueError(f"{handle!r} is not the handle of a pipe's end") from None
         end = carrier.inherited(handle, cls._reads, Reading.of(type, codec))
         return cls._around(end, type, codec)
 
@@ -233,15 +233,15 @@ class _PipeEnd(Closing, Sending[Message], Receiving[Message]):
 
     @property
     def handle(self) -> str:
-        """What to tell the child, by its arguments or environment, for it to `inherit` this end."""
+        """The text with which a child can `inherit` this end, for its arguments or environment."""
         return end_of(self).handle
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel as its descriptors do, as multiprocessing's own connections."""
+        """Pickle the descriptors, as multiprocessing's connections do."""
         return _arrived, (self.__class__, *end_of(self).handed(), *self._said)
 
     def __repr__(self) -> str:
-        """Show which pipe's end it is."""
+        """Show the pipe's address."""
         state = " (closed)" if self.closed else ""
         return f"<{self.__class__.__name__} {self.address}{state}>"
 
@@ -251,11 +251,11 @@ class PipeReader(_Reading[Message], _Stream, _PipeEnd[Message]):
     r"""The receiving end of a pipe; `pipe` makes it.
 
     `receive`, `try_receive`, `receive_many`, `lease`, `peek`, ``len()``, `statistics` and `fileno`
-    are a mailbox's. When everything was received, and every sending end is closed or its process
-    has ended, however that did, they raise `Ended`, an ``EOFError``, and a loop over the reader
-    ends. Bytes can be read beside, as from a file.
+    work as for a mailbox. When everything was received, and every sending end is closed or its
+    process has ended, receiving raises `Ended`, an ``EOFError``, and a loop over the reader ends.
+    Bytes can be read too, as from a file.
 
-    What a program that was given this end by ``pass_fds`` does with it:
+    A child process that gets this end by ``pass_fds``:
 
     >>> import os, subprocess, sys, liaison
     >>> child = '''
@@ -282,7 +282,7 @@ class PipeReader(_Reading[Message], _Stream, _PipeEnd[Message]):
     _reads = True
 
     def writable(self) -> bool:
-        """Whether bytes can be written: False."""
+        """Return False: bytes cannot be written."""
         return False
 
 
@@ -290,9 +290,9 @@ class PipeReader(_Reading[Message], _Stream, _PipeEnd[Message]):
 class PipeWriter(_Writing[Message], _Stream, _PipeEnd[Message]):
     r"""The sending end of a pipe; `pipe` makes it.
 
-    `send`, `try_send`, `send_many`, `loan`, receipts and `statistics` are a mailbox's. When every
-    receiving end is closed or its process has ended, they raise `Disconnected`, a
-    ``BrokenPipeError``. Bytes can be written beside, as to a file.
+    `send`, `try_send`, `send_many`, `loan`, receipts and `statistics` work as for a mailbox. When
+    every receiving end is closed or its process has ended, sending raises `Disconnected`, a
+    ``BrokenPipeError``. Bytes can be written too, as to a file.
 
     >>> import io, liaison
     >>> reader, writer = liaison.pipe()
@@ -306,7 +306,7 @@ class PipeWriter(_Writing[Message], _Stream, _PipeEnd[Message]):
     __slots__ = ()
 
     def readable(self) -> bool:
-        """Whether bytes can be read: False."""
+        """Return False: bytes cannot be read."""
         return False
 
 
@@ -330,15 +330,15 @@ def pipe(
     type: object = None,
     codec: Codec | CodecName | None = None,
 ) -> tuple[PipeReader, PipeWriter]:
-    """Make a pipe, one way, between this process and those it starts.
+    """Make a one-way pipe between this process and its children.
 
-    It has no name anywhere, so nobody else can open it. Forked children have both ends; an end
-    that is an argument of a ``multiprocessing`` process is there in the child; and `pass_fds` and
-    `handle` give one to a program started by ``subprocess``. As with any pipe, each process closes
-    the ends that it does not use, or the others never see the end of file.
+    It has no name, so no other process can open it. A forked child has both ends; a
+    ``multiprocessing`` process gets an end as an argument; and `pass_fds` and `handle` pass one to
+    a program that ``subprocess`` starts. As with any pipe, each process must close the ends that it
+    does not use, or the others never see the end of file.
 
-    The arguments are those of `Mailbox`; there is no rendezvous. Raises `NoSpace`, `OSError` when
-    descriptors run out (a pipe takes three), and `ValueError` for sizes that cannot be.
+    The arguments are those of `Mailbox`, but ``capacity`` is 1 or more. Raises `NoSpace`, `OSError`
+    when descriptors run out (a pipe takes three), and `ValueError` for a number out of range.
 
     >>> import liaison
     >>> reader, writer = liaison.pipe()
@@ -360,25 +360,24 @@ def pipe(
 
 
 class NamedPipe(_Reading[Message], _Writing[Message], _Stream, Closing):
-    """A two-way pipe between two unrelated processes, which know its name.
+    """A two-way pipe between two unrelated processes that know its name.
 
-    Whoever opens it first creates it and is one side; the next process that does is the other, and
-    a third gets `Busy` while both live. What one side sends the other receives, and never itself.
-    Until the other side comes, what is sent waits for it, up to `capacity` messages each way, and
-    who receives waits too.
+    The first process that opens it creates it and is one side, the second is the other side, and a
+    third gets `Busy` while both live. Each side receives what the other sends, never its own
+    messages. Until the other side comes, `capacity` messages can be sent, and receivers wait.
 
-    When the other side has closed its end, or its process has ended, however it did, `receive`
-    gives what is left and then raises `Ended`, an ``EOFError``, and a loop ends; `send` raises
-    `Disconnected`, a ``BrokenPipeError``, at once. Then this pipe is over, as a connection is: open
-    the name again to meet whoever opens it next. What nobody has received when its last side ends
-    is gone, as with any pipe.
+    When the other side has closed its end, or its process has ended, `receive` gives the messages
+    that are left and then raises `Ended`, an ``EOFError``, and a loop ends; `send` raises
+    `Disconnected`, a ``BrokenPipeError``, at once. Then this pipe is over: open the name again to
+    meet the next process that opens it. Messages that are not received when the last side ends are
+    lost, as with any pipe.
 
-    A side is a process: all that it opens under the name is the same side, and a forked child is
-    not its parent. Bytes can be read and written beside messages, as with a file.
+    A side is a process: if it opens the name again, that is the same side; a forked child is
+    another process. Bytes can be read and written too, as with a file.
 
-    The arguments are those of `Mailbox`; there is no rendezvous. Raises `InvalidAddress`, `Busy`,
-    `Mismatch` when it exists and is different, `AccessDenied`, `NoSpace`, `Corrupt`,
-    `VersionMismatch`, and `ValueError` for sizes that cannot be.
+    The arguments are those of `Mailbox`, but ``capacity`` is 1 or more, for each direction. Raises
+    `InvalidAddress`, `Busy`, `Mismatch` when it exists with other properties, `AccessDenied`,
+    `NoSpace`, `Corrupt`, `VersionMismatch`, and `ValueError` for a number out of range.
 
     >>> import subprocess, sys, liaison
     >>> other = '''
@@ -425,15 +424,15 @@ class NamedPipe(_Reading[Message], _Writing[Message], _Stream, Closing):
         self._said = (type, codec)
 
     def statistics(self, *, outgoing: bool = False) -> Statistics:
-        """Return a snapshot of the counts of the way here, or of the `outgoing` way."""
+        """Return a snapshot of the counts of the incoming direction, or of the `outgoing` one."""
         return end_of(self).statistics(outgoing=outgoing)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel by address; opened there anew."""
+        """Pickle the address; unpickling opens the pipe anew."""
         return _reopen, (self.__class__, self.address, *self._said)
 
     def __repr__(self) -> str:
-        """Show where it is."""
+        """Show the address."""
         state = " (closed)" if self.closed else ""
         return f"<{self.__class__.__name__} {self.address}{state}>"
 

@@ -1,4 +1,4 @@
-"""Ports: a mailbox with one receiver, which it does not outlive."""
+"""Ports: a mailbox with one receiver, with which it ends."""
 
 from __future__ import annotations
 
@@ -30,26 +30,25 @@ _LIFETIMES = ("receiver", "senders")
 
 
 class Port(LinkEnd[Message]):
-    """A mailbox with one receiver: the process that creates it, here. Others send to it.
+    """A mailbox with one receiver: the process that creates it. Other processes send to it.
 
-    ``Port(name)`` creates a port, and its caller is the receiver; senders use ``Port.open(name)``,
-    with which they can do what a mailbox's senders can, and nothing else. A port ends with its
-    receiver, however that ends: it closes this end, drops it, exits, or is killed. Then the name
-    is free again, and senders, also those that wait, get `Destroyed`. A child that the receiver
-    forks is not the receiver.
+    ``Port(name)`` creates the port, and its caller is the receiver; senders use
+    ``Port.open(name)`` and can only send. A port ends with its receiver, when that closes or
+    deletes this end, exits, or is killed. Then the name is free again, and senders get `Destroyed`,
+    also while they wait. A child that the receiver forks is not the receiver.
 
-    - ``capacity``: how many messages may be accepted and not yet acknowledged, 1 or more.
+    - ``capacity``: most messages that are accepted and not yet acknowledged, 1 or more.
     - ``lifetime``: ``"receiver"``, or ``"senders"``: the port also ends with its last sender, once
-      one has come. The receiver takes what is left and then gets `Destroyed`; a loop over the port
-      ends. A sender is who has the port open for sending.
-    - ``dead_letters``: the address of the mailbox to which messages go that the receiver did not
-      settle in its life. Whoever notices the end first moves them there, also a new ``Port(name)``.
-      Without it they end with the port.
-    - ``max_message``, ``memory``, ``type``, ``codec``, ``max_deliveries``: as a mailbox's.
+      there has been one. The receiver takes the messages that are left and then gets `Destroyed`; a
+      loop over the port ends. A sender is a process that has the port open to send.
+    - ``dead_letters``: the address of the mailbox for messages that the receiver has not
+      acknowledged when it ends. The first process that notices the end moves them there, for
+      example a new ``Port(name)``. Without it they are lost with the port.
+    - ``max_message``, ``memory``, ``type``, ``codec``, ``max_deliveries``: as for a mailbox.
 
-    Raises `Busy` while the port has a living receiver, `Mismatch` where the name is another kind of
-    link's, `Full` when a dead receiver's messages find no room in its dead letters, otherwise as
-    `Mailbox` does.
+    Raises `Busy` while the port has a living receiver, `Mismatch` when the name is that of another
+    kind of link, `Full` when the dead letters have no room for a dead receiver's messages,
+    otherwise as `Mailbox` does.
 
     >>> import liaison
     >>> with liaison.Port("parcels") as port:
@@ -91,12 +90,12 @@ class Port(LinkEnd[Message]):
         max_deliveries: int | None = None,
         dead_letters: str | None = None,
     ) -> None:
-        """Create the port, and be its receiver."""
+        """Create the port and become its receiver."""
         where = parsed(address)
         if lifetime not in _LIFETIMES:
             raise ValueError(f'lifetime={lifetime!r} is unknown: it is "receiver" or "senders"')
         if capacity == 0:
-            raise ValueError("capacity=0 is out of range: a port is no rendezvous")
+            raise ValueError("capacity=0 is out of range: a port cannot be a rendezvous")
         if max_deliveries and dead_letters is None:
             dead_letters = default_dead_letters(where)
         policy = policy_of(where, capacity, max_message, memory, None, max_deliveries, dead_letters)

@@ -1,4 +1,4 @@
-"""Message queues: a FIFO of fixed geometry, under the names of Python's own queues."""
+"""Message queues: a FIFO of fixed geometry, with the methods of `queue.Queue`."""
 
 from __future__ import annotations
 
@@ -30,20 +30,18 @@ _LARGEST_MESSAGE = (1 << 32) - 4096  # bytes
 class MessageQueue(LinkEnd[Message]):
     """A named FIFO of a fixed number of messages of bounded size, between any processes.
 
-    Opens the queue at `address`, or creates it. All its memory is reserved when it is created, in
-    one ring of equal places, so that a queue which exists can never lack memory. `put`, `get` and
-    their kin are those of Python's ``queue.Queue``, and raise `Full` and `Empty`, which are also
-    ``queue.Full`` and ``queue.Empty``. What a mailbox does (`lease`, `loan`, receipts, `peek`,
-    `statistics`, `fileno`) a queue does as well.
+    Opens the queue at `address`, or creates it. All its memory is reserved at creation, in one ring
+    of equal places, so a queue never lacks memory later. `put`, `get` and the other methods of
+    ``queue.Queue`` raise `Full` and `Empty`, which are also ``queue.Full`` and ``queue.Empty``. A
+    queue also has `lease`, `loan`, receipts, `peek`, `statistics` and `fileno`, like a mailbox.
 
-    - ``max_messages``: how many may be accepted and not yet received; 10 when created without
-      saying.
-    - ``message_size``: bytes of the largest message, as encoded; 8192 when created without saying.
-    - ``type``, ``codec``: as a mailbox's.
+    - ``max_messages``: most messages that are accepted and not yet acknowledged; by default 10.
+    - ``message_size``: bytes of the largest message, as encoded; by default 8192.
+    - ``type``, ``codec``: as for a mailbox.
 
-    What is said must agree with a queue that exists; what is left out is not compared. Raises
-    `InvalidAddress`, `Mismatch` when it exists and is different, `AccessDenied`, `NoSpace`,
-    `Corrupt`, `VersionMismatch`, and `ValueError` for sizes that cannot be.
+    Arguments that are given must agree with a queue that exists. Raises `InvalidAddress`,
+    `Mismatch` when it exists with other properties, `AccessDenied`, `NoSpace`, `Corrupt`,
+    `VersionMismatch`, and `ValueError` for a number that is out of range.
 
     >>> import liaison
     >>> with liaison.MessageQueue("readings", max_messages=2) as queue:
@@ -110,7 +108,7 @@ class MessageQueue(LinkEnd[Message]):
     def put(self, item: Message, block: bool = True, timeout: float | None = None) -> None:
         """Put a message into the queue, waiting for a place if `block` is true.
 
-        With `timeout`, for at most so many seconds. Raises `Full` when there was no place in time,
+        `timeout` is in seconds; None waits for ever. Raises `Full` when no place was free in time,
         `TooLarge`, `EncodeError`, `Destroyed`, `Closed`, and `ValueError` for a negative timeout.
 
         >>> import liaison
@@ -126,13 +124,21 @@ class MessageQueue(LinkEnd[Message]):
         self.send(item, timeout=_patience(block, timeout))
 
     def put_nowait(self, item: Message) -> None:
-        """Put a message into the queue if that needs no waiting. Raises as `put` does."""
+        """Put a message into the queue without waiting. Raises as `put` does.
+
+        >>> import liaison
+        >>> with liaison.MessageQueue("quick") as queue:
+        ...     queue.put_nowait("a")
+        ...     print(queue.qsize(), queue.get_nowait())
+        ...     queue.destroy()
+        1 a
+        """
         self.send(item, timeout=0)
 
     def get(self, block: bool = True, timeout: float | None = None) -> Message:
         """Take the oldest message out of the queue, waiting for one if `block` is true.
 
-        With `timeout`, for at most so many seconds. Raises `Empty` when none came in time,
+        `timeout` is in seconds; None waits for ever. Raises `Empty` when no message came in time,
         `DecodeError`, `Destroyed`, `Closed`, and `ValueError` for a negative timeout.
 
         >>> import liaison
@@ -147,19 +153,19 @@ class MessageQueue(LinkEnd[Message]):
         return self.receive(timeout=_patience(block, timeout))
 
     def get_nowait(self) -> Message:
-        """Take the oldest message out of the queue if there is one. Raises as `get` does."""
+        """Take the oldest message out of the queue without waiting. Raises as `get` does."""
         return self.receive(timeout=0)
 
     def qsize(self) -> int:
-        """Count the messages that wait; others may change that at any moment."""
+        """Count the waiting messages; other processes may change that. Raises `Closed`."""
         return len(self)
 
     def empty(self) -> bool:
-        """Whether no message waits at this moment."""
+        """Return whether no message waits at this moment. Raises `Closed`."""
         return len(self) == 0
 
     def full(self) -> bool:
-        """Whether `put_nowait` would have had no place at this moment.
+        """Return whether `put_nowait` would find no place at this moment. Raises `Closed`.
 
         A message that is leased, or being written, has a place too.
         """

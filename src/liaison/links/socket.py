@@ -71,19 +71,19 @@ def listen(
     """Listen at ``unix:///path``, ``tcp://host:port`` or ``tls://host:port``.
 
     - ``token``: a secret of 16 bytes or more that both ends have and prove to each other. Make it
-      by ``secrets.token_hex(32)``; one that can be guessed will be. It also proves every message,
-      so that nobody in between can change or make one up; only TLS keeps them from being read.
+      by ``secrets.token_hex(32)``, so that it cannot be guessed. It also proves every message, so
+      that a relay cannot change or make one up; only TLS also keeps messages secret.
     - ``tls``: ``(certificate, key)``, paths of PEM files, or an `ssl.SSLContext`.
-    - ``max_message``: bytes of the largest message that is taken from others; 64 MiB.
+    - ``max_message``: bytes of the largest message that this end accepts; by default 64 MiB.
     - ``type``, ``codec``: as for mailboxes.
-    - ``insecure=True`` allows what is refused otherwise: an address that is not this machine's
-      alone without TLS and a token, and pickles from where any user of this machine could connect.
+    - ``insecure=True`` allows an address that the network can reach without TLS and a token, and
+      pickles on an address to which any user of this machine can connect.
 
-    A Unix socket's file is its user's alone (0600), takes the place of a dead listener's, and is
-    removed when the listener is closed. Port 0 takes a free port, see `Listener.address`.
+    A Unix socket's file has mode 0600, replaces a dead listener's file, and is removed when the
+    listener is closed. Port 0 chooses a free port; see `Listener.address`.
 
-    Raises `NameTaken` when somebody listens there, `AccessDenied`, `NotFound`, and `InvalidAddress`
-    or `ValueError` for what is not safe or not possible.
+    Raises `NameTaken` when another process listens there, `AccessDenied`, `NotFound` for an unknown
+    host, and `InvalidAddress` or `ValueError` for an address or arguments that are not safe.
 
     >>> import liaison, secrets
     >>> with liaison.listen("tcp://127.0.0.1:0", token=secrets.token_hex(32)) as listener:
@@ -108,16 +108,17 @@ def connect(
     codec: Codec | CodecName | None = None,
     insecure: bool = False,
 ) -> Connection:
-    """Connect to where somebody listens.
+    """Connect to the address of a listener.
 
-    The arguments are those of `listen`, but for ``tls``: the path of a PEM file with the
-    certificates to trust, or an `ssl.SSLContext`; with ``tls://`` and without it, those that the
-    system trusts. Without a token and TLS it returns before the other end has answered; whether
-    that asks for a token is then seen by who receives.
+    The arguments are those of `listen`, except ``tls``: the path of a PEM file with the
+    certificates to trust, or an `ssl.SSLContext`; by default, for ``tls://``, the certificates that
+    the system trusts. Without a token and TLS this returns before the other end has answered; if
+    that requires a token, the first receive raises.
 
-    Raises `NotFound` when nobody listens there, `CallTimeout` after `timeout` seconds,
-    `AccessDenied` when either end cannot prove who it is, `Corrupt` when it is not liaison that
-    listens there, `VersionMismatch`, and `InvalidAddress` or `ValueError` for what is not safe.
+    Raises `NotFound` when no process listens there, `CallTimeout` after `timeout` seconds,
+    `AccessDenied` when an end cannot prove its token or certificate, `Corrupt` when the listener
+    does not use liaison, `VersionMismatch`, and `InvalidAddress` or `ValueError` for an address or
+    arguments that are not safe.
 
     >>> import liaison
     >>> liaison.connect("unix:///nowhere/at/all")  # doctest: +ELLIPSIS

@@ -1,19 +1,19 @@
-"""Waiting for several links at once, whatever they are.
+"""Waiting for several links at once, of any kinds.
 
-Where a carrier can wait for several of its links, as for mailboxes of one space in shared memory,
-it does, without descriptors: see `_memory`. For all others the kernel is asked.
+If their carrier can wait for several of its links, as shared memory can for mailboxes of one space,
+it does, without descriptors: see `_memory`. All others are waited for by epoll.
 
-For each list of links that is waited for, the kernel keeps one epoll set between one call and the
-next, so that a call makes as many system calls for 1,000 links as for one. What keeps a set true:
+Each list of links has one epoll set, which is kept from one call to the next, so a call makes as
+many system calls for 1,000 links as for one. These rules keep a set valid:
 
-- It knows its links weakly, by identity; with the first of them it is given up, before another
-  object can come by the same identity.
-- A descriptor that is closed leaves the set only if no forked child has a copy of it. So the set is
-  made anew when a link of it is closed (`closed` tells, and wakes who waits), and when the
-  `fileno()` of anything that is not a link of ours has changed.
+- It has weak references to its links. When the first of them dies the set is discarded, before
+  another object can have the same identity.
+- A closed descriptor leaves the set only if no forked child has a copy of it. So the set is made
+  anew when one of its links is closed (`closed` tells, and wakes waiters), and when the `fileno()`
+  of an object that is not a link has changed.
 - A forked child shares its parent's sets; it forgets them, and makes its own. So does a process
   that has closed all its descriptors, as daemons do: see `Poll`.
-- Who uses a set has it alone: it is taken out of the cache, and put back afterwards.
+- One thread at a time uses a set: it is taken out of the cache, and put back afterwards.
 """
 
 from __future__ import annotations
@@ -50,24 +50,23 @@ if TYPE_CHECKING:
 __all__ = ["Watch", "wait"]
 
 _KEPT = 8  # sets: each costs two descriptors
-_GONE = (Closed, Destroyed, Corrupt)  # what a receive will say, at once
+_GONE = (Closed, Destroyed, Corrupt)  # what a receive would raise, at once
 
 
 def wait(links: Iterable[Waited], *, timeout: float | None = None) -> list[Waited]:
-    """Wait until something can be received from any of `links`; return those, or [] in time.
+    """Wait until something can be received from any of `links`; return those, or [] after timeout.
 
-    Links of all kinds may be mixed, and with whatever else has a ``fileno()``: sockets, pipes,
-    processes' descriptors. A mailbox is returned only when there is a message (that another
-    receiver may take first: use ``timeout=0`` or `try_receive` for it); anything else, when it is
-    readable. A link that was closed or destroyed is returned at once: its receive raises.
+    You can mix links of all kinds and other objects that have a ``fileno()``. A link is returned
+    when it has a message (another receiver may take it first: use `try_receive`), another object
+    when it is readable. A link that was closed or destroyed is returned at once: receiving from it
+    raises.
 
-    The list begins with another link each time, so that one who serves only the first serves all
-    that are ready in turn.
+    Each call begins the list with another link, so a program that serves only the first one serves
+    all in turn.
 
-    ``timeout`` is in seconds; None waits for ever, 0 looks. Raises `ValueError` when there is
-    nothing to wait for and no timeout, `AccessDenied` for a mailbox that is only observed.
-    Mailboxes of one space alone need no descriptors. Beside something else, or another space's,
-    each takes three when it is first waited for: `OSError` when they run out.
+    ``timeout`` is in seconds; None waits for ever, 0 does not wait. Raises `ValueError` for an
+    empty list without a timeout, and `AccessDenied` for an observer. Mailboxes of one space need no
+    descriptors. Mixed with other objects or spaces, each takes three: `OSError` when they run out.
 
     >>> import liaison
     >>> with liaison.Mailbox("tea") as tea, liaison.Mailbox("coffee") as coffee:
@@ -79,8 +78,8 @@ def wait(links: Iterable[Waited], *, timeout: float | None = None) -> list[Waite
     True green
     []
     """
-    if hasattr(links, "fileno"):  # to list a link would be to receive from it, for ever
-        raise TypeError(f"links is a list, or another iterable, of links: write [{links!r}]")
+    if hasattr(links, "fileno"):  # iterating over a link would receive from it, for ever
+        raise TypeError(f"links is one link; write a list of links: [{links!r}]")
     every = list(links)
     deadline = None if timeout is None else Deadline(timeout)
     for several in _memory:
@@ -107,17 +106,17 @@ def wait(links: Iterable[Waited], *, timeout: float | None = None) -> list[Waite
 
 
 def _together(links: list[Any]) -> Several | None:
-    """What their carrier has to wait for these together, if they have one carrier that has it."""
+    """Their carrier's set for these links, if they have one carrier that can wait for several."""
     end = end_of(links[0]) if links else None
     return end.several(links) if isinstance(end, End) else None
 
 
-# The carriers' sets, oldest first. One that a thread waits with stays in here.
+# The carriers' sets, oldest first. A set stays here while a thread waits with it.
 _memory: list[Several] = []
 
 
 def _keep(several: Several, links: Sequence[Any]) -> None:
-    """Keep it until one of its links dies or is closed, or too many others were used since."""
+    """Keep the set until one of its links is deleted or closed, or too many others were used."""
     this = weakref.ref(several)
 
     def died(_: object) -> None:
@@ -176,7 +175,7 @@ class Watch:
         for link in links:
             try:
                 self._references.append(weakref.ref(link, died))
-            except TypeError:  # cannot be known weakly: nothing is kept
+            except TypeError:  # it allows no weak reference: the set is not kept
                 self._references = None
                 break
 
@@ -199,16 +198,16 @@ class Watch:
         return self._set.fileno()
 
     def look(self, links: Sequence[Any], timeout: float | None) -> list[Any]:
-        """Find those of the links that can be received from; sleep at most so long, once.
+        """Find the links that can be received from; sleep once, for at most `timeout` seconds.
 
-        What it gives may be empty before the time is over.
+        The list may be empty before the time has passed.
         """
         if self._stale or self._set is None or not self._set.stands() or self._changed(links):
             self._build(links)
         ready = set(self._always)
         for index, _ in self._foreign:
             if (asks := _asks(links[index])) is not None and asks():
-                ready.add(index)  # it has something that its descriptor knows nothing of
+                ready.add(index)  # it has a message that its descriptor does not show
         assert self._set is not None
         for descriptor in self._set.poll(0 if ready else timeout, len(links)):
             for index in self._by_descriptor.get(descriptor, ()):
@@ -230,7 +229,7 @@ class Watch:
         self._dispose()
         with _lock:
             self._set = Poll()
-            self._stale = False  # what is closed from now on rings the bell
+            self._stale = False  # from now on, closing a link rings the doorbell
         self._always: list[int] = []
         self._foreign: list[tuple[int, int]] = []
         self._by_descriptor: dict[int, list[int]] = {}
@@ -259,7 +258,7 @@ class Watch:
         try:
             self._set.register(descriptor, READABLE | ENDED)
         except PermissionError:
-            return False  # a file on a disk: never has to be waited for
+            return False  # a regular file: always readable
         except OSError as error:
             if error.errno == errno.EBADF:
                 return False  # closed at this moment, by another thread
@@ -281,7 +280,7 @@ class Watch:
 
 
 def _asks(link: Any) -> Callable[[], bool] | None:
-    """What says whether there is something to receive, of a link of ours."""
+    """The function that says whether a link has something to receive; None for other objects."""
     end = end_of(link)
     if isinstance(end, CarrierEnd):
         return end.ready  # type: ignore[attr-defined]
@@ -295,12 +294,12 @@ def _descriptor(link: Any) -> int:
     except _GONE:
         return -1
     except ValueError:
-        if getattr(link, "closed", False):  # as files say it
+        if getattr(link, "closed", False):  # as a closed file does
             return -1
         raise
 
 
-# Reentrant: a link may die, and its sets be given up, wherever memory is collected.
+# Reentrant: garbage collection can delete a link, and so discard its sets, at any point.
 _lock = threading.RLock()
 _kept: dict[tuple[int, ...], Watch] = {}  # oldest first
 _used: set[Watch] = set()
@@ -319,8 +318,8 @@ def _closed(link: object) -> None:
 
 
 def _forked() -> None:
-    """In a child: closing our copies of the sets leaves the parent's alone."""
-    global _lock  # noqa: PLW0603 - a thread that is not here may have held the old one
+    """In a child: close its copies of the sets, which leaves the parent's alone."""
+    global _lock  # noqa: PLW0603 - a thread of the parent may have held the old one
     _lock = threading.RLock()
     for watch in [*_kept.values(), *_used]:
         watch._dispose()  # pyright: ignore[reportPrivateUsage]

@@ -1,4 +1,4 @@
-"""``liaison top``: ``rates`` measures, ``screen`` draws, ``terminal`` knows of keys and sizes."""
+"""``liaison top``: ``rates`` measures, ``screen`` draws, ``terminal`` reads keys."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ __all__ = ["top"]
 def top(names: tuple[str, ...], interval: float, once: bool, as_json: bool) -> None:
     """Watch the links of a space at work.
 
-    All of them, or those named. Watching takes no place on a link and costs its users nothing.
-    Where the output is no terminal a table is written each interval; with --json, a line.
+    Without a NAME all links are watched. An observer takes no place on a link and does not slow its
+    users. If the output is not a terminal, each interval writes a table; with --json, a line.
     """
     watch = Watch(names)
     if not once and not as_json and sys.stdout.isatty():

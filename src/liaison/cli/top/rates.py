@@ -1,4 +1,4 @@
-"""What flows through the links of a space: their counts, looked at again and again."""
+"""The rates of a space's links, from their counts at successive moments."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Row:
 
     @property
     def rate(self) -> float:
-        """What it does, for sorting."""
+        """Messages accepted and acknowledged a second, for sorting."""
         return self.rate_in + self.rate_out
 
     @property
@@ -73,7 +73,7 @@ class Moment:
 
 
 class _Watched:
-    """What is remembered of a link from one sample to the next."""
+    """The counts of a link at its last sample."""
 
     def __init__(self) -> None:
         self._when = 0.0
@@ -82,8 +82,8 @@ class _Watched:
 
     def sample(self, sight: Sight) -> Row:
         link, now, when = sight.link, sight.statistics, monotonic()
-        # The counts are read one after the other while messages flow, so that a difference can
-        # come out a little below nothing.
+        # The counts are read one after the other while messages flow, so a difference can be
+        # slightly negative.
         acknowledged = max(self._acknowledged, now.accepted - now.waiting - now.leased)
         rate_in = rate_out = 0.0
         if self._when and (passed := when - self._when) > 0:
@@ -118,7 +118,7 @@ class Watch:
         self._watched: dict[str, _Watched] = {}
 
     def sample(self) -> Moment:
-        """Look at them. Links that are not there, or cannot be opened, are left out."""
+        """Observe the links. Those that do not exist, or cannot be opened, are left out."""
         space = current_space()
         sights = self._named() if self._addresses else list(look(space)) if space else []
         links = {sight.link.id: sight for sight in sights if isinstance(sight, Sight)}

@@ -1,4 +1,4 @@
-"""How ``top`` looks."""
+"""Drawing ``top``."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _BAR = 10  # cells
 _SPARKS = "▁▂▃▄▅▆▇"  # the full block is left out: rows would run into each other
 _LONGEST_HISTORY = 60  # cells
 
-# By the key that chooses it: what it is called, and what it goes by. Equal links stay in the order
-# of their names, so that rows at rest do not jump.
+# By key: the name of the order and its sort key. Equal links are in the order of their names, so
+# idle rows do not jump.
 _ORDERS: dict[str, tuple[str, Callable[[Row], Any]]] = {
     "r": ("rate", lambda row: (-row.rate, row.name)),
     "w": ("waiting", lambda row: (-row.waiting, row.name)),
@@ -109,7 +109,7 @@ _ASLEEP = _Column("ASLEEP", 16, _asleep, left=True)
 _MEMBERS = _Column("PROCS", 5, lambda row: _count(row.processes))
 _MEMORY = _Column("MEMORY", 8, lambda row: Text(output.amount(row.bytes)))
 _COLUMNS = (_NAME, _IN, _OUT, _HISTORY, _DEPTH, _WAITING, _LEASED, _ASLEEP, _MEMBERS, _MEMORY)
-# On a narrow terminal the first of these goes first.
+# On a narrow terminal these columns are left out, the first one first.
 _LEAVING = (_MEMORY, _ASLEEP, _HISTORY, _LEASED, _MEMBERS, _DEPTH, _OUT, _WAITING)
 _GAP = 2
 
@@ -146,7 +146,7 @@ def _table(rows: list[Row], width: int, *, history: bool = True) -> Table:
 
 
 def _head(moment: Moment, width: int) -> Text:
-    """The line above the table, spread over the width; of its own width where that is 0."""
+    """The line above the table, as wide as `width`; if that is 0, as wide as its text."""
     links, processes = len(moment.rows), moment.processes
     left = Text.assemble(("liaison", "bold cyan"), ("  space ", "dim"), (moment.space, "bold"))
     right = Text.assemble(
@@ -164,7 +164,7 @@ def _head(moment: Moment, width: int) -> Text:
 
 
 def draw_plainly(moment: Moment) -> None:
-    """Write one table, below those before it."""
+    """Write one table, below the earlier ones."""
     console = output.console()
     rows = sorted(moment.rows, key=_ORDERS["r"][1])
     console.print(_head(moment, 0))
@@ -173,11 +173,11 @@ def draw_plainly(moment: Moment) -> None:
 
 
 def _nothing() -> Text:
-    return Text("\nNo links yet. They appear here as soon as somebody makes one.", "dim")
+    return Text("\nNo links yet. A link appears here as soon as it is created.", "dim")
 
 
 class _View:
-    """What is seen of the moment, as the keys have it."""
+    """The order, the pause and the scrolling that keys have chosen."""
 
     def __init__(self) -> None:
         self.order = "r"
@@ -208,7 +208,7 @@ class _View:
     def _keys(self, count: int, shown: list[Row], width: int) -> Text:
         line = Text(no_wrap=True, overflow="crop")
         line.append("q", "bold").append(" quit  ", "dim")
-        line.append("p", "bold").append(" go on  " if self.paused else " pause  ", "dim")
+        line.append("p", "bold").append(" resume  " if self.paused else " pause  ", "dim")
         line.append("sort by ", "dim")
         for key, (name, _) in _ORDERS.items():
             chosen = key == self.order
@@ -228,16 +228,16 @@ def run(watch: Watch, interval: float) -> None:
     """Draw on the whole screen until a key ends it."""
     view = _View()
     while _watch(watch, interval, view) == SUSPEND:
-        # Now that the screen is as it was, stop as Ctrl-Z would have stopped us; we go on here.
+        # The screen is restored: now stop as Ctrl-Z would have, and continue here later.
         os.kill(0, signal.SIGTSTP)
 
 
 def _watch(watch: Watch, interval: float, view: _View) -> str:
-    """Draw until a key ends it or asks for a pause; give that key."""
+    """Draw until a key ends or suspends it; return that key."""
     console = output.console()
     moment = watch.sample()
     with opened() as terminal, Live(console=console, screen=True, auto_refresh=False) as live:
-        due = monotonic() + min(interval, 0.25)  # the first rates need not be waited for so long
+        due = monotonic() + min(interval, 0.25)  # the first rates are shown sooner
         while True:
             live.update(view.draw(moment, console), refresh=True)
             key = terminal.wait(due - monotonic())

@@ -1,4 +1,4 @@
-"""The terminal as ``top`` needs it: single keys, and word of a new size."""
+"""The terminal for ``top``: single keys, and changes of its size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ARROWS = {b"\x1b[A": "up", b"\x1b[B": "down", b"\x1bOA": "up", b"\x1bOB": "down
 
 
 class Terminal:
-    """Keys that are pressed, and whether something else asks for drawing anew."""
+    """Keys that are pressed, and changes of size."""
 
     def __init__(self, keyboard: int | None, bell: int) -> None:
         """Read keys from `keyboard` if there is one; `bell` is readable after a signal."""
@@ -31,7 +31,7 @@ class Terminal:
         self._bell = bell
 
     def wait(self, seconds: float) -> str | None:
-        """Wait for a key, which is returned, or a new size; None also when the time passed."""
+        """Wait for a key and return it; None after a new size, or when the time has passed."""
         sources = [self._bell] if self._keyboard is None else [self._bell, self._keyboard]
         ready, _, _ = select.select(sources, [], [], max(0.0, seconds))
         if self._bell in ready:
@@ -40,25 +40,25 @@ class Terminal:
             assert self._keyboard is not None
             typed = os.read(self._keyboard, 32)
             if not typed:
-                self._keyboard = None  # the end of a file: no key will come any more
+                self._keyboard = None  # end of file
             return _ARROWS.get(typed) or typed[:1].decode("ascii", "ignore")
         return None
 
 
 @contextmanager
 def opened() -> Generator[Terminal]:
-    """Read keys as they are pressed, until the block ends; it also ends at SIGTERM, in order."""
+    """Read keys as they are pressed, until the block ends; SIGTERM ends it by `SystemExit`."""
     keyboard = sys.stdin.fileno() if sys.stdin.isatty() else None
     before = termios.tcgetattr(keyboard) if keyboard is not None else None
     bell, ring = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     old_ring = signal.set_wakeup_fd(ring, warn_on_full_buffer=False)
-    # Without a handler of Python's own the signal would not ring.
+    # Without a Python handler the signal would not write to the wakeup descriptor.
     resized = signal.signal(signal.SIGWINCH, _ring)
     ended = signal.signal(signal.SIGTERM, _end)
     try:
         if keyboard is not None:
             tty.setcbreak(keyboard)
-            # Ctrl-Z is to be a key, because the screen has to be put back before stopping.
+            # Ctrl-Z is read as a key, because the screen must be restored before stopping.
             modes = termios.tcgetattr(keyboard)
             modes[6][termios.VSUSP] = b"\0"
             termios.tcsetattr(keyboard, termios.TCSADRAIN, modes)

@@ -1,4 +1,4 @@
-"""The death of a worker, at a moment at which it holds a message under lease."""
+"""Killing a worker while it has a message under lease."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from liaison.demo.messages import News, Taken
 
 if TYPE_CHECKING:
     from liaison.demo.collector import Collector
-    from liaison.demo.mailboxes import MailboxCrew
+    from liaison.demo.mailboxes import MailboxTeam
 
-__all__ = ["Murder"]
+__all__ = ["Killer"]
 
 
-class Murder:
-    """Half-way, kills a worker of `crew` that holds a file under lease.
+class Killer:
+    """Kills a worker of `team`, half-way through the work, while it has a file under lease.
 
-    - ``victim``, ``file``: process id of the worker, and id of the file; None until it is done.
-    - ``successor``: process id of the worker that was started in its place.
-    - ``heir``, ``attempt``, ``seconds``: who got the file next, at which attempt, and how long
-      after the kill.
+    - ``victim``, ``file``: process id of the worker and id of the file; None before the kill.
+    - ``successor``: process id of the worker that replaced the victim.
+    - ``heir``, ``attempt``, ``seconds``: process id of the next worker that got the file, the
+      attempt, and the seconds since the kill.
     """
 
-    def __init__(self, crew: MailboxCrew) -> None:
-        """Make ready."""
-        self._crew = crew
+    def __init__(self, team: MailboxTeam) -> None:
+        """Prepare; nothing is killed yet."""
+        self._team = team
         self._moment = 0.0
         self.victim: int | None = None
         self.file: int | None = None
@@ -35,7 +35,7 @@ class Murder:
         self.seconds: float | None = None
 
     def witness(self, news: News, collector: Collector) -> None:
-        """Look at a message, and strike when it is the one."""
+        """Look at a message to the collector, and kill its worker when it is time."""
         if not isinstance(news, Taken):
             return
         if self.victim is None:
@@ -46,18 +46,18 @@ class Murder:
             self.seconds = perf_counter() - self._moment
 
     def _strike(self, pid: int, collector: Collector) -> None:
-        if pid not in self._crew.workers:
+        if pid not in self._team.workers:
             return
-        # What the worker has sent is here before it was stopped: when its last word is that it
-        # took a file, the file is under lease, and stays so while it stands.
-        self._crew.stop(pid)
-        while (news := self._crew.results.try_receive()) is not None:
+        # All that the worker has sent arrived before it stopped: if its last message says that it
+        # took a file, the file is under lease, and stays so while the worker is stopped.
+        self._team.stop(pid)
+        while (news := self._team.results.try_receive()) is not None:
             collector.take(news)
         file = collector.holding.get(pid)
         if file is None:
-            self._crew.resume(pid)
+            self._team.resume(pid)
             return
         self._moment = perf_counter()
-        self._crew.kill(pid)
+        self._team.kill(pid)
         collector.holding.pop(pid)
         self.victim, self.file = pid, file

@@ -1,4 +1,4 @@
-"""The processes of the demonstration, whatever carries their messages."""
+"""The processes of the demonstration, over any kind of link."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
     from liaison.demo.collector import Collector
 
-__all__ = ["Crew", "CrewFailed"]
+__all__ = ["Team", "TeamFailed"]
 
 _Box = TypeVar("_Box", bound=Box)
 
 
-class CrewFailed(Exception):
-    """A process of the crew ended by a fault of its own."""
+class TeamFailed(Exception):
+    """A process of the team ended by an error of its own."""
 
 
-class Crew(ABC, Generic[_Box]):
-    """A reader and workers, and the boxes through which they are reached.
+class Team(ABC, Generic[_Box]):
+    """A reader and workers, and the boxes that connect them.
 
-    A context manager: within its block the processes run; after it they have ended and nothing is
-    left of them, however it was left.
+    A context manager: the processes run within its block, and are ended and removed after it, also
+    after an exception.
     """
 
     orders: _Box
@@ -41,26 +41,26 @@ class Crew(ABC, Generic[_Box]):
     def look_after(self) -> list[tuple[int, int]]:
         """Replace workers that were killed; return the process ids of each and of its successor.
 
-        Raises `CrewFailed` when a process has ended in another way.
+        Raises `TeamFailed` when a process has ended in another way.
         """
 
     @abstractmethod
     def settled(self, collector: Collector) -> bool:
-        """Whether there is nothing more to come, now that all files have been sent."""
+        """Whether no more results can come; called after all files have been sent."""
 
     @abstractmethod
     def _start(self) -> None:
-        """Make the boxes and start the processes."""
+        """Create the boxes and start the processes."""
 
     @abstractmethod
     def _end(self, completed: bool) -> None:
-        """End the processes, idle ones if the work was `completed`, and remove the boxes."""
+        """End the processes, which are idle if the work is `completed`, and remove the boxes."""
 
     def __enter__(self) -> Self:
         """Start everything."""
         try:
             with undisturbed():
-                # Ctrl-C can come at the first step of `__exit__`, which then removes nothing.
+                # Ctrl-C can interrupt `__exit__` at its first step, before it removes anything.
                 atexit.register(self._end, False)
                 self._start()
         except BaseException:

@@ -1,4 +1,4 @@
-"""The processes of one contender in one scenario, started, ordered and ended together."""
+"""The processes of one contender in one scenario, which start, measure and end together."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from .worker import Body, Worker
 
-# Rounds begin this much after the order is given, so that all have read it: a start barrier
-# that costs no message between the processes.
+# A round begins this long after its order, when all processes have read it: a barrier that needs
+# no messages between them.
 HEAD_START_NS = 2_000_000
 
 
-class Crew:
-    """Use as a context manager: leaving it, by Ctrl-C too, leaves no process behind."""
+class Team:
+    """The processes; end them with `close`."""
 
     def __init__(self, bodies: Sequence[tuple[Body, tuple[Any, ...]]], *, pin: bool) -> None:
         cpus = sorted(os.sched_getaffinity(0))
@@ -32,7 +32,7 @@ class Crew:
             raise
 
     def round(self, order: Any, *, within: float) -> list[Any]:
-        """Give everybody the same order and a common start; their answers, in order."""
+        """Give all workers the same order and a common start; return their answers, in order."""
         start = time.perf_counter_ns() + HEAD_START_NS
         for worker in self._workers:
             worker.order((start, order))
@@ -48,8 +48,8 @@ class Crew:
 
 
 def await_start(start: int) -> None:
-    """Sleep until the common start, then a little too long rather than spinning: with more
-    processes than cores, spinning would keep the others from arriving."""
+    """Sleep until the common start. It is not awaited by spinning, which with more processes than
+    cores would delay the others."""
     remaining = start - time.perf_counter_ns()
     if remaining > 0:
         time.sleep(remaining / 1e9)
