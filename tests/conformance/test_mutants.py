@@ -40,7 +40,19 @@ from tests.conformance.carriers import Memory
 from tests.conformance.kinds import KINDS, Stage
 
 HERE = Path(memory.__file__).parent
-PARTS = ("party", "belonging", "box", "held", "end", "endpoint", "pipe", "space", "carrier")
+PARTS = (
+    "party",
+    "belonging",
+    "box",
+    "held",
+    "end",
+    "desk",
+    "endpoint",
+    "observer",
+    "pipe",
+    "space",
+    "carrier",
+)
 PATIENCE = 0.2  # seconds that a wait lasts here, whatever the test says: some faults are to hang
 
 
