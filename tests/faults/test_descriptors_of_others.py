@@ -440,12 +440,12 @@ def test_another_connection_on_the_number_is_left_alone(space):
 
     def body():
         before = connection(f"unix://{space.root}/socket")
-        wanted = {end._socket.fileno() for end in before}
+        wanted = {end_of(end).transport.fileno() for end in before}
         os.closerange(FIRST, 1024)
         after, numbers = [], set()
         while not numbers >= wanted:  # how high these are is up to what was open before
             after.append(connection(f"unix://{space.root}/socket"))
-            numbers |= {end._socket.fileno() for end in after[-1]}
+            numbers |= {end_of(end).transport.fileno() for end in after[-1]}
         for end in before:
             with pytest.raises(Closed):
                 end.send("to nobody")

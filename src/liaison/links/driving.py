@@ -43,8 +43,15 @@ def _await(step: Aside | Pause | Readable | Writable, left: float | None) -> Any
     if isinstance(step, Pause):
         sleep(step.seconds if left is None else min(step.seconds, left))
         return None
-    poll = select.poll()
-    poll.register(step.descriptor, select.POLLIN if isinstance(step, Readable) else select.POLLOUT)
-    if not poll.poll(None if left is None else left * 1000):
+    if not _ready(step.descriptor, isinstance(step, Readable), left):
         raise TimeoutError
     return None
+
+
+def _ready(descriptor: int, reading: bool, left: float | None) -> bool:
+    if not hasattr(select, "poll"):  # eventlet removes it, and has select() let others run
+        one = [descriptor]
+        return any(select.select(one if reading else (), () if reading else one, (), left))
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN if reading else select.POLLOUT)
+    return bool(poll.poll(None if left is None else left * 1000))
