@@ -1,7 +1,7 @@
 """What the tests of the contract share.
 
 Each test runs on every kind of link on every carrier, used by threads; and again in tasks, where
-the ends of the test's own process are those of `liaison.aio` (tasks.py): there every kind over
+the ends of the test's own process are those of `liaison.aio` (tasks.py): there most kinds over
 shared memory, on asyncio. What is different elsewhere is little: how a carrier is waited for, which
 is one way for all kinds, and what a place in a line is on trio. So a sample is enough there, with a
 kind for each way in which tasks wait: `SAMPLE` in kinds.py. LIAISON_CONFORMANCE_EVERYTHING=1 in the
