@@ -30,6 +30,8 @@ async def drive(steps: Steps[_Result], timeout: float | None) -> _Result:
             step = go_on(given)
         except StopIteration as done:
             return done.value
+        finally:
+            given = None  # an error would keep this frame, and the frame the error
         try:
             with anyio.fail_after(deadline.remaining()):
                 go_on, given = steps.send, await _await(step)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     _Result = TypeVar("_Result")
     Steps = Generator["Aside | Pause | Readable | Writable", Any, _Result]
 
-__all__ = ["Aside", "Pause", "Readable", "Steps", "Writable"]
+__all__ = ["Aside", "Pause", "Readable", "Writable"]
 
 
 class _Awaited:

@@ -29,6 +29,8 @@ def drive(steps: Steps[_Result], timeout: float | None) -> _Result:
             step = go_on(given)
         except StopIteration as done:
             return done.value
+        finally:
+            given = None  # an error would keep this frame, and the frame the error
         try:
             go_on, given = steps.send, _await(step, deadline.remaining())
         except BaseException as error:  # also Ctrl-C: the steps undo what they began
@@ -38,9 +40,9 @@ def drive(steps: Steps[_Result], timeout: float | None) -> _Result:
 def _await(step: Aside | Pause | Readable | Writable, left: float | None) -> Any:
     if isinstance(step, Aside):
         return step.function()
-    if left is not None and left <= 0:
-        raise TimeoutError
     if isinstance(step, Pause):
+        if left == 0:
+            raise TimeoutError
         sleep(step.seconds if left is None else min(step.seconds, left))
         return None
     if not _ready(step.descriptor, isinstance(step, Readable), left):
