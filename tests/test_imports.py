@@ -43,7 +43,7 @@ ALLOWED = {
 # Above the seam no module imports a carrier: only the contract, the registry that finds a carrier,
 # and the compiled modules that all carriers share.
 SEAM = {
-    *("carriers.contract", "carriers.connections", "carriers.steps", "carriers.registry"),
+    *("carriers.contract", "carriers.steps", "carriers.registry"),
     *("_native.carrier", "_native.link", "_native.poll"),
 }
 ABOVE = ("aio", "cli", "links", "space")

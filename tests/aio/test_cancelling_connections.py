@@ -19,7 +19,7 @@ import liaison
 from liaison import CallTimeout, Empty, Ended, aio
 from liaison.address import Address
 from liaison.aio.line import line_of
-from liaison.carriers.connections import Terms
+from liaison.carriers.contract import Terms
 from liaison.carriers.stream import place as place_of_names
 from liaison.carriers.stream.connection import Conversation
 from liaison.carriers.stream.greeting import Greeting

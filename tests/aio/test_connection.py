@@ -253,6 +253,28 @@ def test_closing_beside_a_slow_peer_holds_nobody_up(run, place):
     run(main)
 
 
+def test_closing_beside_a_slow_peer_without_a_thread_closes_all_the_same(run, place, monkeypatch):
+    """Where no thread can be started, as when Python ends, closing waits itself."""
+
+    def refused(thread):
+        raise RuntimeError("can't start new thread")
+
+    async def main():
+        client, server = await pair(place)
+        await client.send(bytes(LARGE), timeout=0.01)
+        assert client.pending
+        monkeypatch.setattr(threading.Thread, "start", refused)
+        client.close()
+        monkeypatch.undo()
+        assert client._end.transport.fileno() == -1
+        with pytest.raises(Ended) as ended:
+            await server.receive()
+        assert not ended.value.clean
+        server.close()
+
+    run(main)
+
+
 @pytest.mark.parametrize("cancelled", [False, True])
 @pytest.mark.parametrize("large", [False, True])
 def test_leaving_the_block_of_a_connection_lets_what_was_sent_arrive(run, place, large, cancelled):

@@ -22,7 +22,6 @@ cdef class Delivery(Held):
     `attempt` raised. So does dying, or dropping the delivery without settling it.
     """
 
-
     def __dealloc__(self):
         if not self.settled:
             self.settle()

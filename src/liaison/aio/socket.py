@@ -25,7 +25,7 @@ from liaison.aio.line import (
     closing,
     line_of,
 )
-from liaison.carriers.connections import LARGEST, Terms
+from liaison.carriers.contract import Terms
 from liaison.carriers.registry import carrier_of
 from liaison.deadline import Deadline, nanoseconds
 from liaison.links import socket as links
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from typing import Self, Unpack, overload
 
     from liaison.address import Address
-    from liaison.carriers.connections import ListenerEnd
+    from liaison.carriers.contract import ListenerEnd
     from liaison.codec import Codec, CodecName
     from liaison.link import Link, Peer
     from liaison.links.socket import SocketOptions
@@ -142,7 +142,10 @@ class Connection(_Half, Generic[Message]):
         self._room.closing()
         closing(self)
         if not self._end.part():
-            Thread(target=self._end.linger, name=f"closing {self!r}").start()
+            try:
+                Thread(target=self._end.linger, name=f"closing {self!r}").start()
+            except RuntimeError:  # there is none to be had, or Python is about to end
+                self._end.linger()
 
     async def __aexit__(self, *_: object) -> None:
         """Close it; before, let what is to be sent leave, for a second at most."""
@@ -406,7 +409,7 @@ async def connect(
     token: str | bytes | None = None,
     tls: Any = None,
     timeout: float | None = None,
-    max_message: int = LARGEST,
+    max_message: int = Terms.LARGEST,
     type: object = None,
     codec: Codec | CodecName | None = None,
     insecure: bool = False,

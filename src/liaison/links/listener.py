@@ -8,7 +8,7 @@ from liaison.message import Generic, Message
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from liaison.carriers.connections import ListenerEnd
+    from liaison.carriers.contract import ListenerEnd
 
 __all__ = ["Listener"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from liaison.carriers.connections import LARGEST, Terms
+from liaison.carriers.contract import Terms
 from liaison.carriers.registry import carrier_of
 from liaison.links.connection import Connection
 from liaison.links.driving import drive
@@ -63,7 +63,7 @@ def listen(
     *,
     token: str | bytes | None = None,
     tls: Any = None,
-    max_message: int = LARGEST,
+    max_message: int = Terms.LARGEST,
     type: object = None,
     codec: Codec | CodecName | None = None,
     insecure: bool = False,
@@ -103,7 +103,7 @@ def connect(
     token: str | bytes | None = None,
     tls: Any = None,
     timeout: float | None = None,
-    max_message: int = LARGEST,
+    max_message: int = Terms.LARGEST,
     type: object = None,
     codec: Codec | CodecName | None = None,
     insecure: bool = False,

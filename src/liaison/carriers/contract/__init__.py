@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any as _Any
 
     from liaison.carriers.contract.carrier import How as How
+    from liaison.carriers.contract.connection import ConnectionEnd, ListenerEnd, Terms
     from liaison.carriers.contract.endpoint import Correspondent as Correspondent
     from liaison.carriers.contract.endpoint import EndpointEnd, ObservedEndpoint
     from liaison.carriers.contract.held import State as State
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Carrier",
     "Cleaned",
+    "ConnectionEnd",
     "Delivery",
     "End",
     "EndpointEnd",
     "Listed",
+    "ListenerEnd",
     "Loan",
     "ObservedEndpoint",
     "PipeEnd",
@@ -39,10 +42,14 @@ __all__ = [
     "Receipt",
     "Several",
     "SpaceEnd",
+    "Terms",
 ]
 
 # What a program that only needs a mailbox does not wait for.
 _LATER = {
+    "ConnectionEnd": "connection",
+    "ListenerEnd": "connection",
+    "Terms": "connection",
     "EndpointEnd": "endpoint",
     "ObservedEndpoint": "endpoint",
     "Cleaned": "space",

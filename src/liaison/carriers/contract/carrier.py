@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from liaison._native.carrier import CarrierEnd
     from liaison.address import Address
-    from liaison.carriers.connections import ListenerEnd, Terms
+    from liaison.carriers.contract.connection import ListenerEnd, Terms
     from liaison.carriers.contract.endpoint import ObservedEndpoint
     from liaison.carriers.contract.space import SpaceEnd
     from liaison.carriers.steps import Steps
@@ -147,11 +147,17 @@ class Carrier(ABC):
 
     def listen(self, where: Address, terms: Terms) -> ListenerEnd:
         """Who listens at `where` from now on."""
-        raise self.unable("connection", where)
+        raise self.no_socket(where)
 
     def connecting(self, where: Address, terms: Terms) -> Steps[CarrierEnd]:
         """Connect to who listens at `where`: the `ConnectionEnd`, in the end."""
-        raise self.unable("connection", where)
+        raise self.no_socket(where)
+
+    def no_socket(self, where: Address) -> InvalidAddress:
+        """The error of a carrier that has no connections."""
+        return InvalidAddress(
+            f"{where} is no socket: use unix:///path, tcp://host:port or tls://host:port"
+        )
 
     def unable(self, kind: str, where: object) -> InvalidAddress:
         """The error of a carrier that has not this kind of links."""

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 # pyright: reportReturnType=false
 
-__all__ = ["AnyEnd", "End", "PipeEnd", "Several"]
+__all__ = ["End", "ExchangingEnd", "KeepingEnd", "PipeEnd", "Several"]
 
 
 class AnyEnd(CarrierEnd, ABC):
     """What every end of a link has, be it for sending, receiving, or to look."""
+
+    __slots__ = ()
 
     @property
     @abstractmethod
@@ -38,16 +40,22 @@ class AnyEnd(CarrierEnd, ABC):
         """Whether this end was closed."""
 
     @abstractmethod
+    def close(self) -> None:
+        """Give up this end, and the name that was this process's; idempotent."""
+
+
+class KeepingEnd(AnyEnd):
+    """What every end of a link that keeps messages has beside."""
+
+    __slots__ = ()
+
+    @abstractmethod
     def peek(self, max: int = 10) -> list[Any]:
         """Copies of at most `max` messages that wait, oldest first."""
 
     @abstractmethod
     def statistics(self) -> Statistics:
         """A snapshot of the counts."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Give up this end, and the name that was this process's; idempotent."""
 
     @abstractmethod
     def destroy(self, *, force: bool = False) -> None:
@@ -58,12 +66,10 @@ class AnyEnd(CarrierEnd, ABC):
         """Count the messages that wait."""
 
 
-class End(AnyEnd):
-    """One end of a link that carries messages.
+class ExchangingEnd(AnyEnd):
+    """How messages are sent and received, with the meaning that it has for `liaison.Mailbox`."""
 
-    First what users call, with the meaning that it has for `liaison.Mailbox`; then the steps of
-    which the same consists for who waits by a descriptor, as tasks do.
-    """
+    __slots__ = ()
 
     @abstractmethod
     def send(
@@ -80,10 +86,6 @@ class End(AnyEnd):
         """Send messages in their order; how many were accepted in time."""
 
     @abstractmethod
-    def loan(self, size: int, *, timeout: float | None = None) -> Loan:
-        """Memory of the link, to write a message into."""
-
-    @abstractmethod
     def receive(self, *, timeout: float | None = None) -> Any:
         """Receive one message."""
 
@@ -96,12 +98,30 @@ class End(AnyEnd):
         """Wait for one message, and take what is there besides, at most `max`."""
 
     @abstractmethod
-    def lease(self, *, timeout: float | None = None) -> Delivery:
-        """Receive one message, and keep it until it is settled."""
-
-    @abstractmethod
     def fileno(self) -> int:
         """A descriptor that is readable when there may be a message."""
+
+    @abstractmethod
+    def ready(self) -> bool:
+        """Whether a receive need not wait. If it would have to, `fileno()` is quiet now."""
+
+
+class End(KeepingEnd, ExchangingEnd):
+    """One end of a link that carries messages.
+
+    First what users call besides; then the steps of which the same consists for who waits by a
+    descriptor, as tasks do.
+    """
+
+    __slots__ = ()
+
+    @abstractmethod
+    def loan(self, size: int, *, timeout: float | None = None) -> Loan:
+        """Memory of the link, to write a message into."""
+
+    @abstractmethod
+    def lease(self, *, timeout: float | None = None) -> Delivery:
+        """Receive one message, and keep it until it is settled."""
 
     # ---- in steps
 
@@ -132,10 +152,6 @@ class End(AnyEnd):
     @abstractmethod
     def take(self, default: Any, nanoseconds: int = 0) -> Any:
         """Receive one message if there is one, or comes within so short a time."""
-
-    @abstractmethod
-    def ready(self) -> bool:
-        """Whether a receive need not wait. If it would have to, `fileno()` is quiet now."""
 
     @abstractmethod
     def reached(self, receipt: Any, settled: bool, final: bool = False) -> Peer | None:

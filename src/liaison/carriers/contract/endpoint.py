@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 
-from liaison.carriers.contract.end import AnyEnd
+from liaison.carriers.contract.end import KeepingEnd
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["EndpointEnd", "ObservedEndpoint"]
 
 
-class _AnyEndpoint(AnyEnd):
+class _AnyEndpoint(KeepingEnd):
     """What users and observers of an endpoint have; they count what is on all links to it.
 
     They peek at the messages of one sender after the other's.

@@ -19,8 +19,7 @@ from liaison.errors import InvalidAddress
 if TYPE_CHECKING:
     from liaison._native.carrier import CarrierEnd
     from liaison.address import Address
-    from liaison.carriers.connections import Terms
-    from liaison.carriers.contract import Policy, Reading
+    from liaison.carriers.contract import Policy, Reading, Terms
     from liaison.carriers.steps import Steps
     from liaison.carriers.stream.connection import Conversation
 

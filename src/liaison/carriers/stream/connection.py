@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from liaison._native.frames import LARGEST, Frames
 from liaison.address import Address
-from liaison.carriers.connections import ConnectionEnd
+from liaison.carriers.contract import ConnectionEnd
 from liaison.carriers.stream import place
 from liaison.carriers.stream.handshake import HELLO
 from liaison.errors import Closed

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from liaison._native.descriptor import Descriptor
 from liaison._native.poll import Poll
-from liaison.carriers.connections import ListenerEnd
+from liaison.carriers.contract import ListenerEnd
 from liaison.carriers.stream import place
 from liaison.carriers.stream.connection import Conversation
 from liaison.carriers.stream.greeting import Greeting

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import ssl
 
     from liaison.address import Address
-    from liaison.carriers.connections import Terms
+    from liaison.carriers.contract import Terms
 
 __all__ = ["Trust"]
 

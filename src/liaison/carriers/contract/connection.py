@@ -1,31 +1,30 @@
-"""What a carrier of connections promises beside `liaison.carriers.contract`."""
+"""Connections, where others connect to, and what was said of both."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from liaison._native.carrier import CarrierEnd
+from liaison.carriers.contract.end import ExchangingEnd
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
 
+    from liaison._native.carrier import CarrierEnd
     from liaison.codec import Codec, CodecName
-    from liaison.link import Link, Peer
+    from liaison.link import Peer
 
 # pyright: reportReturnType=false
 
-__all__ = ["LARGEST", "ConnectionEnd", "ListenerEnd", "Terms"]
-
-LARGEST = 1 << 26
-"""Bytes of the largest message that is taken, where nothing else is said."""
+__all__ = ["ConnectionEnd", "ListenerEnd", "Terms"]
 
 
 class Terms:
     """What was said of a connection, or of all that a listener accepts; see `liaison.listen`."""
 
     __slots__ = ("codec", "insecure", "max_message", "tls", "token", "type")
+
+    LARGEST = 1 << 26  # bytes of a message that is taken, where nothing else is said
 
     def __init__(
         self,
@@ -45,15 +44,13 @@ class Terms:
         self.insecure = insecure
 
 
-class ConnectionEnd(CarrierEnd, ABC):
-    """One end of a connection; what its methods raise stands at `liaison.Connection`."""
+class ConnectionEnd(ExchangingEnd):
+    """One end of a connection; what its methods raise stands at `liaison.Connection`.
+
+    It has no receipts, and to close it may wait for what was sent to leave.
+    """
 
     __slots__ = ()
-
-    @property
-    @abstractmethod
-    def address(self) -> str:
-        """The address that was listened on, a URL."""
 
     @property
     @abstractmethod
@@ -69,28 +66,6 @@ class ConnectionEnd(CarrierEnd, ABC):
     @abstractmethod
     def encrypted(self) -> bool:
         """Whether nobody on the way can read what is sent."""
-
-    @property
-    @abstractmethod
-    def link(self) -> Link:
-        """What this link is, and who is on it."""
-
-    @property
-    @abstractmethod
-    def closed(self) -> bool:
-        """Whether this end was closed."""
-
-    @abstractmethod
-    def send(self, message: Any, *, timeout: float | None = None, receipt: bool = False) -> None:
-        """Send one message."""
-
-    @abstractmethod
-    def try_send(self, message: Any) -> bool:
-        """Send one message if that needs no waiting; whether it was sent."""
-
-    @abstractmethod
-    def send_many(self, messages: Iterable[Any], *, timeout: float | None = None) -> int:
-        """Send messages in their order; how many were sent in time."""
 
     @abstractmethod
     def flush(self, *, timeout: float | None = None) -> None:
@@ -111,37 +86,15 @@ class ConnectionEnd(CarrierEnd, ABC):
     def confirmed(self) -> int:
         """How many of them the other program is known to have received."""
 
-    @abstractmethod
-    def receive(self, *, timeout: float | None = None) -> Any:
-        """Receive one message."""
-
-    @abstractmethod
-    def try_receive(self, default: Any = None) -> Any:
-        """Receive one message if there is one, or else `default`."""
-
-    @abstractmethod
-    def receive_many(self, max: int, *, timeout: float | None = None) -> list[Any]:
-        """Wait for one message, then take what is there besides: at most `max` in all."""
-
-    @abstractmethod
-    def fileno(self) -> int:
-        """A descriptor that is readable when there may be a message."""
+    # ---- in steps
 
     @abstractmethod
     def outlet(self) -> int:
         """A descriptor that is writable when there is room to send; -1: this end is closed."""
 
     @abstractmethod
-    def ready(self) -> bool:
-        """Whether a receive would not wait; if it would, the descriptor is quiet from now on."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Give up this end; idempotent. May wait for what was sent to leave."""
-
-    @abstractmethod
     def part(self) -> bool:
-        """The same without waiting; whether that was all. If not, `linger` is to follow."""
+        """Close it without waiting; whether that was all. If not, `linger` is to follow."""
 
     @abstractmethod
     def linger(self) -> None:
