@@ -352,6 +352,7 @@ def test_del_may_use_links_when_python_ends(space, kept):
         ("liaison.Endpoint('it')", "Endpoint"),
         ("liaison.Endpoint.observe('there')", "Endpoint"),
         ("liaison.Space()", "Space"),
+        ("liaison.listen('tcp://127.0.0.1:0')", "listen"),
     ],
 )
 def test_a_carrier_is_imported_with_what_needs_it(space, opening, name):

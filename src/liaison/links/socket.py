@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from liaison.carriers.contract import Terms
-from liaison.carriers.registry import carrier_of
+from liaison.carriers.registry import carrier_named, carrier_of
 from liaison.links.connection import Connection
 from liaison.links.driving import drive
 from liaison.links.end import parsed
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 
 __all__ = ["Connection", "Listener", "connect", "listen"]
+
+carrier_named("tcp")  # now: a program can have given up its rights by its first connection
 
 
 if TYPE_CHECKING:
