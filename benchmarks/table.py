@@ -103,7 +103,8 @@ _GROUPS = (
     ("Lease and acknowledge against receive, 64 B", "leasing"),
     ("Senders to receivers, 64 B, messages/s", "fan"),
     (
-        "Receivers that wait at one mailbox, jobs/s; workers that hold each job, CPU time a job",
+        "Receivers that wait at one mailbox, threads of four processes or processes, jobs/s; and "
+        "workers that hold each job for 20 ms, processor time a job",
         "crowd",
     ),
     ("Connections over a Unix socket: ping-pong of 64 B, and 1 MiB one way", "connection"),
