@@ -102,11 +102,7 @@ _GROUPS = (
     ("Loan and lease, payload untouched, a message", "in-place"),
     ("Lease and acknowledge against receive, 64 B", "leasing"),
     ("Senders to receivers, 64 B, messages/s", "fan"),
-    (
-        "Receivers that wait at one mailbox, threads of four processes or processes, jobs/s; and "
-        "workers that hold each job for 20 ms, processor time a job",
-        "crowd",
-    ),
+    ("Receivers (threads of 4 processes, or processes) at one mailbox: jobs/s; CPU a job", "crowd"),
     ("Connections over a Unix socket: ping-pong of 64 B, and 1 MiB one way", "connection"),
     ("Life of a link", "life"),
     ("Many links: destroying one, and listing them, processor time a link", "scale"),
