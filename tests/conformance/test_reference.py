@@ -64,18 +64,22 @@ def _port(*options):
     return "Port", reduce(or_, options)
 
 
+ARENA = {"memory": 1 << 20}  # room for any six messages
 links = st.sampled_from(["a", "a", "b"])
-messages = st.sampled_from(  # as source: what a report shows stays short
-    ["b''", "b'one'", "b'two'", "b'x' * 50", "bytes(100)", "bytes(20_000)", "7", "'text'", "[{}]"]
+# As source: what a report shows stays short. A message of up to 72 bytes lies in its place.
+messages = st.sampled_from(
+    ["b''", "b'one'", "b'two'", "b'x' * 50", "bytes(72)", "bytes(73)", "bytes(3000)"]
+    + ["bytes(20_000)", "7", "'text'", "[{}]"]
 )
 made = st.one_of(
     st.builds(
         _mailbox,
         st.sampled_from([{}, {"capacity": 0}, {"capacity": 1}, {"capacity": 3}]),
         st.sampled_from([{}, {}, {"access": "exclusive"}, {"access": "pair"}]),
-        st.sampled_from([{}, {}, {"max_message": 50}]),
+        st.sampled_from([{}, {}, {"max_message": 50}, {"max_message": 20_000}]),
         st.sampled_from([{}, {}, {"max_deliveries": 1}, {"max_deliveries": 2}]),
     ),
+    st.builds(_mailbox, st.sampled_from([{"capacity": 1}, {"capacity": 6}]), st.just(ARENA)),
     st.builds(
         _queue,
         st.sampled_from([{}, {"max_messages": 2}]),

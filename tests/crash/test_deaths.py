@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from liaison import Busy, Empty, Mailbox
+from liaison import Empty, Mailbox
 from liaison.testing import Process, ProcessDied, Watchdog, point, until
 from tests.links.actor import Actor
 
@@ -27,36 +27,6 @@ def test_a_sender_killed_while_it_waits_sends_nothing(mailbox):
         other.answer()
     assert box.receive_many(5) == ["after"]
     until(lambda: box.statistics().senders_waiting == 0, "no waiter is left")
-
-
-def test_a_receiver_killed_while_it_waits_takes_nothing(mailbox):
-    """A message does not go to a receiver that is dead; the next one gets it."""
-    box = mailbox()
-    with Actor(BOX) as victim, Actor(BOX) as other:
-        victim.start("box.receive()")
-        until(lambda: box.statistics().receivers_waiting == 1, "the victim sleeps")
-        other.start("box.receive()")
-        until(lambda: box.statistics().receivers_waiting == 2, "another one sleeps")
-        victim.kill()
-        box.send("for the living")
-        assert other.answer() == "for the living"
-        assert len(box) == 0
-
-
-def test_a_sender_killed_in_a_rendezvous_leaves_at_most_its_message(mailbox):
-    """The offer of a dead sender is delivered or not; the next meeting is as any other."""
-    box = mailbox(capacity=0)
-    with Actor(BOX) as victim, Actor(BOX) as other:
-        victim.start("box.send('perhaps')")
-        until(lambda: len(box), "it offers")
-        victim.kill()
-        other.start("box.send('surely')")
-        until(lambda: len(box), "the other one offers")
-        received = [box.receive(timeout=60)]
-        if received == ["perhaps"]:
-            received.append(box.receive(timeout=60))
-        assert received[-1] == "surely"
-        other.answer()
 
 
 def test_some_of_a_crowd_die_with_their_messages(mailbox):
@@ -87,32 +57,6 @@ def test_some_of_a_crowd_die_with_their_messages(mailbox):
         kill(holders[:])
     returned += [box.receive(timeout=60) for _ in range(90)]
     assert sorted(returned) == list(range(100))
-
-
-@pytest.mark.parametrize("held", [1, 3])
-def test_the_holder_of_the_exclusive_turn_dies(mailbox, held):
-    """The next in turn receives what the dead holder had, first; others are Busy meanwhile."""
-    box = mailbox(access="exclusive")
-    box.send_many(range(4))
-    with Actor(BOX, f"held = [box.lease() for _ in range({held})]") as victim, Actor(BOX) as other:
-        with pytest.raises(Busy):
-            box.receive(timeout=0)
-        other.start("box.receive_many(10)")
-        until(lambda: box.statistics().receivers_waiting, "the other one waits for its turn")
-        victim.kill()
-        assert other.answer() == list(range(4))
-    with pytest.raises(Empty):
-        box.receive(timeout=0)
-
-
-def test_the_creator_dies_and_the_mailbox_lives(space):
-    """A mailbox outlives its creator: others go on, open it, and may destroy it."""
-    with Actor(BOX, "box.send('kept')") as creator, Mailbox.open("box") as box:
-        creator.kill()
-        box.send("more")
-        with Mailbox("box") as another:
-            assert another.receive_many(5) == ["kept", "more"]
-        box.destroy()
 
 
 # ---- the helpers themselves

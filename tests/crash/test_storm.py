@@ -154,6 +154,3 @@ def test_a_note_never_lies_across_two_pages(tmp_path):
     page = os.sysconf("SC_PAGESIZE")
     assert len(written) > 3 * page
     assert {written[end - 1 : end] for end in range(page, len(written), page)} == {b"\n"}
-
-
-# ---- creation
