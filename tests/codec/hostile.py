@@ -22,6 +22,7 @@ import pyarrow
 
 from liaison.codec import Coder, Format
 from liaison.errors import DecodeError
+from tests.codec.payloads import described
 from tests.codec.tables import columns, growing
 
 ROOM = 3 << 30  # bytes of address space
@@ -42,13 +43,6 @@ ANY = CODERS[0]
 
 
 # ---- arrays
-
-
-def described(description, items=b""):
-    """An ARRAY payload with any description at all."""
-    text = msgspec.msgpack.encode(description)
-    head = len(text).to_bytes(4, "little") + text
-    return head + bytes(-len(head) % 16) + items
 
 
 def number(rng, honest):
@@ -185,10 +179,11 @@ def check(form, payload, coder, owned):
     try:
         value = coder.decode(form, held if owned else memoryview(payload), owned)
     except DecodeError as error:
-        said, cause = str(error), error.__cause__
+        said, cause, kept = str(error), error.__cause__, error.payload
     else:
         use(value)
         return True
+    assert kept == payload
     assert not isinstance(cause, MemoryError | AssertionError | struct.error), said
     assert len(said) < 500
     assert said.isprintable()

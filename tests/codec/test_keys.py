@@ -12,19 +12,14 @@ import pytest
 from liaison._native.msgpack import check, crowded
 from liaison.codec import Coder, Format
 from liaison.errors import DecodeError, EncodeError
+from tests.codec.payloads import keyed, pack
 
 PRIME = 2**61 - 1  # Python's hash of a number is the number modulo this
-pack = msgspec.msgpack.encode
 
 
 def listed(values):
     """MessagePack of a list, of what `pack` takes."""
     return b"\xdd" + len(values).to_bytes(4, "big") + b"".join(map(pack, values))
-
-
-def keyed(keys):
-    """MessagePack of a dict with these keys, be they hashable or not."""
-    return b"\xdf" + len(keys).to_bytes(4, "big") + b"".join(pack(key) + b"\xc0" for key in keys)
 
 
 def decode(payload, type=None):

@@ -10,16 +10,10 @@ from hypothesis import strategies as st
 
 from liaison.codec import Coder, Format
 from liaison.errors import DecodeError, EncodeError
+from tests.codec.payloads import described
 
 numpy = pytest.importorskip("numpy")
 ANY = Coder()
-
-
-def described(description, items=b""):
-    """An ARRAY payload with any description at all."""
-    text = msgspec.msgpack.encode(description)
-    head = len(text).to_bytes(4, "little") + text
-    return head + bytes(-len(head) % 16) + items
 
 
 def refuse(description, items=b"", match=None):

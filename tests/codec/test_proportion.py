@@ -6,30 +6,19 @@ import tracemalloc
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 import pytest
 
 from liaison.codec import Coder, Format
+from tests.codec.payloads import described, keyed, pack
 
 COUNT = 50_000
 # What `type=` may take beside. Decimals of a byte each take 129 times that on Python 3.13; as many
 # as a message may have, 4,194,304, are still below 128 times and this.
 FIRST = {"decimals": 4 << 20}
-pack = msgspec.msgpack.encode
 
 
 def listed(item, count=COUNT):
     return b"\xdd" + count.to_bytes(4, "big") + item * count
-
-
-def keyed(keys, value=b"\x90"):
-    return b"\xdf" + len(keys).to_bytes(4, "big") + b"".join(pack(key) + value for key in keys)
-
-
-def described(description, items):
-    text = pack(description)
-    head = len(text).to_bytes(4, "little") + text
-    return head + bytes(-len(head) % 16) + items
 
 
 FIELDS = [[f"f{i}", "|i1", i] for i in range(5000)]
@@ -42,11 +31,15 @@ WORST = {
     "dicts in dicts": (Format.MSGPACK, None, listed(b"\x81\0" * 30 + b"\x80", 2000)),
     "wide characters": (Format.MSGPACK, None, listed(b"\xa5" + "a\U0001f600".encode())),
     "extensions": (Format.MSGPACK, None, listed(b"\xc7\0\5")),
-    "numbers as keys": (Format.MSGPACK, None, keyed(range(70_000, 158_000))),
+    "numbers as keys": (Format.MSGPACK, None, keyed(range(70_000, 158_000), b"\x90")),
     "sets of one": (Format.MSGPACK, list[set[int]], listed(b"\x91\0")),
     "sets of five": (Format.MSGPACK, list[set[int]], listed(b"\x95\1\2\3\4\5")),
     "sets among others": (Format.MSGPACK, list[Any], listed(b"\x92\x90\x80")),
-    "empty sets as values": (Format.MSGPACK, dict[int, set[int]], keyed(range(70_000, 158_000))),
+    "empty sets as values": (
+        Format.MSGPACK,
+        dict[int, set[int]],
+        keyed(range(70_000, 158_000), b"\x90"),
+    ),
     "decimals": (Format.MSGPACK, list[Decimal], listed(b"\1")),
     "views": (Format.MSGPACK, list[memoryview], listed(b"\xc4\1\0")),
     "records": (Format.ARRAY, None, described([[FIELDS, 5000], [1]], bytes(5000))),

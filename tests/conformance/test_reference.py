@@ -68,8 +68,10 @@ ARENA = {"memory": 1 << 20}  # room for any six messages
 links = st.sampled_from(["a", "a", "b"])
 # As source: what a report shows stays short. A message of up to 72 bytes lies in its place.
 messages = st.sampled_from(
-    ["b''", "b'one'", "b'two'", "b'x' * 50", "bytes(72)", "bytes(73)", "bytes(3000)"]
-    + ["bytes(20_000)", "7", "'text'", "[{}]"]
+    [
+        *("b''", "b'one'", "b'two'", "b'x' * 50", "bytes(72)", "bytes(73)", "bytes(3000)"),
+        *("bytes(20_000)", "7", "'text'", "[{}]"),
+    ]
 )
 made = st.one_of(
     st.builds(
