@@ -28,9 +28,8 @@ from liaison.carriers.shm import space as shm
 from liaison.carriers.shm import spaces as module
 from liaison.links.observer import observed
 from liaison.space import remove_space
-from liaison.testing import Process, until
-from tests.faults.test_another_user import needs_root
-from tests.faults.test_place_of_spaces import GROUP, MEMBER
+from liaison.testing import until
+from tests.faults.users import GROUP, as_user, needs_root
 from tests.links.actor import Actor
 
 
@@ -326,22 +325,10 @@ def test_only_its_owner_removes_a_shared_space(space):
     with Mailbox(lab.address("box")) as box:
         box.send("x")
         box.fileno()
-    with Process(as_member, "liaison.Space('root@lab').remove(force=True)", fork=True) as member:
-        name, text = member.result()
-    assert name == "AccessDenied"
-    assert "only its owner can remove" in text
+    with pytest.raises(AccessDenied, match="only its owner can remove"):
+        as_user("Space('root@lab').remove(force=True)")
     lab.remove(force=True)
     assert list((space.root / f"{os.geteuid()}.shared").iterdir()) == []
-
-
-def as_member(line):
-    os.setgroups([GROUP])
-    os.setgid(GROUP)
-    os.setuid(MEMBER)
-    try:
-        return eval(line, {"liaison": liaison})
-    except liaison.LiaisonError as error:
-        return type(error).__name__, str(error)
 
 
 # ---- meanwhile

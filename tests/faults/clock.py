@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 YEARS = 10 * 365 * 24 * 3600  # seconds
@@ -31,29 +32,35 @@ class Clock:
         self.environment = {"LD_PRELOAD": str(library), "LIAISON_TEST_CLOCK": str(self._offset)}
 
     def set(self, seconds):
-        """Put it so many seconds before (below 0) or ahead of the machine's."""
+        """Set it to so many seconds ahead of the machine's, or, below 0, behind it."""
         with open(self._offset, "r+b" if self._offset.exists() else "wb") as file:
             file.write(round(seconds * 1e9).to_bytes(8, "little", signed=True))
 
-    def jump(self, until, seed=1):
-        """Set it again and again until the event is set."""
-        dice = random.Random(seed)
-        while not until.wait(0.01):
-            self.set(dice.choice([0, 1, -1, 3600, -3600, YEARS, -YEARS, dice.uniform(-9, 9)]))
+    @contextmanager
+    def jumping(self):
+        """Set it again and again, until the block ends."""
+        over = threading.Event()
+
+        def jump():
+            dice = random.Random(1)
+            while not over.wait(0.01):
+                self.set(dice.choice([0, 1, -1, 3600, -3600, YEARS, -YEARS, dice.uniform(-9, 9)]))
+
+        thread = threading.Thread(target=jump)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
 
 def main(command):
     with tempfile.TemporaryDirectory() as directory:
         clock = Clock(directory)
-        done = threading.Event()
-        thread = threading.Thread(target=clock.jump, args=(done,))
-        thread.start()
-        try:
+        with clock.jumping():
             environment = {**os.environ, **clock.environment}
             return subprocess.run(command, env=environment, check=False).returncode
-        finally:
-            done.set()
-            thread.join()
 
 
 if __name__ == "__main__":

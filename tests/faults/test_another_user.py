@@ -5,27 +5,15 @@ import pwd
 
 import pytest
 
-import liaison
-from liaison import AccessDenied, Mailbox, NotFound, Space
-from tests.links.actor import Actor
-
-
-def as_user(line, uid=12346, gid=12345, groups=()):
-    """What a process of another user gets by running a line."""
-    # Imported while its files may be read: what is installed may lie where others may not go.
-    with Actor("import os", "import liaison.codec") as other:
-        other.do(f"os.setgroups({list(groups)!r}); os.setgid({gid}); os.setuid({uid})")
-        return other.do(line)
-
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="NOT CHECKED: becoming others needs root")
+from liaison import AccessDenied, Corrupt, Mailbox, NameTaken, NotFound, Space
+from tests.faults.users import GROUP, MEMBER, NOBODY, as_user, needs_root, tree
 
 
 @needs_root
-def test_a_member_of_the_group_takes_part(space, monkeypatch):
+def test_a_member_of_the_group_takes_part(space):
     """Another user of the group sends to a shared mailbox, and receives from it."""
     space.root.chmod(0o755)
-    address = Space.create("lab", group=12345).address("box")
+    address = Space.create("lab", group=GROUP).address("box")
     with Mailbox(address) as box:
         box.send("for you")
         assert as_user(f"Mailbox({address!r}).receive()") == "for you"
@@ -35,66 +23,34 @@ def test_a_member_of_the_group_takes_part(space, monkeypatch):
         box.destroy()
 
 
-@needs_root
-@pytest.mark.parametrize("how", ["Mailbox", "Mailbox.open", "Mailbox.create", "Mailbox.observe"])
-def test_who_is_not_of_the_group_is_denied(space, how):
-    """Another user who is not of the group gets AccessDenied, a PermissionError."""
-    space.root.chmod(0o755)
-    address = Space.create("lab", group=12345).address("box")
-    with Mailbox(address) as box:
-        with pytest.raises(AccessDenied) as raised:
-            as_user(f"{how}({address!r}) and None", gid=99)
-        assert isinstance(raised.value, PermissionError)
-        box.destroy()
+def put(what, path, real):
+    """Put something where the directory or the file `real` could be."""
+    if what == "symlink":
+        path.symlink_to(real)
+    elif what == "hard link":
+        os.link(real, path)
+    elif what == "fifo":
+        os.mkfifo(path, 0o600)
+    elif what == "directory" or (real.is_dir() and what != "file"):
+        path.mkdir(mode=0o700)
+    else:
+        path.write_bytes(b"" if real.is_dir() else real.read_bytes())
+        path.chmod(0o600)
+    if what == "mode":
+        path.chmod(0o755 if real.is_dir() else 0o666)
+    elif what == "owner":
+        os.chown(path, MEMBER, GROUP)
 
 
-@needs_root
-def test_another_users_private_space_is_denied(mailbox, space):
-    """Nobody reaches into a space that is its user's alone."""
-    space.root.chmod(0o755)
-    mailbox()
-    with pytest.raises((AccessDenied, NotFound)):
-        as_user("Mailbox('shm://root@default/box')")
+owner = pytest.param("owner", marks=needs_root)
 
 
-def squat_symlink(path, space):
-    target = space.root / "target"
-    target.mkdir(exist_ok=True)
-    target.chmod(0o700)
-    path.symlink_to(target)
-
-
-def squat_mode(path, space):
-    path.mkdir()
-    path.chmod(0o755)
-
-
-def squat_file(path, space):
-    path.write_text("")
-
-
-def squat_fifo(path, space):
-    os.mkfifo(path)
-
-
-def squat_owner(path, space):
-    path.mkdir(mode=0o700)
-    os.chown(path, 12346, 12345)
-
-
-SQUATS = [
-    squat_symlink,
-    squat_mode,
-    squat_file,
-    squat_fifo,
-    pytest.param(squat_owner, marks=needs_root),
-]
-
-
-@pytest.mark.parametrize("squat", SQUATS)
+@pytest.mark.parametrize("what", ["symlink", "mode", "file", "fifo", owner])
 @pytest.mark.parametrize("where", ["root", "space", "links", "names", "bells"])
-def test_a_directory_that_is_not_what_it_should_be_is_not_followed(space, squat, where):
+def test_a_directory_that_is_not_what_it_should_be_is_not_followed(space, what, where):
     """A space's directory with another owner, mode or type is AccessDenied; nothing is in it."""
+    target = space.root / "target"
+    target.mkdir(mode=0o700)
     path = space.path.parent if where == "root" else space.path
     if where in ("links", "names", "bells"):
         Space()
@@ -102,94 +58,45 @@ def test_a_directory_that_is_not_what_it_should_be_is_not_followed(space, squat,
         path.rmdir()
     else:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-    squat(path, space)
-    before = path.lstat()
+    put(what, path, target)
+    before = tree(path.parent)
     for use in (Mailbox, Mailbox.create, lambda name: Space()):
         with pytest.raises(AccessDenied):
             use("box")
-    assert path.lstat().st_mode == before.st_mode
-    assert path.lstat().st_uid == before.st_uid
-    assert not path.is_dir() or list(path.iterdir()) == []
+    assert tree(path.parent) == before
+    assert list(target.iterdir()) == []
     if path.is_symlink() or not path.is_dir():
         path.unlink()
 
 
-def take_symlink(path, space, real):
-    path.symlink_to(real)
-
-
-def take_directory(path, space, real):
-    path.mkdir(mode=0o700)
-
-
-def take_fifo(path, space, real):
-    os.mkfifo(path, 0o600)
-
-
-def take_mode(path, space, real):
-    path.write_bytes(real.read_bytes())
-    path.chmod(0o666)
-
-
-def take_owner(path, space, real):
-    path.write_bytes(real.read_bytes())
-    path.chmod(0o600)
-    os.chown(path, 12346, 12345)
-
-
-TAKEN = [
-    take_symlink,
-    take_directory,
-    take_fifo,
-    take_mode,
-    pytest.param(take_owner, marks=needs_root),
-]
-
-
-@pytest.mark.parametrize("take", TAKEN)
+@pytest.mark.parametrize("what", ["symlink", "directory", "fifo", "mode", owner])
 @pytest.mark.parametrize("how", [Mailbox, Mailbox.open, Mailbox.observe, Mailbox.create])
-def test_a_name_that_is_not_a_link_is_not_opened(mailbox, space, take, how):
+def test_a_name_that_is_not_a_link_is_not_opened(mailbox, space, what, how):
     """A symlink, FIFO, directory or foreign file under a name is AccessDenied, and stays."""
     mailbox("real", capacity=1, max_message=8)
     path = space.path / "names" / "box"
-    take(path, space, space.path / "names" / "real")
-    before = path.lstat()
-    with pytest.raises(
-        (AccessDenied, liaison.NameTaken) if how == Mailbox.create else AccessDenied
-    ):
+    put(what, path, space.path / "names" / "real")
+    before = tree(path.parent)
+    with pytest.raises((AccessDenied, NameTaken) if how == Mailbox.create else AccessDenied):
         how("box")
-    assert path.lstat().st_ino == before.st_ino
-    assert path.lstat().st_mode == before.st_mode
-    path.rmdir() if take is take_directory else path.unlink()
+    assert tree(path.parent) == before
+    path.rmdir() if what == "directory" else path.unlink()
 
 
-@pytest.mark.parametrize("take", [take for take in TAKEN if take is not take_mode])
-def test_a_members_file_that_is_none_is_not_opened(space, take):
-    """So it is with the file of the members."""
+@pytest.mark.parametrize("what", ["symlink", "hard link", "directory", "fifo", owner])
+def test_a_members_file_that_is_none_is_not_opened(space, what):
+    """Instead of the file of the members it is AccessDenied, and no other file is written."""
     Space()
     real = space.path / "real"
-    real.write_bytes(b"")
+    real.write_bytes(b"precious")
     real.chmod(0o600)
     path = space.path / "members"
     path.unlink(missing_ok=True)
-    take(path, space, real)
+    put(what, path, real)
     with pytest.raises(AccessDenied):
         Mailbox("box")
     assert space.files("links") == space.files("names") == []
-    assert real.read_bytes() == b""
-
-
-def test_a_hard_link_is_no_members_file(space):
-    """A members file that is a hard link to another file of the user's is not written."""
-    Space()
-    precious = space.root / "precious"
-    precious.write_text("precious")
-    precious.chmod(0o600)
-    (space.path / "members").unlink(missing_ok=True)
-    os.link(precious, space.path / "members")
-    with pytest.raises(AccessDenied):
-        Mailbox("box")
-    assert precious.read_text() == "precious"
+    assert real.read_bytes() == b"precious"
 
 
 OPERATIONS = [
@@ -214,7 +121,7 @@ def test_a_stranger_is_denied_every_operation(mailbox, space, operation, kind):
     """Whatever another user tries on a space that is not theirs is denied, and changes nothing."""
     space.root.chmod(0o755)
     if kind == "shared":
-        shared = Space.create("lab", group=12345)
+        shared = Space.create("lab", group=GROUP)
         address, name = shared.address("box"), shared.name
         box = Mailbox(address)
     else:
@@ -225,22 +132,14 @@ def test_a_stranger_is_denied_every_operation(mailbox, space, operation, kind):
     line = operation.format(
         box=repr(address), new=repr(address.replace("box", "new")), space=repr(name)
     )
-    before = _tree(space.root)
+    before = tree(space.root)
     with pytest.raises((AccessDenied, NotFound)) as raised:
-        as_user(f"{line} and None", uid=65534, gid=65534)
+        as_user(f"{line} and None", user=NOBODY, group=NOBODY)
     if kind == "shared":
         assert isinstance(raised.value, AccessDenied)
-    assert _tree(space.root) == before
+    assert tree(space.root) == before
     assert box.receive_many(5) == ["untouched"]
     box.destroy()
-
-
-def _tree(root):
-    found = []
-    for path in sorted(root.rglob("*")):
-        seen = path.lstat()
-        found.append((str(path), seen.st_mode, seen.st_uid, seen.st_gid, seen.st_ino))
-    return found
 
 
 @needs_root
@@ -261,26 +160,26 @@ def test_nobody_can_take_a_users_place_in_advance(space, monkeypatch, tmp_path, 
         "hard link": f"os.link({str(bait)!r}, {str(place)!r})",
     }
     bait.write_text("") if squat == "hard link" else bait.mkdir(mode=0o700)
-    os.chown(bait, 65534, 65534)
-    as_user(f"__import__('os') and {make[squat]}", uid=65534, gid=65534)
-    before = _tree(public)
+    os.chown(bait, NOBODY, NOBODY)
+    as_user(f"__import__('os') and {make[squat]}", user=NOBODY, group=NOBODY)
+    before = tree(public)
     for use in (Mailbox, Mailbox.create, lambda name: Space(), lambda name: Space("other")):
         with pytest.raises(AccessDenied) as raised:
             use("box")
-        for word in (str(place), pwd.getpwuid(65534).pw_name, "LIAISON_ROOT"):
+        for word in (str(place), pwd.getpwuid(NOBODY).pw_name, "LIAISON_ROOT"):
             assert word in str(raised.value)
-    assert _tree(public) == before
+    assert tree(public) == before
 
 
 @needs_root
 def test_a_member_of_the_group_cannot_put_anything_in_anothers_way(space):
     """In a shared space another member's squats on names, members and bells are not followed."""
     space.root.chmod(0o755)
-    shared = Space.create("lab", group=12345)
+    shared = Space.create("lab", group=GROUP)
     precious = space.root / "precious"
     precious.write_text("precious")
     precious.chmod(0o660)
-    os.chown(precious, 0, 12345)
+    os.chown(precious, 0, GROUP)
     names = f"{shared.path}/names"
     space.leaves(names=4)
     for number, line in enumerate(
@@ -291,8 +190,8 @@ def test_a_member_of_the_group_cannot_put_anything_in_anothers_way(space):
             f"open('{names}/squat3', 'w').close()",
         )
     ):
-        as_user(f"__import__('os').umask(7) and {line}", uid=65534)
+        as_user(f"__import__('os').umask(7) and {line}", user=NOBODY)
         for use in (Mailbox, Mailbox.open, Mailbox.observe, Mailbox.create):
-            with pytest.raises((AccessDenied, liaison.Corrupt, liaison.NameTaken)):
+            with pytest.raises((AccessDenied, Corrupt, NameTaken)):
                 use(shared.address(f"squat{number}"))
     assert precious.read_text() == "precious"

@@ -9,10 +9,8 @@ import ctypes
 import gc
 import os
 import select
-import signal
 import socket
 import threading
-import traceback
 from contextlib import suppress
 
 import pytest
@@ -30,6 +28,7 @@ from liaison import (
     aio,
 )
 from liaison._native.link import end_of
+from tests.faults.children import in_child
 
 TOKEN = "0123456789abcdef"
 FIRST, LAST = 3, 150  # numbers: more than what is made below has
@@ -301,22 +300,6 @@ def close(ends):
     gc.collect()
 
 
-def in_child(body):
-    """Run it in a child, in which nothing of the test's is finalized."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            signal.alarm(60)
-            body()
-            code = 0
-        except BaseException:
-            os.write(2, traceback.format_exc().encode())  # past what _exit() would lose
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
 @pytest.mark.parametrize("own", [Pipes, Sockets, Listeners, Eventfds, Epolls, Timers])
 @pytest.mark.parametrize("kind", ENDS)
 def test_the_users_files_are_left_alone(space, kind, own):
@@ -355,6 +338,29 @@ def test_a_child_closes_what_it_has_inherited_of_a_daemon(space, kind, own):
 
     assert in_child(body) == 0
     clean(space)
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["descriptor", "wait"])
+@pytest.mark.parametrize("kind", ENDS)
+def test_the_numbers_of_a_closed_end_are_other_files(space, kind, waits):
+    """The child of a process that has closed an end, and keeps the object, has all other files."""
+    ends = ENDS[kind](space)
+    for end in ends:
+        with suppress(AccessDenied):
+            end.fileno()
+    if waits:
+        wait_for(ends, [])
+    close(ends)
+    others = [os.open("/dev/null", os.O_RDONLY) for _ in range(LAST)]
+
+    def closes_again():
+        close(ends)
+        for other in others:
+            os.fstat(other)
+
+    assert in_child(closes_again) == 0
+    for other in others:
+        os.close(other)
 
 
 def clean(space):

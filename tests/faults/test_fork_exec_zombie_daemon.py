@@ -16,18 +16,6 @@ from tests.links.actor import Actor
 from tests.links.attempts import attempts
 
 
-def test_an_end_works_in_a_forked_child(mailbox):
-    """A child sends and receives through the end that it inherited, as a process of its own."""
-    box = mailbox()
-    with Actor(fork=True, box=box) as child:
-        child.do("box.send('from the child')")
-        with box.lease() as delivery:
-            assert delivery.sender.pid == child.pid
-        box.send("for the child")
-        assert child.do("box.receive()") == "for the child"
-        assert {peer.pid for peer in box.link.receivers} == {os.getpid(), child.pid}
-
-
 def test_a_child_of_a_threaded_process_works(mailbox):
     """Forking while other threads send and receive leaves the child a working end."""
     box, other = mailbox(capacity=4), mailbox("other")
@@ -234,19 +222,6 @@ def test_a_forked_child_has_leases_of_its_own(mailbox):
     assert box.lease(timeout=60).attempt == 2
     delivery.acknowledge()
     assert attempts(box) == [(1, 3)]
-
-
-def test_a_parents_delivery_is_not_the_childs_to_settle(mailbox):
-    """acknowledge() in a forked child of its parent's delivery raises LeaseLost."""
-    box = mailbox()
-    box.send("job")
-    delivery = box.lease()
-    with Actor(fork=True, box=box, delivery=delivery) as child:
-        with pytest.raises(LeaseLost):
-            child.do("delivery.acknowledge()")
-        assert box.statistics().leased == 1
-    delivery.acknowledge()
-    assert attempts(box) == []
 
 
 def test_a_child_that_ends_leaves_its_parents_leases(mailbox):

@@ -24,6 +24,7 @@ from liaison import (
     Port,
 )
 from liaison.testing import Process, until
+from tests.faults.children import forked, in_child
 
 
 def _waits(end, operation):
@@ -37,18 +38,6 @@ def _waits(end, operation):
 def _until_it_fails(operation):
     with contextlib.suppress(Destroyed, ValueError):
         operation()
-
-
-def _child(body):
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            body()
-            code = 0
-        finally:
-            os._exit(code)
-    return pid
 
 
 def _parent_of_a_sender(port):
@@ -65,7 +54,7 @@ def _parent_of_a_sender(port):
         os.closerange(0, 1024)  # nobody is to wait for these
         signal.pause()
 
-    pid = _child(uses_and_closes)
+    pid = forked(uses_and_closes)
     assert os.read(here, 1) == b"c"
     return pid
 
@@ -106,7 +95,7 @@ class _ChildOnAPair:
             os.write(self.back[1], b"c")
             signal.pause()
 
-        self.pid = _child(uses_and_closes)
+        self.pid = forked(uses_and_closes)
 
     def gives_its_place_up(self):
         """Its place is taken while it uses it, and free when it has closed its end, and lives."""
@@ -198,9 +187,8 @@ def test_a_child_unmaps_what_its_parents_thread_has(space, hold):
         assert _mapped(space) == 0
 
     with _holding(lambda: hold(box)):
-        assert os.waitstatus_to_exitcode(os.waitpid(_child(closes), 0)[1]) == 0
+        assert in_child(closes) == 0
     box.destroy()
-    space.leaves(links=0)
 
 
 def test_what_a_child_still_looks_at_stays(mailbox):
@@ -227,7 +215,7 @@ def test_what_a_child_still_looks_at_stays(mailbox):
             delivery.sender  # noqa: B018
         looks.release()
 
-    assert os.waitstatus_to_exitcode(os.waitpid(_child(closes_and_looks), 0)[1]) == 0
+    assert in_child(closes_and_looks) == 0
     looks.release()
     delivery.acknowledge()
     assert box.receive() == "followed"
@@ -249,7 +237,7 @@ def test_a_child_gives_up_an_endpoint_that_its_parents_thread_waits_at(space):
         gc.collect()
         assert _mapped(space) == 0
 
-    assert os.waitstatus_to_exitcode(os.waitpid(_child(closes), 0)[1]) == 0
+    assert in_child(closes) == 0
     other.send("me", 2)
     thread.join(60)
     me.destroy()

@@ -16,12 +16,12 @@ import pytest
 from liaison import Endpoint, InvalidAddress, LiaisonError, Mailbox, Port, Space
 from liaison.testing import Process, point
 from tests.faults.often import FULL
-from tests.faults.test_another_user import needs_root
+from tests.faults.users import GROUP, needs_root, tree
 
 pytestmark = needs_root
 
 TIMES = 10_000 if FULL else 200  # each operation beside the swapper
-GROUP, VICTIM, MEMBER, OWNER = 12345, 12346, 12347, "daemon"
+VICTIM, MEMBER, OWNER = 12346, 12347, "daemon"
 _EXCHANGE = 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -63,14 +63,6 @@ def precious(space):
         os.chown(file, VICTIM, GROUP)
         file.chmod(0o600)
     return top
-
-
-def tree(top):
-    return {
-        str(path): (found.st_mode, found.st_uid, found.st_gid, found.st_size, found.st_nlink)
-        for path in sorted(top.rglob("*"))
-        for found in (path.lstat(),)
-    }
 
 
 def exchange(one, other):

@@ -10,9 +10,8 @@ import liaison
 from liaison import AccessDenied, Busy, InvalidAddress, Mailbox, NotFound, Space
 from liaison.codec import Coder
 from liaison.testing import Process, point
-from tests.faults.test_another_user import needs_root
+from tests.faults.users import GROUP, MEMBER, NOBODY, as_user, needs_root
 
-NOBODY, GROUP, MEMBER = 65534, 12345, 12346
 FRESH = ".liaison-new-0123456789abcdef"
 
 
@@ -155,25 +154,13 @@ def test_a_space_that_nobody_shares_says_who_could(space):
         Mailbox(f"shm://{owner}@other/box")
 
 
-def as_user(uid, line):
-    os.setgroups([])
-    os.setgid(uid)
-    os.setuid(uid)
-    try:
-        return eval(line, {"liaison": liaison})
-    except liaison.LiaisonError as error:
-        return type(error).__name__, str(error)
-
-
 @needs_root
 def test_a_guest_who_is_not_of_the_group_is_told(space):
-    """The group is named."""
+    """The error names the group."""
     space.root.chmod(0o755)
     Space.create("lab", group=GROUP)
-    with Process(as_user, MEMBER, "liaison.Space('root@lab')", fork=True) as guest:
-        name, text = guest.result()
-    assert name == "AccessDenied"
-    assert f"user {MEMBER} is not a member of group {GROUP}" in text
+    with pytest.raises(AccessDenied, match=f"user {MEMBER} is not a member of group {GROUP}"):
+        as_user("Space('root@lab')", group=MEMBER)
 
 
 @needs_root
@@ -181,11 +168,8 @@ def test_a_group_that_one_is_not_in_is_told(space, above):
     """Space.create for a group of others says that one is not of it, and leaves nothing."""
     space.root.chmod(0o755)
     above.chmod(0o1777)
-    line = "liaison.Space.create('lab', group=4)"
-    with Process(as_user, 1, line, fork=True) as daemon:
-        name, text = daemon.result()
-    assert name == "AccessDenied"
-    assert "not a member of group" in text
+    with pytest.raises(AccessDenied, match="not a member of group"):
+        as_user("Space.create('lab', group=4)", 1, 1)
     assert [path.name for path in above.rglob("*")] == ["1.shared"]
 
 
