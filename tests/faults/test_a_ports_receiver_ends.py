@@ -1,4 +1,4 @@
-"""A port's receiver ends, in whatever way: senders that wait are told, and its letters are kept."""
+"""A port's receiver ends, in whatever way: senders that wait get Destroyed, no message is lost."""
 
 import os
 import signal
@@ -15,8 +15,8 @@ from tests.links.actor import Actor
 OPEN = "port = Port.open('port')"
 
 
-def _receives(how, policy):
-    port = Port("port", capacity=2, **policy)
+def _receives(how):
+    port = Port("port", capacity=2, dead_letters="dead")
     port.send("first")
     held = port.lease()
     port.send("second")
@@ -36,17 +36,16 @@ def _receives(how, policy):
         os.kill(os.getpid(), getattr(signal, how))
 
 
-WAYS = ["SIGKILL", "SIGTERM", "SIGSEGV", "exit", "exception", "os._exit", "exec", "close"]
+@pytest.mark.parametrize(
+    "how", ["SIGKILL", "SIGTERM", "SIGSEGV", "exit", "exception", "os._exit", "exec", "close"]
+)
+def test_every_sender_that_waits_is_told(mailbox, space, how):
+    """However the receiver ends, senders get Destroyed, and its messages go to the dead letters.
 
-
-@pytest.mark.parametrize("how", WAYS)
-def test_every_sender_that_waits_is_told(space, how):
-    """However the receiver ends: senders that wait for room, or for a receipt, get Destroyed."""
-    with (
-        Process(_receives, how, {}) as receiver,
-        Actor() as first,
-        Actor() as second,
-    ):
+    What it held comes first, then what it had not received, once each; then the name is free.
+    """
+    dead = mailbox("dead")
+    with Process(_receives, how) as receiver, Actor() as first, Actor() as second:
         receiver.reach("there")
         for sender in (first, second):
             sender.do(OPEN)
@@ -60,31 +59,10 @@ def test_every_sender_that_waits_is_told(space, how):
                 sender.answer()
         with pytest.raises(NotFound):
             Port.open("port")
-        assert space.files("names") == []
-
-
-@pytest.mark.parametrize("how", WAYS)
-def test_what_it_did_not_settle_goes_to_its_dead_letters(space, how):
-    """What it held and what it had not received, in order, once each; then the name is free."""
-    with Process(_receives, how, {"dead_letters": "grave"}) as receiver:
-        receiver.reach("there")
-        receiver.go_on()
-        if how == "close":
-            receiver.reach("closed")
-        until(_created_anew, "the port can be created")
-    with Mailbox("grave") as grave:
-        assert grave.receive_many(5, timeout=0) == ["first", "second"]
+        assert space.files("names") == ["dead"]
+        assert dead.receive_many(5, timeout=0) == ["first", "second"]
         with pytest.raises(Empty):
-            grave.receive(timeout=0)
-        grave.destroy()
-
-
-def _created_anew():
-    try:
-        Port("port").close()
-    except liaison.Busy:
-        return False
-    return True
+            dead.receive(timeout=0)
 
 
 def test_each_time_a_receiver_is_killed_who_waits_is_told(space):

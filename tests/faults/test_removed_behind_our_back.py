@@ -26,19 +26,6 @@ def test_a_space_that_was_removed_is_made_anew(space):
     old.close()
 
 
-def test_a_removed_file_is_a_destroyed_mailbox(mailbox, space):
-    """Who waits in a mailbox whose files somebody removed gets Destroyed, not silence for ever."""
-    box = mailbox()
-    with Actor("box = Mailbox('box')") as other:
-        other.start("box.receive()")
-        until(lambda: box.statistics().receivers_waiting, "the other one waits")
-        for part in ("names", "links"):
-            for file in (space.path / part).iterdir():
-                file.unlink()
-        with pytest.raises(Destroyed):
-            other.answer()
-
-
 def _forget(space, parts):
     """Remove the files as a cleaner does that knows nothing of liaison."""
     for part in parts:
