@@ -12,6 +12,7 @@ from click.testing import CliRunner
 import liaison
 from liaison.cli import main
 from liaison.testing import PATIENCE, until
+from tests.cli.terminal import Terminal
 
 
 @pytest.fixture
@@ -89,6 +90,21 @@ def program(lab):
     for one in started:
         one.kill()
         one.communicate()
+
+
+@pytest.fixture
+def terminal(lab, monkeypatch):
+    """Start a command on a terminal of its own; the test's end kills it."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    opened = []
+
+    def make(*arguments, **size):
+        opened.append(Terminal(*arguments, **size))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        one.close()
 
 
 @pytest.fixture

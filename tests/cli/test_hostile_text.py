@@ -7,7 +7,6 @@ file, into a link's segment, into the directory of names, into its own command l
 import itertools
 import math
 import os
-import pty
 import random
 import struct
 import subprocess
@@ -22,6 +21,7 @@ from liaison.cli import main
 from liaison.printable import printable
 from liaison.testing import until
 from tests.links.actor import Actor
+from tests.segments import rewrite
 
 TEXTS = {
     "title and bell": b"\x1b]0;owned\x07",
@@ -57,48 +57,10 @@ def forge(space, *, name=b"", command=b"", started=0.0):
     os.close(file)
 
 
-class Terminal:
-    """A command whose output is a terminal."""
-
-    def __init__(self, *arguments):
-        master, slave = pty.openpty()
-        self._out = os.fdopen(master, "rb", 0)
-        command = [sys.executable, "-m", "liaison", *map(str, arguments)]
-        self._process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave)
-        os.close(slave)
-
-    def press(self, key):
-        os.write(self._out.fileno(), key)
-
-    def read(self, until_shown=None):
-        """What it shows, until that is in it or else until the command ends."""
-        shown = b""
-        while until_shown is None or until_shown not in shown:
-            try:
-                shown += self._out.read(65536)
-            except OSError:  # the last one that had the terminal is gone
-                break
-        if until_shown is None:
-            assert self._process.wait() == 0, shown
-        return shown
-
-    def close(self):
-        self._process.kill()
-        self._process.wait()
-        self._out.close()
-
-
-@pytest.fixture
-def terminal(lab):
-    started = []
-
-    def start(*arguments):
-        started.append(Terminal(*arguments))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.close()
+def on_terminal(command):
+    """What it writes until it ends."""
+    command.ends(0)
+    return command.bytes
 
 
 # ---- what a process says of itself
@@ -256,7 +218,7 @@ def test_a_message_on_a_terminal_is_read_and_not_obeyed(mailbox, terminal):
             ("peek", "box", "-n", count, "--json"),
             ("receive", "box", "-n", count),
         ):
-            shown = terminal(*command).read().replace(b"\r\n", b"\n")
+            shown = on_terminal(terminal(*command)).replace(b"\r\n", b"\n")
             assert is_harmless(shown.replace(b"\t", b"")), command
             if "--json" not in command:
                 assert "größer\tas it is\nand on".encode() in shown
@@ -272,12 +234,12 @@ def test_a_drawn_table_steers_by_liaisons_own_sequences_only(mailbox, space, ter
         box.send("x")
         forge(space, name=TEXTS["clear screen"], command=b" ".join(map(TEXTS.get, texts)))
         shown = terminal(*command)
+        seen = b""
         if command == ("top",):
-            seen = shown.read(until_shown=b"LINK")
-            shown.press(b"q")
-            seen += shown.read()
-        else:
-            seen = shown.read()
+            shown.shows("LINK")
+            seen = shown.bytes
+            shown.press("q")
+        seen += on_terminal(shown)
     assert b"\x1b]" not in seen
     assert b"\x07" not in seen
     assert not set("\x9b\x9d\u202e\u2066") & set(seen.decode())
@@ -322,28 +284,6 @@ def test_an_endpoint_has_no_alias_that_is_no_name(cli, lab, space, text):
 
 
 # ---- what stands in a segment
-
-
-def rewrite(path, old, new):
-    """Change a text in a segment's header, and the checksum, which keeps nobody out."""
-    with open(path, "r+b", 0) as file:
-        header = bytearray(file.read(4096))
-        at = header.index(old + b"\0")
-        header[at : at + len(new)] = new
-        known = 0xCBF29CE484222325
-        before, end = known, 0
-        file.seek(0)
-        original = file.read(4096)
-        for end in range(1024):
-            if end % 8 == 0 and struct.unpack_from("<Q", original, end)[0] == before:
-                break
-            before = (before ^ original[end]) * 0x100000001B3 % (1 << 64)
-        else:
-            pytest.fail("the header has no checksum")
-        for byte in header[:end]:
-            known = (known ^ byte) * 0x100000001B3 % (1 << 64)
-        struct.pack_into("<Q", header, end, known)
-        os.pwrite(file.fileno(), bytes(header), 0)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-import liaison
 from liaison.testing import PATIENCE, until
 
 LIAISON = f"'{sys.executable}' -m liaison"
@@ -252,38 +251,6 @@ def test_a_watcher_is_interrupted(program):
     assert watcher.end(130).err == ""
 
 
-# ---- exit codes, as a shell sees them
-
-
-@pytest.mark.parametrize(
-    ("command", "code"),
-    [
-        (["ls"], 0),
-        (["create", "taken"], 1),
-        (["receive"], 2),
-        (["send", "not/a/name", "x"], 2),
-        (["receive", "taken", "--timeout", "0"], 3),
-        (["send", "full", "x", "--timeout", "0"], 3),
-        (["show", "nowhere"], 4),
-        (["rm", "taken"], 5),
-    ],
-)
-def test_exit_codes(program, mailbox, command, code):
-    """0 done, 1 failed, 2 usage, 3 empty or full, 4 not found, 5 denied."""
-    with mailbox("taken"), mailbox("full", capacity=1) as full:
-        full.send("x")
-        program(*command).end(code)
-
-
-def test_a_space_with_other_rights_is_denied(program, lab, mailbox):
-    """Code 5 also where the directory is not what it should be."""
-    with mailbox("jobs"):
-        pass
-    lab.path.chmod(0o755)
-    assert program("receive", "jobs").end(5).err.startswith("error: ")
-    lab.path.chmod(0o700)
-
-
 def test_a_signal_that_ends_it_is_seen(program, mailbox, counts):
     """SIGTERM is not caught: who waits for the process sees what ended it."""
     with mailbox("jobs") as box:
@@ -291,4 +258,3 @@ def test_a_signal_that_ends_it_is_seen(program, mailbox, counts):
         counts(box, receivers_waiting=1)
         receiver.terminate()
         assert receiver.wait(PATIENCE) == -signal.SIGTERM
-        assert isinstance(box, liaison.Mailbox)

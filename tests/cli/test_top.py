@@ -1,18 +1,9 @@
 """top: what it measures, how it fits, and how it behaves on a real terminal."""
 
-import fcntl
 import io
 import json
 import os
-import pty
-import re
-import select
 import signal
-import struct
-import subprocess
-import sys
-import termios
-import time
 
 import pytest
 from rich.cells import cell_len
@@ -20,7 +11,6 @@ from rich.console import Console
 
 from liaison.cli.top.rates import Moment, Row, Watch
 from liaison.cli.top.screen import _View as View
-from liaison.testing import PATIENCE, Watchdog
 
 # ---- rates
 
@@ -261,88 +251,6 @@ def test_a_pipe_gets_a_table_each_interval(program, mailbox):
 # ---- on a terminal
 
 
-# Makes its standard output its terminal, so that Ctrl-C and a new size are signals to it.
-CONTROLLED = """
-import fcntl, termios
-fcntl.ioctl(1, termios.TIOCSCTTY, 0)
-from liaison.cli import main
-main()
-"""
-
-
-class Terminal:
-    """A pseudo-terminal with a command on it, and all that was written there."""
-
-    def __init__(self, *arguments, width=110, height=20, stdin=None):
-        self.master, slave = pty.openpty()
-        self.resize(width, height)
-        self.modes = termios.tcgetattr(slave)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", CONTROLLED, *arguments],
-            stdin=stdin or slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-            # Not what a library of the test's own process has put there besides: readline, which
-            # the debugger loads, sets COLUMNS and LINES.
-            env=dict(os.environ),
-        )
-        self.slave = slave
-        self.written = ""
-
-    def resize(self, width, height):
-        size = struct.pack("HHHH", height, width, 0, 0)
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, size)
-
-    def press(self, keys):
-        self.written = ""
-        os.write(self.master, keys.encode())
-
-    def shows(self, pattern):
-        """Wait until what was written since the last key holds the pattern."""
-        end = time.monotonic() + PATIENCE
-        while not re.search(pattern, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.written)):
-            if not select.select([self.master], [], [], end - time.monotonic())[0]:
-                raise Watchdog(f"{pattern!r} not in {self.written!r}")
-            self.written += os.read(self.master, 65536).decode("utf-8", "replace")
-
-    def ends(self, code):
-        # What it writes has to be read, or it could wait for room for ever.
-        while self.process.poll() is None:
-            if select.select([self.master], [], [], 0.01)[0]:
-                self.written += os.read(self.master, 65536).decode("utf-8", "replace")
-        while select.select([self.master], [], [], 0)[0]:
-            self.written += os.read(self.master, 65536).decode("utf-8", "replace")
-        assert self.process.returncode == code
-        assert "Traceback" not in self.written
-
-    def is_as_before(self):
-        return termios.tcgetattr(self.slave) == self.modes and (
-            self.written.rfind("\x1b[?1049l") > self.written.rfind("\x1b[?1049h")
-            and self.written.rfind("\x1b[?25h") > self.written.rfind("\x1b[?25l")
-        )
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-        os.close(self.master)
-        os.close(self.slave)
-
-
-@pytest.fixture
-def terminal(lab, monkeypatch):
-    monkeypatch.setenv("TERM", "xterm-256color")
-    opened = []
-
-    def make(*arguments, **size):
-        opened.append(Terminal(*arguments, **size))
-        return opened[-1]
-
-    yield make
-    for one in opened:
-        one.close()
-
-
 def test_it_shows_life_as_it_happens(terminal, mailbox):
     """A link appears, fills, and vanishes while it is watched."""
     watcher = terminal("top", "--interval", "0.05")
@@ -380,7 +288,7 @@ def test_a_new_size_is_drawn_at_once(terminal, mailbox):
         watcher = terminal("top", "--interval", "3600", width=120)
         watcher.shows("jobs")
         assert "MEMORY" in watcher.written
-        watcher.written = ""
+        watcher.bytes = b""
         watcher.resize(50, 12)
         watcher.shows("LINK +IN/s +OUT/s +WAITING")
         assert "MEMORY" not in watcher.written

@@ -19,10 +19,10 @@ YEARS = 10 * 365 * 24 * 3600  # seconds
 
 
 class Clock:
-    """The clock of all programs that run in `environment`."""
+    """A wall clock for all programs that run in `environment`."""
 
     def __init__(self, directory):
-        """Build it in that directory; raises OSError or CalledProcessError without a compiler."""
+        """Build its library there; raise OSError or CalledProcessError without a compiler."""
         self._offset = Path(directory) / "offset"
         self.set(0)
         library = Path(directory) / "clock.so"
@@ -32,13 +32,13 @@ class Clock:
         self.environment = {"LD_PRELOAD": str(library), "LIAISON_TEST_CLOCK": str(self._offset)}
 
     def set(self, seconds):
-        """Set it to so many seconds ahead of the machine's, or, below 0, behind it."""
+        """Set the clock to so many seconds ahead of the machine's; fewer than 0 are behind it."""
         with open(self._offset, "r+b" if self._offset.exists() else "wb") as file:
             file.write(round(seconds * 1e9).to_bytes(8, "little", signed=True))
 
     @contextmanager
     def jumping(self):
-        """Set it again and again, until the block ends."""
+        """Set the clock a hundred times a second until the block ends."""
         over = threading.Event()
 
         def jump():

@@ -16,14 +16,14 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def unshare(flags):
-    """Leave the namespaces of the parent; those of pids and time are its children's."""
+    """Leave the parent's namespaces; new ones of pids and time begin with the children."""
     if _libc.unshare(flags):
         error = ctypes.get_errno()
         raise OSError(error, os.strerror(error), "unshare")
 
 
 def needs(flags):
-    """Skip, loudly, where such namespaces cannot be made."""
+    """Skip the test, with a reason, where such namespaces cannot be made."""
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -38,20 +38,20 @@ def needs(flags):
 
 
 def follow():
-    """Die when the parent does; a process in another pid namespace could not tell otherwise."""
+    """Die with the parent, whose death a process in another pid namespace cannot see."""
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def next_pid(pid):
-    """Let the next process of this pid namespace have that number."""
+    """Give the next process of this pid namespace that pid."""
     with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as file:
         file.write(str(pid - 1))
 
 
 class Resident(Actor):
-    """An `Actor` in namespaces of its own, where it has process number `pid`.
+    """An `Actor` in namespaces of its own, where its pid is `pid`.
 
-    `pid` here is what the others know it by; `kill` kills it, and not only who started it.
+    Its attribute `inhabitant` is its pid outside; `kill` kills that process.
     """
 
     def __init__(self, *lines, flags, pid=1, monotonic=0, **names):
@@ -74,21 +74,21 @@ def _settle(flags, wanted, monotonic, names):
             file.write(f"monotonic {monotonic} 0\nboottime {monotonic} 0\n")
     if flags & NEW_MOUNT and _libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None):
         raise OSError(ctypes.get_errno(), "mount /")
-    told, tell = os.pipe()
+    may_begin, begin = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _be_born(flags, wanted, names, told)
+        _begin(flags, wanted, names, may_begin)
     point("born", pid)
-    os.write(tell, b".")
+    os.write(begin, b".")
     os.waitpid(pid, 0)
 
 
-def _be_born(flags, wanted, names, told):
+def _begin(flags, wanted, names, may_begin):
     try:
         follow()
         if flags & NEW_MOUNT and _libc.mount(b"proc", b"/proc", b"proc", 0, None):
             raise OSError(ctypes.get_errno(), "mount /proc")
-        os.read(told, 1)
+        os.read(may_begin, 1)
         if wanted != 1 and flags & NEW_PID:
             _stand_in(wanted)
         act(names)
@@ -97,7 +97,7 @@ def _be_born(flags, wanted, names, told):
 
 
 def _stand_in(wanted):
-    """Be process 1, whose child goes on under the number wanted; die with it, as it with us."""
+    """Be process 1, and continue in a child that has the pid `wanted`; each dies with the other."""
     next_pid(wanted)
     pid = os.fork()
     if pid == 0:

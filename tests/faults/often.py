@@ -1,4 +1,4 @@
-"""How often the faults strike: fewer times on every commit, as often as promised on demand.
+"""How often a fault is tried: a few times on every commit, the promised number on demand.
 
 `LIAISON_OFTEN=1` asks for the full numbers; `nox -s soak` sets it.
 """
@@ -7,12 +7,12 @@ import os
 
 FULL = os.environ.get("LIAISON_OFTEN") == "1"
 
-RUNS = 1000 if FULL else 50  # deaths of one kind, each followed by a look at what it left
+RUNS = 1000 if FULL else 50  # deaths of one kind
 RACES = 1000 if FULL else 10  # of 64 processes for one name
 
 
 def times(nanoseconds):
-    """Say how long it took, for whoever reads the output; nothing depends on it."""
+    """Format durations for the test's output; no test depends on them."""
     ordered = sorted(nanoseconds)
     at = {name: ordered[int(part * (len(ordered) - 1))] for name, part in PARTS.items()}
     return ", ".join(f"{name} {value / 1e6:.2f} ms" for name, value in at.items())

@@ -15,7 +15,7 @@ CALLS = {"x86_64": (1, 202), "aarch64": (64, 98)}
 
 
 def wake_nobody(machine):
-    """From now on FUTEX_WAKE between processes wakes none, and what is written goes nowhere.
+    """Have FUTEX_WAKE between processes wake nobody, and write() fail, in this process.
 
     The interpreter's own futexes are private ones, FUTEX_WAKE_PRIVATE, and work on.
     """
@@ -46,7 +46,7 @@ def _install(program):
 
 
 def refuse(call, error, argument=None, value=0):
-    """From now on the kernel fails a call with an errno, or only where an argument is `value`."""
+    """Have a call fail with an errno: always, or only where an argument is `value`."""
     first = [(_LOAD, 0, 0, _NUMBER), (_EQUAL, 0, 1 if argument is None else 3, call)]
     if argument is not None:
         first += [(_LOAD, 0, 0, 16 + 8 * argument), (_EQUAL, 0, 1, value)]

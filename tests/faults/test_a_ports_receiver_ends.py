@@ -1,4 +1,4 @@
-"""A port's receiver ends, in whatever way: senders that wait get Destroyed, no message is lost."""
+"""A port's receiver ends: waiting senders get Destroyed, and its messages are kept."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def _receives(how):
 @pytest.mark.parametrize(
     "how", ["SIGKILL", "SIGTERM", "SIGSEGV", "exit", "exception", "os._exit", "exec", "close"]
 )
-def test_every_sender_that_waits_is_told(mailbox, space, how):
+def test_any_end_destroys_the_port_and_keeps_its_messages(mailbox, space, how):
     """However the receiver ends, senders get Destroyed, and its messages go to the dead letters.
 
     What it held comes first, then what it had not received, once each; then the name is free.
@@ -65,8 +65,8 @@ def test_every_sender_that_waits_is_told(mailbox, space, how):
             dead.receive(timeout=0)
 
 
-def test_each_time_a_receiver_is_killed_who_waits_is_told(space):
-    """However often, and whatever moment of its sleep the sender is in."""
+def test_each_time_a_receiver_is_killed_a_waiting_sender_gets_destroyed(space):
+    """A waiting sender gets Destroyed in every one of many runs."""
     took = []
     for run in range(RUNS):
         with (
@@ -81,11 +81,11 @@ def test_each_time_a_receiver_is_killed_who_waits_is_told(space):
                 sender.answer()
             took.append(time.monotonic_ns() - begin)
         assert space.files("names") == [], run
-    print(f"{RUNS} of {RUNS} were told, after {times(took)}")
+    print(f"{RUNS} of {RUNS} senders were woken, after {times(took)}")
 
 
 def test_a_wait_for_many_links_ends_with_the_last_sender(space):
-    """`wait` gives a port of its senders' lifetime when the last of them was killed."""
+    """`wait` returns a port with `lifetime="senders"` when its last sender was killed."""
     with Port("port", lifetime="senders") as port, Mailbox("other") as other:
         with Actor(OPEN) as sender:
             sender.do("port.send('last')")

@@ -1,4 +1,4 @@
-"""Another user: every operation, and everything that one can put in our way."""
+"""Another user tries every operation, and puts other files where a space's own are expected."""
 
 import os
 import pwd
@@ -48,7 +48,7 @@ owner = pytest.param("owner", marks=needs_root)
 @pytest.mark.parametrize("what", ["symlink", "mode", "file", "fifo", owner])
 @pytest.mark.parametrize("where", ["root", "space", "links", "names", "bells"])
 def test_a_directory_that_is_not_what_it_should_be_is_not_followed(space, what, where):
-    """A space's directory with another owner, mode or type is AccessDenied; nothing is in it."""
+    """A space's directory with another owner, mode or type is AccessDenied, and not used."""
     target = space.root / "target"
     target.mkdir(mode=0o700)
     path = space.path.parent if where == "root" else space.path
@@ -85,7 +85,7 @@ def test_a_name_that_is_not_a_link_is_not_opened(mailbox, space, what, how):
 
 @pytest.mark.parametrize("what", ["symlink", "hard link", "directory", "fifo", owner])
 def test_a_members_file_that_is_none_is_not_opened(space, what):
-    """Instead of the file of the members it is AccessDenied, and no other file is written."""
+    """Another file in the place of the members file is AccessDenied, and not written."""
     Space()
     real = space.path / "real"
     real.write_bytes(b"precious")
@@ -118,7 +118,7 @@ OPERATIONS = [
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("kind", ["private", "shared"])
 def test_a_stranger_is_denied_every_operation(mailbox, space, operation, kind):
-    """Whatever another user tries on a space that is not theirs is denied, and changes nothing."""
+    """Every operation of another user on a space is denied, and changes nothing."""
     space.root.chmod(0o755)
     if kind == "shared":
         shared = Space.create("lab", group=GROUP)
@@ -145,7 +145,7 @@ def test_a_stranger_is_denied_every_operation(mailbox, space, operation, kind):
 @needs_root
 @pytest.mark.parametrize("squat", ["directory", "symlink", "fifo", "file", "hard link"])
 def test_nobody_can_take_a_users_place_in_advance(space, monkeypatch, tmp_path, squat):
-    """What another user put where a user's spaces are to be is AccessDenied, and not followed."""
+    """If another user made a file where a user's spaces are to be, that is AccessDenied."""
     public = space.root / "public"  # as /dev/shm: everybody may write
     public.mkdir()
     public.chmod(0o1777)
@@ -173,7 +173,7 @@ def test_nobody_can_take_a_users_place_in_advance(space, monkeypatch, tmp_path, 
 
 @needs_root
 def test_a_member_of_the_group_cannot_put_anything_in_anothers_way(space):
-    """In a shared space another member's squats on names, members and bells are not followed."""
+    """What a member of the group puts under a name in a shared space is not followed."""
     space.root.chmod(0o755)
     shared = Space.create("lab", group=GROUP)
     precious = space.root / "precious"

@@ -1,4 +1,4 @@
-"""The clock is set back or forward: no wait becomes longer or shorter, and nobody dies of it."""
+"""The clock is set back or forward: no wait becomes longer or shorter, and no lease returns."""
 
 import os
 import subprocess
@@ -74,7 +74,7 @@ def test_a_set_clock_changes_nothing(mailbox, request, whose, by):
 
 
 def _waits(timeout):
-    """How long each kind of wait took that nobody ended."""
+    """Measure each kind of wait that ends by its timeout."""
     box = Mailbox("box", capacity=1)
     took = []
 
@@ -92,15 +92,15 @@ def _waits(timeout):
     return took
 
 
-def test_a_timeout_is_as_long_as_it_was_said(mailbox, clock):
-    """While the clock jumps by years a timeout ends, and not before its time."""
+def test_a_timeout_has_its_length_while_the_clock_jumps(mailbox, clock):
+    """While the clock jumps by years, a wait ends, and not before its timeout."""
     mailbox(capacity=1)
     with clock.jumping(), Process(_waits, 0.3) as process:
         assert min(process.result()) >= 0.3
 
 
-def test_messages_are_as_many_while_the_clock_jumps(mailbox, clock):
-    """Two processes whose clock jumps all the time exchange messages, and lose and double none."""
+def test_no_message_is_lost_while_the_clock_jumps(mailbox, clock):
+    """Two processes whose clock jumps exchange messages, of which none is lost or doubled."""
     there, back = mailbox("there", capacity=4), mailbox("back", capacity=4)
     boxes = "there, back = Mailbox('there'), Mailbox('back')"
     with clock.jumping(), Actor(boxes) as one, Actor(boxes) as other:
@@ -126,7 +126,7 @@ def _uptime():
 
 @pytest.mark.parametrize("ahead", [1_000_000, "behind"])
 def test_processes_whose_monotonic_clocks_differ_work_together(mailbox, ahead):
-    """Sleepers, holders and the dead of another time namespace are treated as one's own."""
+    """Waiters, leases and deaths in another time namespace are handled like one's own."""
     needs(NEW_PID | NEW_TIME)
     there = mailbox("there")
     mailbox("back")

@@ -12,7 +12,7 @@ SEED = int(os.environ.get("LIAISON_SEED", "1"))
 
 
 def _opens(name):
-    """Race to open or create, and tell which link it was."""
+    """Open or create the link with many others, and return which link it was."""
     point("ready", wait=True)
     with Mailbox(name, capacity=5) as box:
         return box.link.id, box.link.capacity
@@ -42,15 +42,15 @@ def test_killed_creators_leave_a_complete_mailbox_or_none(mailbox, space):
     """Creators and destroyers that are killed at any moment leave a name that works, or no name."""
     dice = random.Random(SEED)
     print(f"LIAISON_SEED={SEED}")
-    racers = [Process(_creates_until_told, "raced", fork=True) for _ in range(4)]
+    racers = [Process(_creates_and_destroys, "raced", fork=True) for _ in range(4)]
     for _ in range(100):
         time.sleep(dice.uniform(0, 0.005))  # spreads the kills, as in the storm
         index = dice.randrange(4)
         with racers[index] as racer:
             racer.kill()
         assert racer.exit_code == -9
-        racers[index] = Process(_creates_until_told, "raced", fork=True)
-        with Mailbox("raced") as box:  # whatever is there, or is not: one that can be used
+        racers[index] = Process(_creates_and_destroys, "raced", fork=True)
+        with Mailbox("raced") as box:  # existing or new, it can be used
             assert box.link.capacity in (3, 1024)
     for racer in racers:
         with racer:
@@ -62,7 +62,7 @@ def test_killed_creators_leave_a_complete_mailbox_or_none(mailbox, space):
         assert space.files("links") == [box.link.id]
 
 
-def _creates_until_told(name):
+def _creates_and_destroys(name):
     while True:
         try:
             with Mailbox.create(name, capacity=3) as box:

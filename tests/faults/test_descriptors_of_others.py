@@ -41,7 +41,7 @@ def same(number, other):
 
 
 class Own:
-    """The user's own files, one kind of them, on all numbers from FIRST to LAST."""
+    """The user's own files, all of one kind, on all descriptors from FIRST to LAST."""
 
     def __init__(self):
         os.closerange(FIRST, 1024)
@@ -60,7 +60,7 @@ class Own:
 
 
 class Pipes(Own):
-    """One pipe's reading end, with something in it that only its owner may read."""
+    """The reading end of one pipe, with a message that only its owner may read."""
 
     def make(self):
         return os.pipe()
@@ -82,7 +82,7 @@ class Pipes(Own):
 
 
 class Sockets(Own):
-    """One end of a connection, of which something is to be received."""
+    """One end of a connection, with a message that only its owner may receive."""
 
     def make(self):
         pair = socket.socketpair()
@@ -110,7 +110,7 @@ class Sockets(Own):
 
 
 class Listeners(Own):
-    """A listening socket, to which somebody has connected."""
+    """A listening socket with a connection that only its owner may accept."""
 
     def make(self):
         listening = socket.socket()
@@ -144,7 +144,7 @@ class Listeners(Own):
 
 
 class Eventfds(Own):
-    """Eventfds that count five."""
+    """Eventfds whose count is five."""
 
     def make(self):
         return []
@@ -159,7 +159,7 @@ class Eventfds(Own):
 
 
 class Epolls(Own):
-    """Epolls that tell of one pipe, and nothing else."""
+    """Epoll instances that watch one pipe and nothing else."""
 
     def make(self):
         return os.pipe()
@@ -185,7 +185,7 @@ class Epolls(Own):
 
 
 class Timers(Own):
-    """Timers that come in a long time."""
+    """Timers that expire in a long time."""
 
     def make(self):
         self.system = ctypes.CDLL(None)
@@ -281,7 +281,7 @@ def use(ends, others):
 
 
 def wait_for(ends, others):
-    """Have everything that one waits by, of those that can be received from."""
+    """Make all descriptors and sets that waiting needs, for ends that can be received from."""
     readable = []
     for end in ends:
         with suppress(AccessDenied):
@@ -303,7 +303,7 @@ def close(ends):
 @pytest.mark.parametrize("own", [Pipes, Sockets, Listeners, Eventfds, Epolls, Timers])
 @pytest.mark.parametrize("kind", ENDS)
 def test_the_users_files_are_left_alone(space, kind, own):
-    """Each kind of link is used, waited for and closed, and so it is by a child."""
+    """Using, waiting for and closing each kind of link disturbs none, here and in a child."""
 
     def body():
         ends, others = ENDS[kind](space), [Mailbox("beside"), Mailbox("shm://elsewhere/box")]
@@ -323,8 +323,8 @@ def test_the_users_files_are_left_alone(space, kind, own):
 
 @pytest.mark.parametrize("own", [Pipes, Sockets, Listeners, Eventfds, Epolls, Timers])
 @pytest.mark.parametrize("kind", ENDS)
-def test_a_child_closes_what_it_has_inherited_of_a_daemon(space, kind, own):
-    """Who closes everything and forks has a child that gives up what it knows of by number."""
+def test_a_daemons_child_closes_what_it_has_inherited(space, kind, own):
+    """Closing inherited ends in the child of such a process disturbs none of its files."""
 
     def body():
         ends = ENDS[kind](space)
@@ -342,8 +342,8 @@ def test_a_child_closes_what_it_has_inherited_of_a_daemon(space, kind, own):
 
 @pytest.mark.parametrize("waits", [False, True], ids=["descriptor", "wait"])
 @pytest.mark.parametrize("kind", ENDS)
-def test_the_numbers_of_a_closed_end_are_other_files(space, kind, waits):
-    """The child of a process that has closed an end, and keeps the object, has all other files."""
+def test_a_child_leaves_files_alone_that_have_a_closed_ends_numbers(space, kind, waits):
+    """Closing an end again, in a child, closes no file that has one of its descriptors' numbers."""
     ends = ENDS[kind](space)
     for end in ends:
         with suppress(AccessDenied):
@@ -364,7 +364,7 @@ def test_the_numbers_of_a_closed_end_are_other_files(space, kind, waits):
 
 
 def clean(space):
-    """What children leave that end without a word."""
+    """Remove what the children left, which closed nothing."""
     for name in ("default", "elsewhere"):
         liaison.Space(f"shm://{name}").clean()
     for part in ("links", "names", "bells"):
@@ -386,7 +386,7 @@ def in_daemon(space, body):
 
 
 def test_waiting_for_several_goes_on(space):
-    """What is waited for together is waited for anew."""
+    """`wait` makes its descriptors again."""
 
     def body():
         box, other = Mailbox("box"), Mailbox("shm://elsewhere/box")
@@ -402,7 +402,7 @@ def test_waiting_for_several_goes_on(space):
 
 
 def test_an_endpoints_descriptor_is_made_anew(space):
-    """It tells of messages again."""
+    """fileno() makes a new one, which becomes readable with a message."""
 
     def body():
         me, other = Endpoint("me"), Endpoint("other")
@@ -420,8 +420,8 @@ def test_an_endpoints_descriptor_is_made_anew(space):
     in_daemon(space, body)
 
 
-def test_a_connection_is_closed_by_who_closes_its_descriptor(space):
-    """It says so, whatever is done with it, and does no more."""
+def test_closing_its_descriptor_closes_a_connection(space):
+    """Every operation on it raises Closed."""
 
     def body():
         client, server = connection(f"unix://{space.root}/socket")
@@ -442,7 +442,7 @@ def test_a_connection_is_closed_by_who_closes_its_descriptor(space):
 
 
 def test_another_connection_on_the_number_is_left_alone(space):
-    """Of two connections that had one number after the other, each is its own."""
+    """A closed connection does not use another one that now has its number."""
 
     def body():
         before = connection(f"unix://{space.root}/socket")
@@ -464,8 +464,8 @@ def test_another_connection_on_the_number_is_left_alone(space):
     in_daemon(space, body)
 
 
-def test_a_listener_is_closed_by_who_closes_its_descriptor(space):
-    """It says so, and its socket's file goes."""
+def test_closing_its_descriptor_closes_a_listener(space):
+    """Accepting raises Closed, and the socket's file is removed."""
 
     def body():
         listener = liaison.listen(f"unix://{space.root}/socket")

@@ -1,4 +1,4 @@
-"""What a process can do with itself: fork, exec, daemonize, end its main thread, be a zombie."""
+"""A process forks, executes, closes its descriptors, ends its main thread, or is a zombie."""
 
 import fcntl
 import os
@@ -66,7 +66,7 @@ def _forks(generations):
 
 
 def test_a_process_that_closes_all_descriptors_stays_a_member(mailbox):
-    """Daemonizing: who closes every descriptor keeps its leases, and works on."""
+    """A daemon that closes every descriptor keeps its leases, and goes on working."""
     box, there, back = mailbox(), mailbox("there"), mailbox("back")
     box.send_many(["first", "second"])
     with Process(_closes_everything) as daemon:
@@ -123,14 +123,14 @@ def _asks_again():
 
 @pytest.mark.parametrize("kind", ["file", "fifo"])
 def test_a_descriptor_that_became_another_file_s_is_not_written_to(mailbox, tmp_path, kind):
-    """Who has sent keeps descriptors to wake receivers with; their numbers may be others' later."""
+    """A sender's kept descriptors of doorbells are not used once they are other files."""
     box, back = mailbox(), mailbox("back")
     other = tmp_path / "other"
     if kind == "file":
         other.touch()
     else:
         os.mkfifo(other)
-    box.fileno()  # whoever sends from now on makes it readable
+    box.fileno()  # senders make it readable from now on
     with Process(_has_other_files_at_its_descriptors, str(other)) as sender:
         for n in range(2):
             while (received := box.try_receive()) is None:
@@ -190,8 +190,8 @@ def _ends_its_main_thread():
     ctypes.CDLL(None).pthread_exit(None)
 
 
-def test_a_program_that_another_one_replaces_is_gone(mailbox):
-    """exec gives back what the process had leased, as its death does."""
+def test_exec_returns_leases(mailbox):
+    """exec returns what the process had leased, as its death does."""
     box = mailbox()
     box.send("job")
     with Actor("box = Mailbox('box')", "held = box.lease()") as other:
@@ -202,7 +202,7 @@ def test_a_program_that_another_one_replaces_is_gone(mailbox):
 
 
 def test_a_zombie_is_dead(mailbox):
-    """A killed process that nobody has waited for holds nothing any more."""
+    """A killed process that was not waited for holds no lease."""
     box = mailbox()
     box.send("job")
     with Actor("box = Mailbox('box')", "held = box.lease()") as other:
@@ -212,7 +212,7 @@ def test_a_zombie_is_dead(mailbox):
 
 
 def test_a_forked_child_has_leases_of_its_own(mailbox):
-    """What a child leases through its parent's end is the child's, and goes back when it dies."""
+    """A lease by a child, through its parent's end, is the child's, and returns when it dies."""
     box = mailbox()
     box.send_many(range(2))
     delivery = box.lease()
@@ -225,7 +225,7 @@ def test_a_forked_child_has_leases_of_its_own(mailbox):
 
 
 def test_a_child_that_ends_leaves_its_parents_leases(mailbox):
-    """A forked child that drops, closes and ends takes nothing away from its parent."""
+    """A forked child that drops objects, closes ends and exits settles no lease of its parent."""
     box = mailbox()
     box.send("job")
     delivery = box.lease()

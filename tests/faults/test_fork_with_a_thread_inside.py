@@ -1,6 +1,6 @@
 """A process forks while another of its threads is inside an operation.
 
-The child has the end, and not the thread: it closes the end, and that is that.
+The child has the end and not the thread. Closing the end there gives it up.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from tests.faults.children import forked, in_child
 
 
 def _waits(end, operation):
-    """A thread of this process that is inside the operation."""
+    """Start a thread, and return once it waits inside the operation."""
     thread = threading.Thread(target=_until_it_fails, args=(operation,), daemon=True)
     thread.start()
     until(lambda: end.statistics().senders_waiting + end.statistics().receivers_waiting, "inside")
@@ -41,7 +41,7 @@ def _until_it_fails(operation):
 
 
 def _parent_of_a_sender(port):
-    """Be inside a send, with a child that sends too, closes its end, and stays; then end."""
+    """Wait in a send, fork a child that sends, closes its end and stays; then end."""
     end = Port.open(port)
     end.send(1)
     _waits(end, lambda: end.send(2))
@@ -82,7 +82,7 @@ def test_a_pair_is_free_though_a_child_lives(mailbox):
 
 
 class _ChildOnAPair:
-    """A child that uses the pair, and closes its end when it is told to."""
+    """A child that uses the pair, and closes its end on request."""
 
     def __init__(self, box):
         self.there, self.back = os.pipe(), os.pipe()
@@ -98,7 +98,7 @@ class _ChildOnAPair:
         self.pid = forked(uses_and_closes)
 
     def gives_its_place_up(self):
-        """Its place is taken while it uses it, and free when it has closed its end, and lives."""
+        """Check that the child's place is taken, and free once it has closed its end, and lives."""
         try:
             assert os.read(self.back[0], 1) == b"u"
             with Process(_opens) as second, pytest.raises(Busy):
@@ -116,12 +116,12 @@ def _opens():
     Mailbox("box").close()
 
 
-# ---- what another thread has at that moment
+# ---- what another thread holds meanwhile
 
 
 @contextlib.contextmanager
 def _holding(hold):
-    """A thread of this process has what `hold` gives, and nobody else does."""
+    """Keep what `hold` returns in another thread alone."""
     here, over = threading.Event(), threading.Event()
 
     def run():
@@ -141,7 +141,7 @@ def _holding(hold):
 
 
 def _mapped(space):
-    """How many links' files this process has mapped."""
+    """Count the files of links that this process has mapped."""
     gc.collect()
     with open("/proc/self/maps") as maps:
         return sum(f"{space.root}/" in line and "/members" not in line for line in maps)
@@ -167,7 +167,7 @@ def _receipt(box):
 
 @pytest.mark.parametrize("hold", [_delivery, _window, _loan, _receipt])
 def test_a_pair_is_free_of_a_child_whose_parents_thread_has_something(mailbox, hold):
-    """The child's place is free when it has closed its end, though that is never settled there."""
+    """The child's place is free once it has closed its end, though it never settles those."""
     box = mailbox(access="pair")
     box.send("job")
     with _holding(lambda: hold(box)):
@@ -177,7 +177,7 @@ def test_a_pair_is_free_of_a_child_whose_parents_thread_has_something(mailbox, h
 
 @pytest.mark.parametrize("hold", [_delivery, _receipt])
 def test_a_child_unmaps_what_its_parents_thread_has(space, hold):
-    """The memory goes with the child's end, since nobody there looks at it."""
+    """Closing the child's end unmaps the link, of which nothing is looked at there."""
     box = Mailbox("box")
     box.send("job")
 
@@ -192,7 +192,7 @@ def test_a_child_unmaps_what_its_parents_thread_has(space, hold):
 
 
 def test_what_a_child_still_looks_at_stays(mailbox):
-    """Its parent's message can be read after the child has closed its end, and is not its own."""
+    """A child can read its parent's message after closing its end, and not settle it."""
     box = mailbox()
     box.send(b"precious")
     delivery = box.lease()
@@ -223,7 +223,7 @@ def test_what_a_child_still_looks_at_stays(mailbox):
 
 
 def test_a_child_gives_up_an_endpoint_that_its_parents_thread_waits_at(space):
-    """Nothing of it stays mapped in the child once that has closed its copy."""
+    """Nothing of the endpoint stays mapped in the child once the child has closed it."""
     me, other = Endpoint("me"), Endpoint("other")
     other.send("me", 1)
     assert me.receive(timeout=60) == 1
@@ -248,7 +248,7 @@ def test_a_child_gives_up_an_endpoint_that_its_parents_thread_waits_at(space):
 
 
 def _asleep(thread):
-    """Whether a thread has slept whenever it was looked at, of late."""
+    """Make a condition: the thread slept at each of the last 20 looks."""
     looks = iter(range(20))
 
     def looked():
@@ -262,7 +262,7 @@ def _asleep(thread):
 
 
 def _forked_by_a_handler(wait):
-    """Wait in the main thread, in which a handler forks; what came of it in the child."""
+    """Wait in the main thread, where a handler forks, and check the child's exit code."""
     outcome = []
 
     def handler(*_):
@@ -305,7 +305,7 @@ def _waits_for_two():
 
 
 def test_a_handler_forks_while_several_are_waited_for(mailbox):
-    """The child goes on waiting, in what it has not inherited."""
+    """The child's `wait` goes on with a set of its own."""
     mailbox()
     mailbox("other")
     with Process(_waits_for_two) as process:
@@ -329,13 +329,13 @@ def _waits_at_an_endpoint():
 
 
 def test_a_handler_forks_while_an_endpoint_waits(space):
-    """The child is told that the endpoint is its parent's."""
+    """The child gets an error, since the endpoint is its parent's."""
     with Process(_waits_at_an_endpoint) as process:
         process.result()
 
 
 class Forks:
-    """What forks while it is encoded: the thread that forks is inside, and so is its child."""
+    """A message that forks while it is encoded: parent and child are inside the operation."""
 
     def __init__(self, end):
         self.end = end
@@ -343,14 +343,14 @@ class Forks:
     def __reduce__(self):
         pid = os.fork()
         if pid == 0:
-            self.end.close()  # its own thread needs it still
+            self.end.close()  # which its own thread still uses
         else:
             os.waitpid(pid, 0)
         return str, ()
 
 
 def test_a_child_of_an_operation_closes_its_end(mailbox):
-    """Who forks within an operation, and closes the end there, gets an error and no crash."""
+    """Closing the end in a child that was forked within an operation is an error, no crash."""
     box = mailbox(codec="pickle")
     with Process(_forks_within, fork=True) as other:
         other.result()

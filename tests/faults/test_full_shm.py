@@ -20,7 +20,7 @@ def small(space, tmp_path):
 
 @pytest.fixture
 def countable(space):
-    """A file system in memory that has room for few files, however small, with the spaces on it."""
+    """A file system in memory with few inodes, with the spaces on it."""
     if os.geteuid() != 0:
         pytest.skip("NOT CHECKED: mounting a small file system needs root")
     yield from _mounted(space, "size=64m,nr_inodes=60,mode=700")
@@ -39,7 +39,7 @@ def _mounted(space, options):
 
 
 def use_up_files(path, leave):
-    """Make files until so many more can be made."""
+    """Use up the inodes but for `leave`."""
     number = 0
     while os.statvfs(path).f_ffree > leave:
         (path / f"filler{number}").touch()
@@ -47,7 +47,7 @@ def use_up_files(path, leave):
 
 
 def fill(path, leave=0):
-    """Use up the file system, but for some bytes."""
+    """Use up the file system but for `leave` bytes."""
     free = os.statvfs(path).f_bavail * os.statvfs(path).f_frsize
     with open(path / "filler", "wb") as file:
         os.posix_fallocate(file.fileno(), 0, free - leave)
@@ -65,7 +65,7 @@ def fill(path, leave=0):
     ids=str,
 )
 def test_creation_without_room_leaves_nothing(small, options):
-    """A mailbox that does not fit raises NoSpace, an OSError, and takes none of what there is."""
+    """A mailbox that does not fit raises NoSpace, an OSError, and keeps no memory."""
     Space()
     free = os.statvfs(small.root).f_bavail
     for make in (Mailbox, Mailbox.create):
@@ -77,7 +77,7 @@ def test_creation_without_room_leaves_nothing(small, options):
 
 
 def test_a_space_without_room_raises(small):
-    """On a file system that is full to the last page even the space's own files are NoSpace."""
+    """On a full file system the space's own files are NoSpace."""
     fill(small.root)
     with pytest.raises(NoSpace):
         Mailbox("box", capacity=1, max_message=8)
@@ -91,7 +91,7 @@ def test_a_space_without_room_raises(small):
 @pytest.mark.parametrize("left", range(5))
 @pytest.mark.parametrize("kind", [Mailbox, MessageQueue, Port, Endpoint, NamedPipe])
 def test_creation_without_files_left_is_whole_or_nothing(countable, kind, left):
-    """Where the file system has room for few files, a link has both its names, or is NoSpace."""
+    """With few inodes left, a link has both its names, or creating it is NoSpace."""
     Mailbox("first").destroy()  # what a space and a member need is there
     use_up_files(countable.root, left)
     try:
@@ -110,7 +110,7 @@ def test_creation_without_files_left_is_whole_or_nothing(countable, kind, left):
 
 
 def test_an_alias_without_files_left_changes_nothing(countable):
-    """Renaming an endpoint where no name can be made is NoSpace, and it is called as before."""
+    """Renaming an endpoint without a free inode is NoSpace, and it keeps its name."""
     with Endpoint("here") as here:
         use_up_files(countable.root, 0)
         with pytest.raises(NoSpace):
@@ -124,7 +124,7 @@ def test_an_alias_without_files_left_changes_nothing(countable):
 
 
 def test_growth_without_room_raises_and_hurts_nothing(small):
-    """A message for which memory cannot be had raises NoSpace; small ones are sent and received."""
+    """A message for which there is no memory raises NoSpace; small ones are still sent."""
     with Mailbox("box", capacity=4) as box:
         box.send("before")
         for use in (
@@ -155,7 +155,7 @@ def test_growth_goes_on_when_there_is_room_again(small):
 
 
 def until_no_space(send):
-    """Send until that is NoSpace, and return how many were sent."""
+    """Send until NoSpace, and return how many messages were sent."""
     for number in range(1025):
         try:
             send(number)
@@ -193,7 +193,7 @@ def test_places_without_memory_raise_and_hurt_nothing(small, kind):
 
 @pytest.mark.parametrize("left", [4096 * n for n in range(5)])
 def test_what_is_reserved_in_part_is_never_touched(small, left):
-    """Whatever little the file system has left, sending into it ends with NoSpace, not a signal."""
+    """However little memory is left, sending ends with NoSpace, not with a signal."""
     with Mailbox("box") as box:
         fill(small.root, leave=left)
         with Actor("box = Mailbox('box')") as other:
@@ -206,7 +206,7 @@ def test_what_is_reserved_in_part_is_never_touched(small, left):
 
 
 def test_a_place_anywhere_is_used_before_there_is_no_space(small):
-    """Where there is no memory for more places, a free one is found wherever it lies."""
+    """Without memory for more places, a free one is found wherever it lies."""
     with Mailbox("box") as box, Mailbox("box") as other:
         fill(small.root)
         sent = until_no_space(box.send)
@@ -236,7 +236,7 @@ def test_a_pipe_does_without(small):
 
 
 def test_a_full_file_system_kills_nobody(small):
-    """With every page reserved at creation, a full file system brings no SIGBUS to any user."""
+    """With every page reserved at creation, a full file system causes no SIGBUS."""
     with Mailbox("box", capacity=64, max_message=1000) as box:
         fill(small.root)
         with Actor("box = Mailbox('box')") as other:
@@ -260,7 +260,7 @@ def test_memory_that_was_promised_is_there(small):
 
 
 def test_a_descriptor_without_room_raises(small):
-    """fileno() needs a file; on a full file system it is NoSpace, or works, and nothing else."""
+    """fileno(), which needs a file, works or is NoSpace on a full file system."""
     with Mailbox("box", capacity=1, max_message=8) as box:
         fill(small.root)
         with suppress(NoSpace):

@@ -13,7 +13,7 @@ PAGE = 4096
 
 
 class Json:
-    """A codec of the user's."""
+    """A codec that the user wrote."""
 
     def encode(self, message):
         return json.dumps(message).encode()
@@ -55,7 +55,7 @@ def _works(rounds):
 
 
 def test_a_process_lives_in_memory_that_another_writes(space):
-    """While every byte of a live segment changes, a user gets liaison's errors, and goes on."""
+    """While bytes of a live segment change, its user gets liaison's errors, and goes on."""
     with Mailbox("victim", capacity=8, memory=65536) as box:
         box.send("first")
     dice = random.Random(1)
@@ -80,7 +80,7 @@ def test_a_process_lives_in_memory_that_another_writes(space):
 
 
 def test_what_the_members_table_says_is_shown_or_left_out(space):
-    """Random bytes in the table of the members: everybody who shows it gets on."""
+    """Random bytes in the members file end no process that shows members."""
     dice = random.Random(2)
     with Mailbox("box") as box:
         box.send(1)

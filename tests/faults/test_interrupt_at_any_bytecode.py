@@ -1,8 +1,8 @@
-"""Ctrl-C between any two bytecodes: what was leased or lent goes back, nothing stays held.
+"""Ctrl-C between any two bytecodes: leases and loans are returned, nothing stays held.
 
-A function that traces raises KeyboardInterrupt, and so it does where no signal's handler ever runs:
-at the bytecodes with which the interpreter ends an `except`. Then the interpreter itself forgets an
-exception and all that its traceback holds, in pure Python too. So all of it is done in a child.
+A trace function raises KeyboardInterrupt, also where no signal handler ever runs: at the bytecodes
+with which the interpreter ends an `except`. There the interpreter itself leaks an exception and all
+that its traceback holds, in pure Python too. So the tests run in a child.
 """
 
 import gc
@@ -36,7 +36,7 @@ class Interruptions:
     def run(self, function, *arguments):
         """Whether it was interrupted; False when it ran fewer bytecodes than that."""
         before = sys.gettrace()
-        # Python 3.12 tells of bytecodes only if somebody wanted it when tracing began.
+        # Python 3.12 traces bytecodes only if a frame asked for it when tracing began.
         sys._getframe().f_trace_opcodes = True
         sys.settrace(self)
         try:
@@ -135,9 +135,9 @@ CAPACITY = 4
 @pytest.mark.parametrize("use", LEASES + OTHERS, ids=lambda use: use.__name__)
 @pytest.mark.parametrize("access", ["any", "exclusive"])
 def test_what_is_interrupted_keeps_nothing(mailbox, use, access):
-    """After KeyboardInterrupt before any bytecode it is done or not done, and no place is lost.
+    """An operation that is interrupted before any bytecode keeps no place, done or not done.
 
-    What was leased is acknowledged, or there again.
+    A leased message is acknowledged, or waits again.
     """
     mailbox(capacity=CAPACITY, access=access)
     with Process(_interrupts, use.__name__, fork=True) as process:
@@ -173,7 +173,7 @@ def _interrupts(name):
 
 
 def _prepare(box, use):
-    """Have two messages there for who receives, and room for who sends."""
+    """Leave two messages in the mailbox for an operation that receives, or none for others."""
     wanted = 2 if use in (*LEASES, receives) else 0
     while len(box) > wanted:
         box.receive(timeout=0)
@@ -193,7 +193,7 @@ def creates():
 
 @pytest.mark.parametrize("use", [opens, creates], ids=lambda use: use.__name__)
 def test_opening_that_is_interrupted_leaves_nothing(mailbox, space, use):
-    """An interrupted Mailbox() is open or not, and the next one is as any other."""
+    """An interrupted Mailbox() leaves nothing open, and the next one works."""
     box = mailbox()
     with Process(_interrupts_opening, use.__name__, fork=True) as process:
         count = process.result(patience=110)
@@ -222,16 +222,16 @@ def _interrupts_opening(name):
     return count
 
 
-def test_a_new_sender_is_heard_of_though_that_was_interrupted(space):
-    """After KeyboardInterrupt before any bytecode of it the message comes with the next receive."""
-    with Process(_interrupts_hearing, fork=True) as process:
+def test_a_new_sender_is_registered_though_that_was_interrupted(space):
+    """After KeyboardInterrupt before any bytecode, the next receive returns the message."""
+    with Process(_interrupts_registering, fork=True) as process:
         count = process.result(patience=110)
         print(f"interrupted before each of {count} bytecodes")
         assert count > 50
     assert space.files("names") == []
 
 
-def _interrupts_hearing():
+def _interrupts_registering():
     bob = Endpoint("bob")
     count = 0
     interrupted = True

@@ -1,4 +1,4 @@
-"""A lease that is acknowledged after it was returned: LeaseLost, and nobody else's is touched."""
+"""A lease that is settled after it was returned is LeaseLost, and no other lease is settled."""
 
 import ctypes
 import mmap
@@ -13,14 +13,14 @@ _MAP_FIXED = 0x10
 
 
 def _is_taken_for_dead():
-    """Lose, alive, the lock by which others know that this process lives."""
+    """Lose the lock by which others know that this process lives."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     with open("/proc/self/maps", encoding="ascii") as maps:
         lines = [line.split()[0] for line in maps if line.rstrip().endswith("/members")]
     places = [[int(end, 16) for end in line.split("-")] for line in lines]
     assert places
-    # Something else in their place, for the process goes on using them.
+    # Other memory takes their place, since the process goes on using them.
     how = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS | _MAP_FIXED
     for start, end in places:
         size, access = ctypes.c_size_t(end - start), mmap.PROT_READ | mmap.PROT_WRITE
@@ -47,7 +47,7 @@ def _is_late(settle):
 @pytest.mark.parametrize("settle", ["acknowledge", "release"])
 @pytest.mark.parametrize("meanwhile", ["leased", "returned", "acknowledged", "its place reused"])
 def test_a_late_settlement_is_lease_lost(mailbox, settle, meanwhile):
-    """Whatever became of a returned message, who held it first cannot settle it any more."""
+    """Whatever became of a returned message, its first holder cannot settle it any more."""
     for _ in range(max(2, RUNS // 25)):
         box = mailbox(capacity=1)
         box.send("job")
@@ -83,7 +83,7 @@ def test_a_late_settlement_is_lease_lost(mailbox, settle, meanwhile):
 
 
 def test_a_loan_that_was_taken_back_is_not_sent(mailbox):
-    """Who is taken for dead with a loan cannot send it: its place may be another's by now."""
+    """A process that was taken for dead cannot send its loan, whose place may be in use again."""
     box = mailbox(capacity=1)
     with Process(_lends_late, fork=True) as late:
         late.reach("lent")
@@ -108,8 +108,8 @@ def _lends_late():
     return "sent"
 
 
-def test_one_that_was_taken_for_dead_does_no_harm_later(mailbox):
-    """It goes on sending and receiving, and what it does is done once."""
+def test_a_process_that_was_taken_for_dead_does_no_harm_later(mailbox):
+    """A process that was taken for dead goes on sending and receiving, each message once."""
     box = mailbox()
     with Process(_goes_on, fork=True) as late:
         late.reach("joined")

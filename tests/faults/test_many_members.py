@@ -1,4 +1,4 @@
-"""Thousands of processes join and die, until every place is used: swept, then a clear error."""
+"""Thousands of processes join and die, or use every place: recovered, then a clear error."""
 
 import contextlib
 import fcntl
@@ -21,7 +21,7 @@ _OFD_SETLK = 37
 
 
 def _crowd(count, line):
-    """Be many processes that each run the line and stay; die, all of them, when told to."""
+    """Fork many processes that each run the line and stay; kill all of them on request."""
     here, say = os.pipe()
     crowd = []
     for _ in range(count):
@@ -83,8 +83,8 @@ def test_thousands_attach_and_die(mailbox):
     assert len(Space().members()) == 1
 
 
-def test_when_all_places_of_a_link_are_taken_an_opener_is_told(mailbox):
-    """The 1,025th living process gets Full, which says why; once one of them died, it is let in."""
+def test_opening_a_link_without_a_free_place_is_full(mailbox):
+    """The 1,025th living process gets Full with the reason; after a death there is room again."""
     box = mailbox()
     with Process(_crowd, ATTACHMENTS, BOX) as crowd:
         words = crowd.reach("here", patience=110)
@@ -101,7 +101,7 @@ def test_when_all_places_of_a_link_are_taken_an_opener_is_told(mailbox):
 
 @contextlib.contextmanager
 def _all_numbers(space):
-    """Hold the lock of every member that there can be, as so many living processes would."""
+    """Hold the lock of every possible member, as so many living processes would."""
     with open(space.path / "members", "r+b") as members:
         for number in range(MEMBERS):
             lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, number, 1, 0)
@@ -111,16 +111,16 @@ def _all_numbers(space):
 
 
 @pytest.mark.parametrize("how", ["Mailbox('box')", "Mailbox.create('new')", "Mailbox.open('box')"])
-def test_when_all_numbers_of_a_space_are_taken_a_newcomer_is_told(mailbox, space, how):
-    """The 4,097th living process gets Full, which says why, and leaves nothing behind."""
+def test_opening_in_a_space_without_a_free_number_is_full(mailbox, space, how):
+    """The 4,097th living process gets Full with the reason, and leaves nothing behind."""
     box = mailbox()
     box.send("works")
     with _all_numbers(space):
         with pytest.raises(Full, match="no place left"), Actor(how):
             pass
-        assert box.receive() == "works"  # those who are in go on
+        assert box.receive() == "works"  # members go on
         assert space.files("names") == ["box"]
-        with Actor("box = Mailbox.observe('box')") as observer:  # who only looks needs none
+        with Actor("box = Mailbox.observe('box')") as observer:  # an observer needs none
             assert observer.do("len(box)") == 0
     with Actor(BOX, "box.send('let in')"):
         assert box.receive() == "let in"
@@ -135,8 +135,8 @@ def test_when_all_numbers_of_a_space_are_taken_a_newcomer_is_told(mailbox, space
     ],
     ids=["loans", "leases", "both"],
 )
-def test_when_all_cells_are_held_a_sender_is_told(mailbox, line):
-    """Full, while they are a living process's; room for all of them when it is dead."""
+def test_sending_while_all_cells_are_held_is_full(mailbox, line):
+    """While a living process holds all cells, sending is Full; after its death all are free."""
     box = mailbox(capacity=8)
     count = 4 if "for _ in range(4)" in line else 8 * ("lease" in line)
     box.send_many(range(count)) if count else None

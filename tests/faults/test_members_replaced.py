@@ -1,4 +1,4 @@
-"""The members file, by which a space knows who lives, is removed, replaced or damaged."""
+"""The members file, which shows who lives, is removed, replaced or damaged."""
 
 import os
 import shutil
@@ -13,8 +13,8 @@ from liaison.testing import until
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced"])
-def test_users_learn_that_the_table_is_gone(mailbox, space, how):
-    """Who has a link open is told what happened, newcomers too, and cleaning mends the space."""
+def test_users_get_an_error_without_the_table(mailbox, space, how):
+    """Users and newcomers get an error with the reason, and cleaning repairs the space."""
     box = mailbox()
     box.send("message")
     members = space.path / "members"
@@ -36,8 +36,8 @@ def test_users_learn_that_the_table_is_gone(mailbox, space, how):
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced", "cut off"])
-def test_who_lives_is_not_told_without_the_table(mailbox, space, how):
-    """Who had a space or a link open is not told that nobody uses it, but that nobody can tell."""
+def test_members_are_not_listed_without_the_table(mailbox, space, how):
+    """Without it members and users are an error, not an empty list."""
     box = mailbox()
     seen = Space()
     here, handle = Address.parse_space("default"), shm.open_space(Address.parse_space("default"))
@@ -59,7 +59,7 @@ def test_who_lives_is_not_told_without_the_table(mailbox, space, how):
 
 
 def test_an_end_does_not_show_a_link_without_users_where_the_table_is_gone(mailbox, space):
-    """Its users, its creator too, would seem to have ended."""
+    """Its users, and its creator, would seem to have ended."""
     box = mailbox()
     members = space.path / "members"
     kept = members.rename(space.path / "kept")
@@ -69,7 +69,7 @@ def test_an_end_does_not_show_a_link_without_users_where_the_table_is_gone(mailb
 
 
 def _uses(box):
-    """Never done: only an error ends it."""
+    """Receive; never done, so that only an error ends the wait."""
     try:
         box.receive_many(10, timeout=0.001)
     except Empty:
@@ -77,7 +77,7 @@ def _uses(box):
 
 
 def test_a_damaged_table_is_an_error_that_helps(space):
-    """A members file that was cut off, or is a copy, is refused, and the error says what to do."""
+    """A truncated members file is refused, and the error says what to do."""
     Space()
     members = space.path / "members"
     os.truncate(members, 100)

@@ -1,4 +1,4 @@
-"""Names that are another file by the time they are used: a swapper beside every operation.
+"""Files are exchanged under their names while a process uses those names.
 
 In a shared space a member of the group exchanges files, and the space's owner whole directories,
 for symbolic links to what is precious to somebody else who works there. Nothing outside the space
@@ -9,7 +9,6 @@ are other users.
 import ctypes
 import os
 import pwd
-import struct
 
 import pytest
 
@@ -17,6 +16,7 @@ from liaison import Endpoint, InvalidAddress, LiaisonError, Mailbox, Port, Space
 from liaison.testing import Process, point
 from tests.faults.often import FULL
 from tests.faults.users import GROUP, needs_root, tree
+from tests.segments import rewrite
 
 pytestmark = needs_root
 
@@ -52,7 +52,7 @@ def lab(space):
 
 @pytest.fixture
 def precious(space):
-    """What the victim has elsewhere, in directories like a space's."""
+    """The victim's own files elsewhere, in directories like a space's."""
     top = space.root / "home"
     for directory in (top, top / "links", top / "names", top / "bells"):
         directory.mkdir()
@@ -70,7 +70,7 @@ def exchange(one, other):
 
 
 def bait(lab):
-    """Dead links under the precious files' names, which a cleaner would remove."""
+    """Make dead links under the precious files' names, which a cleaner would remove."""
     with open(f"{lab}/names/box", "rb") as file:
         segment = file.read(1 << 17)
         size = os.fstat(file.fileno()).st_size
@@ -83,7 +83,7 @@ def bait(lab):
 
 
 def swap_directory(lab, precious, part):
-    """As the owner, who may rename what is in the space."""
+    """Exchange a directory of the space for a symbolic link, as its owner may."""
     become(pwd.getpwnam(OWNER).pw_uid)
     bait(lab)
     decoy = f"{lab}/decoy"
@@ -96,7 +96,7 @@ def swap_directory(lab, precious, part):
 
 
 def swap_files(lab, precious, part):
-    """As a member of the group, who may rename what lies in these directories."""
+    """Exchange files in a directory of the space for symbolic links, as a member may."""
     become(MEMBER)
     decoys = f"{lab}/../../decoys"
     os.mkdir(decoys)
@@ -129,7 +129,7 @@ def rename(name, to):
 
 
 def work(times):
-    """Do everything that goes by names, as the victim; errors are no harm if they have a type."""
+    """Do every operation that uses names, as the victim; typed errors are no harm."""
     become(VICTIM)
     done = 0
     for _ in range(times):
@@ -145,7 +145,7 @@ def work(times):
 @pytest.mark.parametrize("part", ["links", "names", "bells"])
 @pytest.mark.parametrize("swap", [swap_directory, swap_files])
 def test_nothing_outside_the_space_changes(lab, precious, swap, part):
-    """Whatever is exchanged for links to it meanwhile, what lies outside stays as it was."""
+    """Whatever is exchanged for symbolic links meanwhile, files outside stay as they were."""
     before = tree(precious)
     with Process(swap, lab, str(precious), part, fork=True) as swapper:
         swapper.reach("began")
@@ -157,7 +157,7 @@ def test_nothing_outside_the_space_changes(lab, precious, swap, part):
 
 
 def rename_all(lab):
-    """Try to rename what a member of the group must not; the names of what could be renamed."""
+    """Try to rename what a member of the group must not rename; return what could be renamed."""
     become(MEMBER)
     places = [f"{lab}/{name}" for name in ("links", "names", "bells", "members")]
     places += [f"{lab}/bells/{name}" for name in os.listdir(f"{lab}/bells")]
@@ -181,7 +181,7 @@ def test_a_member_of_the_group_renames_no_directory(lab):
 
 
 def leave_a_port():
-    """As the owner: die as the receiver of a port in which a message waits."""
+    """Wait, as the owner, to be killed as the receiver of a port in which a message waits."""
     become(pwd.getpwnam(OWNER).pw_uid)
     address = f"shm://{OWNER}@lab/port"
     port = Port(address, dead_letters=f"shm://{OWNER}@lab/letters")
@@ -196,23 +196,14 @@ def send_to(address):
 
 
 def forge_dead_letters(lab, address):
-    """As a member of the group: say where the port's letters go, with a checksum that fits."""
+    """Change, as a member of the group, where the port's dead letters go."""
     become(MEMBER)
-    with open(f"{lab}/names/port", "r+b") as file:
-        header = bytearray(file.read(4096))
-        at = header.index(f"shm://{OWNER}@lab/letters".encode())
-        end = at + 240  # where the geometry ends, and its checksum is
-        header[at:end] = address.encode().ljust(240, b"\0")
-        sum = 0xCBF29CE484222325
-        for byte in header[:end]:
-            sum = (sum ^ byte) * 0x100000001B3 % (1 << 64)
-        header[end : end + 8] = struct.pack("<Q", sum)
-        file.seek(0)
-        file.write(header)
+    letters = f"shm://{OWNER}@lab/letters".encode()
+    rewrite(f"{lab}/names/port", letters, address.encode().ljust(len(letters), b"\0"))
 
 
 def receive_what_was_left():
-    """As the victim: meet the port, clean, and look into one's own space."""
+    """Open the port and clean, as the victim; return the errors, and the names in its own space."""
     become(VICTIM)
     met = []
     for operation in (
@@ -227,7 +218,7 @@ def receive_what_was_left():
 
 
 def test_forged_dead_letters_stay_in_their_space(lab, space):
-    """Whoever moves a dead receiver's messages puts nothing into a space that is their own."""
+    """Moving a dead receiver's messages puts none into the mover's own space."""
     with Process(leave_a_port, fork=True) as port:
         port.reach("ready")
         port.kill()

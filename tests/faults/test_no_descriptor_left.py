@@ -1,7 +1,7 @@
-"""A process that may open no further file takes names away, or ends links, and cannot finish.
+"""Removing names and ending links fails halfway, because the process may open no further file.
 
-Each operation is done with no descriptor free, then with one, and so on, until it succeeds. Where
-it fails it says so by the errno, and all is as it was; with descriptors free again it is then done.
+Each operation is done with no descriptor free, then with one, and so on, until it succeeds. When it
+fails, the errno is EMFILE and nothing has changed; with descriptors free again it then succeeds.
 """
 
 import contextlib
@@ -38,17 +38,17 @@ def free(number):
 
 
 def names():
-    """What links there are, and what is called something."""
+    """List the files of links and their names."""
     found = Path(os.environ["LIAISON_ROOT"]).glob("*/*/*/*")
     return sorted(path.name for path in found if path.parent.name in ("links", "names"))
 
 
 def spaces():
-    """Directories of spaces, also of those that are being removed."""
+    """List the directories of spaces, also of those that are being removed."""
     return sorted(path.name for path in Path(os.environ["LIAISON_ROOT"]).glob("*/*"))
 
 
-# ---- what is made, and what is done to it
+# ---- operations
 
 
 def with_many_aliases():
@@ -114,7 +114,7 @@ OPERATIONS = {
 
 
 def done(name, number):
-    """Do it with so many descriptors free; whether it could be done."""
+    """Do it with so many descriptors free; return whether it succeeded."""
     begin, act, is_done = OPERATIONS[name]
     it = begin()
     before = names(), spaces()
@@ -172,6 +172,6 @@ def destroyed_with_its_links(number):
 
 
 def test_an_endpoint_is_destroyed_once_more_with_what_was_sent_to_it(space):
-    """Its links are many: those that could not be removed are, when it is tried again."""
+    """Links of the endpoint that could not be removed are removed by the next destroy()."""
     with Process(until_done, destroyed_with_its_links) as process:
         assert process.result() > 0

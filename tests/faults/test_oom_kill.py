@@ -1,4 +1,4 @@
-"""The kernel kills for lack of memory: as kill -9, whatever the victim was doing."""
+"""The kernel kills a process for lack of memory: that is as kill -9, whatever the victim does."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ MEBIBYTE = 1 << 20
 
 
 def _own_group():
-    """Where this process's memory is accounted for: the directory, and the name of the limit."""
+    """Return the directory of this process's memory cgroup, and the name of its limit."""
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):
@@ -69,7 +69,7 @@ def _join(group):
 
 
 def _devours(group, line):
-    """Do what the line says, then use memory until the kernel ends it."""
+    """Run the line, then use memory until the kernel kills the process."""
     Path("/proc/self/oom_score_adj").write_text("1000")
     box = Mailbox.open("box")
     names = {"box": box}
@@ -98,7 +98,7 @@ def _devours(group, line):
     ids=["leases", "loan", "receipt", "in between"],
 )
 def test_a_process_killed_for_memory_is_as_dead_as_any(mailbox, limited, line, left):
-    """What it had leased comes back with its attempt raised, its loans are no messages."""
+    """Its leases return with the attempt raised, and its loans are no messages."""
     box = mailbox(capacity=8)
     for _ in range(max(2, RUNS // 25)):
         box.send_many(range(4))
@@ -128,7 +128,7 @@ def _fills(group):
 
 
 def test_memory_that_runs_out_within_the_mailbox_tears_nothing(mailbox, limited):
-    """Killed, or told NoSpace, while the mailbox itself grows: what is there is whole."""
+    """Killed, or refused by NoSpace, while the mailbox grows: every message is whole."""
     for _ in range(max(2, RUNS // 25)):
         box = mailbox(capacity=64)
         with Process(_fills, limited(24 * MEBIBYTE), fork=True) as victim:

@@ -1,28 +1,12 @@
-"""A segment of another version: VersionMismatch, before anything of it is read or written."""
+"""A segment of another version is a VersionMismatch before more of it is read or written."""
 
-import re
 from pathlib import Path
 
 import pytest
 
 from liaison import Mailbox, Space, VersionMismatch
 from tests.links.actor import Actor
-
-LAYOUT = Path(__file__).parents[2] / "native" / "src" / "segment" / "layout.h"
-PAGE = 4096
-
-
-def offset_of(field):
-    """Where a field of `struct geometry` lies, as layout.h draws it; only of the first few."""
-    text = LAYOUT.read_text().partition("struct geometry {")[2].partition("};")[0]
-    offset = 0
-    for kind, name in re.findall(r"(uint\d+_t) (\w+);", text):
-        size = int(kind[4:-2]) // 8
-        offset = (offset + size - 1) // size * size
-        if name == field:
-            return offset
-        offset += size
-    raise LookupError(field)
+from tests.segments import offset_of
 
 
 @pytest.fixture
@@ -55,7 +39,7 @@ def test_another_versions_segment_is_not_touched(other_version, how):
 
 
 def test_another_versions_segment_stays(other_version):
-    """It takes part in no listing, and cleaning leaves it to those of its own version."""
+    """It is not listed, and cleaning leaves it to processes of its own version."""
     before = other_version.read_bytes()
     assert Space().links() == []
     assert Space().clean(links=True).links == 0
@@ -63,7 +47,7 @@ def test_another_versions_segment_stays(other_version):
 
 
 def test_another_version_does_not_matter_to_the_others(other_version, mailbox):
-    """Mailboxes beside it work."""
+    """Mailboxes in the same space work."""
     box = mailbox()
     box.send(1)
     assert box.receive() == 1

@@ -160,7 +160,7 @@ with liaison.listen("tcp://127.0.0.1:0") as listener:
 @pytest.mark.parametrize("patched_by", PATCHES)
 @pytest.mark.parametrize("first", ["patched", "imported"])
 def test_a_patched_program_uses_liaison(space, patched_by, use, first):
-    """Whatever came first; operations of liaison that wait keep other greenlets waiting."""
+    """Every kind of link works, whether liaison is imported before or after patching."""
     pytest.importorskip(patched_by)
     order = [PATCHES[patched_by], "import liaison; liaison.listen, liaison.Endpoint"]
     lines = [*(order if first == "patched" else order[::-1]), OTHER, IN_A_GREENLET[patched_by]]

@@ -1,4 +1,4 @@
-"""The directories in which spaces lie: what is refused there, and what the refusal says."""
+"""The directories in which spaces lie: which are refused, and what the error says."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ FRESH = ".liaison-new-0123456789abcdef"
 
 @pytest.fixture
 def above(space, monkeypatch):
-    """A directory that LIAISON_ROOT names."""
+    """The directory that LIAISON_ROOT names."""
     path = space.root / "above"
     path.mkdir(mode=0o755)
     monkeypatch.setenv("LIAISON_ROOT", str(path))
@@ -35,7 +35,7 @@ def refused(how=Space):
 
 @pytest.mark.parametrize("mode", [0o777, 0o775, 0o757])
 def test_no_space_is_made_where_others_can_rename_it(above, mode):
-    """A directory that others may write is refused, unless it is sticky as /dev/shm is."""
+    """A directory that others may write is refused unless it is sticky, as /dev/shm is."""
     above.chmod(mode)
     text = refused()
     assert "others may rename" in text
@@ -48,15 +48,15 @@ def test_no_space_is_made_where_others_can_rename_it(above, mode):
 
 @needs_root
 def test_no_space_is_made_in_a_directory_of_another_user(above):
-    """Its owner could rename what is in it, sticky or not."""
+    """Another user's directory is refused: its owner can rename files in it, sticky or not."""
     os.chown(above, NOBODY, NOBODY)
     above.chmod(0o1777)
     assert "nobody" in refused()
     assert list(above.iterdir()) == []
 
 
-def test_what_is_no_half_made_space_is_left_alone(above, space):
-    """Who sweeps removes empty parts and a members file, and no other file or directory."""
+def test_a_directory_with_other_files_is_not_recovered(above, space):
+    """Recovery removes empty directories and a members file of a dead maker, and nothing else."""
     left = above / FRESH
     (left / "links").mkdir(parents=True)
     (left / "links" / "thesis").write_text("years of work")
@@ -68,7 +68,7 @@ def test_what_is_no_half_made_space_is_left_alone(above, space):
 
 @needs_root
 def test_another_users_leftovers_are_not_even_opened(above):
-    """A directory of another user with such a name is no concern of who sweeps."""
+    """Recovery does not open another user's directory of such a name."""
     above.chmod(0o1777)
     left = above / FRESH
     left.mkdir(mode=0o755)
@@ -81,8 +81,8 @@ def test_another_users_leftovers_are_not_even_opened(above):
     left.rmdir()
 
 
-def test_cleaning_removes_what_dead_makers_left(above):
-    """Also above the root, where nobody makes anything any more."""
+def test_cleaning_removes_drafts_of_dead_makers(above):
+    """clean() removes them also above the root, where no space is made any more."""
     space = Space()
     for place in (above, above / str(os.geteuid())):
         (place / FRESH / "links").mkdir(parents=True)
@@ -91,7 +91,7 @@ def test_cleaning_removes_what_dead_makers_left(above):
 
 
 def test_a_umask_that_takes_all_rights_is_no_obstacle(above):
-    """A space can be made and used, and nothing is left."""
+    """With umask 0777 a space can be made and used, and no draft is left."""
     with Process(use_with_umask, 0o777) as process:
         assert process.result() == "x"
     assert [path for path in above.rglob("*") if path.name.startswith(".")] == []
@@ -112,7 +112,7 @@ def use_with_umask(umask):
     return message
 
 
-# ---- what is said
+# ---- errors
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def use_with_umask(umask):
     ],
 )
 def test_a_root_that_cannot_be_is_named(above, monkeypatch, root, error, words):
-    """What is wrong with LIAISON_ROOT is said, and that it is that."""
+    """The error names LIAISON_ROOT, and what is wrong with it."""
     (above / "loop").symlink_to("loop")
     monkeypatch.setenv("LIAISON_ROOT", root.format(above=above))
     with pytest.raises(error) as raised:
@@ -135,8 +135,8 @@ def test_a_root_that_cannot_be_is_named(above, monkeypatch, root, error, words):
 
 
 @pytest.mark.parametrize("part", ["", "default", "default/links", "default/bells"])
-def test_a_mode_that_is_wrong_is_named_with_its_mend(above, part):
-    """The directory, both modes, and the command that mends it; which then does."""
+def test_a_wrong_mode_is_named_with_the_command_that_corrects_it(above, part):
+    """The error names the directory, both modes, and the command that corrects it."""
     Space()
     place = above / str(os.geteuid()) / part
     place.chmod(0o755)
@@ -148,14 +148,14 @@ def test_a_mode_that_is_wrong_is_named_with_its_mend(above, part):
 
 
 def test_a_space_that_nobody_shares_says_who_could(space):
-    """The owner, and the call that makes one."""
+    """The error names the owner, and the call that makes such a space."""
     owner = liaison.Space.create("lab", group=os.getegid()).name.partition("@")[0]
     with pytest.raises(NotFound, match=rf"{owner} shares no space 'other'.*Space\.create"):
         Mailbox(f"shm://{owner}@other/box")
 
 
 @needs_root
-def test_a_guest_who_is_not_of_the_group_is_told(space):
+def test_the_error_for_a_user_outside_the_group_names_both(space):
     """The error names the group."""
     space.root.chmod(0o755)
     Space.create("lab", group=GROUP)
@@ -164,8 +164,8 @@ def test_a_guest_who_is_not_of_the_group_is_told(space):
 
 
 @needs_root
-def test_a_group_that_one_is_not_in_is_told(space, above):
-    """Space.create for a group of others says that one is not of it, and leaves nothing."""
+def test_a_space_for_a_group_of_others_is_denied(space, above):
+    """Space.create for a group that the user is not in is AccessDenied, and leaves nothing."""
     space.root.chmod(0o755)
     above.chmod(0o1777)
     with pytest.raises(AccessDenied, match="not a member of group"):
@@ -173,13 +173,13 @@ def test_a_group_that_one_is_not_in_is_told(space, above):
     assert [path.name for path in above.rglob("*")] == ["1.shared"]
 
 
-# ---- what breaks nothing
+# ---- files in unexpected places
 
 
 @pytest.mark.parametrize("place", ["", ".shared"])
 @pytest.mark.parametrize("what", ["loop", "file", "elsewhere"])
-def test_the_list_of_spaces_is_no_squatters(space, place, what):
-    """Where a user's spaces should be there is a link or a file: they have none there."""
+def test_spaces_ignores_what_another_program_put_there(space, place, what):
+    """A symbolic link or a file in the place of a user's spaces has no spaces."""
     root = space.root / f"{os.geteuid()}{place}"
     (space.root / "elsewhere" / "not-mine").mkdir(parents=True)
     if what == "file":
@@ -198,7 +198,7 @@ def hold_a_lease(path):
 
 
 def test_a_lease_on_a_links_file_hides_that_link_alone(mailbox, space):
-    """Opening it is Busy; the others are listed, and cleaning goes on."""
+    """Opening that link is Busy; the others are listed, and cleaning goes on."""
     mailbox("kept").send("x")
     mailbox("leased").close()
     with Process(hold_a_lease, str(space.path / "names" / "leased"), fork=True) as holder:

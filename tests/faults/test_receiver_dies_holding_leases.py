@@ -1,4 +1,4 @@
-"""A receiver dies holding leases: they come back first, with the attempt raised."""
+"""A receiver dies holding leases: they return first, with the attempt raised."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ BOX = "box = Mailbox('box')"
 
 @pytest.mark.parametrize("who", ["waits in receive", "comes later"])
 def test_a_dead_receivers_messages_are_first_in_a_full_mailbox(mailbox, who):
-    """What it had leased comes first, oldest first, attempt raised; nothing else changes."""
+    """Its leases return first, the oldest first, with the attempt raised; nothing else changes."""
     box = mailbox(capacity=4)
     box.send_many(range(4))
     with Actor(BOX, "held = [box.lease() for _ in range(4)]") as victim, Actor(BOX) as sender:
@@ -45,7 +45,7 @@ def test_a_dead_receivers_messages_are_first_in_a_full_mailbox(mailbox, who):
 
 
 def test_a_message_that_was_queued_is_behind_those_of_the_dead(mailbox):
-    """Messages sent meanwhile wait until those that came back were received."""
+    """Messages sent meanwhile wait until the returned ones were received."""
     box = mailbox(capacity=4)
     box.send_many(["a", "b"])
     with Actor(BOX, "held = [box.lease() for _ in range(2)]") as victim:
@@ -62,7 +62,7 @@ def _leases_and_kills_itself():
 
 
 def test_each_time_a_receiver_dies_its_message_is_the_next_one(mailbox):
-    """Killed with the lease of a full mailbox, however often, it is followed by who waits."""
+    """In each of many runs a waiting receiver gets the killed one's message."""
     box = mailbox(capacity=2)
     box.send_many(["job", "behind"])
     took = []

@@ -1,4 +1,4 @@
-"""Files that vanish: a logout or a cleaner of temporary files removes what is in use."""
+"""Files vanish: a logout or a cleaner of temporary files removes what is in use."""
 
 import shutil
 from contextlib import suppress
@@ -12,7 +12,7 @@ from tests.links.actor import Actor
 
 
 def test_a_space_that_was_removed_is_made_anew(space):
-    """After the directory is gone, as a logout does, old ends are Destroyed and new ones work."""
+    """After its directory was removed, old ends are Destroyed and new ones work."""
 
     old = Mailbox("box")
     shutil.rmtree(space.path)
@@ -27,7 +27,7 @@ def test_a_space_that_was_removed_is_made_anew(space):
 
 
 def _forget(space, parts):
-    """Remove the files as a cleaner does that knows nothing of liaison."""
+    """Remove the files, as another program would."""
     for part in parts:
         for file in (space.path / part).iterdir():
             file.unlink()
@@ -46,7 +46,7 @@ def _forget(space, parts):
 )
 @pytest.mark.parametrize("removed", [("names",), ("names", "links")], ids=["names", "all"])
 def test_there_is_no_silent_second_mailbox(mailbox, space, use, removed):
-    """Who uses a mailbox that was removed, and perhaps made anew by another, learns of it."""
+    """Using a removed mailbox is Destroyed, also if another has been made under its name."""
     box = Mailbox("box", capacity=4096)
     _forget(space, removed)
     with mailbox() as second:
@@ -60,14 +60,14 @@ def test_there_is_no_silent_second_mailbox(mailbox, space, use, removed):
 
 
 def _uses(use, box):
-    """Never done: only an error ends it."""
+    """Use the mailbox; never done, so that only an error ends the wait."""
     with suppress(Empty, Full):
         use(box)
 
 
 @pytest.mark.parametrize("part", ["links", "bells"])
 def test_a_mailbox_without_its_other_files_works(mailbox, space, part):
-    """Only the name matters to those who look for a mailbox; the permanent one is given again."""
+    """A mailbox is found by its name alone; its other files are made again."""
     box = mailbox()
     box.fileno()
     _forget(space, [part])

@@ -1,7 +1,7 @@
-"""Whichever way somebody waits at whichever link, it ends when the link's files are removed.
+"""Every kind of wait at every kind of link ends when the link's files are removed.
 
-All ways wait at once, each in a thread, so that the removal is waited for once. What begins
-afterwards, here or in a forked child, is told the same.
+All waits begin before the removal, each in a thread, so that it is waited for once. Operations that
+begin afterwards, here or in a forked child, end in the same way.
 """
 
 import selectors
@@ -21,7 +21,7 @@ PATIENCE = 60  # seconds; it takes three
 
 @dataclass
 class Waits:
-    """What waits, by its name, and what each of them got."""
+    """Waiting threads by name, and the result of each."""
 
     got: dict[str, object] = field(default_factory=dict)
     threads: dict[str, threading.Thread] = field(default_factory=dict)
@@ -86,7 +86,7 @@ def _receipt_in_a_task(end):
 
 
 def _watch(waits, kind, opened, tasks):
-    """Each way of waiting for a message has an end of its own."""
+    """Wait for a message in each way, each with an end of its own."""
     waits.start(f"{kind}: receive", opened().receive)
     waits.start(f"{kind}: for", lambda: _loops(opened()))
     waits.start(f"{kind}: descriptor", lambda: _with_a_descriptor(opened()))
@@ -104,7 +104,7 @@ def _remove_files(space):
     "remove", [_remove_files, lambda space: shutil.rmtree(space.path)], ids=["files", "space"]
 )
 def test_removal_ends_every_wait(space, remove):
-    """Blocking, in a loop, by a descriptor, among several, in tasks; messages, room, receipts."""
+    """Waits for messages, room and receipts, blocking, by descriptors and in tasks, all end."""
     waits = Waits()
     kept = []
 
@@ -156,7 +156,7 @@ def test_removal_ends_every_wait(space, remove):
 
 
 def test_removal_ends_an_endpoint_at_full_load(space):
-    """Also where a message is always there."""
+    """The wait ends also where there is always a message."""
     alice, bob = Endpoint("alice"), Endpoint("bob")
     waits = Waits()
 
@@ -172,7 +172,7 @@ def test_removal_ends_an_endpoint_at_full_load(space):
     waits.start("send", send)
     until(lambda: bob.statistics().taken > 1000, "messages flow", patience=PATIENCE)
     _remove_files(space)
-    waits.all_end(NotFound)  # whoever sends looks for the name again
+    waits.all_end(NotFound)  # a sender looks for the name again
 
 
 _LATER = {
@@ -199,8 +199,8 @@ _LATER = {
 
 
 @pytest.mark.parametrize(("open_one", "use"), _LATER.values(), ids=_LATER)
-def test_what_begins_after_the_removal_is_told_the_same(space, open_one, use):
-    """Also where it needs something of the space that is not there any more."""
+def test_operations_after_the_removal_are_destroyed(space, open_one, use):
+    """An operation that begins after the removal is Destroyed, too."""
     end = open_one()
     shutil.rmtree(space.path)
     with pytest.raises(Destroyed):
@@ -215,15 +215,15 @@ _USES = {
 }
 
 
-def _is_told(box, use):
+def _is_destroyed(box, use):
     with pytest.raises(Destroyed):
         _USES[use](box)
 
 
 @pytest.mark.parametrize("use", _USES)
-def test_a_forked_child_is_told_the_same(space, use):
-    """A child lives with the links that it inherited: to it they are gone, not damaged."""
+def test_operations_of_a_forked_child_are_destroyed(space, use):
+    """To a forked child its inherited links are Destroyed, not damaged."""
     box = Mailbox("box")
     shutil.rmtree(space.path)
-    with Process(_is_told, box, use, fork=True) as process:
+    with Process(_is_destroyed, box, use, fork=True) as process:
         process.result(patience=PATIENCE)

@@ -1,7 +1,7 @@
-"""A sender dies after its message was accepted and before it woke anybody: the receiver wakes.
+"""A sender dies after its message was accepted and before its wake-up: the receiver wakes.
 
-What is done here is harder than any death: the sender cannot wake anybody even before it commits,
-which the engine does so that its death afterwards finds the receiver awake.
+The test is harder than any death: the sender cannot wake a receiver even before it commits, which
+the engine does so that the receiver is awake if the sender dies afterwards.
 """
 
 import ctypes
@@ -50,7 +50,7 @@ def selects(box):
 @pytest.mark.parametrize("wait", [receives, selects])
 @pytest.mark.parametrize("access", ["any", "exclusive"])
 def test_a_sleeping_receiver_finds_the_message_of_a_sender_that_woke_nobody(mailbox, wait, access):
-    """A message whose sender died before the wake-up is received all the same."""
+    """A message whose sender died before the wake-up is received."""
     box = mailbox(access=access)
     box.fileno()
     took = []
@@ -65,8 +65,8 @@ def test_a_sleeping_receiver_finds_the_message_of_a_sender_that_woke_nobody(mail
     assert box.statistics().free == 1024
 
 
-def test_who_wakes_nobody_cannot_wake_or_write():
-    """The means of this file works: a thread asleep on a word stays so, and nothing is written."""
+def test_the_filter_prevents_waking_and_writing():
+    """The filter works: a thread that sleeps on a word is not woken, and nothing is written."""
     with Process(_tries, fork=True) as process:
         assert process.wait() == 7
 
@@ -108,8 +108,8 @@ def _tries():
         "room", "rendezvous", "receipt", "loan", "several", "beside a lease",
     ],
 )  # fmt: skip
-def test_who_waits_for_anything_else_notices_too(mailbox, options, prepare, waits, line):
-    """So are room, a receiver, a receipt and a second message noticed without a wake-up."""
+def test_every_other_wait_ends_without_a_wake_up(mailbox, options, prepare, waits, line):
+    """Room, a receiver, a receipt and a second message are noticed without a wake-up."""
     box = mailbox(**options)
     exec(prepare, {"box": box})
     with (

@@ -1,7 +1,7 @@
-"""A Unix socket's path that leads elsewhere by the time it is used: nothing there is touched.
+"""A Unix socket's path leads elsewhere by the time it is used: nothing there is changed.
 
-Whoever can rename a directory on the way, swaps it before the n-th call that goes by a name, for
-every n, for one with a precious file under the same name.
+A user who can rename a directory of the path swaps it for one with a precious file under the same
+name, before the n-th call that uses a path, for every n.
 """
 
 import os
@@ -16,7 +16,7 @@ BY_NAME = {"link", "lstat", "open", "stat", "unlink"}
 
 
 class Swapping:
-    """The module `os`, in which somebody swaps before the n-th call that goes by a name."""
+    """The module `os`, with a swap before the n-th call that uses a path."""
 
     def __init__(self, swap, n):
         self._swap, self.left = swap, n
@@ -37,7 +37,7 @@ class Swapping:
 
 @pytest.fixture
 def ground(tmp_path, monkeypatch):
-    """Two directories, and a way that leads to the first; `at(n)` has it lead to the second."""
+    """Two directories, and a link to the first; `at(n)` makes it lead to the second."""
     here, elsewhere, way = (tmp_path / name for name in ("here", "elsewhere", "way"))
     here.mkdir()
     elsewhere.mkdir()
@@ -78,7 +78,7 @@ def dead(here):
 
 @pytest.mark.parametrize("replaces", [False, True])
 def test_listening_and_closing_touch_no_other_file(ground, replaces):
-    """Also where a dead listener's socket is replaced."""
+    """No other file is changed, also where a dead listener's socket is replaced."""
     here, elsewhere, address, at = ground
     n = 0
     while True:

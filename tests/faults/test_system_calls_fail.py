@@ -1,9 +1,9 @@
-"""EMFILE, ENOMEM, EINTR, ENOSPC … at the n-th system call of every operation, for every n.
+"""The n-th system call of every operation fails, for every n: EMFILE, ENOMEM, EINTR, ENOSPC …
 
 Each run is a process of its own, in which one call of one operation fails with one errno. The
 operation succeeds or raises an error of liaison's, MemoryError, or the OSError of that errno; then
-its mailboxes must work as if nothing had been, and nothing may be left: no descriptor, no mapping,
-no file, no cell.
+its mailboxes must work as before, and nothing may be left: no descriptor, no mapping, no file, no
+cell.
 """
 
 import collections
@@ -23,6 +23,7 @@ from liaison import Destroyed, LiaisonError, Mailbox, NotFound, Space
 from liaison.carriers.shm import space as shm
 from liaison.testing import until
 from tests.faults import tracer
+from tests.faults.namespaces import follow
 from tests.faults.often import FULL
 
 pytestmark = pytest.mark.skipif(
@@ -108,11 +109,11 @@ OPERATIONS = {
 
 
 def _other(act, box):
-    """A process that does something with the mailbox and tells of it; to be killed with us."""
+    """Fork a process that uses the mailbox; return once it says so. It dies with this one."""
     here, say = os.pipe()
     pid = os.fork()
     if pid == 0:
-        tracer._libc.prctl(1, signal.SIGKILL, 0, 0, 0)
+        follow()
         try:
             act(box, say)
         finally:
@@ -190,7 +191,7 @@ def _files(root):
 
 
 def _run(name, root, inherited=None, traced=True):
-    """Do it, in a child; what came of it, and what was wrong afterwards."""
+    """Run one operation, in a child; return its outcome, and what was wrong afterwards."""
     made, before, line = OPERATIONS[name]
     baseline = _held(root)
     names = {**globals()}
@@ -205,7 +206,7 @@ def _run(name, root, inherited=None, traced=True):
     if traced:
         tracer.be_traced()
     error = None
-    tracer.begin()  # no such call where nobody traces
+    tracer.begin()  # fails, without a tracer, and does nothing
     try:
         exec(code, names)
     except BaseException as raised:
@@ -233,7 +234,7 @@ def _run(name, root, inherited=None, traced=True):
 
 
 def _what_is_wrong(name, names, root):
-    """Whether mailboxes work, and leave nothing when they are destroyed."""
+    """Check that mailboxes work, and leave nothing when they are destroyed."""
     wrong = []
     box = names.get("box")
     try:
@@ -273,7 +274,7 @@ def _what_is_wrong(name, names, root):
 
 
 def _is_empty(box):
-    """Take a message, if there is one; a dead process's lease comes back a moment later."""
+    """Take a message, if there is one; a dead process's lease returns a moment later."""
     with contextlib.suppress(liaison.Empty, liaison.Busy):
         box.receive(timeout=0.005)
         return False
@@ -282,7 +283,7 @@ def _is_empty(box):
 
 
 def _works(box, wrong):
-    """Empty it, and use it once."""
+    """Empty the mailbox, and use it once."""
     places = box.link.capacity or 64
     meets = box.link.capacity == 0
     until(lambda: _is_empty(box), "it is empty", patience=10)
@@ -305,7 +306,7 @@ def _used_end():
 
 
 def _places():
-    """From 1 on. Space.members asks after each of 4,096 members: of so many calls, a selection."""
+    """Places from 1 on; of the thousands of calls of Space.members a selection."""
     place = 0
     while True:
         place += 1 if place < 64 or FULL else 509
@@ -313,7 +314,7 @@ def _places():
 
 
 def _traced(name, root, place, error):
-    """Run it with that failure: the call that failed, the outcome, and what was wrong."""
+    """Run it with that failure; return the call that failed, the outcome, and what was wrong."""
     inherited = [_used_end()] if OPERATIONS[name][0] == "inherited" else []
     here, say = os.pipe()
     pid = os.fork()
@@ -344,7 +345,7 @@ def _traced(name, root, place, error):
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_any_system_call_may_fail(space, name):
-    """A failed call is an error that has a type, or none at all; nothing leaks, all works on."""
+    """A failed call is a typed error or no error; nothing leaks, and all works afterwards."""
     root = str(space.root)
     Space()
     _, faults = _run(name, root, traced=False)  # imports what it needs, and shows what is right

@@ -1,7 +1,7 @@
-"""A kernel, sandbox or limit that is in the way is named, with the way out.
+"""If a kernel, sandbox or limit prevents an operation, the error names it, and the remedy.
 
-That links work without what has a substitute is shown by native/tests/test_platform.c; here is what
-users read of the rest.
+native/tests/test_platform.c shows that links work without what has a substitute; these tests show
+what users read of the rest.
 """
 
 import ctypes
@@ -23,8 +23,8 @@ _FCNTL = {"x86_64": 72, "aarch64": 25}
 _F_OFD_SETLK, _F_OFD_GETLK = 37, 36
 
 
-def told(prepare, *arguments):
-    """What a mailbox comes to in a process of its own, after that was prepared."""
+def error_of(prepare, *arguments):
+    """Open a mailbox in a process of its own that `prepare` has limited; return its error."""
     with Process(_try, prepare, arguments, fork=True) as process:
         return process.result()
 
@@ -55,9 +55,9 @@ def _no_shm(uid, mode):
 
 @pytest.mark.parametrize("uid", [0, 65534])
 def test_without_dev_shm_it_is_named_with_the_ways_out(space, uid):
-    """It is not made, by root neither, whose it would then be alone."""
+    """The error names /dev/shm and LIAISON_ROOT; not even root makes the directory."""
     needs(NEW_MOUNT)
-    kind, number, text = told(_no_shm, uid, 0)
+    kind, number, text = error_of(_no_shm, uid, 0)
     assert (kind, number) == (Unsupported, errno.ENOSYS)
     assert "/dev/shm, in which spaces lie, does not exist" in text
     assert "LIAISON_ROOT" in text
@@ -65,9 +65,9 @@ def test_without_dev_shm_it_is_named_with_the_ways_out(space, uid):
 
 
 def test_a_dev_shm_that_may_not_be_written_is_denied(space):
-    """The way out names a directory that can be made."""
+    """The error names a directory that the user can make."""
     needs(NEW_MOUNT)
-    kind, _, text = told(_no_shm, 65534, 755)
+    kind, _, text = error_of(_no_shm, 65534, 755)
     assert kind is AccessDenied
     assert "may not make a directory in /dev/shm" in text
     assert "mkdir -m 700 /tmp/" in text
@@ -79,9 +79,9 @@ def test_a_dev_shm_that_may_not_be_written_is_denied(space):
 @pytest.mark.parametrize("error", [errno.EINVAL, errno.EPERM, errno.ENOSYS])
 @pytest.mark.parametrize("command", [_F_OFD_SETLK, _F_OFD_GETLK])
 def test_without_ofd_locks_they_are_named(space, command, error):
-    """Whatever errno a sandbox makes of it: what is missing, and since when Linux has it."""
+    """The error names OFD locks, and since when Linux has them, whatever the sandbox's errno."""
     arguments = (_FCNTL[platform.machine()], error, 1, command)
-    kind, number, text = told(seccomp.refuse, *arguments)
+    kind, number, text = error_of(seccomp.refuse, *arguments)
     assert (kind, number) == (Unsupported, errno.ENOSYS)
     assert "OFD locks" in text
     assert "3.15" in text
@@ -106,8 +106,8 @@ def _limit(name, value):
     ],
 )
 def test_a_limit_of_the_process_is_named(space, limit, value, expected, number, words):
-    """Its errno is kept, and a limit on files is no full file system."""
-    kind, found, text = told(_limit, limit, value)
+    """The error keeps the errno and names the limit; it reports no full file system."""
+    kind, found, text = error_of(_limit, limit, value)
     assert (kind, found) == (expected, number)
     for word in words:
         assert word in text
@@ -122,7 +122,7 @@ def test_a_limit_of_the_process_is_named(space, limit, value, expected, number, 
     "make", [lambda **size: Mailbox("box", **size), pipe], ids=["named", "pipe"]
 )
 def test_a_large_reservation_can_be_interrupted(space, make):
-    """A signal's handler runs between pieces; its exception ends it, and nothing is left."""
+    """A signal handler runs between pieces; its exception ends the reservation, nothing is left."""
 
     def handler(*_):
         raise KeyboardInterrupt
@@ -141,7 +141,7 @@ def test_a_large_reservation_can_be_interrupted(space, make):
 
 
 def test_a_fast_timer_does_not_make_it_begin_again(space):
-    """With a signal every half a millisecond, each handler's run, the memory is still reserved."""
+    """With a signal every half a millisecond the memory is reserved, and the handler runs."""
     runs = []
     before = signal.signal(signal.SIGALRM, lambda *_: runs.append(1))
     try:

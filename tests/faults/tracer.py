@@ -1,8 +1,8 @@
-"""Makes one system call of another process fail, chosen by its place among those it makes.
+"""One system call of another process fails: the n-th, for a given n.
 
-A child asks to be traced and says where the calls begin and end that count. Its parent lets it run
-from call to call. At the one that is to fail the kernel is given no call to make, and the child an
-errno. x86-64 only: elsewhere other registers hold all this.
+A child asks to be traced, and marks where counting begins and ends. Its parent lets it run from
+call to call. At the call that is to fail, the parent replaces the call's number by one that does not
+exist, and the result by an errno. This works on x86-64 only: elsewhere other registers are used.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ _STOPPED_IN_CALL = signal.SIGTRAP | 0x80
 _MARK = 100_000  # no such system call
 _BEGIN, _END = 1, 2
 
-#: Calls that can fail: their numbers, and with what errors a program must reckon.
+#: Calls that can fail: their numbers, and the errors that a program must expect.
 CALLS = {
     "read": (0, ["EIO", "EINTR"]),
     "write": (1, ["EIO", "EINTR", "ENOSPC"]),
@@ -59,7 +59,7 @@ CALLS = {
     "getrandom": (318, ["EINTR", "ENOSYS"]),
 }
 NAMES = {number: name for name, (number, _) in CALLS.items()}
-#: Calls that no program can do anything about, or that do not fail (brk tells the old end).
+#: Calls whose failure no program can handle, or that do not fail (brk returns the old end).
 HARMLESS = {
     8, 10, 11, 12, 13, 14, 15, 16, 24, 25, 35, 39, 63, 96, 97, 98, 99, 102, 104, 107, 108, 110, 131,
     186, 201, 203, 204, 218, 228, 230, 232, 273, 281, 302, 309, 334,
@@ -82,18 +82,18 @@ def _ptrace(request, pid, address=0, data=0):
 
 
 def be_traced():
-    """Have the parent follow this process; returns once it does."""
+    """Ask the parent to trace this process; return once it does."""
     _ptrace(_TRACEME, 0)
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def begin():
-    """From here on calls count."""
+    """Count system calls from here on."""
     _libc.syscall(_MARK, _BEGIN)
 
 
 def end():
-    """Up to here."""
+    """Stop counting system calls."""
     _libc.syscall(_MARK, _END)
 
 
@@ -101,7 +101,7 @@ def end():
 
 
 def follow(pid, place, error):
-    """Let the child run, and let the call at that place (from 1) fail with one of its errors.
+    """Let the child run, and its call number `place`, from 1, fail with one of its errors.
 
     Returns the name of the call, or None when the child made fewer. `error` counts those that the
     call knows, round and round. Whatever else stops the child is passed on to it.
@@ -128,7 +128,7 @@ def follow(pid, place, error):
                 return failed
             counting = True
         elif counting and failed is None and number not in HARMLESS:
-            count += not _is_ours(pid, number)
+            count += not _is_pythons(pid, number)
             if count == place:
                 failed = NAMES.get(number, str(number))
                 known = CALLS.get(failed, (number, ["EIO"]))[1]
@@ -145,12 +145,12 @@ def follow(pid, place, error):
             return failed
 
 
-def _is_ours(pid, number):
-    """The interpreter's own: FUTEX_*_PRIVATE."""
+def _is_pythons(pid, number):
+    """Whether the call is the interpreter's own, FUTEX_*_PRIVATE."""
     return number == CALLS["futex"][0] and _ptrace(_PEEKUSER, pid, _RSI) & 128
 
 
 def _wait_stopped(pid):
-    """The signal that stopped it; None when it has ended."""
+    """Wait for the child; return the signal that stopped it, or None if it has ended."""
     _, status = os.waitpid(pid, 0)
     return os.WSTOPSIG(status) if os.WIFSTOPPED(status) else None

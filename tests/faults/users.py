@@ -20,7 +20,7 @@ def as_user(line, user=MEMBER, group=GROUP):
 
 
 def tree(top):
-    """Whose each file and directory below `top` is, with its mode, size, number and links."""
+    """Mode, owner, size, inode and count of names of each file and directory below `top`."""
     return {
         path: (seen.st_mode, seen.st_uid, seen.st_gid, seen.st_size, seen.st_ino, seen.st_nlink)
         for path in sorted(top.rglob("*"))
