@@ -18,8 +18,6 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 
-HOOKS = ["get_requires_for_build_wheel", "get_requires_for_build_editable"]
-
 
 @pytest.fixture
 def backend(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -49,32 +47,28 @@ def asks_for_compiler(requirements: list[str]) -> bool:
     return any(requirement.startswith("ziglang") for requirement in requirements)
 
 
-@pytest.mark.parametrize("hook", HOOKS)
-def test_compiler_is_required_if_there_is_none(backend, programs, hook):
-    """Without $CC, cc, gcc and clang, the compiler is a build requirement."""
-    assert asks_for_compiler(getattr(backend, hook)())
-
-
-@pytest.mark.parametrize("hook", HOOKS)
-@pytest.mark.parametrize("compiler", ["cc", "gcc", "clang"])
-def test_compiler_on_path_is_used(backend, programs, hook, compiler):
-    """A machine with a compiler fetches no other."""
-    add_program(programs, compiler)
-    assert not asks_for_compiler(getattr(backend, hook)())
-
-
-@pytest.mark.parametrize("hook", HOOKS)
-def test_compiler_named_by_environment_is_used(backend, programs, monkeypatch, hook):
-    """$CC is used, even if no compiler is on PATH."""
-    monkeypatch.setenv("CC", "/opt/cc")
-    assert not asks_for_compiler(getattr(backend, hook)())
-
-
-@pytest.mark.parametrize("hook", HOOKS)
-def test_empty_cc_names_no_compiler(backend, programs, monkeypatch, hook):
-    """An empty $CC counts as none."""
-    monkeypatch.setenv("CC", "")
-    assert asks_for_compiler(getattr(backend, hook)())
+@pytest.mark.parametrize("kind", ["wheel", "editable"])
+@pytest.mark.parametrize(
+    ("program", "variable", "fetched"),
+    [
+        (None, None, True),
+        (None, "", True),  # as if it were unset
+        (None, "/opt/cc", False),
+        ("cc", None, False),
+        ("gcc", None, False),
+        ("clang", None, False),
+    ],
+)
+def test_a_compiler_is_fetched_exactly_if_there_is_none(
+    backend, programs, monkeypatch, kind, program, variable, fetched
+):
+    """A compiler is a build requirement unless $CC names one, or one is on PATH."""
+    if program is not None:
+        add_program(programs, program)
+    if variable is not None:
+        monkeypatch.setenv("CC", variable)
+    hook = getattr(backend, f"get_requires_for_build_{kind}")
+    assert asks_for_compiler(hook()) is fetched
 
 
 def test_source_distribution_needs_no_compiler(backend, programs):

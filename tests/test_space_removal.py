@@ -164,17 +164,6 @@ def use_and_take(orders, answers):
         writer.send("taken")
 
 
-def test_ten_thousand_spaces_leave_nothing(space):
-    """A sample of them; the engine's own test makes them all."""
-    for number in range(200):
-        with Mailbox(f"shm://lab{number}/box") as box:
-            box.send("x")
-            box.receive()
-        Space(f"lab{number}").remove()
-    assert is_gone(space)
-    assert [one for one in space.held() if "/fd/" in one] == []
-
-
 # ---- what keeps it
 
 

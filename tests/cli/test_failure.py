@@ -49,34 +49,26 @@ def test_advice_for_python_programs_is_replaced(cli):
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [("show", "nowhere"), ("send", "a/b", "x"), ("show",), ("receive", "--count", "x", "box")],
-)
-def test_an_error_is_one_or_two_lines(cli, arguments):
-    """No usage text, no traceback; the first line begins with `error:`."""
-    result = cli(*arguments, code=4 if arguments[-1] == "nowhere" else 2)
-    assert result.out == ""
-    assert result.err.startswith("error: ")
-    assert len(result.err.splitlines()) <= 2
-
-
-@pytest.mark.parametrize(
     ("arguments", "code", "kind"),
     [
         (("show", "nowhere"), 4, "NotFound"),
         (("send", "a/b", "x"), 2, "InvalidAddress"),
         (("show",), 2, "Usage"),
+        (("receive", "--count", "x", "box"), 2, "Usage"),
         (("ls", "--nonsense"), 2, "Usage"),
         (("nonsense",), 2, "Usage"),
     ],
 )
-def test_with_json_errors_are_json(cli, arguments, code, kind):
-    """Also errors about the arguments, wherever --json stands among them."""
+def test_an_error_is_one_or_two_lines_or_json(cli, arguments, code, kind):
+    """An error begins with `error:` and has no usage text or traceback; --json makes it JSON."""
+    result = cli(*arguments, code=code)
+    assert result.out == ""
+    assert result.err.startswith("error: ")
+    assert len(result.err.splitlines()) <= 2
     for given in (("--json", *arguments), (*arguments, "--json")):
-        result = cli(*given, code=code)
-        told = json.loads(result.err)
-        assert (told["type"], told["exit_code"]) == (kind, code)
-        assert told["error"]
+        error = json.loads(cli(*given, code=code).err)
+        assert (error["type"], error["exit_code"]) == (kind, code)
+        assert error["error"]
 
 
 def test_json_as_a_message_is_a_message(cli):

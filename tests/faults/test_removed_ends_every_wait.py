@@ -4,6 +4,7 @@ All waits begin before the removal, each in a thread, so that it is waited for o
 begin afterwards, here or in a forked child, end in the same way.
 """
 
+import itertools
 import selectors
 import shutil
 import threading
@@ -85,19 +86,32 @@ def _receipt_in_a_task(end):
     anyio.run(main)
 
 
-def _watch(waits, kind, opened, tasks):
-    """Wait for a message in each way, each with an end of its own."""
-    waits.start(f"{kind}: receive", opened().receive)
-    waits.start(f"{kind}: for", lambda: _loops(opened()))
-    waits.start(f"{kind}: descriptor", lambda: _with_a_descriptor(opened()))
-    waits.start(f"{kind}: several", lambda: _among_several(opened(), opened()))
-    waits.start(f"{kind}: task", lambda: _in_a_task(tasks()))
-
-
 def _remove_files(space):
     for part in ("names", "links"):
         for file in (space.path / part).iterdir():
             file.unlink()
+
+
+# Each opens an end of its own, and a link of its own where only one process may receive.
+_numbers = itertools.count()
+KINDS = {
+    "box": lambda names: names.Mailbox.open("box"),
+    "meet": lambda names: names.Mailbox.open("meet"),
+    "turns": lambda names: names.Mailbox.open("turns"),
+    "queue": lambda names: names.MessageQueue.open("queue"),
+    "port": lambda names: names.Port(f"port{next(_numbers)}"),
+    "pipe": lambda names: names.NamedPipe(f"pipe{next(_numbers)}"),
+    "endpoint": lambda names: names.Endpoint(f"point{next(_numbers)}"),
+}
+
+
+def _wait_in_each_way(waits, kind, opened):
+    """Wait for a message in each way; `opened` makes an end that is kept."""
+    waits.start(f"{kind}: receive", lambda: opened(liaison).receive())
+    waits.start(f"{kind}: for", lambda: _loops(opened(liaison)))
+    waits.start(f"{kind}: descriptor", lambda: _with_a_descriptor(opened(liaison)))
+    waits.start(f"{kind}: several", lambda: _among_several(opened(liaison), opened(liaison)))
+    waits.start(f"{kind}: task", lambda: _in_a_task(opened(aio)))
 
 
 @pytest.mark.parametrize(
@@ -116,29 +130,8 @@ def test_removal_ends_every_wait(space, remove):
     keep(Mailbox("meet", capacity=0))
     keep(Mailbox("turns", access="exclusive"))
     keep(MessageQueue("queue"))
-    for name in ("box", "meet", "turns"):
-        _watch(
-            waits,
-            name,
-            lambda name=name: keep(Mailbox.open(name)),
-            lambda name=name: keep(aio.Mailbox.open(name)),
-        )
-    _watch(
-        waits,
-        "queue",
-        lambda: keep(MessageQueue.open("queue")),
-        lambda: keep(aio.MessageQueue.open("queue")),
-    )
-    for n, wait in enumerate((lambda end: end.receive(), _loops, _with_a_descriptor)):
-        port = keep(Port(f"port{n}"))
-        waits.start(f"port: {n}", lambda port=port, wait=wait: wait(port))
-        pipe = keep(NamedPipe(f"pipe{n}"))
-        waits.start(f"pipe: {n}", lambda pipe=pipe, wait=wait: wait(pipe))
-        point = keep(Endpoint(f"point{n}"))
-        waits.start(f"endpoint: {n}", lambda point=point, wait=wait: wait(point))
-    waits.start("port: task", lambda: _in_a_task(keep(aio.Port("porttask"))))
-    waits.start("pipe: task", lambda: _in_a_task(keep(aio.NamedPipe("pipetask"))))
-    waits.start("endpoint: task", lambda: _in_a_task(keep(aio.Endpoint("pointtask"))))
+    for kind, make in KINDS.items():
+        _wait_in_each_way(waits, kind, lambda names, make=make: keep(make(names)))
     full = keep(Mailbox("full", capacity=1))
     receipt = full.send("it is full", receipt=True)
     waits.start("room: send", lambda: keep(Mailbox.open("full")).send("no room"))
@@ -146,11 +139,9 @@ def test_removal_ends_every_wait(space, remove):
     waits.start("receipt", receipt.wait_received)
     keep(Mailbox("asked", capacity=4))
     waits.start("receipt: task", lambda: _receipt_in_a_task(keep(aio.Mailbox.open("asked"))))
-    until(
-        lambda: all(t.is_alive() for t in waits.threads.values()) and len(kept) == 45,
-        "all have begun",
-        patience=PATIENCE,
-    )
+    opened = 6 + 6 * len(KINDS) + 3
+    until(lambda: len(kept) == opened, "all have begun", patience=PATIENCE)
+    assert all(thread.is_alive() for thread in waits.threads.values())
     remove(space)
     waits.all_end()
 

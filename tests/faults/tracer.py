@@ -1,8 +1,8 @@
 """One system call of another process fails: the n-th, for a given n.
 
 A child asks to be traced, and marks where counting begins and ends. Its parent lets it run from
-call to call. At the call that is to fail, the parent replaces the call's number by one that does not
-exist, and the result by an errno. This works on x86-64 only: elsewhere other registers are used.
+call to call. At the call that is to fail, the parent replaces the call's number by one that does
+not exist, and the result by an errno. This works on x86-64 only: others have other registers.
 """
 
 import ctypes
