@@ -1,4 +1,4 @@
-"""What all tests share: a space of their own, and the check that they left nothing in it."""
+"""Fixtures of all tests: a space for each, and the check that the test left nothing in it."""
 
 import gc
 import os
@@ -67,11 +67,11 @@ class Ground:
         self._left = dict.fromkeys(PARTS, 0)
 
     def files(self, part):
-        """Names of the files in a part of any of the spaces."""
+        """List the names of the files in a part of all spaces."""
         return sorted(file.name for file in self.root.glob(f"*/*/{part}/*"))
 
     def leaves(self, **counts):
-        """Say how many files the test means to leave in a part."""
+        """Declare how many files the test leaves in a part."""
         self._left.update(counts)
 
     def check(self):
@@ -79,7 +79,7 @@ class Ground:
         assert {part: len(files) for part, files in left.items()} == self._left, left
 
     def held(self):
-        """Descriptors and mappings of this process that lead here."""
+        """List the descriptors and mappings of this process that lead here."""
         found = []
         for number in os.listdir("/proc/self/fd"):
             try:
@@ -93,7 +93,7 @@ class Ground:
 
 @pytest.fixture
 def space(request, monkeypatch):
-    """A ground for one test alone, and the check that it leaves nothing behind on it."""
+    """A ground for one test, and the check that the test leaves nothing there."""
     ground = Ground(_directory())
     monkeypatch.setenv("LIAISON_ROOT", str(ground.root))
     monkeypatch.delenv("LIAISON_SPACE", raising=False)

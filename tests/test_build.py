@@ -142,7 +142,7 @@ def pinned() -> dict[str, list[Requirement]]:
 
 
 def test_every_line_pins_a_version_with_hashes():
-    """One version, with SHA-256 of its files; nothing depends on the machine that wrote it."""
+    """Every line pins one version with the SHA-256 of its files, for every machine."""
     text = CONSTRAINTS.read_text()
     lines = [line for line in text.replace("\\\n", "").splitlines() if not line.startswith("#")]
     assert lines
@@ -153,7 +153,7 @@ def test_every_line_pins_a_version_with_hashes():
 
 
 def test_every_requirement_is_pinned(backend, programs):
-    """Those of the build, also without a compiler, of the package and of its development."""
+    """Requirements of the package, its development and its build, without a compiler too."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     asked = [
@@ -175,7 +175,7 @@ def test_every_requirement_is_pinned(backend, programs):
 
 
 def test_the_compiler_has_an_upper_bound(backend, programs):
-    """A version that is fetched automatically has been tested."""
+    """The compiler that is fetched has a tested version."""
     asked = map(Requirement, backend.get_requires_for_build_wheel())
     (compiler,) = [one for one in asked if one.name == "ziglang"]
     assert not compiler.specifier.contains("999")
@@ -209,7 +209,7 @@ def fetch(tmp_path: Path, *lines: str) -> tuple[list[str], str]:
 
 
 def test_ci_fetches_a_file_with_its_hash(shop, tmp_path):
-    """The file of that version, and nothing else."""
+    """CI fetches the file of the pinned version alone."""
     got, _ = fetch(tmp_path, f"tea==1.0 --hash=sha256:{shop}")
     assert got == ["tea-1.0-py3-none-any.whl"]
 

@@ -71,7 +71,7 @@ def pyarrow():
 
 
 def message_of(value, coder=PLAIN):
-    """The format and the payload, as a carrier lays them down."""
+    """The format and the payload, as a carrier would write them."""
     form, head, body = coder.encode(value)
     view = memoryview(body)
     assert type(head) is bytes
@@ -184,7 +184,7 @@ plain = st.recursive(
 
 @given(plain)
 def test_plain_data_arrives_equal(value):
-    """What MessagePack has words for arrives equal, of the same types."""
+    """What MessagePack can express arrives equal, of the same types."""
     assert travel(value) == value
     assert repr(travel(value)) == repr(value)
 
@@ -720,10 +720,10 @@ def test_compressed_tables_are_refused(compression, dictionary, pyarrow):
     refuse(ARROW, sink.getvalue().to_pybytes(), match="compressed")
 
 
-# ---- descriptions that lie
+# ---- false descriptions
 
 
-lies = pytest.mark.parametrize(
+false = pytest.mark.parametrize(
     "payload",
     [
         b"",
@@ -788,9 +788,9 @@ lies = pytest.mark.parametrize(
 )
 
 
-@lies
+@false
 @pytest.mark.parametrize("expected", [None, memoryview])
-def test_description_that_lies_is_a_decode_error(payload, expected):
+def test_false_description_is_a_decode_error(payload, expected):
     """A description of the wrong shape, size or dtype is a DecodeError that reserves nothing."""
     coder = Coder(type=expected)
     tracemalloc.start()
@@ -813,7 +813,7 @@ def test_nested_dtypes_have_a_limit(depth):
 
 
 def test_good_description_is_read(numpy):
-    """The descriptions that these tests write are read when they tell the truth."""
+    """The descriptions that these tests write are read if they are true."""
     value = PLAIN.decode(ARRAY, described(["<i4", [2]], bytes(8)))
     assert value.tolist() == [0, 0]
     record = [[["a", "<i4", 0], ["b", "|u1", 4, [2]]], 6]
@@ -821,7 +821,7 @@ def test_good_description_is_read(numpy):
     assert value.dtype == numpy.dtype([("a", "<i4"), ("b", "u1", (2,))])
 
 
-# ---- other lies
+# ---- other false payloads
 
 
 @pytest.mark.parametrize("form", [-1, 6, 255, 2**63, "RAW", None])

@@ -1,4 +1,4 @@
-"""Plain facts: compared, shown and pickled by their values, and never changed."""
+"""Facts are compared, shown and pickled by their values, and immutable."""
 
 import copy
 import pickle
@@ -15,7 +15,7 @@ class Pair(Facts):
 
 
 def test_made_by_position_or_by_name():
-    """A value for each annotation, or its default."""
+    """A fact has a value for each annotation, given by position or name, or its default."""
     assert Pair(1, 2) == Pair(1, other=2) == Pair(other=2, one=1)
     assert (Pair(1).one, Pair(1).other) == (1, None)
     assert Pair(1) == Pair(1, None) != Pair(2)
@@ -34,7 +34,7 @@ def test_made_by_position_or_by_name():
     ],
 )
 def test_unknown_fields_are_refused(make):
-    """The error lists the fields."""
+    """Unknown, missing and repeated fields are a TypeError that lists the fields."""
     with pytest.raises(TypeError, match="Pair consists of: one, other"):
         make()
 
@@ -61,7 +61,7 @@ def test_it_can_be_copied_and_pickled():
 
 
 def test_it_is_shown_to_people_and_programs():
-    """By its repr, and as plain data for JSON, facts within it included."""
+    """repr() and as_dict() show a fact, with the facts within it."""
     pair = Pair(1, (Pair(2),))
     assert repr(pair) == "Pair(one=1, other=(Pair(one=2, other=None),))"
     assert pair.as_dict() == {"one": 1, "other": [{"one": 2, "other": None}]}

@@ -1,7 +1,7 @@
 """An open link imports nothing: a signal handler, `__del__` and a forked child may use it.
 
-A handler that interrupts an import finds half a module; `__del__`, when Python ends, finds nothing
-to import by; a child of a fork finds the lock of a module held that another thread was importing.
+A handler that interrupts an import finds half a module. `__del__` cannot import when Python ends. A
+forked child finds the lock of a module held that another thread was importing.
 """
 
 import subprocess
@@ -102,7 +102,7 @@ other.destroy()
 box.destroy()
 """
 
-INTRODUCTION = """
+CONNECTION = """
 accepted = []
 thread = threading.Thread(target=lambda: accepted.append(listener.accept(timeout=60)))
 thread.start()
@@ -206,20 +206,20 @@ def run(space):
 
 @pytest.mark.parametrize("options", ["", ", type=object"])
 def test_a_mailbox_imports_nothing_once_it_is_open(run, options):
-    """Messages of any kind, errors and the other methods import nothing either."""
+    """Messages of any kind, errors and all methods of a mailbox import nothing."""
     opening = "box, other = liaison.Mailbox('box'{}), liaison.Mailbox('other', capacity=1)"
     run(opening.format(options), MAILBOX)
 
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_other_links_import_nothing_once_they_are_open(run, kind):
-    """The same as for mailboxes."""
+    """Messages, errors and all methods of other links import nothing."""
     run(*OTHERS[kind])
 
 
 @pytest.mark.parametrize("protection", ["none", "a token", "TLS"])
 def test_a_connection_imports_nothing_once_its_listener_is_open(run, certificate, protection):
-    """Nor do the handshake and the protection of messages after it."""
+    """The handshake and the protected messages after it import nothing."""
     trusted, issued, key = certificate
     listening, connecting = {
         "none": ({}, {}),
@@ -231,11 +231,11 @@ def test_a_connection_imports_nothing_once_its_listener_is_open(run, certificate
     connecting = {connecting}
     liaison.connect
     """
-    run(opening, INTRODUCTION)
+    run(opening, CONNECTION)
 
 
 def test_pickle_is_imported_for_the_link_that_asks_for_it(run):
-    """Not for its first message."""
+    """Opening the link imports pickle, and its first message does not."""
     using = """
     box.send({1, 2})
     assert box.receive() == {1, 2}
@@ -245,7 +245,7 @@ def test_pickle_is_imported_for_the_link_that_asks_for_it(run):
 
 
 def test_moving_a_message_to_the_dead_letters_imports_nothing(run):
-    """Receiving then opens the dead letters."""
+    """Moving a message, which opens the dead letters, imports nothing."""
     using = """
     def refuse():
         with box.lease(timeout=0):
@@ -263,7 +263,7 @@ def test_moving_a_message_to_the_dead_letters_imports_nothing(run):
 
 
 def test_a_type_whose_keys_are_checked_imports_nothing(run):
-    """A module of its own checks whether keys collide."""
+    """The check of keys, a module of its own, is imported with the type."""
     opening = """
     import dataclasses
     @dataclasses.dataclass
@@ -281,8 +281,8 @@ def test_a_type_whose_keys_are_checked_imports_nothing(run):
     run(opening, using)
 
 
-def test_an_error_that_tells_a_limit_imports_nothing(run):
-    """An import would need a descriptor, and none is left."""
+def test_an_error_that_names_a_limit_imports_nothing(run):
+    """An error that names a limit imports nothing: no descriptor would be left."""
     opening = """
     import resource
     box = liaison.Mailbox("box")
@@ -332,7 +332,7 @@ gc.disable()
 
 @pytest.mark.parametrize("kept", ["", "del goodbye"])
 def test_del_may_use_links_when_python_ends(space, kept):
-    """In a cycle, which is collected when modules are gone; no error is printed."""
+    """`__del__` of a cycle that is collected after the modules are gone may use links."""
     program = f"{AT_EXIT}\n{kept}\n"
     ended = subprocess.run(
         [sys.executable, "-c", program], check=False, capture_output=True, text=True
@@ -356,7 +356,7 @@ def test_del_may_use_links_when_python_ends(space, kept):
     ],
 )
 def test_a_carrier_is_imported_with_what_needs_it(space, opening, name):
-    """A program that gives up its rights before it opens a link has imported enough."""
+    """Getting a name of liaison imports the carrier, so opening works without rights to files."""
     program = f"""
 import shutil, sys, liaison
 with liaison.Endpoint("there") if "there" in {opening!r} else liaison.Mailbox("there") as there:

@@ -72,7 +72,7 @@ print(liaison.__version__, getattr(sys, "frozen", False))
 
 
 def test_a_frozen_program_uses_every_kind_of_link(space, certificate, tmp_path):
-    """By the hook that comes with the package."""
+    """A program that PyInstaller packed, with the package's hook, uses every kind of link."""
     pytest.importorskip("PyInstaller", reason="NOT CHECKED, PyInstaller is not installed")
     if not list((Path(liaison.__file__).parent / "_native").glob("*.so")):
         pytest.skip("NOT CHECKED, PyInstaller does not find what is installed as editable")

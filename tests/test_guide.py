@@ -37,7 +37,7 @@ def test_the_guide_shows_no_code_that_is_not_in_its_example():
 
 
 def _parts(whole, first):
-    """The text from each line on that begins like the piece."""
+    """Yield the text from each line on that is `first`."""
     lines = whole.splitlines(keepends=True)
     for number, line in enumerate(lines):
         if line.strip() == first:
@@ -46,7 +46,7 @@ def _parts(whole, first):
 
 
 def test_every_link_of_the_guide_leads_somewhere():
-    """To a file, or a heading of this page."""
+    """Every link of the guide leads to a file or to a heading of the guide."""
     headings = re.findall(r"^#+ (.*)$", GUIDE, re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
     for target in re.findall(r"\]\(([^)]+)\)", GUIDE):

@@ -99,7 +99,7 @@ def test_links_know_no_carrier(path):
 
 
 def test_the_contract_is_imported_in_one_way():
-    """Its names come from the package: which of its modules has them is nobody else's business."""
+    """Other packages import the contract's names from the package, not from its modules."""
     inside = SOURCE / "carriers" / "contract"
     parts = {f"liaison.carriers.contract.{path.stem}" for path in inside.glob("*.py")}
     assert len(parts) > 4
@@ -111,7 +111,7 @@ def test_the_contract_is_imported_in_one_way():
 
 @pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.pyx")), ids=lambda path: path.name)
 def test_compiled_modules_import_down(path):
-    """The same holds for the compiled modules."""
+    """No compiled module imports from a layer above."""
     names = set()
     for line in path.read_text().splitlines():
         words = line.split()
@@ -123,7 +123,7 @@ def test_compiled_modules_import_down(path):
 
 @pytest.mark.parametrize("root", [SOURCE, BENCHMARKS], ids=lambda root: root.name)
 def test_imports_have_no_cycle(root):
-    """Imports within functions included."""
+    """Imports form no cycle, including those within functions."""
     modules = {}
     for path in root.rglob("*.py"):
         parts = path.relative_to(root.parent).with_suffix("").parts
@@ -138,7 +138,7 @@ def test_imports_have_no_cycle(root):
 
 
 def test_no_compiled_module_needs_itself():
-    """What the compiled modules know of each other's classes through C forms no circle either."""
+    """cimports of the compiled modules form no cycle."""
     found = {}
     for path in (REPOSITORY / "src/liaison/_native").glob("*.p[xy][dx]"):  # none is installed
         needs = found.setdefault(path.stem, set())
@@ -184,13 +184,13 @@ FOR_LINKS = {
     [("import liaison", LARGE | FOR_LINKS), ("from liaison import *", LARGE)],
 )
 def test_importing_liaison_imports_no_large_package(statement, unwanted):
-    """Neither pickle nor NumPy, asyncio or the command line's packages."""
+    """`import liaison` imports neither pickle nor NumPy, asyncio or the command line's packages."""
     program = f"import sys; old = {{*sys.modules}}; {statement}; print(*{{*sys.modules}} - old)"
     assert not unwanted & set(_printed(program).split())
 
 
 def test_plain_messages_import_no_large_package(space):
-    """Sending and receiving bytes and plain data does not import them either."""
+    """Sending and receiving bytes and plain data imports no large package."""
     program = (
         "import sys, liaison\n"
         "with liaison.Mailbox('box') as box:\n"

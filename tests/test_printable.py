@@ -8,7 +8,7 @@ from liaison.printable import printable
 
 
 def test_every_character_becomes_printable():
-    """All of Unicode, lone surrogates too; printable characters stay."""
+    """Every character of Unicode becomes printable, and printable ones stay."""
     for number in range(sys.maxunicode + 1):
         shown = printable(chr(number))
         assert shown.isprintable()

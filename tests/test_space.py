@@ -36,14 +36,14 @@ def test_the_current_space_is_the_default_one(space, monkeypatch):
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a b", "shm://lab/box"])
 def test_a_bad_name_creates_no_space(space, name):
-    """A space's name is of the same grammar as a link's; nothing is created otherwise."""
+    """A space's name has the grammar of a link's name; another name creates nothing."""
     with pytest.raises(InvalidAddress):
         Space(name)
     assert list(space.root.iterdir()) == []
 
 
 def test_a_space_lists_its_links(mailbox):
-    """links() tells of every link in the space, as each of them would."""
+    """links() returns the Link of every link in the space."""
     one, two = mailbox("one"), mailbox("two", capacity=3)
     assert Space().names() == ["one", "two"]
     assert Space().links() == [one.link, two.link]
@@ -61,7 +61,7 @@ def test_listing_a_space_does_not_attach_to_its_links(mailbox):
 
 
 def test_a_space_knows_its_members(mailbox):
-    """members() are the living processes that use the space, and nobody else."""
+    """members() are the living processes that use the space."""
     mailbox()
     with Actor("box = Mailbox('box')") as other:
         members = {peer.pid: peer for peer in Space().members()}

@@ -115,7 +115,7 @@ def overtakes():
 
 @pytest.mark.parametrize("end", ["Endpoint('desk')", "observed('desk')"])
 def test_an_endpoint_of_a_removed_space_does_not_create_it_again(space, end):
-    """Destroying an endpoint looks for its links."""
+    """Destroying an endpoint, which looks for its links, does not create the space again."""
     desk = Endpoint("desk")
     found = desk if end == "Endpoint('desk')" else observed("desk")
     end_of(desk)._complete = False
@@ -127,7 +127,7 @@ def test_an_endpoint_of_a_removed_space_does_not_create_it_again(space, end):
 
 
 def test_the_name_is_free_for_another_space(mailbox, space):
-    """Also for a process that has used the removed one, with links of the same names."""
+    """A process that used the removed space can use the new one, with links of the same names."""
     with Actor("box = Mailbox('box')", "box.close()") as other:
         with pytest.raises(NotOwner):
             Space().remove()
@@ -139,7 +139,7 @@ def test_the_name_is_free_for_another_space(mailbox, space):
 
 
 def test_a_process_that_used_the_old_space_can_take_a_pipe_of_the_new_one(space):
-    """Though both have the same path."""
+    """A process distinguishes the new space from the removed one of the same path."""
     context = multiprocessing.get_context("spawn")
     orders, answers = context.Queue(), context.Queue()
     process = context.Process(target=use_and_take, args=(orders, answers))
@@ -229,21 +229,21 @@ def test_messages_need_force(space):
 def test_a_dead_ports_messages_are_moved_before(space):
     """Dead letters in another space are safe; in the same space they are waiting messages."""
     line = "port = liaison.Port('port', dead_letters='{}'); port.send('tea')"
-    for where, kept in (("shm://other/grave", False), ("grave", True)):
+    for where, kept in (("shm://other/letters", False), ("letters", True)):
         with Actor(line.replace("{}", where)) as other:
             other.kill()
         if kept:
-            assert "1 message waits in 'grave'" in refusal(Busy)
+            assert "1 message waits in 'letters'" in refusal(Busy)
             Space().remove(force=True)
         else:
             Space().remove()
-    with Mailbox.open("shm://other/grave") as grave:
-        assert grave.receive(timeout=0) == "tea"
-        grave.destroy(force=True)
+    with Mailbox.open("shm://other/letters") as letters:
+        assert letters.receive(timeout=0) == "tea"
+        letters.destroy(force=True)
 
 
 def test_a_damaged_link_needs_force(space):
-    """It is unknown whether a process needs it."""
+    """A damaged link, whose users are unknown, needs force."""
     with Actor("Mailbox('box')"):
         pass
     (path,) = (space.path / "links").iterdir()
@@ -269,7 +269,7 @@ def test_a_link_of_another_table_needs_force(space):
 
 @pytest.mark.parametrize(("at", "kind"), [(0, Corrupt), (8, VersionMismatch)])
 def test_a_space_whose_processes_are_unknown_needs_force(space, at, kind):
-    """Its table is damaged, or another version's; its users get Destroyed."""
+    """A damaged table, or another version's, needs force; users get Destroyed."""
     box = Mailbox("box")
     with (space.path / "members").open("r+b") as file:
         file.seek(at)
@@ -308,7 +308,7 @@ def test_a_foreign_directory_in_a_space_stays(space):
 
 @needs_root
 def test_only_its_owner_removes_a_shared_space(space):
-    """Its owner and root may; a member of the group may not."""
+    """Its owner and root remove it; a member of the group may not."""
     space.root.chmod(0o755)
     lab = Space.create("lab", group=GROUP)
     with Mailbox(lab.address("box")) as box:
@@ -385,7 +385,7 @@ def closing_both(reader, writer):
 
 
 def test_a_link_that_is_opened_while_its_space_is_removed_is_not_found(space, request):
-    """And nothing is created."""
+    """Opening is NotFound, and creates nothing."""
     Mailbox("box").close()
     request.getfixturevalue("overtaken")
     with pytest.raises(NotFound, match="no shm://default/box"):

@@ -1,4 +1,4 @@
-"""What is made of a run's figures: gates, tables, the picture, the document."""
+"""A run's figures become gates, tables, a picture and a document."""
 
 import json
 from dataclasses import replace
@@ -41,7 +41,7 @@ def results(ours: float = 0.5, spin: float = NEAR) -> Results:
 
 
 def verdict(found: Results, text: str) -> Verdict:
-    """What is said of the only gate whose text holds that."""
+    """The verdict of the only gate whose text has `text`."""
     (one,) = (v for v in judge(found) if text in v.text)
     return one
 
@@ -59,14 +59,14 @@ def verdict(found: Results, text: str) -> Verdict:
 def test_a_gate_for_a_distance_is_for_that_alone(
     ours: float, spin: float, far: bool | None, near: bool | None
 ) -> None:
-    """What two cores do to a message is a matter of how far apart they are."""
+    """A gate for near or far cores judges rounds of that distance alone."""
     found = results(ours, spin)
     assert verdict(found, "ping-pong, cores far").met is far
     assert verdict(found, "ping-pong, cores near").met is near
 
 
 def test_rounds_of_two_distances_are_judged_each_by_its_own() -> None:
-    """The host moves the cores in the middle of a run."""
+    """Rounds of one figure with different distances are judged apart."""
     found = Results(MACHINE, Options())
     rounds, spins = (9.5e6, 4e6, 9.2e6, 4.2e6), (NEAR, FAR, NEAR, FAR)
     found.figures.append(Figure("batched/64", "liaison", "rate", "messages/s", rounds, spins))
@@ -76,7 +76,7 @@ def test_rounds_of_two_distances_are_judged_each_by_its_own() -> None:
 
 
 def test_the_distance_stands_below_the_figures() -> None:
-    """Of the same minute; both ends where it changed."""
+    """A line below the figures shows the distance, or its range."""
     line = plain(sections(results(spin=FAR))[0]).splitlines()[-2]
     assert line.split("  ")[1] == "cores apart, ns"
     assert "490, far" in line
@@ -96,19 +96,19 @@ def test_a_gate_against_peers_compares_with_the_best(ours: float, met: bool) -> 
 
 
 def test_a_gate_that_was_not_measured_is_neither_met_nor_not() -> None:
-    """A run of one scenario says nothing about the others."""
+    """A gate without figures has no verdict."""
     others = [v.met for v in judge(results()) if not v.text.startswith("64 B ping-pong")]
     assert set(others) == {None}
 
 
 def test_a_run_survives_its_json() -> None:
-    """Reports can be made again from what was written."""
+    """Results are equal after a round trip through JSON."""
     found = results()
     assert from_json(to_json(found)) == found
 
 
 def test_a_run_from_before_distances_were_measured_is_read() -> None:
-    """It has no spins, and so no figures for a distance; a spin too few is a mistake."""
+    """Without spins there are no figures for a distance; too few spins are an error."""
     document = json.loads(to_json(results()))
     for figure in document["figures"]:
         del figure["spins"]
@@ -119,36 +119,36 @@ def test_a_run_from_before_distances_were_measured_is_read() -> None:
         replace(figure, spins=(NEAR,)).at("near")
 
 
-def test_who_is_not_installed_is_in_the_table() -> None:
-    """Nobody is left out silently."""
+def test_a_peer_that_is_not_installed_is_in_the_table() -> None:
+    """The table lists absent peers with the reason."""
     text = plain(sections(results())[0])
     assert "pyzmq: not installed: pip install pyzmq" in text
     assert text.splitlines()[2].split()[:2] == ["liaison", "0.50"]
 
 
 def test_a_scenario_in_which_nobody_could_take_part_says_why() -> None:
-    """It was run, so it is shown."""
+    """A scenario without figures is shown with the reason."""
     found = results()
     found.absences.append(Absence("leasing", "liaison", "no answer in time"))
     assert "liaison: no answer in time" in plain(sections(found)[1])
 
 
 def test_rounds_that_disagree_are_noted() -> None:
-    """A median of two speeds would hide both."""
+    """A note gives the range of rounds that differ much."""
     found = results()
     found.figures.append(Figure("one-way/64", "hyperq", "rate", "messages/s", (2e6, 8e6, 11e6)))
     assert "hyperq, 64 B /s: its rounds ranged from 2.00 M to 11.0 M" in plain(sections(found)[1])
 
 
 def test_a_document_s_tables_have_as_many_cells_in_every_row() -> None:
-    """Otherwise a reader's page shows bars instead of a table."""
+    """Every row of a Markdown table has as many cells as the others."""
     for section in sections(results()):
         rows = [line for line in markdown(section).splitlines() if line.startswith("|")]
         assert len({row.count("|") for row in rows}) == 1
 
 
 def test_the_picture_shows_every_contender() -> None:
-    """It is well-formed, and names them."""
+    """The picture is well-formed XML, and names every contender."""
     root = ElementTree.fromstring(draw(results()))
     texts = {element.text for element in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {"liaison", "hyperq", "Ping-pong of 64 B"} <= texts

@@ -21,13 +21,13 @@ def test_a_run_measures_who_is_installed_and_names_who_is_not() -> None:
 
 
 def test_a_scenario_that_does_not_exist_is_refused() -> None:
-    """A typing error must not look like a short run."""
+    """An unknown scenario is a ValueError."""
     with pytest.raises(ValueError, match="no scenario 'pingpong'"):
         select(["pingpong"])
 
 
 def test_scenarios_are_selected_by_family_key_or_pattern() -> None:
-    """As `python -m benchmarks` takes them."""
+    """Scenarios are selected as `python -m benchmarks` does."""
     assert select(()) == list(SCENARIOS)
     assert [s.key for s in select(["fan"])] == ["fan/1:1", "fan/8:1", "fan/1:8", "fan/8:8"]
     assert [s.key for s in select(["one-way/64"])] == ["one-way/64"]
@@ -45,6 +45,6 @@ def failing() -> Job:
 
 
 def test_a_worker_that_fails_says_so_and_leaves_nobody_behind() -> None:
-    """The reason reaches the table, with the place in the code."""
+    """WorkerFailed has the reason and the place in the code."""
     with pytest.raises(WorkerFailed, match=r"RuntimeError: no \(test_runner.py:\d+\)"):
         Team([(failing, ())], pin=False)

@@ -17,7 +17,7 @@ from tests.cli.terminal import Terminal
 
 @pytest.fixture
 def lab(space):
-    """A ground on which a command may leave links; they are destroyed after the test."""
+    """A ground where a command may leave links, which are destroyed after the test."""
     yield space
     for found in liaison.spaces():
         for name in found.names():
@@ -44,7 +44,7 @@ class Result:
 
 @pytest.fixture
 def cli(lab):
-    """Run a command here; by default it has to succeed."""
+    """Run a command in this process; its code has to be `code`."""
     try:
         runner = CliRunner(mix_stderr=False)
     except TypeError:  # click 8.2 and later never mixes them
@@ -68,7 +68,7 @@ class Program(subprocess.Popen):
         super().__init__(command, **{**pipes, **options})
 
     def end(self, code, *, stdin=None):
-        """Wait for its end with that exit code; what it wrote."""
+        """Wait for its end, check the exit code, and return what it wrote."""
         out, err = self.communicate(stdin, timeout=PATIENCE)
         assert self.returncode == code, err
         return Result(self.returncode, out or b"", err or b"")
@@ -109,7 +109,7 @@ def terminal(lab, monkeypatch):
 
 @pytest.fixture
 def counts():
-    """Wait until a mailbox's statistics are as said."""
+    """Wait until a mailbox's statistics have the given values."""
 
     def wait(box, **expected):
         def met():

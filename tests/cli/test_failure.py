@@ -1,4 +1,4 @@
-"""What becomes of errors: exit codes and what is written."""
+"""Errors become exit codes and one or two lines."""
 
 import json
 
@@ -18,7 +18,7 @@ CODES = {
 
 @pytest.mark.parametrize("name", [name for name in errors.__all__ if name != "LiaisonError"])
 def test_every_error_has_an_exit_code(name):
-    """3 is for what may work later, 4 and 5 for what is missing or not allowed, 1 for the rest."""
+    """The code is 3 if a retry may help, 4 if a link is missing, 5 if it is denied, or else 1."""
     failure = Failure.of(getattr(errors, name)("something happened"))
     assert failure.code == CODES.get(name, 1)
     assert "something happened" in failure.message
@@ -33,8 +33,8 @@ def test_every_error_has_an_exit_code(name):
         (OSError(28, "No space left on device"), 1),
     ],
 )
-def test_errors_of_files_are_told_without_their_number(error, code):
-    """They read as other Unix commands write them."""
+def test_errors_of_files_have_no_number(error, code):
+    """They are written as other Unix commands write them."""
     failure = Failure.of(error)
     assert failure.code == code
     assert "Errno" not in failure.message
@@ -42,10 +42,10 @@ def test_errors_of_files_are_told_without_their_number(error, code):
 
 
 def test_advice_for_python_programs_is_replaced(cli):
-    """Nobody at a command line is told of arguments and classes."""
-    told = cli("show", "nowhere", code=4).err
-    assert "Mailbox(" not in told
-    assert "liaison ls" in told
+    """An error names commands, and not Python's arguments and classes."""
+    shown = cli("show", "nowhere", code=4).err
+    assert "Mailbox(" not in shown
+    assert "liaison ls" in shown
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_an_error_is_one_or_two_lines_or_json(cli, arguments, code, kind):
 
 
 def test_json_as_a_message_is_a_message(cli):
-    """After -- nothing is an option."""
+    """After `--` no argument is an option."""
     cli("send", "box", "--", "--json", "--traceback")
     assert cli("peek", "box").lines == ["--json", "--traceback"]
     assert cli("show", "nowhere", "--", "--json", code=2).err.startswith("error: ")
@@ -80,30 +80,30 @@ def test_json_as_a_message_is_a_message(cli):
 
 @pytest.mark.parametrize("how", ["option", "variable"])
 def test_developers_get_tracebacks(cli, monkeypatch, how):
-    """--traceback and LIAISON_DEBUG show where an error arose, before it is told as ever."""
+    """--traceback and LIAISON_DEBUG print a traceback before the usual lines."""
     if how == "variable":
         monkeypatch.setenv("LIAISON_DEBUG", "1")
-    told = cli("show", "nowhere", *(["--traceback"] if how == "option" else []), code=4).err
-    assert "Traceback (most recent call last)" in told
-    assert "NotFound" in told
-    assert "error: there is no" in told
+    shown = cli("show", "nowhere", *(["--traceback"] if how == "option" else []), code=4).err
+    assert "Traceback (most recent call last)" in shown
+    assert "NotFound" in shown
+    assert "error: there is no" in shown
 
 
-def test_a_mistake_of_our_own_is_told_as_such(cli, monkeypatch):
-    """An exception that nobody foresaw is one line too, and fails."""
+def test_an_unexpected_exception_is_reported(cli, monkeypatch):
+    """An unexpected exception is one line, too, and the code is 1."""
 
     def observe(*_):
         raise RuntimeError("unforeseen")
 
     monkeypatch.setattr("liaison.cli.sight.look_at", observe)
     monkeypatch.setattr("liaison.cli.show.look_at", observe)
-    told = cli("show", "box", code=1).err
-    assert "RuntimeError: unforeseen" in told
-    assert "--traceback" in told
+    shown = cli("show", "box", code=1).err
+    assert "RuntimeError: unforeseen" in shown
+    assert "--traceback" in shown
 
 
 def test_a_destroyed_link_is_not_taken_for_a_closed_output(cli, monkeypatch):
-    """Destroyed is a BrokenPipeError, but nothing is wrong with the output."""
+    """Destroyed, a BrokenPipeError, is reported as an error of the link."""
 
     def observe(*_):
         raise liaison.Destroyed("shm://default/box was destroyed")
@@ -113,7 +113,7 @@ def test_a_destroyed_link_is_not_taken_for_a_closed_output(cli, monkeypatch):
 
 
 def test_an_output_that_cannot_be_written_is_an_error(program):
-    """A full disk is told in one line, with code 1, also when little was written."""
+    """A full disk is one line, and the code is 1, also when little was written."""
     with open("/dev/full", "wb") as full:
         result = program("ls", stdout=full).end(1)
     assert result.err == "error: No space left on device\n"

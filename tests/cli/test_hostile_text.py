@@ -1,7 +1,7 @@
-"""Texts that others chose, wherever they are shown: read, never obeyed.
+"""Texts that other processes chose are shown and never control a terminal.
 
-The attacker writes what the engine would not: into the record that a member of a space has in its
-file, into a link's segment, into the directory of names, into its own command line.
+The attacker writes into its record in the members file, into a link's segment, into the directory
+of names, and into its own command line.
 """
 
 import itertools
@@ -40,12 +40,12 @@ each_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 
 
 def is_harmless(shown):
-    """Whether all of it is UTF-8, and nothing but characters that are seen, in lines."""
+    """Whether it is UTF-8, and lines of printable characters only."""
     return shown.decode().replace("\n", "").isprintable()
 
 
 def forge(space, *, name=b"", command=b"", started=0.0):
-    """Write this process's record in the members file anew."""
+    """Overwrite this process's record in the members file."""
     file = os.open(space.path / "members", os.O_RDWR)
     for at in range(65536, 65536 + 256 * 64, 256):  # see table.h
         if struct.unpack_from("i", os.pread(file, 256, at), 8)[0] == os.getpid():
@@ -58,16 +58,16 @@ def forge(space, *, name=b"", command=b"", started=0.0):
 
 
 def on_terminal(command):
-    """What it writes until it ends."""
+    """Return what the command writes until it ends."""
     command.ends(0)
     return command.bytes
 
 
-# ---- what a process says of itself
+# ---- process names and command lines
 
 
 @each_text
-def test_a_peer_has_no_text_that_steers(mailbox, space, text):
+def test_a_peers_texts_are_printable(mailbox, space, text):
     """Wherever a Peer comes from, its name, command and str() are printable."""
     with mailbox() as box:
         box.send("x")
@@ -82,7 +82,7 @@ def test_a_peer_has_no_text_that_steers(mailbox, space, text):
 
 
 def test_a_command_line_of_controls_is_shown_as_escapes(space):
-    """A living process's, as /proc has it: on a link in memory, and at a socket's other end."""
+    """A living process's command line is escaped, as a member's and as a connection's peer's."""
     program = (
         "import liaison, sys\n"
         "with liaison.Mailbox('box') as box, liaison.connect(sys.argv[1]) as line:\n"
@@ -104,7 +104,7 @@ def test_a_command_line_of_controls_is_shown_as_escapes(space):
 
 
 @pytest.mark.parametrize("started", [math.nan, math.inf, -math.inf, -1.0, 1e300])
-def test_a_moment_that_is_none_is_not_known(cli, mailbox, space, started):
+def test_a_forged_start_is_unknown(cli, mailbox, space, started):
     """A forged start neither breaks `show` nor its JSON."""
     with mailbox() as box:
         box.send("x")
@@ -131,7 +131,7 @@ COMMANDS = [
 @each_text
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_no_command_shows_a_process_raw(cli, mailbox, space, command, text):
-    """Not where the output is a pipe or a file either: somebody looks at that later."""
+    """Process texts are escaped in pipes and files, too, which are looked at later."""
     with mailbox() as box:
         box.send("x")
         forge(space, name=text, command=text)
@@ -142,19 +142,19 @@ def test_no_command_shows_a_process_raw(cli, mailbox, space, command, text):
         assert start in shown.out  # it is shown, markup and all
 
 
-def test_who_received_is_told_harmlessly(lab, space, program):
+def test_the_receiver_in_a_receipt_is_shown_harmlessly(lab, space, program):
     """`send --receipt` names the receiver as it names itself."""
     with Mailbox("box") as box:
         sender = program("send", "box", "x", "--receipt")
         box.receive(timeout=60)
         forge(space, name=TEXTS["clear screen"], command=TEXTS["C1, as UTF-8"])
-        told = sender.end(0)
-    assert is_harmless(told.bytes)
+        shown = sender.end(0)
+    assert is_harmless(shown.bytes)
 
 
 @pytest.mark.fuzz
 def test_whatever_a_record_holds_is_shown_harmlessly(cli, mailbox, space):
-    """Every command can tell of a process whose record is made of any bytes."""
+    """Every command shows a process whose record is random bytes."""
     chance = random.Random(1)
     end = monotonic() + float(os.environ.get("LIAISON_FUZZ_SECONDS", "0"))
 
@@ -173,12 +173,12 @@ def test_whatever_a_record_holds_is_shown_harmlessly(cli, mailbox, space):
                 break
 
 
-# ---- what a message says
+# ---- messages
 
 
 @each_text
 def test_a_message_in_a_pipe_is_what_was_sent(cli, mailbox, text):
-    """Text and bytes, byte for byte."""
+    """Text and bytes are written as they are, byte for byte."""
     with mailbox() as box:
         decoded = text.decode("utf-8", "replace")
         for message in (text, decoded):
@@ -189,8 +189,8 @@ def test_a_message_in_a_pipe_is_what_was_sent(cli, mailbox, text):
 
 
 @each_text
-def test_json_says_the_same_and_steers_nothing(cli, mailbox, text):
-    """What is not printable is escaped in JSON, so it is the same value; bytes are base64."""
+def test_json_has_the_same_value_and_no_control_characters(cli, mailbox, text):
+    """In JSON unprintable characters are escapes, with the same value; bytes are base64."""
     message = {"a": [text.decode("utf-8", "replace")]}
     with mailbox() as box:
         box.send(message)
@@ -205,8 +205,8 @@ def test_json_says_the_same_and_steers_nothing(cli, mailbox, text):
             assert is_harmless(cli("receive", "box", "--json").bytes)
 
 
-def test_a_message_on_a_terminal_is_read_and_not_obeyed(mailbox, terminal):
-    """Text, bytes and JSON; tabs and ends of lines stay, all else that is unseen is an escape."""
+def test_a_message_on_a_terminal_has_no_control_characters(mailbox, terminal):
+    """On a terminal, all unprintable characters but tabs and ends of lines are escapes."""
     with mailbox() as box:
         for text in TEXTS.values():
             for message in (text, text.decode("utf-8", "replace"), {"key": text.decode("latin-1")}):
@@ -227,8 +227,8 @@ def test_a_message_on_a_terminal_is_read_and_not_obeyed(mailbox, terminal):
 
 
 @pytest.mark.parametrize("command", [("ls",), ("show", "box"), ("top",)], ids=" ".join)
-def test_a_drawn_table_steers_by_liaisons_own_sequences_only(mailbox, space, terminal, command):
-    """On a terminal: colours of ours, no title, no eight bit controls, nothing unseen."""
+def test_a_drawn_table_has_liaisons_own_sequences_only(mailbox, space, terminal, command):
+    """On a terminal the only control sequences are liaison's own."""
     texts = ("title and bell", "C1, as UTF-8", "backwards")
     with mailbox() as box:
         box.send("x")
@@ -246,12 +246,12 @@ def test_a_drawn_table_steers_by_liaisons_own_sequences_only(mailbox, space, ter
     assert command != ("show", "box") or rb"\x1b]0;owned" in seen.replace(b"\r\n", b"")
 
 
-# ---- what lies in the directory of names
+# ---- files in the directory of names
 
 
 @each_text
-def test_a_file_that_no_link_can_be_is_not_listed(cli, mailbox, space, text):
-    """Neither by Python nor by a command nor to a shell that completes names."""
+def test_a_file_whose_name_no_link_can_have_is_not_listed(cli, mailbox, space, text):
+    """Neither Python, nor a command, nor the shell's completion lists it."""
     mailbox()
     strange = os.path.join(os.fsencode(space.path), b"names", text.replace(b"/", b""))
     for at in (strange, strange + b"2"):  # one of nobody's, and one that leads to our link
@@ -270,8 +270,8 @@ def test_a_file_that_no_link_can_be_is_not_listed(cli, mailbox, space, text):
 
 
 @each_text
-def test_an_endpoint_has_no_alias_that_is_no_name(cli, lab, space, text):
-    """A file that leads to an endpoint and is called otherwise than a link can be."""
+def test_a_name_that_no_link_can_have_is_no_alias(cli, lab, space, text):
+    """A name of an endpoint's file that no link can have is not an alias."""
     strange = os.path.join(os.fsencode(space.path), b"names", text.replace(b"/", b""))
     with liaison.Endpoint("clerk") as clerk:
         os.link(space.path / "names" / "clerk", strange)
@@ -283,7 +283,7 @@ def test_an_endpoint_has_no_alias_that_is_no_name(cli, lab, space, text):
         clerk.destroy()
 
 
-# ---- what stands in a segment
+# ---- forged segments
 
 
 @pytest.fixture
@@ -307,7 +307,7 @@ def damaged(lab):
 @each_text
 @pytest.mark.parametrize("field", ["name", "dead letters"])
 def test_a_forged_address_is_damage(cli, damaged, field, text):
-    """A link whose name or dead letters are no address is not opened, and told of harmlessly."""
+    """A link whose name or dead letters are no address is Corrupt, and shown harmlessly."""
     name = damaged(field, text)
     with pytest.raises(Corrupt):
         Mailbox.open(name)
@@ -317,14 +317,14 @@ def test_a_forged_address_is_damage(cli, damaged, field, text):
 
 
 def test_an_address_is_no_markup(cli, damaged):
-    """What is printable but no address is shown as it is."""
+    """Markup in an address is shown as it is."""
     text = b"[red]x[/][link=evil://]"[:22]
     assert text.decode() in cli("show", damaged("dead letters", text)).out
 
 
 @each_text
 def test_a_forged_label_is_not_believed(cli, lab, space, text):
-    """An endpoint that was renamed to what is no name has the name that it was made with."""
+    """An endpoint whose stored new name is no name has the name that it was created with."""
     with liaison.Endpoint("clerk") as clerk:
         clerk.rename("manager-of-some-length")
         label = (text + b"\0" * 22)[:22]
@@ -336,8 +336,8 @@ def test_a_forged_label_is_not_believed(cli, lab, space, text):
         clerk.destroy()
 
 
-def test_a_sender_whose_address_is_none_has_no_name(lab):
-    """That is not needed to read what it sent, nor to know its process."""
+def test_a_sender_with_a_forged_address_has_no_name(lab):
+    """A forged sender's address leaves the message readable and its process known."""
     with liaison.Endpoint("clerk") as clerk, Actor("boss = Endpoint('boss')") as other:
         other.do("boss.send('clerk', 'tea')")
         (way,) = (lab.path / "names").glob("~*")
@@ -349,20 +349,20 @@ def test_a_sender_whose_address_is_none_has_no_name(lab):
         clerk.destroy()
 
 
-# ---- what an error quotes
+# ---- errors
 
 
 @pytest.mark.parametrize("kind", errors.__all__)
 def test_an_errors_text_is_printable(kind):
-    """Whatever it quotes; its arguments are as they were."""
+    """An error's text is printable whatever it quotes; its arguments are unchanged."""
     text = b"".join(TEXTS.values()).decode("utf-8", "replace")
     error = getattr(errors, kind)(text)
     assert str(error).isprintable()
     assert error.args == (text,)
 
 
-def test_what_a_message_lacks_is_told_without_its_controls(mailbox):
-    """A decoder quotes the sender's own words."""
+def test_a_decode_error_has_no_control_characters(mailbox):
+    """A decoder's quotation of the message is escaped."""
     import msgspec
 
     class Order(msgspec.Struct, forbid_unknown_fields=True):
@@ -378,8 +378,8 @@ def test_what_a_message_lacks_is_told_without_its_controls(mailbox):
 
 @pytest.mark.parametrize("more", [(), ("--traceback",), ("--json",)], ids=" ".join)
 @pytest.mark.parametrize("command", [("show", ""), ("demo", "/"), ("ls", "--")], ids=" ".join)
-def test_a_command_tells_of_an_error_harmlessly(cli, command, more):
-    """A name, a path or an option is quoted on standard error, with its traceback too."""
+def test_a_commands_error_is_harmless(cli, command, more):
+    """A name, a path or an option is escaped on standard error, also in tracebacks."""
     name, start = command
     shown = cli(name, *more, f"{start}\x1b[2J\x9b\u202e", code=2)
     assert "x1b" in shown.err or "u001b" in shown.err

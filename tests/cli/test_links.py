@@ -1,4 +1,4 @@
-"""ls, show, create, rm, clean."""
+"""The commands ls, show, create, rm and clean."""
 
 import json
 import os
@@ -21,15 +21,15 @@ def holds(name):
 # ---- create
 
 
-def test_create_tells_the_address(cli):
-    """What is printed is what send and receive take."""
+def test_create_prints_the_address(cli):
+    """create prints the address that send and receive take."""
     address = cli("create", "jobs").lines[0]
     assert address == "shm://default/jobs"
     cli("send", address, "x")
 
 
 def test_create_takes_the_policy_of_the_mailbox(cli):
-    """Every option is one of Mailbox.create's, and sizes have units."""
+    """The options are those of Mailbox.create, and sizes have units."""
     cli("create", "a", "--capacity", 8, "--max-message", "4K", "--access", "exclusive")
     cli("create", "b", "--memory", "1M", "--max-deliveries", 3, "--dead-letters", "letters")
     with liaison.Mailbox.observe("a") as box:
@@ -41,7 +41,7 @@ def test_create_takes_the_policy_of_the_mailbox(cli):
 
 
 def test_create_gives_json(cli):
-    """The same facts as `show --json`."""
+    """create --json prints the same facts as `show --json`."""
     made = cli("create", "jobs", "--capacity", 3, "--json").json
     assert made["address"] == "shm://default/jobs"
     assert made["capacity"] == 3
@@ -49,7 +49,7 @@ def test_create_gives_json(cli):
 
 
 def test_what_exists_is_not_created(cli):
-    """Code 1; the mailbox stays as it is."""
+    """Creating it again has code 1, and the mailbox stays as it is."""
     cli("create", "jobs", "--capacity", 3)
     assert "exists" in cli("create", "jobs", code=1).err
     assert cli("show", "jobs", "--json").json["capacity"] == 3
@@ -76,16 +76,16 @@ def test_what_exists_is_not_created(cli):
     ids=str,
 )
 def test_what_cannot_be_created_is_a_usage_error(cli, options, named):
-    """Code 2, in the words of the options, and nothing is created."""
-    told = cli("create", "jobs", *options, code=2).err
-    assert named in told
-    assert "=" not in told.splitlines()[0]
-    assert "None" not in told
+    """The code is 2, the error names the option, and nothing is created."""
+    shown = cli("create", "jobs", *options, code=2).err
+    assert named in shown
+    assert "=" not in shown.splitlines()[0]
+    assert "None" not in shown
     assert cli("ls", "--json").json == []
 
 
 def test_create_makes_a_queue(cli):
-    """--kind queue: --capacity places of --max-message, opened as a queue and as nothing else."""
+    """--kind queue makes a MessageQueue of --capacity places of --max-message bytes."""
     address = cli("create", "jobs", "--kind", "queue", "--capacity", 3, "--max-message", "1K")
     assert address.lines == ["shm://default/jobs"]
     with liaison.MessageQueue.open("jobs") as queue:
@@ -101,15 +101,15 @@ def test_create_makes_a_queue(cli):
         queue.destroy(force=True)
 
 
-def test_a_queue_of_nothing_said_is_a_queues(cli):
-    """Ten places of 8 KiB, as from Python."""
+def test_a_queue_has_the_defaults_of_python(cli):
+    """Its defaults are ten places of 8 KiB, as in Python."""
     made = cli("create", "jobs", "--kind", "queue", "--json").json
     assert (made["kind"], made["capacity"], made["max_message"]) == ("queue", 10, 8192)
     cli("rm", "jobs", "--force")
 
 
 def test_a_port_is_shown_and_sent_to(cli):
-    """A port that a process receives from is shown as one, and a shell can send to it."""
+    """A port is shown with its lifetime, a shell can send to it, and cannot receive."""
     with liaison.Port("parcels", lifetime="receiver") as port:
         shown = cli("show", "parcels", "--json").json
         assert (shown["kind"], shown["lifetime"]) == ("port", "receiver")
@@ -122,15 +122,15 @@ def test_a_port_is_shown_and_sent_to(cli):
 
 
 def test_an_empty_space_says_what_to_do(cli):
-    """Not an empty table; and it is not an error."""
+    """An empty space is a hint, not an empty table, and no error."""
     shown = cli("ls").out
     assert "no links in shm://default" in shown
     assert "liaison send" in shown
     assert "no links in any of your spaces" in cli("ls", "--all-spaces").out
 
 
-def test_links_are_listed_with_what_goes_on(cli, mailbox):
-    """A line a link, and columns that scripts can cut: nothing is shortened in a pipe."""
+def test_links_are_listed_with_their_counts(cli, mailbox):
+    """In a pipe each link is one line of whole columns, which scripts can cut."""
     long = "n" * 100
     box, other = mailbox("jobs", capacity=5), mailbox(long, capacity=0, access="exclusive")
     with box, other:
@@ -145,7 +145,7 @@ def test_links_are_listed_with_what_goes_on(cli, mailbox):
 
 
 def test_the_list_is_one_json_document(cli):
-    """A list of objects, each with its space, its facts and its counts."""
+    """ls --json prints a list of objects with space, facts and counts."""
     cli("send", "jobs", "a", "b")
     (link,) = cli("ls", "--json").json
     assert (link["space"], link["name"], link["kind"]) == ("default", "jobs", "mailbox")
@@ -154,7 +154,7 @@ def test_the_list_is_one_json_document(cli):
 
 
 def test_all_spaces_can_be_listed(cli):
-    """Each with its name."""
+    """--all-spaces lists every space with its name."""
     cli("send", "-s", "red", "one", "x")
     cli("send", "-s", "blue", "two", "x")
     shown = cli("ls", "--all-spaces").out
@@ -170,7 +170,7 @@ def damage(lab, name):
 
 
 def test_a_damaged_link_is_listed_as_such(cli, program, lab):
-    """One bad link hides neither itself nor the others."""
+    """A damaged link is listed with its error, beside the others."""
     program("send", "bad", "x").end(0)
     cli("send", "good", "x")
     damage(lab, "bad")
@@ -186,7 +186,7 @@ def test_a_damaged_link_is_listed_as_such(cli, program, lab):
 
 
 def test_a_link_is_shown_with_its_processes(cli, mailbox):
-    """Its policy, its counts, and who is on it."""
+    """show prints a link's policy, its counts, and its processes."""
     with mailbox("jobs", capacity=7, max_deliveries=2) as box:
         box.send("x")
         shown = cli("show", "jobs").out
@@ -196,7 +196,7 @@ def test_a_link_is_shown_with_its_processes(cli, mailbox):
 
 
 def test_a_link_is_shown_as_json(cli, mailbox):
-    """Everything of Link and Statistics."""
+    """show --json prints all of Link and Statistics."""
     with mailbox("jobs") as box:
         box.send("x")
         shown = cli("show", "jobs", "--json").json
@@ -205,8 +205,8 @@ def test_a_link_is_shown_as_json(cli, mailbox):
     assert shown["statistics"]["accepted"] == 1
 
 
-def test_a_dead_creator_is_told(cli):
-    """So that nobody looks for it."""
+def test_a_dead_creator_is_shown(cli):
+    """show says that the creator has ended."""
     with Process(holds, "jobs") as process:
         process.reach("there")
         assert "ended" not in cli("show", "jobs").out
@@ -215,13 +215,13 @@ def test_a_dead_creator_is_told(cli):
 
 
 def test_what_is_not_there_is_not_shown(cli):
-    """Code 4, by name and by address."""
+    """The code is 4, by name and by address."""
     cli("show", "nowhere", code=4)
     cli("show", "shm://nowhere/jobs", code=4)
 
 
 def test_seeing_takes_no_place(cli, mailbox):
-    """Neither ls nor show nor peek nor top is on the link, even one for two processes."""
+    """ls, show, peek and top take no place on a link, even on a pair."""
     with mailbox("pair", access="pair") as box:
         with Process(holds, "pair") as process:
             process.reach("there")
@@ -236,23 +236,23 @@ def test_seeing_takes_no_place(cli, mailbox):
 
 
 def test_links_are_destroyed(cli):
-    """Several at once; their users and creators being dead, nobody is asked."""
+    """rm destroys several links at once, without --force if their creators are dead."""
     for name in ("a", "b", "c"):
         cli("send", name, "x")
     assert cli("rm", "a", "b").out == ""
     assert [link["name"] for link in cli("ls", "--json").json] == ["c"]
 
 
-def test_what_was_destroyed_is_told_as_json(cli):
-    """By address, be it a link or a space."""
+def test_what_was_removed_is_printed_as_json(cli):
+    """rm --json prints the address of the link or the space."""
     for arguments, address in (("a",), "shm://lab/a"), (("--whole",), "shm://lab"):
         cli("send", "-s", "lab", "a", "x")
-        told = cli("rm", "-s", "lab", *arguments, "--force", "--json").json
-        assert told == {"removed": [address]}
+        shown = cli("rm", "-s", "lab", *arguments, "--force", "--json").json
+        assert shown == {"removed": [address]}
 
 
-def test_one_that_cannot_be_destroyed_keeps_none_of_the_others(cli):
-    """All are tried; the code is that of the first failure."""
+def test_a_link_that_cannot_be_destroyed_spares_no_other(cli):
+    """rm tries all links; the code is that of the first failure."""
     cli("send", "a", "x")
     result = cli("rm", "nowhere", "a", "elsewhere", code=4)
     assert "nowhere" in result.err
@@ -261,7 +261,7 @@ def test_one_that_cannot_be_destroyed_keeps_none_of_the_others(cli):
 
 
 def test_a_living_creators_link_needs_force(cli):
-    """Code 5 without; the creator is told by Destroyed."""
+    """Without --force the code is 5."""
     with Process(holds, "jobs") as process:
         process.reach("there")
         assert "--force" in cli("rm", "jobs", code=5).err
@@ -270,7 +270,7 @@ def test_a_living_creators_link_needs_force(cli):
 
 
 def test_a_damaged_link_needs_force(cli, program, lab):
-    """What cannot be opened is removed as a file, with its memory."""
+    """rm --force removes the files of a link that cannot be opened."""
     program("send", "jobs", "x").end(0)
     damage(lab, "jobs")
     cli("rm", "jobs", code=1)
@@ -286,7 +286,7 @@ def names_of_spaces():
 
 
 def test_a_space_is_removed(cli):
-    """With the links in it that nobody needs; nothing is said, and the others stay."""
+    """rm --whole removes an unused space with its links, and no other space; it prints nothing."""
     cli("create", "-s", "lab", "jobs")
     cli("create", "-s", "other", "jobs")
     assert cli("rm", "--space", "lab", "--whole").out == ""
@@ -296,13 +296,13 @@ def test_a_space_is_removed(cli):
 
 
 def test_a_space_that_is_not_there_is_not_removed(cli):
-    """Code 4, and none is made."""
+    """The code is 4, and no space is created."""
     assert "no space 'lab'" in cli("rm", "--space", "lab", "--whole", code=4).err
     assert names_of_spaces() == []
 
 
-def test_a_space_is_removed_only_where_it_is_said(cli, monkeypatch):
-    """Code 2 otherwise: neither the environment's space, nor what an empty list of names leaves."""
+def test_a_space_is_removed_only_by_its_name_and_whole(cli, monkeypatch):
+    """Without both --space and --whole, or with names, the code is 2."""
     cli("send", "-s", "lab", "jobs", "tea")
     assert "--space" in cli("rm", "--whole", code=2).err
     assert "--whole" in cli("rm", "--space", "lab", "--force", code=2).err
@@ -314,24 +314,24 @@ def test_a_space_is_removed_only_where_it_is_said(cli, monkeypatch):
 
 
 def test_a_space_that_is_used_stays(cli):
-    """Code 3, with who uses it, whatever is forced."""
+    """The code is 3 even with --force, and the error names the users."""
     with Process(holds, "shm://lab/jobs") as process:
         process.reach("there")
         for options in ((), ("--force",)):
-            told = cli("rm", "--whole", "-s", "lab", *options, code=3).err
-            assert f"in use by pid {process.pid}" in told
-            assert "close what they have open in it, or end them" in told
+            shown = cli("rm", "--whole", "-s", "lab", *options, code=3).err
+            assert f"in use by pid {process.pid}" in shown
+            assert "close what they have open in it, or end them" in shown
         process.kill()
     cli("rm", "--whole", "-s", "lab")
     assert names_of_spaces() == []
 
 
 def test_a_space_with_messages_needs_force(cli):
-    """Code 3 without, with how many and where."""
+    """Without --force the code is 3, and the error counts the messages."""
     cli("send", "-s", "lab", "jobs", "a", "b")
-    told = cli("rm", "--whole", "-s", "lab", code=3).err
-    assert "2 messages wait in 'jobs'" in told
-    assert "use --force to lose them" in told
+    shown = cli("rm", "--whole", "-s", "lab", code=3).err
+    assert "2 messages wait in 'jobs'" in shown
+    assert "use --force to lose them" in shown
     error = json.loads(cli("rm", "--whole", "-s", "lab", "--json", code=3).err)
     assert (error["type"], error["exit_code"]) == ("Busy", 3)
     assert "--force" in error["hint"]
@@ -340,12 +340,12 @@ def test_a_space_with_messages_needs_force(cli):
 
 
 def test_a_space_with_a_living_creators_link_needs_force(cli):
-    """Code 5 without."""
+    """Without --force the code is 5, and the error names the creator."""
     with Process(holds_nothing_open, "shm://lab/jobs") as process:
         process.reach("there")
-        told = cli("rm", "--whole", "-s", "lab", code=5).err
-        assert f"pid {process.pid}" in told
-        assert "use --force" in told
+        shown = cli("rm", "--whole", "-s", "lab", code=5).err
+        assert f"pid {process.pid}" in shown
+        assert "use --force" in shown
         cli("rm", "--whole", "-s", "lab", "--force")
 
 
@@ -355,12 +355,12 @@ def holds_nothing_open(name):
 
 
 def test_a_damaged_space_needs_force(cli, lab):
-    """Code 1 without, and the error names the command that removes it."""
+    """Without --force the code is 1, and the error names the command that removes it."""
     cli("create", "jobs")
     os.truncate(lab.path / "members", 100)
-    told = cli("rm", "--whole", "-s", "default", code=1).err
-    assert "it is unknown which of them live" in told
-    assert "`liaison rm --space default --whole --force`" in told
+    shown = cli("rm", "--whole", "-s", "default", code=1).err
+    assert "it is unknown which of them live" in shown
+    assert "`liaison rm --space default --whole --force`" in shown
     cli("rm", "--whole", "-s", "default", "--force")
     assert names_of_spaces() == []
 
@@ -369,7 +369,7 @@ def test_a_damaged_space_needs_force(cli, lab):
 
 
 def test_cleaning_spares_messages(cli):
-    """Without --links nothing that has a name goes away."""
+    """Without --links no link is removed."""
     cli("send", "jobs", "x")
     assert cli("clean").out == "nothing to remove\n"
     assert cli("peek", "jobs").lines == ["x"]
@@ -377,19 +377,19 @@ def test_cleaning_spares_messages(cli):
 
 @pytest.mark.parametrize("option", ["--links", "--all"])
 def test_cleaning_links_removes_those_of_the_dead(cli, program, mailbox, option):
-    """Those that a living process has open stay."""
+    """clean --links spares links that a living process has open."""
     program("send", "jobs", "x").end(0)
     with mailbox("mine"):
         assert cli("clean", option).out.startswith("removed 1 link;")
         assert [link["name"] for link in cli("ls", "--json").json] == ["mine"]
 
 
-def test_cleaning_tells_json(cli, program):
-    """Counts and bytes."""
+def test_cleaning_prints_json(cli, program):
+    """clean --json prints counts and bytes."""
     program("send", "jobs", "x").end(0)
-    told = cli("clean", "--links", "--json").json
-    assert told["links"] == 1
-    assert told["bytes"] > 0
+    shown = cli("clean", "--links", "--json").json
+    assert shown["links"] == 1
+    assert shown["bytes"] > 0
 
 
 # ---- endpoints
@@ -409,34 +409,34 @@ def renamed(lab):
 
 
 def test_an_endpoint_is_listed_once(cli, renamed):
-    """Whatever number of names it has; what waits are its messages."""
+    """An endpoint is one line, however many names it has, with the count of its messages."""
     for command in (("ls",), ("top", "--once")):
         (line,) = [line for line in cli(*command).lines if "manager" in line or "clerk" in line]
         assert " 2 " in line
 
 
 def test_an_endpoint_to_which_nobody_has_sent_has_room(cli, renamed):
-    """There is as much as on the fullest of its links, or as one would have."""
+    """`free` is that of its fullest link, or that of a new one."""
     for name, room in (("boss", 256), ("manager", 254)):
         assert cli("show", name, "--json").json["statistics"]["free"] == room
     assert [line.split()[0] for line in cli("ls").lines[2:]] == ["boss", "manager"]
 
 
-def test_show_tells_who_still_uses_an_old_name(cli, renamed):
-    """A process that is an endpoint has a name beside its number, and says what it sends to."""
+def test_show_lists_the_users_of_an_old_name(cli, renamed):
+    """show lists a sender with its pid, its name, and the name that it sends to."""
     rows = [line for line in cli("show", "manager").lines if "sends to clerk" in line]
     assert [row.split()[1:3] for row in rows] == [[str(os.getpid()), "boss"]]
 
 
 def test_what_waits_for_an_endpoint_can_be_looked_at(cli, renamed):
-    """By any of its names; nothing is taken."""
+    """peek takes any of its names, and takes no message."""
     assert cli("peek", "clerk").lines == ['{"task":1}', "another"]
     assert cli("peek", "manager", "-n", 1).lines == ['{"task":1}']
     assert [renamed.receive(), renamed.receive()] == [{"task": 1}, "another"]
 
 
 def test_a_message_can_be_sent_to_an_endpoint(cli, renamed, program):
-    """By a process that says no name; there are no receipts."""
+    """send reaches it from a process without a name, and refuses --receipt."""
     program("send", "clerk", "from a shell").end(0)
     found = [renamed.receive(timeout=PATIENCE) for _ in range(3)]
     assert "from a shell" in found
@@ -444,7 +444,7 @@ def test_a_message_can_be_sent_to_an_endpoint(cli, renamed, program):
 
 
 def test_receiving_as_an_endpoint_needs_its_name(cli, renamed, program):
-    """While a living process has it that is refused; then what waits is received."""
+    """receive is refused while a living process has the name, and then takes what waits."""
     assert "living process" in program("receive", "manager", "--timeout", 0).end(3).err
     renamed.close()
     assert program("receive", "manager", "--timeout", 0).end(0).lines == ['{"task":1}']
@@ -454,7 +454,7 @@ def test_receiving_as_an_endpoint_needs_its_name(cli, renamed, program):
     "command", [("ls",), ("clean",), ("top", "--once"), ("receive", "jobs")], ids=" ".join
 )
 def test_a_space_that_may_not_be_used_is_no_empty_one(cli, mailbox, space, command):
-    """It is denied, with what is wrong and the command that mends it."""
+    """The code is 5, and the error names the mode and the command that corrects it."""
     mailbox().close()
     root = space.path.parent
     root.chmod(0o755)

@@ -23,7 +23,7 @@ from liaison.cli import output
     ],
 )
 def test_amounts_of_memory(count, text):
-    """Bytes are told in the unit that leaves up to three digits."""
+    """Bytes are shown in the unit that leaves up to three digits."""
     assert output.amount(count) == text
 
 
@@ -84,8 +84,8 @@ def test_arrays_become_lists():
     assert output.as_line(numpy.arange(4).reshape(2, 2)) == b"[[0,1],[2,3]]"
 
 
-def test_bytes_in_json_are_told_from_text():
-    """They have a key of their own, and are in base64."""
-    told = json.loads(output.json_line(output.described(b"\xff")))
-    assert base64.b64decode(told["bytes"]) == b"\xff"
-    assert "message" not in told
+def test_bytes_in_json_are_distinct_from_text():
+    """Bytes have a key of their own in JSON, and are base64."""
+    shown = json.loads(output.json_line(output.described(b"\xff")))
+    assert base64.b64decode(shown["bytes"]) == b"\xff"
+    assert "message" not in shown

@@ -1,4 +1,4 @@
-"""What can be typed: sizes, and names that the shell completes."""
+"""Sizes, and names that the shell completes."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def test_what_is_no_size_is_refused(text):
 
 
 def complete(lab, line, shell="bash"):
-    """What a shell is offered at the end of a line."""
+    """Return what a shell is offered at the end of a line."""
     words = line.split(" ")
     environ = {
         "_LIAISON_COMPLETE": f"{shell}_complete",
@@ -59,20 +59,20 @@ def complete(lab, line, shell="bash"):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_shell_completes_commands(lab, shell):
-    """Their names, from what was typed of them."""
+    """The shell completes the name of a command."""
     assert complete(lab, "liaison s", shell) == ["show", "send"]
 
 
 @pytest.mark.parametrize("command", ["send", "receive", "peek", "show", "rm", "top"])
 def test_the_shell_completes_names_of_links(cli, lab, command):
-    """Those of the current space."""
+    """The shell completes the names of links in the current space."""
     for name in ("jobs", "joker", "orders"):
         cli("create", name)
     assert complete(lab, f"liaison {command} jo") == ["jobs", "joker"]
 
 
 def test_the_shell_completes_in_the_chosen_space(cli, lab):
-    """--space is heeded, and completed itself."""
+    """Completion uses --space, and completes the space's name."""
     cli("create", "-s", "red", "jobs")
     assert complete(lab, "liaison -s red show j") == ["jobs"]
     assert complete(lab, "liaison show -s red j") == ["jobs"]
@@ -81,7 +81,7 @@ def test_the_shell_completes_in_the_chosen_space(cli, lab):
 
 
 def test_nothing_is_made_or_said_by_completing(lab):
-    """In a space that does not exist, or has no good name, there is nothing to offer."""
+    """In a space that does not exist, or has a bad name, completion offers and creates nothing."""
     assert complete(lab, "liaison -s nowhere show j") == []
     assert complete(lab, "liaison -s a/b show j") == []
     assert liaison.spaces() == []
@@ -89,15 +89,15 @@ def test_nothing_is_made_or_said_by_completing(lab):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_script_for_each_shell_is_printed(cli, shell):
-    """It is what the shell evaluates; _LIAISON_COMPLETE is click's variable."""
+    """`completion` prints what the shell evaluates, or that as JSON."""
     script = cli("completion", shell).out
     assert f"_LIAISON_COMPLETE={shell}_complete" in script
-    told = cli("completion", shell, "--json").json
-    assert (told["shell"], told["script"] + "\n") == (shell, script)
+    shown = cli("completion", shell, "--json").json
+    assert (shown["shell"], shown["script"] + "\n") == (shell, script)
 
 
 def test_the_users_shell_is_found_out(cli, monkeypatch):
-    """Without a name the script is for $SHELL; another one has to be named."""
+    """Without a name the script is for $SHELL; an unknown shell is an error."""
     monkeypatch.setenv("SHELL", "/usr/bin/fish")
     assert cli("completion").out == cli("completion", "fish").out
     monkeypatch.setenv("SHELL", "/bin/tcsh")

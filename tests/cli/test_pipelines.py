@@ -1,4 +1,4 @@
-"""Real processes in real pipelines: nothing is lost, and everybody ends as Unix expects."""
+"""Real processes in real pipelines: no message is lost, and every command ends as Unix expects."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def shell(script):
 
 
 def test_a_pipeline_goes_through_a_mailbox(lab):
-    """Producer and consumer need not know of one another, nor start in any order."""
+    """Producer and consumer may start in any order."""
     script = """
         liaison receive jobs --follow --count 1000 | sort -n | tail -n 1 &
         seq 1000 | liaison send jobs -
@@ -35,7 +35,7 @@ def test_a_pipeline_goes_through_a_mailbox(lab):
 
 
 def test_bytes_go_through_a_mailbox_unchanged(lab):
-    """A file that is no text at all comes out as it went in."""
+    """A binary file is received as it was sent."""
     script = f"""
         head -c 3000000 /dev/urandom > "{lab.root}/blob"
         liaison send blob --whole < "{lab.root}/blob"
@@ -46,7 +46,7 @@ def test_bytes_go_through_a_mailbox_unchanged(lab):
 
 
 def test_lines_are_sent_as_they_come(program, mailbox):
-    """Not when the input ends, nor when some buffer is full."""
+    """Each line is sent when it is read, before the input ends."""
     with mailbox("jobs") as box:
         sender = program("send", "jobs", "-")
         sender.stdin.write(b"first\n")
@@ -58,7 +58,7 @@ def test_lines_are_sent_as_they_come(program, mailbox):
 
 
 def test_messages_are_written_as_they_come(program, mailbox):
-    """Each line is there for its reader before the next message is."""
+    """Each message is written when it is received."""
     with mailbox("jobs") as box:
         receiver = program("receive", "jobs", "--follow")
         for text in ("first\n", "second\n"):
@@ -69,7 +69,7 @@ def test_messages_are_written_as_they_come(program, mailbox):
 
 
 def test_following_ends_when_the_mailbox_is_destroyed(program, mailbox, counts):
-    """With code 0: that is how the work ends."""
+    """The code is 0."""
     with mailbox("jobs") as box:
         receiver = program("receive", "jobs", "--follow")
         counts(box, receivers_waiting=1)
@@ -78,7 +78,7 @@ def test_following_ends_when_the_mailbox_is_destroyed(program, mailbox, counts):
 
 
 def test_waiting_for_one_message_of_a_destroyed_mailbox_fails(program, mailbox, counts):
-    """With code 1: the message that was asked for will not come."""
+    """The code is 1, since the message cannot come any more."""
     with mailbox("jobs") as box:
         receiver = program("receive", "jobs")
         counts(box, receivers_waiting=1)
@@ -100,7 +100,7 @@ def test_what_head_does_not_read_stays(lab, lines):
 
 
 def test_other_commands_end_quietly_too_when_nobody_reads(program):
-    """No traceback from any of them; the code is that of SIGPIPE."""
+    """They print no traceback, and the code is that of SIGPIPE."""
     reader, writer = os.pipe()
     os.close(reader)
     with open(writer, "wb") as output:
@@ -109,7 +109,7 @@ def test_other_commands_end_quietly_too_when_nobody_reads(program):
 
 
 def test_an_idle_receiver_notices_that_nobody_reads(program, mailbox, counts):
-    """It does not take a message first, so none travels in vain."""
+    """It ends without taking a message."""
     with mailbox("jobs") as box:
         receiver = program("receive", "jobs", "--follow")
         counts(box, receivers_waiting=1)
@@ -121,7 +121,7 @@ def test_an_idle_receiver_notices_that_nobody_reads(program, mailbox, counts):
 
 @pytest.mark.parametrize("how", ["reader leaves", "kill", "terminate", "interrupt"])
 def test_what_lies_unread_in_the_pipe_comes_back(program, mailbox, counts, how):
-    """A message was written but not read: it is the next receiver's, as its second attempt."""
+    """A message that was written but not read goes to the next receiver, as attempt 2."""
     with mailbox("jobs") as box:
         receiver = program("receive", "jobs", "--follow")
         box.send("job")
@@ -139,7 +139,7 @@ def test_what_lies_unread_in_the_pipe_comes_back(program, mailbox, counts, how):
 
 
 def test_a_message_that_cannot_be_written_is_not_taken(program, mailbox):
-    """A full disk fails with code 1, and the message stays."""
+    """On a full disk the code is 1, and the message stays."""
     with mailbox("jobs") as box, open("/dev/full", "wb") as full:
         box.send("job")
         result = program("receive", "jobs", stdout=full).end(1)
@@ -148,7 +148,7 @@ def test_a_message_that_cannot_be_written_is_not_taken(program, mailbox):
 
 
 def test_a_reader_that_reads_nothing_hinders_no_end(program, mailbox, counts):
-    """The mailbox is destroyed while a message lies in the pipe: the receiver ends all the same."""
+    """The receiver ends when its mailbox is destroyed, although a message lies in the pipe."""
     with mailbox("jobs") as box:
         receiver = program("receive", "jobs", "--follow")
         box.send("job")
@@ -159,7 +159,7 @@ def test_a_reader_that_reads_nothing_hinders_no_end(program, mailbox, counts):
 
 
 def test_counted_messages_need_no_reader(program, mailbox):
-    """Who waits for the end of `receive --count` before reading does not wait for ever."""
+    """`receive --count` ends although its output is not read yet."""
     with mailbox("jobs") as box:
         box.send_many(["a", "b", "c"])
         receiver = program("receive", "jobs", "--count", 3)
@@ -169,7 +169,7 @@ def test_counted_messages_need_no_reader(program, mailbox):
 
 
 def test_two_receivers_share_the_work(program, mailbox):
-    """Every message reaches exactly one of them."""
+    """Every message reaches exactly one receiver."""
     with mailbox("jobs") as box:
         both = [program("receive", "jobs", "--follow") for _ in range(2)]
         box.send_many(str(number) for number in range(500))
@@ -191,7 +191,7 @@ def test_two_receivers_share_the_work(program, mailbox):
 
 
 def test_an_exclusive_mailbox_is_waited_for(program, mailbox, counts):
-    """The second receiver gets its turn when the first one ends."""
+    """The second receiver of an exclusive mailbox goes on when the first ends."""
     with mailbox("jobs", access="exclusive") as box:
         first = program("receive", "jobs", "--follow")
         box.send("a")
@@ -210,7 +210,7 @@ def test_an_exclusive_mailbox_is_waited_for(program, mailbox, counts):
 
 
 def test_a_receiver_is_interrupted(program, mailbox, counts):
-    """Code 130, nothing said, nothing taken."""
+    """The code is 130, nothing is printed, and no message is taken."""
     with mailbox("jobs") as box:
         receiver = program("receive", "jobs")
         counts(box, receivers_waiting=1)
@@ -220,7 +220,7 @@ def test_a_receiver_is_interrupted(program, mailbox, counts):
 
 
 def test_a_sender_that_waits_for_room_is_interrupted(program, mailbox, counts):
-    """What was sent before stays sent."""
+    """The code is 130, and messages that were sent before stay."""
     with mailbox("jobs", capacity=1) as box:
         sender = program("send", "jobs", "a", "b")
         counts(box, senders_waiting=1)
@@ -230,7 +230,7 @@ def test_a_sender_that_waits_for_room_is_interrupted(program, mailbox, counts):
 
 
 def test_a_sender_that_waits_for_input_is_interrupted(program, mailbox):
-    """The lines that it read are sent."""
+    """The code is 130, and the lines that it read are sent."""
     with mailbox("jobs") as box:
         sender = program("send", "jobs", "-")
         sender.stdin.write(b"a\nb\n")
@@ -244,7 +244,7 @@ def test_a_sender_that_waits_for_input_is_interrupted(program, mailbox):
 
 
 def test_a_watcher_is_interrupted(program):
-    """Where it draws no screen, top ends by Ctrl-C alone."""
+    """Ctrl-C ends top where it draws no screen."""
     watcher = program("top", "--json", "--interval", 0.05)
     assert watcher.stdout.readline()
     watcher.interrupt()
@@ -252,7 +252,7 @@ def test_a_watcher_is_interrupted(program):
 
 
 def test_a_signal_that_ends_it_is_seen(program, mailbox, counts):
-    """SIGTERM is not caught: who waits for the process sees what ended it."""
+    """SIGTERM is not caught, so that the parent sees which signal ended it."""
     with mailbox("jobs") as box:
         receiver = program("receive", "jobs")
         counts(box, receivers_waiting=1)

@@ -14,7 +14,7 @@ COMMANDS = {name: text for section in SECTIONS.values() for name, text in sectio
 
 
 def modules_after(*arguments):
-    """What a command imports when it is run."""
+    """Return what a command imports when it runs."""
     program = (
         "import sys\n"
         "from liaison.cli import main\n"
@@ -30,7 +30,7 @@ def modules_after(*arguments):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_says_of_itself_what_the_overview_says_of_it(name):
+def test_each_commands_help_begins_with_the_line_of_the_overview(name):
     """The overview repeats the first line of each command's help."""
     command = main.get_command(click.Context(main), name)
     assert command.name == name
@@ -91,20 +91,20 @@ def test_it_is_a_module_too(program):
     assert program("--help").end(0).out.startswith("Usage: python -m liaison")
 
 
-def test_it_tells_its_version(cli):
+def test_it_prints_its_version(cli):
     """--version prints the version."""
     assert liaison.__version__ in cli("--version").out
 
 
 def test_a_misspelt_command_is_a_usage_error(cli):
-    """Code 2, and where to find out more."""
+    """The code is 2, and the error leads to --help."""
     result = cli("shov", code=2)
     assert "shov" in result.err
     assert "--help" in result.err
 
 
 def test_the_space_can_be_chosen_before_and_after_the_command(cli):
-    """--space means bare names of that space, wherever it stands."""
+    """--space applies to bare names, before the command and after it."""
     cli("--space", "red", "send", "box", "early")
     cli("send", "-s", "red", "box", "late")
     assert cli("peek", "shm://red/box").lines == ["early", "late"]
@@ -112,7 +112,7 @@ def test_the_space_can_be_chosen_before_and_after_the_command(cli):
 
 
 def test_the_chosen_space_ends_with_the_command(cli, monkeypatch):
-    """A caller within the same process finds its environment as it was."""
+    """A command leaves the caller's environment as it was."""
     monkeypatch.setenv("LIAISON_SPACE", "blue")
     cli("-s", "red", "send", "box", "x")
     cli("send", "box", "y")

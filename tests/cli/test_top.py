@@ -1,4 +1,4 @@
-"""top: what it measures, how it fits, and how it behaves on a real terminal."""
+"""The command top: what it measures, how it is drawn, and how it uses a terminal."""
 
 import io
 import json
@@ -28,7 +28,7 @@ def clock(monkeypatch):
 
 
 def test_rates_are_of_the_time_between_two_looks(mailbox, clock):
-    """In: what was accepted. Out: what was acknowledged, not what was merely taken."""
+    """The rate in counts accepted messages, the rate out acknowledged ones."""
     with mailbox("jobs", capacity=100) as box:
         watch = Watch()
         assert [row.rate for row in watch.sample().rows] == [0]
@@ -43,8 +43,8 @@ def test_rates_are_of_the_time_between_two_looks(mailbox, clock):
     assert row.history == (15,)
 
 
-def test_what_was_there_before_counts_for_nothing(mailbox, clock):
-    """The first look at a link knows no rate, whenever it comes."""
+def test_earlier_messages_count_for_nothing(mailbox, clock):
+    """The first sample of a link has no rate."""
     with mailbox("early") as early:
         early.send_many(["x"] * 50)
         watch = Watch()
@@ -75,7 +75,7 @@ def test_links_come_and_go(mailbox, clock):
 
 
 def test_only_the_named_links_are_watched(mailbox, clock):
-    """They need not exist yet."""
+    """Only links with the given names are shown, once they exist."""
     watch = Watch(["b", "c"])
     with mailbox("a"), mailbox("b"):
         assert [row.name for row in watch.sample().rows] == ["b"]
@@ -84,7 +84,7 @@ def test_only_the_named_links_are_watched(mailbox, clock):
 
 
 def test_watching_takes_no_place(mailbox, clock):
-    """No watcher is among a link's processes."""
+    """Watching adds no process to a link."""
     with mailbox("jobs") as box:
         watch = Watch()
         (row,) = watch.sample().rows
@@ -141,7 +141,7 @@ def test_it_fits_every_terminal(width, height):
 
 
 def test_a_wide_terminal_shows_everything():
-    """Rates, depth, who waits, who is there, memory."""
+    """A wide terminal shows rates, depth, waiters, processes and memory."""
     text = "\n".join(drawn(View(), [BUSY], 160))
     for part in ("123k", "98.8k", "━━━━━━━━━━", "262,144", "10 recv, 10 send", "1,024", "1 GiB"):
         assert part in text
@@ -150,7 +150,7 @@ def test_a_wide_terminal_shows_everything():
 
 
 def test_the_busiest_link_comes_first_until_a_key_says_otherwise():
-    """By rate, waiting messages, memory or name; equal ones by name."""
+    """Keys sort by rate, waiting messages, memory or name; equal links by name."""
     rows = [
         row("c", rate_in=9),
         row("a", waiting=5, free=5),
@@ -168,7 +168,7 @@ def test_the_busiest_link_comes_first_until_a_key_says_otherwise():
 
 
 def test_more_links_than_lines_can_be_scrolled():
-    """By the arrows or j and k, and not beyond the ends."""
+    """The arrows, j and k scroll, and stop at both ends."""
     view = View()
     view.press("n")
     rows = [row(f"link-{number}") for number in range(9)]
@@ -192,12 +192,12 @@ def test_more_links_than_lines_can_be_scrolled():
 
 
 def test_an_empty_space_is_no_empty_screen():
-    """It says what will appear."""
+    """An empty space shows a hint."""
     assert "No links yet" in "\n".join(drawn(View(), []))
 
 
 def test_a_rendezvous_has_no_depth():
-    """Its capacity is nothing to be filled."""
+    """A rendezvous, which holds nothing, shows that word instead of a depth."""
     assert "rendezvous" in "\n".join(drawn(View(), [row("meet", capacity=0, free=0)]))
 
 
@@ -205,7 +205,7 @@ def test_a_rendezvous_has_no_depth():
 
 
 def test_once_writes_one_table(cli, mailbox):
-    """Without escape codes, and not shortened."""
+    """--once writes a table without escape codes and shortened names."""
     name = "n" * 90
     with mailbox(name) as box:
         box.send("x")
@@ -215,24 +215,24 @@ def test_once_writes_one_table(cli, mailbox):
     assert result.lines[0].startswith("liaison  space default   1 link")
 
 
-def test_once_tells_json(cli, mailbox):
-    """One object, with the links' counts and rates."""
+def test_once_prints_json(cli, mailbox):
+    """--once --json prints one object with the links' counts and rates."""
     with mailbox("jobs"), mailbox("other"):
-        told = cli("top", "--once", "--json", "-i", 0.05, "jobs").json
-    assert told["space"] == "default"
-    (link,) = told["links"]
+        shown = cli("top", "--once", "--json", "-i", 0.05, "jobs").json
+    assert shown["space"] == "default"
+    (link,) = shown["links"]
     assert link["name"] == "jobs"
     assert {"rate_in", "rate_out", "waiting", "leased", "processes", "bytes"} <= link.keys()
 
 
-def test_a_missing_link_is_told_once(cli, mailbox):
-    """Code 4 with --once; who goes on watching waits for it."""
+def test_a_missing_link_is_an_error(cli, mailbox):
+    """With --once the code is 4."""
     with mailbox("jobs"):
         cli("top", "--once", "-i", 0.05, "nowhere", code=4)
 
 
 def test_a_pipe_gets_a_table_each_interval(program, mailbox):
-    """And a line each with --json; both end when nobody reads any more."""
+    """In a pipe there is a table or a line of JSON each interval, until the reader closes."""
     with mailbox("jobs"):
         for arguments in ([], ["--json"]):
             watcher = program("top", "--interval", 0.05, *arguments)
@@ -271,7 +271,7 @@ def test_it_shows_life_as_it_happens(terminal, mailbox):
     ("keys", "code"), [("q", 0), ("Q", 0), ("\x1b", 0), ("\x03", 130), ("SIGTERM", 143)]
 )
 def test_the_terminal_is_left_as_it_was(terminal, keys, code):
-    """However it ends: by a key, by Ctrl-C, by SIGTERM."""
+    """A key, Ctrl-C and SIGTERM all restore the terminal."""
     watcher = terminal("top")
     watcher.shows("q quit")
     if keys == "SIGTERM":
@@ -283,7 +283,7 @@ def test_the_terminal_is_left_as_it_was(terminal, keys, code):
 
 
 def test_a_new_size_is_drawn_at_once(terminal, mailbox):
-    """Not only when the interval has passed."""
+    """A new size is drawn before the interval has passed."""
     with mailbox("jobs"):
         watcher = terminal("top", "--interval", "3600", width=120)
         watcher.shows("jobs")
@@ -295,7 +295,7 @@ def test_a_new_size_is_drawn_at_once(terminal, mailbox):
 
 
 def test_keys_work_at_once(terminal, mailbox):
-    """Sorting and pausing are shown when they are asked for."""
+    """A key is answered before the interval has passed."""
     with mailbox("jobs"):
         watcher = terminal("top", "--interval", "3600")
         watcher.shows("p pause")
@@ -321,7 +321,7 @@ def test_ctrl_z_gives_the_terminal_back_until_it_goes_on(terminal):
 
 
 def test_a_keyboard_is_not_needed(terminal, mailbox):
-    """With standard input from elsewhere it watches all the same."""
+    """top watches with standard input from elsewhere."""
     with mailbox("jobs") as box, open("/dev/null") as nothing:
         watcher = terminal("top", "--interval", "0.05", stdin=nothing)
         watcher.shows("jobs")

@@ -1,8 +1,8 @@
-"""Messages that lie, of every format, by the thousand: each is decoded, and what comes is used.
+"""False messages of every format, by the thousand: each is decoded, and its value is used.
 
 ``python -m tests.codec.hostile -seed=1 -runs=1000`` or ``-max_total_time=60`` (seconds). Run in a
-process of its own, whose memory is limited: what reads outside a message or makes gigabytes of it
-ends the process. The last message is in the file that ``-case=`` names; ``-replay=`` decodes it.
+process of its own, whose memory is limited: a read outside a message, or gigabytes made of one, end
+the process. The last message is in the file that ``-case=`` names; ``-replay=`` decodes it.
 """
 
 import random
@@ -46,12 +46,12 @@ ANY = CODERS[0]
 
 
 def number(rng, honest):
-    """The number that would be right, or one at which something begins."""
+    """The correct number, or one at a limit."""
     return honest if rng.random() < 0.9 else rng.choice(NUMBERS)
 
 
 def dtype(rng, depth=0):
-    """A description of an item, and how many bytes that has if it is true."""
+    """A description of an item, and the item's size if the description is true."""
     if depth > 3 or rng.random() < 0.5:
         name = rng.choice(PLAIN)
         try:
@@ -75,7 +75,7 @@ def dtype(rng, depth=0):
 
 
 def array(rng):
-    """An ARRAY payload, most of whose numbers are right."""
+    """An ARRAY payload with mostly correct numbers."""
     made, size = dtype(rng)
     shape = [rng.choice((0, 1, 2, 3)) for _ in range(rng.choice((0, 1, 1, 2, 3)))]
     count = size
@@ -108,7 +108,7 @@ def plain(rng):
 
 
 def damaged(rng, payload):
-    """A good payload of which some bytes are others, are missing, or are there twice."""
+    """A good payload with some bytes changed, removed or repeated."""
     payload = bytearray(payload)
     for _ in range(rng.randrange(4)):
         place = rng.randrange(len(payload) + 1)
@@ -154,7 +154,7 @@ FORMATS = {
 
 
 def use(value):
-    """Do what users do with a message; an exception is fine, want of memory is not."""
+    """Use the value as users do; an exception is no fault, except MemoryError."""
     uses = [repr, lambda v: v == v, ANY.encode, hash]
     if isinstance(value, numpy.ndarray | numpy.generic):
         uses += [lambda v: v.tolist(), lambda v: v.copy(), lambda v: v.T.copy()]
@@ -174,7 +174,7 @@ def use(value):
 
 
 def check(form, payload, coder, owned):
-    """Decode a message, which is a value or a DecodeError and no more, and use the value."""
+    """Decode a message to a value, which is used, or a DecodeError; return whether to a value."""
     held = bytearray(payload)
     try:
         value = coder.decode(form, held if owned else memoryview(payload), owned)
@@ -191,7 +191,7 @@ def check(form, payload, coder, owned):
 
 
 def main(*arguments):
-    """Check so many messages, or for so long."""
+    """Check a number of messages, or for some seconds."""
     told = dict(one.lstrip("-").split("=") for one in arguments)
     resource.setrlimit(resource.RLIMIT_AS, (ROOM, ROOM))
     case = Path(told.get("case", "hostile.bin"))

@@ -1,4 +1,4 @@
-"""Payloads that liaison does not write: a stranger may."""
+"""Payloads that liaison would not write."""
 
 import msgspec
 

@@ -88,7 +88,7 @@ def columns():
 
 
 def stream(schema, batches, **options):
-    """A stream as pyarrow writes it, with its options."""
+    """A stream as pyarrow writes it with these options."""
     sink = pyarrow.BufferOutputStream()
     told = pyarrow.ipc.IpcWriteOptions(**options)
     with pyarrow.ipc.new_stream(sink, schema, options=told) as writer:

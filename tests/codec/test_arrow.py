@@ -1,4 +1,4 @@
-"""Arrow streams are read buffer by buffer: what they say of themselves is checked first."""
+"""Arrow streams are read buffer by buffer, after a check of their descriptions."""
 
 import contextlib
 import struct
@@ -35,7 +35,7 @@ def refuse(payload, match):
 
 
 def replaced(payload, old, new, count=1):
-    """The payload with a piece replaced, which is there so often."""
+    """Replace a piece of the payload, which occurs `count` times."""
     assert payload.count(old) == count
     return payload.replace(old, new)
 
@@ -206,7 +206,7 @@ def test_dictionaries_are_numbered_from_zero(number):
 
 
 def test_a_dictionary_of_dictionaries_changes_but_does_not_grow():
-    """A dictionary that has dictionaries may come again; one that says that it grows is refused."""
+    """A dictionary of dictionaries may be replaced; one that claims to grow is refused."""
     words = pyarrow.array(["x", "y", "z"]).dictionary_encode()
     batches = [
         pyarrow.record_batch(
@@ -281,7 +281,7 @@ NOTHING = {
     ids=str,
 )
 def test_rows_that_take_no_bytes_are_few(type):
-    """Rows of nothing arrive up to a limit; what has more is an error at both ends."""
+    """Rows without bytes arrive up to a limit; more are an error at both ends."""
     few, many = (
         pyarrow.nulls(count)
         if pyarrow.types.is_null(type)
@@ -317,7 +317,7 @@ def test_rows_agree_with_the_batch():
 
 
 def nodes(payload):
-    """Where the first batch of rows says how many rows and nulls each array has."""
+    """Find the counts of rows and nulls of each array in the first batch."""
     place, kind = 0, None
     while kind != 3:
         start, size = place + 8, int.from_bytes(payload[place + 4 : place + 8], "little")
@@ -331,8 +331,8 @@ def nodes(payload):
 
 
 @pytest.mark.parametrize("name", [name for name in COLUMNS if "dictionar" not in name])
-def test_counts_of_nulls_that_lie_end_no_program(name):
-    """Whatever an array says of its rows and nulls, no check of pyarrow's aborts the program."""
+def test_false_counts_of_nulls_end_no_program(name):
+    """Whatever counts of rows and nulls an array claims, pyarrow does not abort the program."""
     payload = encoded(COLUMNS[name])
     honest = COLUMNS[name].to_pylist()
     for place in nodes(payload):
@@ -379,7 +379,7 @@ def test_unions_and_runs_have_no_nulls_of_their_own(name):
 
 
 def test_types_are_nested_64_deep_at_most():
-    """Types within types have a limit, at both ends."""
+    """Nested types have a limit at both ends."""
     column = pyarrow.array([1])
     for _ in range(61):
         column = pyarrow.StructArray.from_arrays([column], ["f"])
@@ -475,7 +475,7 @@ def structs(depth, width):
 
 
 def test_parts_that_many_point_at_do_not_multiply():
-    """Structs whose fields are one and the same, each again, are refused."""
+    """Nested structs that share their fields' description many times are refused."""
     assert decode(structs(3, 1)).schema.field(0).type.num_fields == 1
     assert decode(structs(2, 2)).schema.field(0).type.num_fields == 2
     for depth, width in ((50, 2), (12, 8), (1, 1000), (40, 100)):
@@ -484,7 +484,7 @@ def test_parts_that_many_point_at_do_not_multiply():
 
 @pytest.mark.parametrize("number", [0, 1, 3, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1])
 def test_flatbuffers_never_lead_outside(number):
-    """Whatever number is in a flatbuffer, reading it gives parts of it or is a ValueError."""
+    """Whatever number is in a flatbuffer, reading it stays within it or is a ValueError."""
     payload = structs(2, 2)
     data = payload[8:]
     for place in range(0, len(data), 4):

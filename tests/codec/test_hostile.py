@@ -1,4 +1,4 @@
-"""Messages that lie, of every format, in a process of their own."""
+"""False messages of every format, in a process of their own."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ SECONDS = os.environ.get("LIAISON_FUZZ_SECONDS")
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_what_lies_is_a_decode_error_or_a_value_that_can_be_used(seed, tmp_path):
+def test_a_false_message_is_a_decode_error_or_a_usable_value(seed, tmp_path):
     """Thousands of hostile messages crash nothing, take no gigabytes, raise DecodeError only."""
     case = tmp_path / "case"
     # With time given, other messages each time; without, the same in every run.

@@ -33,7 +33,7 @@ def refuse(payload, type=None):
 
 
 def numbers_in_a_row(bits=11, beside=0):
-    """Numbers that look for their slot along all the others, in a table of so many bits.
+    """Numbers whose search for a slot passes all the others, in a table of `bits` bits.
 
     A third of the table is filled with numbers that are the slots that a search goes through when
     it has no bits of the number left; the others come upon the beginning of that row.
@@ -56,7 +56,7 @@ def numbers_in_a_row(bits=11, beside=0):
 
 
 def pairs_of_one_hash(count):
-    """Tuples of two integers of one hash: it is xxHash of theirs, without any secret."""
+    """Tuples of two integers that have one hash, which is xxHash of theirs without a secret."""
     one, two, five = 11400714785074694791, 14029467366897019727, 2870177450012600261
     mask = 2**64 - 1
 
@@ -109,15 +109,15 @@ def test_what_holds_others_is_no_key(key):
     ],
     ids=lambda keys: f"{keys[1]}…",
 )
-def test_keys_as_people_have_them_are_taken(keys):
-    """Counted, spread, shifted and random numbers, times and texts may be keys, a great many."""
+def test_usual_keys_are_taken(keys):
+    """Many counted, spread, shifted and random numbers, times and texts may be keys."""
     value = dict.fromkeys(keys, 1)
     form, _, body = Coder().encode(value)
     assert len(Coder().decode(form, body)) == len(value)
 
 
 def test_numbers_can_be_made_to_collide_and_are_refused():
-    """Integers that look for their slot along half of the table are refused as keys."""
+    """Integers whose search for a slot passes half of the table are refused as keys."""
     keys = numbers_in_a_row()
     refuse(keyed(keys))
     refuse(keyed(keys), dict[int, Any])
@@ -182,7 +182,7 @@ def test_what_people_have_in_sets_is_taken():
 
 @pytest.mark.parametrize("a_set", [False, True])
 def test_equal_values_are_not_crowded(a_set):
-    """A value that comes again is found at once; few values are never too many."""
+    """Repeated values and few values are never refused."""
     assert not crowded([1] * 10_000, a_set)
     assert not crowded([i % 7 for i in range(10_000)], a_set)
     assert not crowded(pairs_of_one_hash(32), a_set)
@@ -202,8 +202,8 @@ def test_empty_lists_become_no_gigabytes_of_sets():
     assert len(decode(sparse, dict[int, set[int]])) == 100_000
 
 
-def test_check_says_what_is_to_be_looked_at():
-    """Texts as keys need no closer look, and neither do few keys of any kind."""
+def test_check_asks_for_a_closer_look_at_many_keys():
+    """check() asks for no closer look at texts as keys, or at few keys."""
     assert check(keyed(["a"] * 32 + [1.5] * 32), 1000) & 1 == 0
     assert check(keyed([1.5] * 33), 1000) & 1
     assert check(listed([1] * 32), 1000) == 0

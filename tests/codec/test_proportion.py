@@ -1,4 +1,4 @@
-"""What a decoder takes is in proportion to the bytes that it was given."""
+"""A decoder's memory and time are in proportion to its input."""
 
 import random
 import time

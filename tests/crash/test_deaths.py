@@ -1,4 +1,4 @@
-"""One process dies at one moment: what the others find."""
+"""One process dies at one moment, and the others go on."""
 
 import os
 import signal
@@ -29,8 +29,8 @@ def test_a_sender_killed_while_it_waits_sends_nothing(mailbox):
     until(lambda: box.statistics().senders_waiting == 0, "no waiter is left")
 
 
-def test_some_of_a_crowd_die_with_their_messages(mailbox):
-    """Of so many only some are looked after at a time, and all in turn: each message comes back."""
+def test_some_of_many_holders_die(mailbox):
+    """Only some members are examined at a time, and all in turn: each dead one's lease returns."""
     box = mailbox(capacity=200)
     box.send_many(range(100))
     holders = []
@@ -49,7 +49,7 @@ def test_some_of_a_crowd_die_with_their_messages(mailbox):
                 signal.pause()
                 held.release()  # never
         until(lambda: not len(box), "everybody holds one")
-        kill(holders[-10:])  # whose places come behind those of the living
+        kill(holders[-10:])  # their places are behind those of the living
         returned = [box.receive(timeout=60) for _ in range(10)]
         with pytest.raises(Empty):
             box.receive(timeout=0)
@@ -59,11 +59,11 @@ def test_some_of_a_crowd_die_with_their_messages(mailbox):
     assert sorted(returned) == list(range(100))
 
 
-# ---- the helpers themselves
+# ---- liaison.testing
 
 
-def test_a_process_that_ends_early_is_told(space):
-    """reach() of a process that ends without coming there raises ProcessDied, with the cause."""
+def test_a_process_that_ends_early_is_an_error(space):
+    """reach() of a process that ends before the point raises ProcessDied, with the cause."""
     with Process(_raises) as process, pytest.raises(ProcessDied) as raised:
         process.reach("nowhere")
     assert isinstance(raised.value.__cause__, LookupError)
@@ -77,7 +77,7 @@ def _raises():
     raise LookupError("early")
 
 
-def test_a_process_that_stays_away_is_told():
+def test_a_process_that_does_not_come_is_an_error():
     """reach() and until() give up after `patience` seconds."""
     with Process(time.sleep, 1000) as process:
         with pytest.raises(Watchdog):

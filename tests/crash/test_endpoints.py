@@ -1,4 +1,4 @@
-"""Endpoints whose processes are killed at random, and come back under their names."""
+"""Endpoints' processes are killed at random and restarted under the same names."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Storms: processes killed at random, and an independent count of what that did."""
+"""Storms: processes are killed at random, and an independent program counts the damage."""
 
 import json
 import os
@@ -50,7 +50,7 @@ class Storm:
         self.workers[index] = self._new(kind)
 
     def one_that_may_be_stopped(self, options):
-        """Not one that may have the exclusive turn: that it keeps while it lives."""
+        """Choose a process that cannot have the exclusive turn, which a stopped one would keep."""
         senders_only = options.get("access") == "exclusive"
         return self.dice.choice(
             [p for kind, p in self.workers if not senders_only or kind == "send"]
@@ -60,14 +60,14 @@ class Storm:
         for _, process in [one for one in self.workers if one[0] == kind]:
             with process:
                 process.kill()
-            assert process.exit_code == -9  # none ended by itself: no error, no signal
+            assert process.exit_code == -9  # none ended by itself, by an error or a signal
 
     def noted(self):
         return os.stat(self.notes).st_size // workers.Notes.LINE
 
 
 def checked(notes):
-    """What the checker, a program of its own that cannot import liaison, says of the notes."""
+    """Run the checker, a separate program that cannot import liaison, on the notes."""
     program = Path(__file__).parent / "checker.py"
     command = [sys.executable, "-I", "-S", str(program), str(notes)]
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)

@@ -1,4 +1,4 @@
-"""The processes of the storm: each notes what it does before and after doing it."""
+"""The storm's processes, each of which notes what it does before and after doing it."""
 
 import os
 import random
@@ -27,7 +27,7 @@ class Notes:
 
 
 def contents(sender, number):
-    """A message that tells who sent it, and is long enough to be torn: 20 bytes to 20,000."""
+    """A message that names its sender and can be torn: of 20 to 20,000 bytes."""
     head = f"{sender} {number} ".encode()
     dice = random.Random(f"{sender} {number}")
     size = dice.choice([20, 60, 200, 2000, 20_000])
@@ -35,7 +35,7 @@ def contents(sender, number):
 
 
 def send(name, path, me):
-    """Send for ever, from one thread or two that share an end; each is a sender of its own."""
+    """Send for ever, from one thread or two on one end, each a sender of its own."""
     box = Mailbox.open(name)
     _in_threads(_send, random.Random(me).choice([1, 1, 2]), box, path, me)
 
@@ -48,10 +48,10 @@ def receive(name, path, me, most):
 
 
 def talk(names, path, me, born):
-    """Be the endpoint `me`: send to the others for ever, receive, and change one's name."""
+    """Be the endpoint `me`: send to the others for ever, receive, and rename the endpoint."""
     endpoint = Endpoint(me)
     note = Notes(path)
-    receiver = threading.Thread(target=_hear, args=(endpoint, path, f"{me}.{born}"))
+    receiver = threading.Thread(target=_receive_all, args=(endpoint, path, f"{me}.{born}"))
     threading.excepthook = lambda args: (sys.excepthook(*args[:3]), os._exit(1))
     receiver.start()
     dice = random.Random(born)
@@ -74,7 +74,7 @@ def talk(names, path, me, born):
                 endpoint.retire(old)
 
 
-def _hear(endpoint, path, me):
+def _receive_all(endpoint, path, me):
     note = Notes(path)
     while True:
         _note_and_acknowledge(note, me, endpoint.lease())
@@ -89,7 +89,7 @@ def _in_threads(work, count, box, path, me, *more):
 
 
 def _send(box, path, me):
-    """Each message in one of the ways in which that can be done."""
+    """Send each message in one of several ways."""
     note = Notes(path)
     dice = random.Random(me)
     number = 0
@@ -111,7 +111,7 @@ def _send(box, path, me):
 
 
 def _receive(box, path, me, most):
-    """Wait in the mailbox or, some of them, at its descriptor; note each before acknowledging."""
+    """Wait by lease() or at the descriptor, and note each message before acknowledging it."""
     note = Notes(path)
     dice = random.Random(me)
     selects = dice.random() < 0.3

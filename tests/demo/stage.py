@@ -1,4 +1,4 @@
-"""The real command in a process of its own, and what can be seen of it from outside."""
+"""The real command in a process of its own, seen from outside."""
 
 import json
 import os
@@ -15,13 +15,13 @@ PATIENCE = 100  # seconds; a watchdog
 
 
 def run(*arguments):
-    """The command's completed process; its output is text."""
+    """Run the command to its end; its output is text."""
     command = [*COMMAND, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def report_of(*arguments):
-    """What the command says with --json."""
+    """Return the command's JSON."""
     done = run(*arguments, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -47,7 +47,7 @@ def running(*arguments):
 
 
 def processes_of(process, role=""):
-    """Living processes of the command's session, itself apart, that play a role."""
+    """Pids of the command's living processes that have a role; without the command itself."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:

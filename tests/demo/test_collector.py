@@ -1,4 +1,4 @@
-"""Counting results that may come twice."""
+"""The collector counts results, which may come twice."""
 
 from liaison.demo.collector import Collector
 from liaison.demo.figures import Figures, Unreadable
@@ -24,7 +24,7 @@ def test_a_flagged_second_result_is_dropped():
 
 
 def test_a_second_result_without_a_flag_is_a_fault():
-    """It is counted as one, whatever else is right."""
+    """A second result with attempt 1 is counted as doubled."""
     found = collected(Done(1, 0, 1, FIGURES), Done(2, 0, 1, FIGURES))
     assert (found.dropped, found.doubled) == (0, 1)
 
@@ -38,13 +38,13 @@ def test_what_never_comes_is_lost():
 
 
 def test_a_file_that_cannot_be_read_is_not_lost():
-    """The reader tells of it in the place of a result, though nothing was sent to a worker."""
+    """The reader reports the file in the place of a result, though no worker got it."""
     found = collected(Done(1, 0, 1, Unreadable("Permission denied")), Sent(0))
     assert found.complete
     assert (found.sent, found.received, found.lost) == (0, 0, 0)
 
 
-def test_who_holds_what_is_known():
+def test_it_knows_which_worker_holds_which_file():
     """A worker holds a file from taking it to the result."""
     collector = collected(Taken(1, 0, 1), Taken(2, 1, 1), expected=2)
     assert collector.holding == {1: 0, 2: 1}

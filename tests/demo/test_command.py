@@ -1,4 +1,4 @@
-"""``liaison demo``, as it is typed."""
+"""The command ``liaison demo``."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ from tests.demo.stage import report_of, run, running
 
 
 def tokens_of(contents):
-    """How many there are, and whether they end in an error: which, each Python knows itself."""
+    """Count the tokens as this Python does, and whether they end in an error."""
     count = 0
     try:
         for _ in tokenize.tokenize(io.BytesIO(contents).readline):
@@ -25,7 +25,7 @@ def tokens_of(contents):
 
 
 def computed(root):
-    """The result, computed here and in another way."""
+    """Compute the result here, in another way."""
     paths = sorted(
         os.path.join(folder, name)
         for folder, _, names in os.walk(root)
@@ -50,7 +50,7 @@ def computed(root):
 
 
 def test_the_result_is_right_though_a_worker_is_killed(space, tree):
-    """The result is what anyone else computes, and what the killed worker held was done again."""
+    """The result is that of another computation, and the killed worker's file was done again."""
     report = report_of(tree, "--workers", 2)
     assert report["result"] == computed(tree)
     assert report["check"] == {"holds": True, "differences": []}
@@ -74,7 +74,7 @@ def test_the_result_is_right_though_a_worker_is_killed(space, tree):
 
 
 def test_one_worker_is_enough(space, tree):
-    """When the only worker is killed, its successor does what is left."""
+    """When the only worker is killed, its successor does the rest."""
     report = report_of(tree, "-w", 1)
     assert report["check"]["holds"]
     assert report["kill"]["redelivered_to"] == report["kill"]["replaced_by"]
@@ -86,7 +86,7 @@ def test_a_single_file_will_do(space, tree):
     assert (report["result"]["files"], report["result"]["bytes"]) == (1, 0)
 
 
-def test_what_is_left_out_is_told(space, tree):
+def test_files_that_are_left_out_are_listed(space, tree):
     """Links, pipes and files of more than 64 MiB are left out, and named with the reason."""
     os.mkfifo(tree / "pipe")
     with open(tree / "huge.py", "wb") as huge:
@@ -111,8 +111,8 @@ def test_a_name_need_not_be_text(space, tree):
     assert "\x1b" not in done.stdout
 
 
-def test_output_that_is_no_terminals_is_plain(space, tree):
-    """Where nobody looks there are lines, without escape codes and without a moving picture."""
+def test_output_into_a_pipe_is_plain(space, tree):
+    """Into a pipe the command writes plain lines without escape codes."""
     done = run(tree)
     assert done.returncode == 0
     assert done.stderr == ""
@@ -165,7 +165,7 @@ def test_two_can_run_at_once(space, tree):
 
 
 def test_modules_are_not_taken_from_the_current_directory(space, tree, monkeypatch):
-    """A queue.py or liaison/ where the command is called is none of the workers' business."""
+    """The workers do not import modules from the current directory."""
     for name in ("queue.py", "tokenize.py", "zlib.py"):
         (tree / name).write_text("raise SystemExit('taken from the current directory')\n")
     monkeypatch.chdir(tree)

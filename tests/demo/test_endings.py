@@ -1,4 +1,4 @@
-"""However a demonstration ends, nothing is left of it."""
+"""However a demonstration ends, no process and no link of it is left."""
 
 import os
 import signal
@@ -56,7 +56,7 @@ def test_the_remains_of_a_killed_one_are_removed_by_the_next(space, tree):
     assert space.files("names") == []
 
 
-def test_a_worker_that_somebody_else_kills_is_replaced(space):
+def test_a_worker_that_another_program_kills_is_replaced(space):
     """A worker killed at any moment, by anyone, costs nothing but time."""
     with running() as process:
         os.kill(at_work(process, ROLES["mailboxes"], 2)[0], signal.SIGKILL)
@@ -65,8 +65,8 @@ def test_a_worker_that_somebody_else_kills_is_replaced(space):
         assert "the same as the result of a single process" in said
 
 
-def test_the_death_of_the_reader_is_told(space):
-    """Without its reader the demonstration ends, and says why."""
+def test_the_death_of_the_reader_is_an_error(space):
+    """Without its reader the demonstration ends with an error."""
     with running() as process:
         os.kill(at_work(process, "liaison.demo.reader")[0], signal.SIGKILL)
         _, complaints = process.communicate(timeout=PATIENCE)

@@ -1,4 +1,4 @@
-"""The check against what one process alone found."""
+"""The report's check against the result of a single process."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def checked(*results, alone):
 
 
 def test_the_same_figures_hold():
-    """Nothing is said when all is equal."""
+    """Equal figures hold."""
     assert checked(Done(1, 0, 1, FIGURES), alone={0: FIGURES}).holds
 
 
@@ -32,8 +32,8 @@ def test_the_same_figures_hold():
         (Unreadable("Permission denied"), "Permission denied"),
     ],
 )
-def test_a_difference_is_told_with_the_files_name(found, said):
-    """Any figure that differs is a difference, and both are shown."""
+def test_a_difference_names_its_file(found, said):
+    """A different figure is a difference, which names the file and the figure."""
     result = checked(Done(1, 0, 1, found), alone={0: FIGURES})
     assert not result.holds
     assert "f0.py" in result.differences[0]
@@ -41,14 +41,14 @@ def test_a_difference_is_told_with_the_files_name(found, said):
 
 
 def test_a_lost_file_and_a_double_one_are_differences():
-    """Equal figures are not enough: each must be there once."""
+    """The check fails unless each file has one result."""
     assert not checked(alone={0: FIGURES}).holds
     twice = [Done(1, 0, 1, FIGURES), Done(2, 0, 1, FIGURES)]
     assert not checked(*twice, alone={0: FIGURES}).holds
 
 
-def test_many_differences_are_told_in_few_lines():
-    """Ten are told, and how many more there are."""
+def test_many_differences_are_few_lines():
+    """Ten differences are listed, and the others counted."""
     result = checked(alone=dict.fromkeys(range(30), FIGURES))
     assert len(result.differences) == 11
     assert result.differences[-1] == "and 20 more"

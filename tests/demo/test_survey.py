@@ -1,4 +1,4 @@
-"""Which files are found, and how they are read."""
+"""The survey finds files, and reads them."""
 
 import os
 
@@ -9,7 +9,7 @@ from liaison.demo.survey import load, survey
 
 
 def test_the_standard_library_is_found():
-    """Without a path there is enough to do, all of it Python."""
+    """Without a path the sources of the standard library are found."""
     found = survey()
     assert len(found.sources) > 100
     assert all(source.python for source in found.sources)
@@ -17,14 +17,14 @@ def test_the_standard_library_is_found():
 
 
 def test_ids_follow_the_order_of_paths(tree):
-    """The order does not depend on the order of the directory."""
+    """Ids follow the sorted paths, not the directory's order."""
     paths = [source.path for source in survey(str(tree)).sources]
     assert paths == sorted(paths)
     assert [source.id for source in survey(str(tree)).sources] == list(range(len(paths)))
 
 
 def test_a_file_that_has_grown_is_not_read(tmp_path):
-    """Room was made for what was listed, so more than that is refused; less is not."""
+    """A file may be shorter than it was when it was listed, but not longer."""
     file = tmp_path / "file"
     file.write_bytes(b"12345")
     assert load(os.fsencode(file), 9) == b"12345"
@@ -45,7 +45,7 @@ def test_a_file_that_has_grown_is_not_read(tmp_path):
     ],
 )
 def test_sources_with_errors_have_figures(contents):
-    """Tokens that cannot be read are counted as far as they can."""
+    """Tokens are counted up to an error."""
     figures = figures_of(contents, python=True)
     assert figures.size == len(contents)
     assert figures.tokens is not None
