@@ -89,14 +89,10 @@ def test_error_survives_pickling_and_copying(name):
 
 @pytest.mark.parametrize("name", NUMBERS)
 def test_errors_of_the_system_have_its_number(name):
-    """An error that is an OSError has the errno that the system uses for such a failure."""
-    assert getattr(errors, name)("text").errno == NUMBERS[name]
-
-
-@pytest.mark.parametrize("name", NUMBERS)
-def test_number_and_class_agree(name):
-    """Where Python has a class for the number, the error is an instance of it."""
-    assert isinstance(getattr(errors, name)("text"), type(OSError(NUMBERS[name], "text")))
+    """An error that is an OSError has the system's errno, and the class that Python has for it."""
+    error = getattr(errors, name)("text")
+    assert error.errno == NUMBERS[name]
+    assert isinstance(error, type(OSError(NUMBERS[name], "text")))
 
 
 def test_decode_error_carries_the_message():

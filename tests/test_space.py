@@ -7,7 +7,6 @@ import pytest
 
 import liaison
 from liaison import InvalidAddress, Mailbox, NotFound, Space
-from liaison.testing import until
 from tests.links.actor import Actor
 
 
@@ -49,15 +48,6 @@ def test_a_space_lists_its_links(mailbox):
     assert Space().links() == [one.link, two.link]
     assert Space("elsewhere").links() == []
     assert Space().address("one") == one.address
-
-
-def test_listing_a_space_does_not_attach_to_its_links(mailbox):
-    """links() takes no place of a pair, and the observer is no sender or receiver."""
-    box = mailbox(access="pair")
-    with Actor("Space().links()") as other:
-        assert other.do("[link.name for link in Space().links()]") == ["box"]
-        with Actor("box = Mailbox('box')", "box.send(1)"):
-            assert box.receive() == 1
 
 
 def test_a_space_knows_its_members(mailbox):
@@ -129,14 +119,3 @@ def test_an_unknown_group_is_not_found(space):
     with pytest.raises(NotFound):
         Space.create("lab", group="no-such-group")
     assert list(space.root.iterdir()) == []
-
-
-def test_a_space_has_room_for_many_members(mailbox):
-    """New processes use the places of processes that have ended."""
-    box = mailbox()
-    for _ in range(50):
-        with Actor("box = Mailbox('box')", "box.send(1)", fork=True) as other:
-            other.kill()
-        box.receive()
-    assert len(Space().members()) == 1
-    until(lambda: len(box.link.senders) == 0, "the dead are not on the link")

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
@@ -29,29 +27,14 @@ def test_stopping_it_ends_all_processes_and_removes_all_links(space, role, numbe
 
 
 @pytest.mark.parametrize("role", ROLES.values(), ids=ROLES)
-def test_its_processes_end_when_it_is_killed(space, role):
-    """Killing the demonstration with SIGKILL ends the processes that it started."""
+def test_nothing_is_left_of_one_that_is_killed(space, tree, role):
+    """Its processes end with it, and the next demonstration removes its links."""
     with running() as process:
         at_work(process, role, 2)
         process.kill()
         process.wait(PATIENCE)
         until(lambda: not processes_of(process), "the end of its processes")
-    clean()
-
-
-def clean():
-    command = [sys.executable, "-m", "liaison", "clean", "--links"]
-    subprocess.run(command, timeout=PATIENCE, check=True)
-
-
-def test_the_remains_of_a_killed_one_are_removed_by_the_next(space, tree):
-    """A demonstration removes what one that was killed left behind."""
-    with running() as process:
-        at_work(process, ROLES["mailboxes"], 2)
-        process.kill()
-        process.wait(PATIENCE)
-        until(lambda: not processes_of(process), "the end of its processes")
-    assert space.files("names")
+    assert bool(space.files("names")) == (role == ROLES["mailboxes"])
     assert run(tree).returncode == 0
     assert space.files("names") == []
 

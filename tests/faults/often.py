@@ -14,8 +14,7 @@ RACES = 1000 if FULL else 10  # of 64 processes for one name
 def times(nanoseconds):
     """Format durations for the test's output; no test depends on them."""
     ordered = sorted(nanoseconds)
-    at = {name: ordered[int(part * (len(ordered) - 1))] for name, part in PARTS.items()}
-    return ", ".join(f"{name} {value / 1e6:.2f} ms" for name, value in at.items())
-
-
-PARTS = {"median": 0.5, "p99": 0.99, "max": 1.0}
+    return ", ".join(
+        f"{name} {ordered[int(part * (len(ordered) - 1))] / 1e6:.2f} ms"
+        for name, part in (("median", 0.5), ("p99", 0.99), ("max", 1.0))
+    )
