@@ -158,15 +158,8 @@ class Eventfds(Own):
         return False
 
 
-class Epolls(Own):
+class Epolls(Pipes):
     """Epoll instances that watch one pipe and nothing else."""
-
-    def make(self):
-        return os.pipe()
-
-    def begin(self, high):
-        self.here, self.there = high
-        os.write(self.there, b"precious")
 
     def one(self):
         own = select.epoll()
