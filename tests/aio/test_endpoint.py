@@ -189,7 +189,7 @@ def test_the_end_wakes_every_task(run, destroyed):
 
 @pytest.mark.parametrize("source", ["zed", "bob", None])
 def test_the_error_of_a_closed_endpoint_helps(run, source):
-    """A task that waits for any source gets Closed, which error how to go on."""
+    """A task that waits for any source gets Closed, whose text says how to go on."""
 
     async def main():
         alice = aio.Endpoint("alice")

@@ -155,7 +155,7 @@ def interrupted_sender(address):
 
 
 def test_an_interrupted_sender_leaves_the_stream_whole(address):
-    """Ctrl-C in the middle of a large message: what follows is that message's rest, then more."""
+    """After Ctrl-C in the middle of a large message its rest is sent, and then the next message."""
     with listen(address) as listener, Process(interrupted_sender, listener.address) as sender:
         with listener.accept(timeout=60) as server:
             sender.reach("sending")
@@ -274,7 +274,7 @@ def test_threads_may_send_and_receive_at_once(pair):
 
 
 def test_closing_ends_the_other_end_after_what_was_sent(pair):
-    """All that was sent before close() arrives; then EOFError, and the loop over it ends."""
+    """All that was sent before close() arrives, and then the loop ends; Ended is clean."""
     one, other = pair()
     one.send_many(range(100))
     one.close()
@@ -359,7 +359,7 @@ def use_inherited(connection):
 
 
 def test_a_forked_child_may_take_the_connection_over(address):
-    """A server that forks a child for a client: the parent's close leaves the child's end alone."""
+    """A forked child can use a connection that its parent closes, and end it."""
     with listen(address) as listener, connect(listener.address) as client:
         server = listener.accept(timeout=60)
         child = os.fork()

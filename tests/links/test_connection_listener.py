@@ -107,7 +107,7 @@ def test_the_silent_keep_nobody_out(address, count):
 
 
 def looked(listener):
-    """Have a listener look once at its newcomers, none of which is to be accepted; they."""
+    """Have a listener handle its newcomers once, none of which is accepted yet; return them."""
     with pytest.raises(Empty):
         listener.accept(timeout=0)
     return list(listener._end._newcomers)
@@ -350,7 +350,7 @@ def test_the_network_needs_tls_and_a_token():
 
 
 def test_a_port_that_is_taken_is_name_taken():
-    """Two listeners at one port: the second is NameTaken; localhost is loopback."""
+    """The second listener at a port is NameTaken; localhost needs neither TLS nor a token."""
     with listen("tcp://localhost:0") as listener, pytest.raises(NameTaken):
         listen(listener.address)
 

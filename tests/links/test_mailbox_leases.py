@@ -225,7 +225,7 @@ def test_loans_of_any_size(mailbox, size):
 
 
 def test_a_loan_that_can_never_fit_is_too_large(mailbox):
-    """A loan above the largest message is TooLarge, one that no integer of C holds an overflow."""
+    """A loan above the largest message is TooLarge; above 64 bits it is an OverflowError."""
     box = mailbox(memory=1 << 16)
     for size in ((1 << 16) + 1, 1 << 40, (1 << 63) - 1):
         with pytest.raises(TooLarge):
