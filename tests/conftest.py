@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import hypothesis
@@ -12,7 +13,9 @@ import pytest
 
 import liaison
 from liaison.carriers.shm import space as shm
-from liaison.errors import Destroyed, LiaisonError
+from liaison.errors import Destroyed, LiaisonError, NotFound
+from liaison.links import endpoint as links
+from liaison.links.observer import observed
 
 PARTS = ("links", "names", "bells")
 _report = pytest.StashKey[dict]()
@@ -127,6 +130,23 @@ def mailbox(space):
                 box.destroy(force=True)
         except (Destroyed, LiaisonError):
             continue
+
+
+@pytest.fixture
+def endpoints(space):
+    """Destroy the endpoints that the test has closed, and all that belongs to them."""
+    yield
+    links._boxes.clear()
+    for name in liaison.Space().names():
+        with suppress(NotFound), observed(name) as end:
+            end.destroy(force=True)
+    liaison.Space().clean()
+
+
+@pytest.fixture(params=["unix", "tcp"])
+def address(request, tmp_path):
+    """An address to listen at, of either kind of socket."""
+    return f"unix://{tmp_path}/it" if request.param == "unix" else "tcp://127.0.0.1:0"
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,11 @@
-"""What the tests of tasks share: both event loops, and mailboxes in them."""
-
-from contextlib import suppress
+"""Event loops for the tests of this folder, and mailboxes in them."""
 
 import anyio
 import pytest
 
 import liaison
 from liaison import aio
-from liaison.errors import LiaisonError, NotFound
-from liaison.links import endpoint as links
-from liaison.links.observer import observed
+from liaison.errors import LiaisonError
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -51,6 +47,7 @@ def mailbox(space):
 
 @pytest.fixture(params=["asyncio", "asyncio, task.cancel()", "trio"])
 def loop(request):
+    """Run an async function on an event loop; its last argument says how it is to cancel."""
     backend, _, native = request.param.partition(",")
 
     def run(function, *arguments):
@@ -61,14 +58,3 @@ def loop(request):
         anyio.run(watched, backend=backend)
 
     return run
-
-
-@pytest.fixture
-def endpoints(space):
-    """Endpoints stay when they are closed; with them goes all that belongs to them."""
-    yield
-    links._boxes.clear()
-    for name in liaison.Space().names():
-        with suppress(NotFound), observed(name) as end:
-            end.destroy(force=True)
-    liaison.Space().clean()

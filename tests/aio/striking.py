@@ -4,6 +4,7 @@ import asyncio
 import inspect
 
 import anyio
+import anyio.lowlevel
 
 NOTHING = object()
 
@@ -12,8 +13,22 @@ EVENTS = ["nothing", "event, then cancelled", "cancelled, then event", "event lo
 AWAITS = 7  # as many as there are before an operation does the same again
 
 
+async def leased(end, *source):
+    """The message of a lease, in whose block there is one more await to be cancelled at."""
+    async with end.lease(*source) as delivery:
+        await anyio.lowlevel.checkpoint()
+        return delivery.message
+
+
+async def iterated(end):
+    """What a loop over the end gives first."""
+    async for one in end:
+        return one
+    return None
+
+
 class Struck:
-    """Awaits a coroutine, and calls `strike` at its n-th await, `nudge` at those before."""
+    """Awaits a coroutine; calls `strike` at its n-th await, and `nudge` at those before."""
 
     def __init__(self, coroutine, n, nudge, strike):
         self.coroutine, self.left, self.nudge, self.strike = coroutine, n, nudge, strike
@@ -46,10 +61,10 @@ def awaited(awaitable):
 
 
 async def cancelled_at(n, operation, nudge, struck, native):
-    """Run it, cancelled at its n-th await: what it gave or NOTHING, and whether it came so far.
+    """Run it, cancelled at its n-th await: its result or NOTHING, and whether it was cancelled.
 
-    It is cancelled by its scope; if `native`, by asyncio's `task.cancel()`, or, if that is
-    "deadline", by a scope's time that passes when what was struck at the same moment is noticed.
+    It is cancelled by its scope; if `native`, by asyncio's `task.cancel()`; if that is "deadline",
+    by a scope whose time passes at the moment at which the event is noticed.
     """
     result = NOTHING
     if native is True:
@@ -73,9 +88,9 @@ async def cancelled_at(n, operation, nudge, struck, native):
 async def struck_at_every_await(
     operation, how, prepare, event, nudge, check, native, awaits=AWAITS
 ):
-    """Run an operation afresh for each of its awaits, and have `check` judge what became of it.
+    """Run an operation afresh for each of its awaits, and have `check` judge its outcome.
 
-    `event` is what it waits for, `nudge` wakes it in vain, or takes what it waits for a step on.
+    The operation waits for `event`; `nudge` wakes it in vain, or brings the event a step nearer.
     """
     struck = 0
     for n in range(1, awaits + 1):

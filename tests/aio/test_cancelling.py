@@ -4,84 +4,96 @@ Every operation is run again and again, and cancelled at its first, second, … 
 together with the event that it waits for, just before it and just after it.
 """
 
-import anyio.lowlevel
+from contextlib import contextmanager
+
 import pytest
 
 import liaison
+from liaison import aio
 from liaison.aio.end import receivers, senders
-from tests.aio.striking import AWAITS, EVENTS, struck_at_every_await
+from tests.aio.striking import AWAITS, EVENTS, iterated, leased, struck_at_every_await
 
 
-async def leased(box):
-    """A lease whose block is one more await to be cancelled at."""
-    async with box.lease() as delivery:
-        await anyio.lowlevel.checkpoint()
-        return delivery.message
-
-
-async def lent(box):
-    async with box.loan(1) as loan:
+async def lent(end):
+    async with end.loan(1) as loan:
         loan[:] = b"x"
         await loan.send()
 
 
-async def iterated(box):
-    async for message in box:
-        return message
-    return None
-
-
-# What takes a message: each gives the messages that it got.
+# Operations that take a message.
 RECEIVING = {
-    "receive": lambda box: box.receive(),
-    "receive, in time": lambda box: box.receive(timeout=30),
-    "receive_many": lambda box: box.receive_many(3),
+    "receive": lambda end: end.receive(),
+    "receive, in time": lambda end: end.receive(timeout=30),
+    "receive_many": lambda end: end.receive_many(3),
     "lease": leased,
     "async for": iterated,
 }
-# What sends b"x".
+# Operations that send b"x".
 SENDING = {
-    "send": lambda box: box.send(b"x"),
-    "send, in time": lambda box: box.send(b"x", timeout=30),
-    "send, receipt": lambda box: box.send(b"x", receipt=True),
-    "send_many": lambda box: box.send_many([b"x"]),
+    "send": lambda end: end.send(b"x"),
+    "send, in time": lambda end: end.send(b"x", timeout=30),
+    "send, receipt": lambda end: end.send(b"x", receipt=True),
+    "send_many": lambda end: end.send_many([b"x"]),
     "loan": lent,
 }
 
 
-def nobody_waits(box):
-    return all(
-        not line._queue and not line._watching for line in (receivers(box._end), senders(box._end))
+@contextmanager
+def ends(kind):
+    """A link with one place: its receiver and a sender for tasks, and a sender without tasks."""
+    receiver = kind("link", **{"max_messages" if kind is aio.MessageQueue else "capacity": 1})
+    sender = kind.open("link")
+    with getattr(liaison, kind.__name__).open("link") as plain:
+        yield receiver, sender, plain
+    receiver.destroy()
+    receiver.close()
+    sender.close()
+
+
+def on_links(operations):
+    """Run a test with all operations on a mailbox, and with the first on a queue and a port."""
+    first, *_ = operations
+    return pytest.mark.parametrize(
+        ("kind", "name"),
+        [
+            *((aio.Mailbox, name) for name in operations),
+            *((kind, first) for kind in (aio.MessageQueue, aio.Port)),
+        ],
+        ids=lambda value: getattr(value, "__name__", value),
     )
 
 
+def nobody_waits(receiver, sender):
+    lines = (receivers(receiver._end), senders(sender._end))
+    return not any(line._queue or line._watching for line in lines)
+
+
 @pytest.mark.parametrize("how", EVENTS)
-@pytest.mark.parametrize("name", RECEIVING)
-def test_a_cancelled_receive_leaves_the_message(loop, mailbox, name, how):
+@on_links(RECEIVING)
+def test_a_cancelled_receive_leaves_the_message(loop, space, kind, name, how):
     """At whatever await a receiver is cancelled, it has the message or the next one gets it."""
 
     async def main(native):
-        box = mailbox()
-        with liaison.Mailbox.open("box") as sender:
+        with ends(kind) as (receiver, sender, plain):
 
             async def check(got, happened):
-                assert nobody_waits(box)
-                statistics = box.statistics()
+                assert nobody_waits(receiver, sender)
+                statistics = receiver.statistics()
                 assert (statistics.leased, statistics.loaned) == (0, 0)
-                assert got + len(box) == happened
+                assert got + len(receiver) == happened
                 if happened and not got:
-                    with sender.lease(timeout=0) as delivery:
+                    with receiver._end.lease(timeout=0) as delivery:
                         assert delivery.message == b"x"
-                        # Who was cancelled in the block of its lease gave the message back.
+                        # A receiver that was cancelled within a lease gave the message back.
                         assert delivery.attempt == 1 or name == "lease"
 
             def nudge():
-                sender.send(b"not for it")
-                assert sender.receive() == b"not for it"
+                plain.send(b"not for it")
+                assert receiver.try_receive() == b"not for it"
 
             struck = await struck_at_every_await(
-                lambda: RECEIVING[name](box),
-                *(how, box.try_receive, lambda: sender.send(b"x"), nudge, check, native),
+                lambda: RECEIVING[name](receiver),
+                *(how, receiver.try_receive, lambda: plain.send(b"x"), nudge, check, native),
             )
             assert struck == AWAITS or how == "event long before"
             assert struck
@@ -90,31 +102,27 @@ def test_a_cancelled_receive_leaves_the_message(loop, mailbox, name, how):
 
 
 @pytest.mark.parametrize("how", EVENTS)
-@pytest.mark.parametrize("name", SENDING)
-def test_a_cancelled_send_has_not_sent(loop, mailbox, name, how):
-    """At whatever await a sender is cancelled, its message was not sent, or it was told so."""
+@on_links(SENDING)
+def test_a_cancelled_send_has_not_sent(loop, space, kind, name, how):
+    """At whatever await a sender is cancelled, its message was not sent, or it has returned."""
 
     async def main(native):
-        box = mailbox(capacity=1)
-        with liaison.Mailbox.open("box") as other:
+        with ends(kind) as (receiver, sender, plain):
 
             def fill():
-                other.try_receive()
-                other.send(b"full")
+                receiver.try_receive()
+                plain.send(b"full")
 
             async def check(sent, happened):
-                assert nobody_waits(box)
-                assert box.statistics().loaned == 0
-                waiting = box.peek()
+                assert nobody_waits(receiver, sender)
+                assert receiver.statistics().loaned == 0
+                waiting = receiver.peek()
                 assert waiting.count(b"x") == sent
                 assert waiting.count(b"full") == (not happened)
 
-            def nudge():
-                assert other.receive() == b"full"
-                other.send(b"full")
-
             struck = await struck_at_every_await(
-                lambda: SENDING[name](box), how, fill, other.receive, nudge, check, native
+                lambda: SENDING[name](sender),
+                *(how, fill, receiver.try_receive, fill, check, native),
             )
             assert struck == AWAITS or how == "event long before"
             assert struck

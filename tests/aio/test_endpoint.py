@@ -10,17 +10,13 @@ import liaison
 from liaison import Closed, Destroyed, Empty, NotFound, aio
 from liaison.aio.end import receivers, senders
 from liaison.aio.line import Line
-from tests.aio.striking import EVENTS, struck_at_every_await
+from tests.aio.progress import until
+from tests.aio.striking import EVENTS, iterated, leased, struck_at_every_await
 from tests.links.actor import Actor
 
 pytestmark = pytest.mark.usefixtures("endpoints")
 
 BOB = "bob = Endpoint('bob')"
-
-
-async def until(reason):
-    while not reason():
-        await anyio.lowlevel.checkpoint()
 
 
 def sleepers(endpoint):
@@ -31,7 +27,7 @@ def sleepers(endpoint):
 
 
 class Receiving:
-    """Tasks that receive once each: what they got, or what they were told."""
+    """Tasks that receive once each, and what each got or raised."""
 
     def __init__(self, tasks, endpoint, *sources, timeout=None):
         self.got = {}
@@ -46,7 +42,7 @@ class Receiving:
 
 
 def test_a_source_may_come_later(run):
-    """Who receives from a name that nobody has yet waits for who comes by it, and for no other."""
+    """A task that receives from a name that nobody has yet gets what that endpoint sends first."""
 
     async def main():
         async with aio.Endpoint("alice") as alice, anyio.create_task_group() as tasks:
@@ -66,7 +62,7 @@ def test_a_source_may_come_later(run):
 
 
 def test_tasks_receive_from_different_sources_at_once(run):
-    """Each task gets what its source sends, in order, and who takes from anyone gets the rest."""
+    """Each task gets what its source sends, in order; a task without a source gets the rest."""
 
     async def main():
         names = [f"sender-{n}" for n in range(6)]
@@ -104,7 +100,7 @@ def test_tasks_receive_from_different_sources_at_once(run):
 
 
 def test_many_tasks_receive_from_anyone(run):
-    """Tasks that all take from anyone get every message, each once."""
+    """Tasks that all receive from anyone get every message, each once."""
 
     async def main():
         got = []
@@ -126,8 +122,8 @@ def test_many_tasks_receive_from_anyone(run):
     run(main)
 
 
-def test_a_message_finds_its_task_whoever_was_told_of_the_sender(run):
-    """A task that waits for one wakes though another had the word of the new sender."""
+def test_a_task_wakes_though_another_call_took_the_announcement(run):
+    """A task that waits for a source wakes though another call has opened its link first."""
 
     async def main():
         async with (
@@ -150,7 +146,7 @@ def test_a_message_finds_its_task_whoever_was_told_of_the_sender(run):
 
 @pytest.mark.parametrize("destroyed", ["close", "destroy", "destroyed elsewhere"])
 def test_the_end_wakes_every_task(run, destroyed):
-    """Closing, and destroying, wakes all tasks that wait at an endpoint, and tells them so."""
+    """Closing or destroying an endpoint wakes all tasks that wait at it, with that error."""
 
     async def main():
         outcome = []
@@ -178,12 +174,12 @@ def test_the_end_wakes_every_task(run, destroyed):
                 else:
                     with Actor() as other:
                         other.do("Endpoint.observe('alice').destroy(force=True)")
-            says = Closed if destroyed != "destroyed elsewhere" else Destroyed
-            assert receiving.got == dict.fromkeys(["bob", "carol", "zed", None], says)
-            assert outcome == [StopAsyncIteration if says is Destroyed else Closed]
-            with pytest.raises(says):
+            error = Closed if destroyed != "destroyed elsewhere" else Destroyed
+            assert receiving.got == dict.fromkeys(["bob", "carol", "zed", None], error)
+            assert outcome == [StopAsyncIteration if error is Destroyed else Closed]
+            with pytest.raises(error):
                 await alice.receive()
-            with pytest.raises(says):
+            with pytest.raises(error):
                 await alice.receive("bob")
             assert carol.try_receive() is None
         alice.close()
@@ -192,8 +188,8 @@ def test_the_end_wakes_every_task(run, destroyed):
 
 
 @pytest.mark.parametrize("source", ["zed", "bob", None])
-def test_a_closed_endpoint_says_how_to_go_on(run, source):
-    """Whoever waited for one, for nobody yet or for anyone is told of the endpoint."""
+def test_the_error_of_a_closed_endpoint_helps(run, source):
+    """A task that waits for any source gets Closed, whose text says how to go on."""
 
     async def main():
         alice = aio.Endpoint("alice")
@@ -215,7 +211,7 @@ def test_a_closed_endpoint_says_how_to_go_on(run, source):
 
 @pytest.mark.parametrize("source", ["bob", None])
 def test_a_lease_is_settled_by_its_block(run, source):
-    """Leaving the block acknowledges; leaving it by an exception gives the message back."""
+    """Leaving the block acknowledges the message, leaving it by an exception gives it back."""
 
     async def main():
         async with aio.Endpoint("alice") as alice, aio.Endpoint("bob") as bob:
@@ -255,7 +251,7 @@ def test_what_others_sent_does_not_keep_a_task_busy(run, monkeypatch):
             aio.Endpoint("bob") as bob,
             aio.Endpoint("carol") as carol,
         ):
-            for met in (False, True):  # before bob ever sent, and afterwards
+            for known in (False, True):  # before bob ever sent, and afterwards
                 async with anyio.create_task_group() as tasks:
                     receiving = Receiving(tasks, alice, "bob")
                     await until(lambda: sleepers(alice) == 1)
@@ -265,8 +261,8 @@ def test_what_others_sent_does_not_keep_a_task_busy(run, monkeypatch):
                         await anyio.sleep(0.001)
                     for _ in range(100):
                         await anyio.sleep(0.001)
-                    # Carol's first message is news; and a timer has it look now and then.
-                    assert len(looks) <= 15, met
+                    # Carol's first message wakes it; and a timer has it look now and then.
+                    assert len(looks) <= 15, known
                     await bob.send("alice", "b")
                 assert receiving.got == {"bob": "b"}
             assert len(alice) == 20
@@ -344,24 +340,12 @@ def test_the_textbooks_functions_are_awaited(run, mailbox):
 # ---- cancelling ---------------------------------------------------------------------------
 
 
-async def leased(alice, source):
-    async with alice.lease(source) as delivery:
-        await anyio.lowlevel.checkpoint()
-        return delivery.message
-
-
-async def iterated(alice, source):
-    async for message in alice:
-        return message
-    return None
-
-
 SOURCES = ["bob", None, "comes later"]
 RECEIVING = {
     "receive": lambda alice, source: alice.receive(source),
     "receive, in time": lambda alice, source: alice.receive(source, timeout=30),
     "lease": leased,
-    "async for": iterated,
+    "async for": lambda alice, source: iterated(alice),
 }
 
 
@@ -421,7 +405,7 @@ def test_a_cancelled_receive_leaves_the_message(loop, name, source, how):
 @pytest.mark.parametrize("how", EVENTS)
 @pytest.mark.parametrize("receipt", [False, True])
 def test_a_cancelled_send_has_not_sent(loop, receipt, how):
-    """At whatever await a sender is cancelled, its message was not sent, or it was told so."""
+    """At whatever await a sender is cancelled, its message was not sent, or it has returned."""
 
     async def main(native):
         with liaison.Endpoint("alice", capacity=1) as alice:

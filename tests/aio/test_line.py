@@ -1,4 +1,4 @@
-"""Places in a line on asyncio, which tasks await in the place of a future."""
+"""Places in a line on asyncio, which tasks await instead of a future."""
 
 import asyncio
 import contextvars
@@ -33,7 +33,7 @@ async def asleep(task):
 
 @pytest.mark.parametrize("debug", [False, True])
 def test_a_task_goes_on_in_its_own_context(space, debug):
-    """Who is woken is the task: its variables are its own, and it is the current one."""
+    """A task that is woken has its own context variables, and is the current task."""
 
     async def receive():
         SETTING.set("the task's")
@@ -51,8 +51,8 @@ def test_a_task_goes_on_in_its_own_context(space, debug):
         asyncio.run(main(), debug=debug)
 
 
-def test_who_asks_whether_all_tasks_wait_is_told(space):
-    """anyio's `wait_all_tasks_blocked` returns while a task waits on a link, and sees it go on."""
+def test_anyio_sees_whether_a_task_waits(space):
+    """anyio's `wait_all_tasks_blocked` returns while a task waits on a link, not while it runs."""
 
     async def main():
         task = asyncio.create_task(box.receive())
@@ -67,7 +67,7 @@ def test_who_asks_whether_all_tasks_wait_is_told(space):
         asyncio.run(main())
 
 
-def test_a_cancelled_task_is_told_why(space):
+def test_a_cancelled_task_gets_the_message_of_its_cancellation(space):
     """The message given to `Task.cancel` reaches the task, which then waits no longer."""
 
     async def main():
@@ -84,7 +84,7 @@ def test_a_cancelled_task_is_told_why(space):
 
 
 def test_a_task_that_cancels_itself_does_not_wait(space):
-    """A cancellation that is asked for before the task waits is not forgotten."""
+    """A cancellation that was requested before the task waits ends the wait."""
 
     async def receive():
         asyncio.current_task().cancel("myself")
@@ -101,7 +101,7 @@ def test_a_task_that_cancels_itself_does_not_wait(space):
 
 
 def test_a_cancelled_task_leaves_nothing_to_the_collector(space):
-    """What was waited for goes with its last user, also when the waiting was cancelled."""
+    """A link on which a cancelled task has waited goes with its last reference."""
 
     async def main(box):
         task = asyncio.create_task(box.receive())
@@ -122,7 +122,7 @@ def test_a_cancelled_task_leaves_nothing_to_the_collector(space):
 
 
 def test_a_loop_that_is_over_does_not_stay_in_memory(space):
-    """A link may outlive many loops, as that of a module does, and keeps none of them."""
+    """A link that outlives many loops, as that of a module does, keeps none of them."""
     loops = weakref.WeakSet()
 
     async def main(box):
@@ -139,8 +139,8 @@ def test_a_loop_that_is_over_does_not_stay_in_memory(space):
         assert not len(loops)
 
 
-def test_who_is_woken_may_close_the_link_under_those_who_wait_with_it(space):
-    """All others are told, although the first goes on within the loop's callback."""
+def test_a_woken_task_may_close_the_link_on_which_others_wait(space):
+    """All others get Closed, although the first goes on within the loop's callback."""
 
     async def first():
         message = await box.receive()
@@ -161,8 +161,8 @@ def test_who_is_woken_may_close_the_link_under_those_who_wait_with_it(space):
         asyncio.run(main())
 
 
-def test_an_error_in_who_is_woken_is_the_task_s(space):
-    """What a task raises when it was woken is its own, and the loop goes on waking others."""
+def test_an_error_in_a_woken_task_is_its_own(space):
+    """The loop goes on to wake others when a task that it woke raises an error."""
 
     async def fails():
         await box.receive()

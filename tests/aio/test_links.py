@@ -1,10 +1,9 @@
-"""Queues, ports and connections for tasks: what each does, on both event loops."""
+"""Queues, connections and listeners for tasks: what each does, on both event loops."""
 
-import ssl
 import threading
+from contextlib import suppress
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 from liaison import (
@@ -19,12 +18,8 @@ from liaison import (
     aio,
 )
 from liaison.aio.line import line_of
-from tests.aio.striking import NOTHING, cancelled_at
-
-
-async def until(reason):
-    while not reason():
-        await anyio.lowlevel.checkpoint()
+from tests.aio.progress import until
+from tests.aio.test_connection import pair
 
 
 def waits(thing):
@@ -32,8 +27,8 @@ def waits(thing):
     return bool(line_of(thing, "fileno")._queue)
 
 
-def test_a_queue_has_the_names_of_python_s_own(run, space):
-    """put and get are awaited, and their _nowait forms say Full and Empty."""
+def test_a_queue_has_the_names_of_pythons_own(run, space):
+    """put and get are awaited, and their _nowait forms raise Full and Empty."""
 
     async def main():
         async with aio.MessageQueue("queue", max_messages=2) as queue:
@@ -54,17 +49,12 @@ def test_a_queue_has_the_names_of_python_s_own(run, space):
     run(main)
 
 
-@pytest.fixture(params=["unix", "tcp"])
-def place(request, tmp_path):
-    return f"unix://{tmp_path}/listens" if request.param == "unix" else "tcp://127.0.0.1:0"
-
-
-def test_a_connection_carries_messages_both_ways(run, place):
-    """connect and accept are awaited, and messages go both ways, of any size."""
+def test_a_connection_carries_messages_both_ways(run, address):
+    """connect and accept are awaited; messages of any size go both ways, and start no thread."""
 
     async def main():
         large = bytes(5_000_000)
-        async with aio.listen(place) as listener, anyio.create_task_group() as tasks:
+        async with aio.listen(address) as listener, anyio.create_task_group() as tasks:
 
             async def serve():
                 async with await listener.accept() as server:
@@ -78,35 +68,22 @@ def test_a_connection_carries_messages_both_ways(run, place):
                 assert await client.receive() == {"item": "tea"}
                 await client.send(large)
                 assert await client.receive() == large
-                assert await client.send_many([1, 2, 3]) == 3
-                got = []
-                while len(got) < 3:
-                    got += await client.receive_many(3)
-                assert got == [1, 2, 3]
-                assert client.try_receive("none") == "none"
-                with pytest.raises(Empty):
-                    await client.receive(timeout=0.01)
                 assert threading.active_count() <= threads
 
     run(main)
 
 
-def test_a_reader_that_does_not_read_is_waited_for(run, place):
-    """Who sends more than there is room for waits, can be told so, and goes on."""
+def test_a_reader_that_does_not_read_is_waited_for(run, address):
+    """A task that sends more than there is room for waits, up to its timeout, and goes on."""
 
     async def main():
-        async with aio.listen(place) as listener:
-            client = await aio.connect(listener.address)
-            server = await listener.accept()
-            sent = 0
-            try:
-                for _ in range(1000):
+        async with pair(address) as (client, server):
+            sent, got = 0, []
+            with suppress(Full):
+                while sent < 1000:
                     await client.send(bytes(100_000), timeout=0.05)
                     sent += 1
-                raise AssertionError("100 MB were sent and nobody read")
-            except Full:
-                pass
-            got = []
+            assert sent < 1000
 
             async def read():
                 while len(got) < sent:
@@ -116,19 +93,15 @@ def test_a_reader_that_does_not_read_is_waited_for(run, place):
                 tasks.start_soon(read)
                 await client.flush()
             assert got == [100_000] * sent
-            client.close()
-            server.close()
 
     run(main)
 
 
-def test_the_end_of_a_connection_is_told(run, place):
-    """Closing one end wakes who waits at both, with what it means there."""
+def test_closing_one_end_wakes_tasks_at_both(run, address):
+    """Closing one end of a connection gives tasks that wait there Closed, at the other Ended."""
 
     async def main():
-        async with aio.listen(place) as listener:
-            client = await aio.connect(listener.address)
-            server = await listener.accept()
+        async with pair(address) as (client, server):
             outcome = {}
 
             async def receive(name, end):
@@ -146,16 +119,15 @@ def test_the_end_of_a_connection_is_told(run, place):
             assert isinstance(outcome["server"], Ended)
             with pytest.raises(Disconnected):
                 await server.send_many([bytes(100_000)] * 100)
-            server.close()
 
     run(main)
 
 
-def test_closing_a_listener_ends_accepting(run, place):
-    """A task that waits in accept, or loops over a listener, is ended by close."""
+def test_closing_a_listener_ends_accepting(run, address):
+    """Closing a listener ends the loop of a task over it, and a later accept."""
 
     async def main():
-        listener = aio.listen(place)
+        listener = aio.listen(address)
         with pytest.raises(Empty):
             await listener.accept(timeout=0.01)
 
@@ -173,8 +145,8 @@ def test_closing_a_listener_ends_accepting(run, place):
     run(main)
 
 
-def test_connecting_says_what_is_wrong(run, tmp_path):
-    """Nobody there, nobody answering, and a wrong token are told apart."""
+def test_connecting_tells_errors_apart(run, tmp_path):
+    """A missing listener, one that does not answer, and a wrong token are errors of their own."""
 
     async def main():
         with pytest.raises(NotFound):
@@ -192,105 +164,5 @@ def test_connecting_says_what_is_wrong(run, tmp_path):
         with pytest.raises(AccessDenied):
             await aio.connect(address, token=b"y" * 32)
         scope.cancel()
-
-    run(main)
-
-
-def test_a_token_is_proven_in_a_task(run, tmp_path):
-    """Both ends prove that they have the token, with tasks at both."""
-
-    async def main():
-        token = b"t" * 32
-        async with aio.listen(f"unix://{tmp_path}/listens", token=token) as listener:
-            got = []
-
-            async def serve():
-                server = await listener.accept()
-                got.append(await server.receive())
-                server.close()
-
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(serve)
-                client = await aio.connect(listener.address, token=token)
-                await client.send("hello")
-            client.close()
-            assert got == ["hello"]
-
-    run(main)
-
-
-def test_tls_without_a_check_needs_a_token(run):
-    """A context that checks no certificate is refused, as it is without tasks."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-
-    async def main():
-        with pytest.raises(ValueError, match="checks no certificate"):
-            await aio.connect("tls://127.0.0.1:1", tls=context)
-
-    run(main)
-
-
-@pytest.mark.parametrize("awaits", [1, 2])  # to let others run; for a message
-def test_a_cancelled_receive_over_a_connection_leaves_the_message(run, place, awaits):
-    """Whenever a receiver is cancelled, the next one gets what it did not."""
-
-    async def main():
-        async with aio.listen(place) as listener:
-            client = await aio.connect(listener.address)
-            server = await listener.accept()
-            for how in ("before", "after", "never"):
-                if how == "never":
-                    await client.send("m")
-
-                def strike(cancel, how=how):
-                    if how == "before":
-                        client._end.send("m")
-                    cancel()
-                    if how == "after":
-                        client._end.send("m")
-
-                result, cancelled = await cancelled_at(
-                    awaits, server.receive(), lambda: None, strike, False
-                )
-                if result is NOTHING:
-                    assert cancelled
-                    assert await server.receive() == "m"
-                else:
-                    assert result == "m"
-                    if not cancelled and how != "never":
-                        continue
-                assert server.try_receive() is None
-            client.close()
-            server.close()
-
-    run(main)
-
-
-def test_wait_takes_links_of_every_kind(run, space, place):
-    """aio.wait gives those that can be received from, of all kinds at once."""
-
-    async def main():
-        async with (
-            aio.Mailbox("box") as box,
-            aio.MessageQueue("queue") as queue,
-            aio.Port("port") as port,
-            aio.listen(place) as listener,
-        ):
-            client = await aio.connect(listener.address)
-            server = await listener.accept()
-            every = [box, queue, port, listener, server]
-            assert await aio.wait(every, timeout=0.01) == []
-            await client.send(1)
-            assert await aio.wait(every) == [server]
-            await queue.put(1)
-            async with aio.Port.open("port") as sender:
-                await sender.send(1)
-            assert {id(one) for one in await aio.wait(every)} == {id(server), id(queue), id(port)}
-            client.close()
-            server.close()
-            box.destroy()
-            queue.destroy()
 
     run(main)

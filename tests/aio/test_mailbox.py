@@ -1,28 +1,27 @@
-"""Mailboxes for tasks: each operation on both event loops, many tasks on one, deaths, the end."""
+"""Mailboxes for tasks, on both event loops: many tasks on one, killed processes, the end."""
 
-import os
 import select
 import threading
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 import liaison
 from liaison import Closed, Destroyed, Empty, aio
 from liaison.aio.end import receivers, senders
+from tests.aio.progress import until
+from tests.descriptors import descriptors
 from tests.links.actor import Actor
 
 
-async def asleep(box, role=0):
-    """Wait until a task leads the line of receivers (0) or senders (1)."""
-    line = (receivers, senders)[role](box._end)
-    while line._led is None or not (line._queue or line._watching):
-        await anyio.lowlevel.checkpoint()
+async def asleep(box, to_send=False):
+    """Wait until a task leads the line of receivers, or of senders."""
+    line = (senders if to_send else receivers)(box._end)
+    await until(lambda: line._led is not None and (line._queue or line._watching))
 
 
 def test_many_tasks_are_served_in_order(run, mailbox):
-    """Of the tasks that wait on one mailbox, who came first is served first; no thread waits."""
+    """Tasks that wait on one mailbox are served in the order in which they came, by no thread."""
 
     async def main():
         box = mailbox()
@@ -35,8 +34,7 @@ def test_many_tasks_are_served_in_order(run, mailbox):
         async with anyio.create_task_group() as tasks:
             for n in range(50):
                 tasks.start_soon(receive, n)
-                while len(receivers(box._end)._queue) <= n:
-                    await anyio.lowlevel.checkpoint()
+                await until(lambda n=n: len(receivers(box._end)._queue) > n)
             threads = threading.active_count()
             with liaison.Mailbox.open("box") as sender:
                 sender.send_many(range(50))
@@ -68,8 +66,7 @@ def test_a_cancelled_offer_is_taken_back(run, mailbox):
         box = mailbox(capacity=0)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(box.send, "never sent")
-            while not len(box):
-                await anyio.lowlevel.checkpoint()
+            await until(lambda: len(box))
             tasks.cancel_scope.cancel()
         assert len(box) == 0
         assert box.statistics().loaned == box.statistics().leased == 0
@@ -125,41 +122,26 @@ def test_the_end_wakes_every_task(run, mailbox, wanted, end):
     run(main)
 
 
-def test_a_message_comes_back_from_the_dead(run, mailbox):
-    """A task waits while another process holds the message, and gets it when that is killed."""
+@pytest.mark.parametrize("held", ["lease()", "loan(1)"])
+def test_what_a_killed_process_held_comes_back(run, mailbox, held):
+    """A waiting task gets the message or the room that a process held when it was killed."""
 
     async def main():
         box = mailbox(capacity=1)
-        await box.send(1)
-        with Actor("box = Mailbox('box')", "held = box.lease()") as other:
+        if held == "lease()":
+            await box.send(1)
+        with Actor("box = Mailbox('box')", f"held = box.{held}") as other:
 
             async def kill():
-                await asleep(box)
+                await asleep(box, held != "lease()")
                 other.kill()
 
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(kill)
+                if held != "lease()":
+                    await box.send(1)
                 async with box.lease() as delivery:
-                    assert (delivery.message, delivery.attempt) == (1, 2)
-
-    run(main)
-
-
-def test_room_comes_back_from_the_dead(run, mailbox):
-    """A task waits for room, and gets it when the process is killed that held it as a loan."""
-
-    async def main():
-        box = mailbox(capacity=1)
-        with Actor("box = Mailbox('box')", "held = box.loan(1)") as other:
-
-            async def kill():
-                await asleep(box, 1)
-                other.kill()
-
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(kill)
-                await box.send(1)
-        assert await box.receive() == 1
+                    assert (delivery.message, delivery.attempt) == (1, 1 + (held == "lease()"))
 
     run(main)
 
@@ -188,7 +170,7 @@ def test_nothing_is_left_open(run, mailbox):
 
     async def main():
         mailbox("other")  # the space stays open
-        before = len(os.listdir("/proc/self/fd"))
+        before = descriptors()
         async with aio.Mailbox("brief", capacity=1) as box:
             with anyio.move_on_after(0.01):
                 await box.receive()
@@ -196,15 +178,15 @@ def test_nothing_is_left_open(run, mailbox):
             with anyio.move_on_after(0.01):
                 await box.send(2)
             # Three for each, and one of a bell that was rung here.
-            assert len(os.listdir("/proc/self/fd")) == before + 7
+            assert descriptors() == before + 7
             box.destroy()
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert descriptors() == before
 
     run(main)
 
 
-def test_who_waits_for_several_hears_what_came_while_no_task_waited(run, mailbox):
-    """A link on which a task has waited before stays readable with a message, for aio.wait."""
+def test_a_message_that_came_while_no_task_waited_is_found_by_wait(run, mailbox):
+    """A link on which a task has waited before stays readable while it has a message."""
 
     async def main():
         box = mailbox()
@@ -212,7 +194,7 @@ def test_who_waits_for_several_hears_what_came_while_no_task_waited(run, mailbox
             await box.receive(timeout=0.001)
         assert box.try_send(1)
         for _ in range(5):
-            await anyio.sleep(0)  # the event loop hears it, and has nobody to tell
+            await anyio.sleep(0)  # the event loop notices it, and has no task to wake
         assert select.select([box], [], [], 0)[0]
         assert await aio.wait([box]) == [box]
         assert await box.receive() == 1

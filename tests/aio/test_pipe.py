@@ -5,25 +5,21 @@ import subprocess
 import sys
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 import liaison
-from liaison import Closed, DecodeError, Disconnected, Empty, Ended, Full, aio
+from liaison import Closed, DecodeError, Disconnected, Ended, Full, aio
 from liaison.aio.end import receivers, senders
+from tests.aio.progress import until
 from tests.aio.striking import EVENTS, struck_at_every_await
+from tests.aio.test_cancelling import RECEIVING, SENDING
 from tests.links.actor import Actor
 
 pytestmark = pytest.mark.usefixtures("space")
 
 
-async def until(reason):
-    while not reason():
-        await anyio.lowlevel.checkpoint()
-
-
 class Ends:
-    """What comes out of one end when it goes into the other."""
+    """Both ends of a pipe, or of a named pipe, whose other side is another process."""
 
     def __init__(self, kind, **options):
         if kind == "pipe":
@@ -72,7 +68,7 @@ def ends(request):
 
 
 def test_the_end_of_file_wakes_who_receives(run, ends):
-    """When nobody is left who could send, every waiting task is told Ended, and a loop ends."""
+    """When nobody is left who could send, every waiting task gets Ended, and a loop ends."""
 
     async def main():
         outcome = []
@@ -99,7 +95,7 @@ def test_the_end_of_file_wakes_who_receives(run, ends):
 
 
 def test_a_broken_pipe_wakes_who_sends(run, ends):
-    """When nobody is left who could receive, every waiting task is told Disconnected."""
+    """When nobody is left who could receive, every waiting task gets Disconnected."""
 
     async def main():
         outcome = []
@@ -127,13 +123,12 @@ def test_a_broken_pipe_wakes_who_sends(run, ends):
 
 
 def test_the_death_of_a_process_ends_its_pipes(run):
-    """A task at a named pipe is told Ended when the process at the other side is killed."""
+    """A task at a named pipe gets the end when the process at the other side is killed."""
 
     async def main():
         async with aio.NamedPipe("talk") as talk:
-            with Actor("talk = NamedPipe('talk')", "talk.send('last words')") as other:
+            with Actor("talk = NamedPipe('talk')") as other:
                 async with anyio.create_task_group() as tasks:
-                    assert await talk.receive() == "last words"
                     tasks.start_soon(expect_the_end, talk)
                     await until(lambda: receivers(talk._end)._queue)
                     other.kill()
@@ -213,24 +208,18 @@ def test_bytes_are_written_as_to_a_file(run, ends):
     async def main():
         data = bytes(range(256)) * 2000
         async with ends(capacity=2) as pair:
-            if pair.other is None:
-                read = pair.reader.read
 
-                async def compare():
-                    assert await read(len(data)) == data
-
-            else:
-                pair.other.start(f"talk.read({len(data)})")
-
-                async def compare():
-                    assert pair.other.answer() == data
+            async def compare():
+                assert await pair.reader.read(len(data)) == data
 
             async with anyio.create_task_group() as tasks:
                 if pair.other is None:
                     tasks.start_soon(compare)
+                else:
+                    pair.other.start(f"talk.read({len(data)})")
                 assert await pair.writer.write(data) == len(data)
             if pair.other is not None:
-                await compare()
+                assert pair.other.answer() == data
             await pair.writer.writelines([b"a\n", bytearray(b"b\n")])
             assert [pair.receive(), pair.receive()] == [b"a\n", b"b\n"]
             assert await pair.writer.write(b"") == 0
@@ -268,7 +257,7 @@ def test_lines_stay_whole_among_many_tasks(run):
 
 
 def test_a_child_is_given_an_end(run):
-    """An end goes to a program by pass_fds and handle; there a task takes it over."""
+    """A program that is given `pass_fds` and `handle` of an end opens it for its tasks."""
     child = """
 import sys, anyio
 from liaison import aio
@@ -310,13 +299,11 @@ def test_ends_are_made_by_pipe_alone(space):
     talk.close()
 
 
-def test_waiting_in_time(run, ends):
-    """A timeout that passes is Empty, and aio.wait has pipes among its links."""
+def test_a_reader_is_ready_until_all_bytes_are_read(run, ends):
+    """aio.wait returns a reader while a part of a message is unread, and at the end."""
 
     async def main():
         async with ends() as pair:
-            with pytest.raises(Empty):
-                await pair.reader.receive(timeout=0.01)
             assert await aio.wait([pair.reader], timeout=0.01) == []
             pair.send(b"ab")
             assert await aio.wait([pair.reader]) == [pair.reader]
@@ -333,24 +320,7 @@ def test_waiting_in_time(run, ends):
 # ---- cancelling ---------------------------------------------------------------------------
 
 
-async def leased(reader):
-    async with reader.lease() as delivery:
-        await anyio.lowlevel.checkpoint()
-        return delivery.message
-
-
-async def iterated(reader):
-    async for message in reader:
-        return message
-    return None
-
-
-READING = {
-    "receive": lambda reader: reader.receive(),
-    "receive, in time": lambda reader: reader.receive(timeout=30),
-    "receive_many": lambda reader: reader.receive_many(3),
-    "lease": leased,
-    "async for": iterated,
+READING = RECEIVING | {
     "read": lambda reader: reader.read(3),
     "read1": lambda reader: reader.read1(),
     "readline": lambda reader: reader.readline(),
@@ -400,10 +370,7 @@ def test_a_cancelled_reader_leaves_what_came(loop, name, how):
     loop(main)
 
 
-WRITING = {
-    "send": lambda writer: writer.send(b"x"),
-    "send, in time": lambda writer: writer.send(b"x", timeout=30),
-    "send, receipt": lambda writer: writer.send(b"x", receipt=True),
+WRITING = SENDING | {
     "write": lambda writer: writer.write(b"x"),
     "writelines": lambda writer: writer.writelines([b"x"]),
 }
@@ -412,7 +379,7 @@ WRITING = {
 @pytest.mark.parametrize("how", EVENTS)
 @pytest.mark.parametrize("name", WRITING)
 def test_a_cancelled_writer_has_not_written(loop, name, how):
-    """At whatever await a writer is cancelled, it has written nothing, or was told that it has."""
+    """At whatever await a writer is cancelled, it has written nothing, or has returned."""
 
     async def main(native):
         reader, writer = aio.pipe(capacity=1)
@@ -442,7 +409,7 @@ def test_a_cancelled_writer_has_not_written(loop, name, how):
     loop(main)
 
 
-def test_a_cancelled_reader_s_bytes_wake_the_next(run):
+def test_a_cancelled_readers_bytes_wake_the_next(run):
     """What a cancelled reader puts back is read by a task that waits already."""
 
     async def main():
@@ -469,8 +436,8 @@ def test_a_cancelled_reader_s_bytes_wake_the_next(run):
     run(main)
 
 
-def test_liaison_s_own_pipes_and_these_are_the_same(run):
-    """A task's end and one without tasks belong to one pipe."""
+def test_pipes_with_and_without_tasks_are_the_same(run):
+    """An end for tasks and one without tasks belong to one pipe."""
 
     async def main():
         async with aio.NamedPipe("talk") as talk:

@@ -1,4 +1,4 @@
-"""Another process, that does what a test tells it, one line of Python after the other."""
+"""Another process, which runs the lines of Python that a test gives it."""
 
 import liaison
 from liaison.testing import Process, point

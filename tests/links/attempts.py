@@ -1,10 +1,10 @@
-"""What a test finds in a mailbox when it takes all of it."""
+"""The messages of a mailbox, each with its attempt."""
 
 from liaison import Empty
 
 
 def attempts(box):
-    """What is in the mailbox, each with its attempt; takes all of it."""
+    """Take all messages of the mailbox; return each with its attempt."""
     found = []
     while box:
         try:

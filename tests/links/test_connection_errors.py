@@ -1,4 +1,4 @@
-"""What is wrong on the wire is told, once, by whatever way of receiving comes next."""
+"""Errors on the wire are raised once, by the next call of whatever kind that receives."""
 
 import contextlib
 import socket
@@ -13,8 +13,9 @@ from liaison import Corrupt, DecodeError, Disconnected, Empty, Ended, TooLarge, 
 from liaison._native.link import end_of
 from liaison.carriers.stream.handshake import HELLO
 from liaison.testing import until
+from tests.conformance.beside import Beside
 from tests.links.test_connection_listener import TOKEN
-from tests.links.test_connection_relay import TAG, Between, exactly
+from tests.links.test_connection_relay import TAG, Between, dial, exactly
 
 LARGEST = 1000
 
@@ -36,7 +37,7 @@ class Bare:
         hello = exactly(self.wire, HELLO)
         self.wire.sendall(hello[:-1] + bytes([hello[-1] ^ 1]))
 
-    def say(self, messages, wrong):
+    def arrive(self, messages, wrong):
         self.wire.sendall(b"".join(frame(message) for message in messages) + wrong)
 
     def close(self):
@@ -51,7 +52,7 @@ class Relayed:
         self._between = Between(f"unix://{tmp_path}/it", max_message=LARGEST)
         self.victim = self._between.victims[1]
 
-    def say(self, messages, wrong):
+    def arrive(self, messages, wrong):
         self._between.victims[0].send_many(messages)
         records = [self._between.record() for _ in messages]
         self._between.wires[1].sendall(b"".join(records) + wrong)
@@ -61,7 +62,7 @@ class Relayed:
 
 
 class OverTls:
-    """A connection over TLS, whose bytes pass through here."""
+    """A connection over TLS, whose bytes a relay passes on."""
 
     def __init__(self, _, certificate):
         trusted, *own = certificate
@@ -69,20 +70,15 @@ class OverTls:
         self._passed = threading.Event()
         address = f"tls://127.0.0.1:{self._middle.getsockname()[1]}"
         with listen("tls://127.0.0.1:0", tls=tuple(own), max_message=LARGEST) as listener:
-            threading.Thread(target=self._relay, args=(listener.address,), daemon=True).start()
-            made = []
-            connecting = threading.Thread(
-                target=lambda: made.append(connect(address, tls=trusted)), daemon=True
-            )
-            connecting.start()
+            Beside(self._relay, listener.address)
+            connecting = Beside(connect, address, tls=trusted)
             self.victim = listener.accept(timeout=60)
-            connecting.join(60)
-            self._client = made[0]
+            self._client = connecting.result()
 
     def _relay(self, address):
         client, _ = self._middle.accept()
-        self.wire = socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])))
-        threading.Thread(target=self._pass, args=(self.wire, client), daemon=True).start()
+        self.wire = dial(address)
+        Beside(self._pass, self.wire, client)
         self._pass(client, self.wire)
         self._passed.set()
 
@@ -92,10 +88,10 @@ class OverTls:
             while data := source.recv(1 << 16):
                 target.sendall(data)
 
-    def say(self, messages, wrong):
+    def arrive(self, messages, wrong):
         self._client.send_many(messages)
         end_of(self._client).transport.shutdown(socket.SHUT_WR)
-        self._passed.wait(60)  # all that it said is on its way
+        self._passed.wait(60)  # all that it sent has been passed on
         self.wire.sendall(wrong)
 
     def close(self):
@@ -116,13 +112,13 @@ WRONG = {
 
 @pytest.fixture(params=WRONG)
 def wrong(request, tmp_path):
-    """Make two messages, and something wrong behind them, be there to be received."""
+    """Have messages arrive at an end, and an error behind them; that end, and the error."""
     kind, data, error = WRONG[request.param]
     more = (request.getfixturevalue("certificate"),) if kind is OverTls else ()
     made = kind(tmp_path, *more)
 
     def arrive(messages=(b"one", b"two")):
-        made.say(list(messages), data)
+        made.arrive(list(messages), data)
         return made.victim, error
 
     yield arrive
@@ -191,7 +187,7 @@ def by_async_receive_many(end, count):
     return in_a_task(end, act)
 
 
-WAYS = [
+CALLS = [
     by_receive,
     by_try_receive,
     by_receive_many,
@@ -202,14 +198,14 @@ WAYS = [
 ]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_what_is_wrong_is_raised_after_what_came_before_it(wrong, way):
-    """Two messages are given, then the error itself; after that an end that is not clean."""
+@pytest.mark.parametrize("receive", CALLS)
+def test_an_error_is_raised_after_the_messages_before_it(wrong, receive):
+    """Two messages are received, then the error is raised, and from then on an unclean end."""
     end, error = wrong()
-    assert way(end, 2) == [b"one", b"two"]
+    assert receive(end, 2) == [b"one", b"two"]
     with pytest.raises(error):
-        way(end, 0)
-    for again in WAYS:
+        receive(end, 0)
+    for again in CALLS:
         with pytest.raises(Ended) as raised:
             again(end, 0)
         assert not raised.value.clean
@@ -217,9 +213,9 @@ def test_what_is_wrong_is_raised_after_what_came_before_it(wrong, way):
         end.send(b"anybody?")
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_what_is_wrong_is_not_told_to_who_only_looks(wrong, way):
-    """Asking whether there is something, waiting, and a failed send leave it for a receive."""
+@pytest.mark.parametrize("receive", CALLS)
+def test_an_error_is_raised_by_no_call_but_a_receive(wrong, receive):
+    """Asking whether there is something, waiting, and a failed send leave the error for it."""
     end, error = wrong(())
     until(end_of(end).ready, "it is there")
     end.fileno()
@@ -228,11 +224,11 @@ def test_what_is_wrong_is_not_told_to_who_only_looks(wrong, way):
         for _ in range(100):
             end.send(b"anybody?", timeout=0.1)
     with pytest.raises(error):
-        way(end, 0)
+        receive(end, 0)
 
 
-def test_a_batch_that_ends_in_something_wrong_is_given_whole(wrong):
-    """receive_many gives what came before, whatever its size, and raises at the next call."""
+def test_a_batch_before_an_error_is_received_whole(wrong):
+    """receive_many returns what came before the error, and raises at the next call."""
     end, error = wrong([b"%d" % number for number in range(50)])
     received = []
     while len(received) < 50:
@@ -242,46 +238,34 @@ def test_a_batch_that_ends_in_something_wrong_is_given_whole(wrong):
         end.receive_many(7, timeout=60)
 
 
-def connected_by(listener, **options):
-    """Connect in a thread, which leaves the client in a list."""
-    made = []
-    thread = threading.Thread(
-        target=lambda: made.append(connect(listener.address, **options)), daemon=True
-    )
-    thread.start()
-    return thread, made
-
-
-@pytest.mark.parametrize("way", WAYS)
-def test_what_cannot_be_decoded_ends_nothing(tmp_path, way):
-    """A message of another type among others is a DecodeError with its payload; they all come."""
+@pytest.mark.parametrize("receive", CALLS)
+def test_what_cannot_be_decoded_ends_nothing(tmp_path, receive):
+    """A message of another type is a DecodeError with its payload; those around it arrive."""
     with listen(f"unix://{tmp_path}/it", type=int, token=TOKEN) as listener:
-        connecting, made = connected_by(listener, token=TOKEN)
+        connecting = Beside(connect, listener.address, token=TOKEN)
         with listener.accept(timeout=60) as server:
-            connecting.join(60)
-            with made[0] as client:
+            with connecting.result() as client:
                 client.send_many([1, "no", 2])
                 client.close()
-            assert way(server, 1) == [1]
+            assert receive(server, 1) == [1]
             with pytest.raises(DecodeError) as raised:
-                way(server, 0)
+                receive(server, 0)
             assert raised.value.payload == b"\xa2no"
-            assert way(server, 1) == [2]
+            assert receive(server, 1) == [2]
             with pytest.raises(Ended) as ended:
                 server.receive(timeout=60)
             assert ended.value.clean
 
 
-def test_a_selector_sees_messages_that_were_decrypted_or_proven_ahead(tmp_path, certificate):
-    """The descriptor is readable as long as there are messages, over TLS and with a token, too."""
+def test_a_selector_sees_messages_that_were_read_ahead_of_a_receive(tmp_path, certificate):
+    """Over TLS, and with a token, the descriptor is readable as long as there are messages."""
     trusted, *own = certificate
     over_tls = ("tls://127.0.0.1:0", {"tls": tuple(own)}, {"tls": trusted})
     for address, ours, theirs in (over_tls, (f"unix://{tmp_path}/it", *[{"token": TOKEN}] * 2)):
         with listen(address, **ours) as listener:
-            connecting, made = connected_by(listener, **theirs)
+            connecting = Beside(connect, listener.address, **theirs)
             with listener.accept(timeout=60) as server:
-                connecting.join(60)
-                with made[0] as client:
+                with connecting.result() as client:
                     server.fileno()
                     client.send_many([b"x" * 15_000] * 4)  # a TLS record each, read at once
                     for _ in range(4):

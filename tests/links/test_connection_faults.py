@@ -1,68 +1,29 @@
-"""Connections and listeners where something comes between: forks, signals, other threads."""
+"""Connections and listeners amid forks, signals, other threads and a lack of descriptors."""
 
 import errno
 import os
 import resource
+import select
 import signal
 import socket
 import threading
 
 import pytest
 
-from liaison import Closed, DecodeError, Empty, Ended, NotFound, connect, listen
+from liaison import Closed, Empty, Ended, NotFound, connect, listen
 from liaison._native.link import end_of
 from liaison.carriers.stream.listener import Listening
 from liaison.testing import Process, point, until
-from tests.links.test_connection_listener import TOKEN, looked, raw
+from tests.conformance.beside import Beside
+from tests.links.test_connection_listener import TOKEN, looked
+from tests.links.test_connection_relay import dial
 
 
-@pytest.fixture(params=["unix", "tcp"])
-def address(request, tmp_path):
-    return f"unix://{tmp_path}/it" if request.param == "unix" else "tcp://127.0.0.1:0"
-
-
-@pytest.fixture
-def pair(address):
-    """Two ends of a connection in this process."""
-    ends = []
-
-    def make(**options):
-        with listen(address, **options) as listener:
-            client = connect(listener.address, **options)
-            ends.extend((client, listener.accept(timeout=60)))
-        return ends[-2:]
-
-    yield make
-    for end in ends:
-        end.close()
-
-
-class Waiting:
-    """A thread that waits in a call, and what that raised."""
-
-    def __init__(self, call):
-        self.raised = None
-        self._call = call
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        state = f"/proc/self/task/{self._thread.native_id}/stat"
-
-        def asleep():
-            with open(state) as file:
-                return file.read().rpartition(")")[2].split()[0] == "S"
-
-        until(asleep, "it waits")
-
-    def _run(self):
-        try:
-            self._call()
-        except BaseException as error:
-            self.raised = error
-
-    def ended(self):
-        self._thread.join(60)
-        assert not self._thread.is_alive()
-        return self.raised
+def waiting(call, *arguments):
+    """The call that goes on beside the test, once it waits."""
+    made = Beside(call, *arguments)
+    until(made.asleep, "it waits")
+    return made
 
 
 def forked(function):
@@ -76,8 +37,6 @@ def forked(function):
             os._exit(1)
     gone = os.pidfd_open(child)
     try:
-        import select
-
         if not select.select([gone], [], [], 60)[0]:
             os.kill(child, signal.SIGKILL)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -89,12 +48,13 @@ def forked(function):
 
 
 def test_closing_wakes_a_receiver_although_the_process_forked_meanwhile(pair):
-    """A fork does not make a connection a child's from which a thread of the parent receives."""
+    """A connection in which a thread of the parent receives stays the parent's over a fork."""
     one, other = pair()
-    waiting = Waiting(one.receive)
+    receiving = waiting(one.receive)
     assert forked(lambda: None) == 0
     one.close()
-    assert isinstance(waiting.ended(), Closed)
+    with pytest.raises(Closed):
+        receiving.result()
     with pytest.raises(Ended) as raised:
         other.receive(timeout=60)
     assert raised.value.clean
@@ -103,7 +63,7 @@ def test_closing_wakes_a_receiver_although_the_process_forked_meanwhile(pair):
 def test_a_listener_forked_while_a_thread_accepts_works_in_the_child(address):
     """A forked child can use and close a listener in which a thread of its parent waits."""
     with listen(address) as listener:
-        waiting = Waiting(listener.accept)
+        accepting = waiting(listener.accept)
 
         def child():
             with pytest.raises(Empty):
@@ -112,15 +72,16 @@ def test_a_listener_forked_while_a_thread_accepts_works_in_the_child(address):
 
         assert forked(child) == 0
         connect(listener.address).close()
-        assert waiting.ended() is None
+        accepting.result().close()
 
 
 def test_closing_wakes_a_sender(pair):
     """A thread that waits for room on an end that another thread closes gets Closed."""
     one, _ = pair()
-    waiting = Waiting(lambda: one.send(b"x" * (64 << 20)))
+    sending = waiting(one.send, b"x" * (64 << 20))
     one.close()
-    assert isinstance(waiting.ended(), Closed)
+    with pytest.raises(Closed):
+        sending.result()
 
 
 # ---- signals
@@ -160,14 +121,14 @@ def asks_in_a_handler(address):
     with listen(address) as listener:
         client = connect(listener.address)
         server = listener.accept(timeout=60)
-        said = []
+        found = []
 
         def asks(*_):
             client.close()
             try:
-                said.append(client.link)
+                found.append(client.link)
             except Closed:
-                said.append("closed")
+                found.append("closed")
 
         signal.signal(signal.SIGTERM, asks)
         point("waits")
@@ -175,11 +136,11 @@ def asks_in_a_handler(address):
             client.receive()
         client.close()
         server.close()
-        return said
+        return found
 
 
-def test_a_connection_that_a_handler_has_closed_is_closed_at_once(address):
-    """Also for that handler, while what it has interrupted still needs the descriptor."""
+def test_a_connection_that_a_handler_has_closed_is_closed_for_that_handler(address):
+    """It is closed at once, though the call that was interrupted still needs the descriptor."""
     with Process(asks_in_a_handler, address) as process:
         process.reach("waits")
         until(process.asleep, "it waits")
@@ -189,15 +150,14 @@ def test_a_connection_that_a_handler_has_closed_is_closed_at_once(address):
 
 @pytest.mark.parametrize("late", [False, True])
 def test_closing_while_a_listener_makes_its_set_anew_ends_the_wait(address, late, monkeypatch):
-    """It made that because what it had was closed behind its back; another thread closes it."""
+    """A wait ends with Closed though the listener was replacing an epoll set that others closed."""
     watch = Listening._watch
     closing = []
 
     def overtaken(listener):
         if late:
             watch(listener)
-        closing.append(threading.Thread(target=listener.close))
-        closing[0].start()
+        closing.append(Beside(listener.close))
         until(lambda: listener.closed, "it is being closed")
         if not late:
             watch(listener)
@@ -208,7 +168,7 @@ def test_closing_while_a_listener_makes_its_set_anew_ends_the_wait(address, late
     monkeypatch.setattr(Listening, "_watch", overtaken)
     with pytest.raises(Closed):
         listener.accept()
-    closing[0].join()
+    closing[0].result()
 
 
 class Once:
@@ -228,15 +188,14 @@ class Once:
 
 @pytest.mark.parametrize("size", [1, 100_000])
 def test_a_message_whose_decoding_is_interrupted_is_received_again(pair, size):
-    """Ctrl-C while a message is decoded takes nothing away, be it small or large."""
+    """A message of any size whose decoding Ctrl-C interrupts is received by the next call."""
     one, other = pair(codec=Once())
-    sender = threading.Thread(target=one.send_many, args=(["a" * size, "b"],))
-    sender.start()
+    sender = Beside(one.send_many, ["a" * size, "b"])
     with pytest.raises(KeyboardInterrupt):
         other.receive(timeout=60)
     assert other.receive(timeout=60) == "a" * size
     assert other.receive(timeout=60) == "b"
-    sender.join()
+    sender.result()
 
 
 def test_an_interrupted_receive_many_keeps_what_it_had(pair):
@@ -261,7 +220,7 @@ def test_an_interrupted_receive_many_keeps_what_it_had(pair):
     assert [other.receive(timeout=60) for _ in range(3)] == ["a", "b", "c"]
 
 
-def test_who_sends_and_closes_before_being_accepted_is_heard(address):
+def test_messages_arrive_of_a_client_that_closed_before_it_was_accepted(address):
     """The messages of a client that has closed its end arrive when it is accepted."""
     with listen(address) as listener:
         with connect(listener.address) as client:
@@ -270,26 +229,11 @@ def test_who_sends_and_closes_before_being_accepted_is_heard(address):
             assert list(server) == [1, 2, 3]
 
 
-# ---- messages that cannot be read
-
-
-def test_receive_many_hands_over_what_came_before_an_unreadable_message(address):
-    """A message that cannot be decoded is for the next call to tell; those before it are given."""
-    with listen(address, type=int) as listener:
-        with connect(listener.address) as client, listener.accept(timeout=60) as server:
-            client.send_many([1, 2, "three", 4])
-            client.close()
-            received = []
-            while len(received) < 2:
-                received += server.receive_many(10, timeout=60)
-            assert received == [1, 2]
-            with pytest.raises(DecodeError):
-                server.receive_many(10, timeout=60)
-            assert server.receive_many(10, timeout=60) == [4]
+# ---- other hosts, and strangers
 
 
 def test_of_a_hosts_addresses_the_one_that_answers_is_taken(monkeypatch):
-    """A host of which only the second address listens can be connected to."""
+    """Connecting to a host succeeds though only the second of its addresses listens."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         dead = taken.getsockname()[1]
     with listen("tcp://127.0.0.1:0") as listener:
@@ -303,7 +247,7 @@ def test_of_a_hosts_addresses_the_one_that_answers_is_taken(monkeypatch):
 
 
 def test_an_address_of_the_network_is_not_tried_in_the_place_of_a_loopback_one(monkeypatch):
-    """Of a host that is this machine and another, only this machine is connected to unasked."""
+    """A name for this machine and another one leads, unless insecure, to this machine only."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         dead = taken.getsockname()[1]
     found = [
@@ -316,7 +260,7 @@ def test_an_address_of_the_network_is_not_tried_in_the_place_of_a_loopback_one(m
 
 
 def test_strangers_that_keep_coming_do_not_keep_accept_beyond_its_time(tmp_path):
-    """However fast strangers connect, accept with a timeout comes back."""
+    """accept with a timeout returns however fast strangers connect."""
     with listen(f"unix://{tmp_path}/it", token=TOKEN) as listener:
         over = threading.Event()
 
@@ -329,9 +273,7 @@ def test_strangers_that_keep_coming_do_not_keep_accept_beyond_its_time(tmp_path)
                     except OSError:
                         pass
 
-        threads = [threading.Thread(target=storm, daemon=True) for _ in range(3)]
-        for thread in threads:
-            thread.start()
+        threads = [Beside(storm) for _ in range(3)]
         try:
             for timeout in (0, 0.01, 0.1):
                 with pytest.raises(Empty):
@@ -339,7 +281,7 @@ def test_strangers_that_keep_coming_do_not_keep_accept_beyond_its_time(tmp_path)
         finally:
             over.set()
             for thread in threads:
-                thread.join()
+                thread.result()
 
 
 # ---- resources
@@ -347,7 +289,7 @@ def test_strangers_that_keep_coming_do_not_keep_accept_beyond_its_time(tmp_path)
 
 @pytest.fixture
 def few_descriptors():
-    """Let this process open so many more files, and no more."""
+    """Limit how many more files this process can open."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     def limit(more):
@@ -360,7 +302,7 @@ def few_descriptors():
 
 
 def test_accepting_without_descriptors_says_so(address, few_descriptors):
-    """Where the process may open no more files accept raises that, instead of turning for ever."""
+    """accept raises EMFILE where the process can open no more files, and does not try for ever."""
     with listen(address) as listener:
         with socket.socket(socket.AF_UNIX if "unix" in address else socket.AF_INET) as client:
             where = listener.address.removeprefix("unix://")
@@ -374,8 +316,8 @@ def test_accepting_without_descriptors_says_so(address, few_descriptors):
 
 
 def test_a_newcomer_that_was_lost_is_forgotten(address):
-    """A newcomer whose socket is gone, however that happened, keeps nobody waiting."""
-    with listen(address, token=TOKEN) as listener, raw(listener.address) as stranger:
+    """A newcomer whose socket is closed keeps nobody waiting."""
+    with listen(address, token=TOKEN) as listener, dial(listener.address) as stranger:
         stranger.send(b"liaison")
         (newcomer,) = until(lambda: looked(listener), "it is there")
         newcomer.socket.close()
@@ -385,8 +327,8 @@ def test_a_newcomer_that_was_lost_is_forgotten(address):
         assert not listener._end._newcomers
 
 
-def test_a_peer_that_vanishes_without_a_word_is_asked_after():
-    """Over TCP the system looks after a silent peer, so that a machine that is gone is noticed."""
+def test_a_silent_peer_over_tcp_is_probed():
+    """Both ends have keepalive set, so that a machine that is gone is noticed."""
     with listen("tcp://127.0.0.1:0") as listener, connect(listener.address) as client:
         with listener.accept(timeout=60) as server:
             for end in (client, server):
@@ -399,14 +341,13 @@ def test_a_peer_that_vanishes_without_a_word_is_asked_after():
 
 
 def test_what_was_sent_before_closing_arrives_although_the_other_end_was_sending(pair):
-    """Closing with messages unread does not take along what this end sent before."""
+    """Closing an end that has unread messages does not lose what that end sent before."""
     one, other = pair()
     other.send_many([b"unread" * 1000] * 10)
     one.send_many([b"x" * 10_000] * 8)
-    closing = threading.Thread(target=one.close)
-    closing.start()
+    closing = Beside(one.close)
     received = [other.receive(timeout=60) for _ in range(8)]
-    closing.join()
+    closing.result()
     assert received == [b"x" * 10_000] * 8
     with pytest.raises(Ended) as raised:
         other.receive(timeout=60)

@@ -1,16 +1,16 @@
-"""A token without TLS, and somebody in between who hands on the introduction, then does evil."""
+"""Connections with a token and no TLS, and a relay that attacks them after the handshake."""
 
 import contextlib
 import os
 import pickle
 import socket
 import struct
-import threading
 
 import pytest
 
 from liaison import Corrupt, Disconnected, Empty, Ended, connect, listen
 from liaison.carriers.stream.handshake import HELLO, PROOF
+from tests.conformance.beside import Beside
 
 TOKEN = "a secret of both ends, not of those in between"
 TAG = 16
@@ -34,9 +34,9 @@ def dial(address):
 
 
 class Between:
-    """A connection that was relayed as long as both ends introduced themselves.
+    """A connection whose handshake was relayed, and all that comes after it is not.
 
-    `victims` are the two ends; `wires` are the relay's sockets, the one that each of them talks to.
+    `victims` are the two ends; `wires` are the relay's sockets, one to each of them.
     """
 
     def __init__(self, address, **options):
@@ -49,17 +49,11 @@ class Between:
             self._server = socket.create_server(("127.0.0.1", 0))
             evil = f"tcp://127.0.0.1:{self._server.getsockname()[1]}"
         with listen(address, token=TOKEN, **options) as listener:
-            relaying = threading.Thread(target=self._relay, args=(listener.address,), daemon=True)
-            relaying.start()
-            dialled = []
-            connecting = threading.Thread(
-                target=lambda: dialled.append(connect(evil, token=TOKEN, **options)), daemon=True
-            )
-            connecting.start()
+            relaying = Beside(self._relay, listener.address)
+            connecting = Beside(connect, evil, token=TOKEN, **options)
             accepted = listener.accept(timeout=60)
-            connecting.join(60)
-            relaying.join(60)
-        self.victims = dialled[0], accepted
+            self.victims = connecting.result(), accepted
+            relaying.result()
 
     def _relay(self, address):
         client, _ = self._server.accept()
@@ -70,7 +64,7 @@ class Between:
             client.sendall(exactly(server, size))
 
     def record(self, wire=0):
-        """The next record that a victim sent, as it is on its way."""
+        """Read the next record that a victim has sent."""
         length = exactly(self.wires[wire], 4)
         return length + exactly(self.wires[wire], int.from_bytes(length, "little") + TAG)
 
@@ -85,14 +79,9 @@ class Between:
         self.close()
 
 
-@pytest.fixture(params=["unix", "tcp"])
-def address(request, tmp_path):
-    return f"unix://{tmp_path}/it" if request.param == "unix" else "tcp://127.0.0.1:0"
-
-
 @pytest.fixture(params=["to the server", "to the client"])
 def way(request):
-    """From which victim to which, by their places in `victims` and `wires`."""
+    """The victim that sends and the one that receives, by their places in `victims`."""
     return (0, 1) if request.param == "to the server" else (1, 0)
 
 
@@ -103,7 +92,7 @@ def between(address):
 
 
 def received(end):
-    """What an end receives until there is an error, and that."""
+    """Receive until there is an error; the messages, and the error."""
     messages = []
     try:
         while True:
@@ -112,8 +101,8 @@ def received(end):
         return messages, error
 
 
-def test_what_is_handed_on_unchanged_arrives(between, way):
-    """Records that are only passed on carry messages of all sizes, and the clean end."""
+def test_what_is_passed_on_unchanged_arrives(between, way):
+    """Records that the relay passes on unchanged carry messages of all sizes, and a clean end."""
     source, target = way
     sent = [b"", b"tea", {"a": [1, 2]}, b"x" * 70_000, b"y" * 300_000]
 
@@ -126,13 +115,11 @@ def test_what_is_handed_on_unchanged_arrives(between, way):
             between.wires[target].sendall(data)
         between.wires[target].shutdown(socket.SHUT_WR)
 
-    threads = [threading.Thread(target=one, daemon=True) for one in (send, pass_on)]
-    for thread in threads:
-        thread.start()
+    threads = [Beside(send), Beside(pass_on)]
     messages, error = received(between.victims[target])
     assert (messages, error.clean) == (sent, True)
     for thread in threads:
-        thread.join(60)
+        thread.result()
 
 
 class Bomb:
@@ -155,8 +142,8 @@ FORGED = {
 
 
 @pytest.mark.parametrize("what", FORGED)
-def test_what_is_made_up_is_corrupt(address, way, what):
-    """Frames by who does not know the token are no messages, and no pickle of theirs is loaded."""
+def test_forged_frames_are_corrupt(address, way, what):
+    """Frames of a relay without the token are no messages, and none of its pickles is loaded."""
     with Between(address, codec="pickle") as between:
         between.wires[way[1]].sendall(FORGED[what])
         between.wires[way[1]].shutdown(socket.SHUT_WR)
@@ -181,7 +168,7 @@ ATTACKS = {
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_records_count_once_in_their_order_and_direction(between, way, attack):
-    """What is repeated, moved, left out, sent back or put together anew is Corrupt."""
+    """A record that is repeated, moved, left out, sent back or recombined is Corrupt."""
     source, target = way
     between.victims[source].send("one")
     between.victims[source].send("two")
@@ -195,7 +182,7 @@ def test_records_count_once_in_their_order_and_direction(between, way, attack):
 
 
 def test_records_of_another_connection_are_corrupt(address, way):
-    """The same token makes other keys for each connection."""
+    """Each connection has keys of its own, though the token is the same."""
     source, target = way
     with Between(address) as between:
         with Between(f"{address}.2" if "unix" in address else address) as other:
@@ -208,7 +195,7 @@ def test_records_of_another_connection_are_corrupt(address, way):
 
 @pytest.mark.parametrize("place", range(4 + 16 + 4 + TAG))
 def test_a_byte_changed_on_the_way_is_never_a_message(tmp_path, place):
-    """Whichever byte of a record is changed: its length, the frame's header, payload, the tag."""
+    """A record with any byte changed, of its length, header, payload or tag, is no message."""
     with Between(f"unix://{tmp_path}/it") as between:
         between.victims[0].send(b"four")
         record = bytearray(between.record())
@@ -225,7 +212,7 @@ ALL = (4 + 16 + 3 + TAG) + 16 + 80_000 + 2 * (4 + TAG)  # bytes of two messages 
 
 @pytest.mark.parametrize("cut", [*range(0, 100, 7), 65_600, ALL - 1, ALL, ALL + 20])
 def test_a_cut_is_never_the_clean_end(tmp_path, cut):
-    """Wherever somebody in between ends the bytes: the end is not clean, and cut messages none."""
+    """Wherever the relay ends the bytes, the end is not clean, and a cut message is no message."""
     with Between(f"unix://{tmp_path}/it") as between:
         between.victims[0].send_many([b"one", b"x" * 80_000])
         between.victims[0].close()
@@ -239,7 +226,7 @@ def test_a_cut_is_never_the_clean_end(tmp_path, cut):
 
 
 def test_the_end_cannot_be_moved_forward(between, way):
-    """Who leaves out a message and hands on the closing that followed it, tells no clean end."""
+    """A closing that is passed on without the message before it is no clean end."""
     source, target = way
     between.victims[source].send("left out")
     between.victims[source].close()
@@ -251,7 +238,7 @@ def test_the_end_cannot_be_moved_forward(between, way):
 
 
 def test_after_a_forged_record_the_connection_is_over_for_good(between, way):
-    """What comes after it, however true, is not received, and nothing can be sent any more."""
+    """A genuine record after a forged one is not received, and nothing can be sent any more."""
     source, target = way
     between.victims[source].send("true")
     between.wires[target].sendall(struct.pack("<I", 3) + b"lie" + bytes(TAG))
@@ -268,15 +255,12 @@ def test_after_a_forged_record_the_connection_is_over_for_good(between, way):
         victim.send("anybody?")
 
 
-def test_a_large_message_is_given_only_when_all_of_it_is_proven(between, way):
-    """Of a message whose last record is forged not a byte is given, however true the others are."""
+def test_a_large_message_is_received_once_all_of_it_is_authentic(between, way):
+    """No byte of a message is received whose last record is forged, though the others are not."""
     source, target = way
-    sender = threading.Thread(
-        target=between.victims[source].send, args=(b"x" * 200_000,), daemon=True
-    )
-    sender.start()
+    sender = Beside(between.victims[source].send, b"x" * 200_000)
     records = [bytearray(between.record(source)) for _ in range(4)]
-    sender.join(60)
+    sender.result()
     records[-1][-1] ^= 1
     for record in records[:-1]:
         between.wires[target].sendall(record)

@@ -1,4 +1,4 @@
-"""Operations of several steps, driven by who blocks and by tasks: see `liaison.carriers.steps`."""
+"""Operations of several steps, driven by a thread and by a task: see `liaison.carriers.steps`."""
 
 import gc
 import os
@@ -34,7 +34,7 @@ def pipe():
 
 
 def test_each_step_is_done_and_the_result_given(drive, pipe):
-    """A step is given what a function returned, and the caller what the steps return."""
+    """The steps get what a function returned, and the caller gets what the steps return."""
 
     def steps():
         yield Pause(0.001)
@@ -47,8 +47,8 @@ def test_each_step_is_done_and_the_result_given(drive, pipe):
 
 
 @pytest.mark.parametrize("waits", ["reads", "pauses"])
-def test_a_step_is_told_that_the_time_is_over(drive, pipe, waits):
-    """It may undo what it has done, and say what it wants."""
+def test_a_step_gets_a_timeout_error(drive, pipe, waits):
+    """A step at which the time is over may raise an error of its own."""
 
     def steps():
         try:
@@ -61,8 +61,8 @@ def test_a_step_is_told_that_the_time_is_over(drive, pipe, waits):
         drive(steps(), 0.01)
 
 
-def test_what_is_ready_when_the_time_is_over_is_ready(pipe):
-    """A wait that need not wait is no timeout."""
+def test_a_step_that_need_not_wait_is_no_timeout(pipe):
+    """A step whose descriptor is ready is done though the time is over."""
 
     def steps():
         yield Writable(pipe[1])
@@ -71,8 +71,8 @@ def test_what_is_ready_when_the_time_is_over_is_ready(pipe):
     assert blocking(steps(), 0) == "done"
 
 
-def test_an_error_of_a_step_is_told_to_it_and_leaves_no_garbage(drive):
-    """It is raised where the step is, and nothing waits for the collector afterwards."""
+def test_an_error_of_a_step_is_raised_at_that_step(drive):
+    """The error of a function is raised at its step, and leaves nothing to the collector."""
 
     class Wrong(Exception):
         pass

@@ -1,9 +1,7 @@
-"""What an endpoint costs among many links: nothing of those that are not its own is looked at.
+"""What an endpoint costs among many links: it looks at none that is not its own.
 
 Where it cannot know all that is its own, it looks for that among all names, and finds it.
 """
-
-import threading
 
 import pytest
 
@@ -14,12 +12,12 @@ from liaison.carriers.shm import endpoint as shm_endpoint
 from liaison.carriers.shm import pairs as shm_pairs
 from liaison.carriers.shm.endpoint import EndpointEnd
 from liaison.testing import until
-from tests.links.test_endpoint import asleep
+from tests.conformance.beside import Beside
 
 
 @pytest.fixture(autouse=True)
 def looks(space, monkeypatch):
-    """How often all names of the space were read."""
+    """Record each time that all names of the space are read."""
     seen = []
     every, entries = shm_pairs.all_names, shm_pairs.os.scandir
 
@@ -38,7 +36,7 @@ def looks(space, monkeypatch):
 
 
 def test_a_life_without_a_look_at_all_names(looks):
-    """Made, sent to and from, renamed, listed and destroyed."""
+    """An endpoint is made, used, renamed, listed and destroyed without reading all names."""
     alice, bob = Endpoint("alice"), Endpoint("bob")
     alice.send("bob", 1)
     assert bob.receive("alice", timeout=60) == 1
@@ -57,8 +55,8 @@ def test_a_life_without_a_look_at_all_names(looks):
     assert looks == []
 
 
-def test_whom_it_has_not_heard_of_is_found(looks):
-    """What was sent to it is removed with it, though it never received anything."""
+def test_a_sender_that_it_never_received_from_is_found(looks):
+    """What was sent to an endpoint is removed with it, though it never received anything."""
     alice, bob = Endpoint("alice"), Endpoint("bob")
     alice.send("bob", 1)
     bob.destroy()
@@ -66,8 +64,8 @@ def test_whom_it_has_not_heard_of_is_found(looks):
     assert looks == []
 
 
-def test_more_than_there_is_room_to_say_are_found(looks):
-    """Of many senders that came at once some could not introduce themselves."""
+def test_more_senders_than_can_be_announced_are_found(looks):
+    """Of many senders that came at once, those that could not be announced are found by name."""
     bob, others = Endpoint("bob"), [Endpoint(f"other-{n}") for n in range(20)]
     for other in others:
         other.send("bob", 1)
@@ -78,7 +76,7 @@ def test_more_than_there_is_room_to_say_are_found(looks):
 
 
 def test_what_came_before_a_restart_is_found(looks):
-    """Who takes a name again looks for what was sent to it, and for what it sent."""
+    """An endpoint that is made again looks for what was sent to it, and for what it sent."""
     alice, bob, carol = Endpoint("alice"), Endpoint("bob"), Endpoint("carol")
     alice.send("bob", 1)
     bob.send("carol", 2)
@@ -92,28 +90,23 @@ def test_what_came_before_a_restart_is_found(looks):
     carol.destroy()
 
 
-def test_whom_a_thread_is_about_to_hear_of_is_found(looks, space):
-    """An introduction that was taken, and of which nothing was made yet."""
+def test_a_sender_whose_announcement_a_thread_has_just_taken_is_found(looks, space):
+    """Destroying removes a link of which a thread has read, and which it has not opened yet."""
     alice, bob = Endpoint("alice"), Endpoint("bob")
-
-    def hears():
-        with pytest.raises(liaison.LiaisonError):
-            bob.receive()
-
     with end_of(bob)._lock:
-        thread = threading.Thread(target=hears)
-        thread.start()
+        receiving = Beside(bob.receive)
         alice.send("bob", 1)
         until(lambda: not len(end_of(bob).own), "it was taken")
         bob.destroy()
         assert not [name for name in space.files("names") if name.startswith("~")]
-    thread.join()
+    with pytest.raises(liaison.LiaisonError):
+        receiving.result()
     alice.destroy()
 
 
 @pytest.fixture(params=[KeyboardInterrupt, OSError])
 def trouble(request, monkeypatch):
-    """Have the first attempt to take in a new sender's link raise; what it raises."""
+    """Have the first attempt to open a new sender's link raise; what it raises."""
 
     def fails(*_):
         monkeypatch.undo()
@@ -127,8 +120,8 @@ def trouble(request, monkeypatch):
         yield once
 
 
-def test_whom_it_failed_to_hear_of_is_heard_next_time(looks, trouble):
-    """An introduction comes once; what it told of is taken in though the first attempt failed."""
+def test_a_link_that_could_not_be_opened_is_opened_next_time(looks, trouble):
+    """An announcement comes once; its link is opened though the first attempt failed."""
     alice, bob = Endpoint("alice"), Endpoint("bob")
     alice.send("bob", "tea")
     with pytest.raises(trouble()):
@@ -138,32 +131,26 @@ def test_whom_it_failed_to_hear_of_is_heard_next_time(looks, trouble):
     bob.destroy()
 
 
-def test_another_thread_hears_of_whom_the_first_failed_to(looks, trouble):
-    """It would wait for ever: the first may never look again."""
+def test_another_thread_opens_a_link_that_the_first_could_not(looks, trouble):
+    """The other one would wait for ever otherwise: the first may never look again."""
     alice, bob = Endpoint("alice"), Endpoint("bob")
-    seen = []
-
-    def receives():
-        try:
-            seen.append(bob.receive())
-        except (KeyboardInterrupt, OSError) as error:
-            seen.append(type(error))
-
-    threads = [threading.Thread(target=receives, daemon=True) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    until(lambda: all(map(asleep, threads)), "both wait")
+    threads = [Beside(bob.receive) for _ in range(2)]
+    until(lambda: all(thread.asleep() for thread in threads), "both wait")
     error = trouble()
     alice.send("bob", "tea")
+    seen = set()
     for thread in threads:
-        thread.join()
-    assert set(seen) == {"tea", error}
+        try:
+            seen.add(thread.result())
+        except (KeyboardInterrupt, OSError) as raised:
+            seen.add(type(raised))
+    assert seen == {"tea", error}
     alice.destroy()
     bob.destroy()
 
 
-def test_whom_it_failed_to_hear_of_leaves_nothing(looks, space, trouble):
-    """Destroying an endpoint removes that link as well."""
+def test_a_link_that_could_not_be_opened_leaves_nothing(looks, space, trouble):
+    """Destroying an endpoint also removes a link that it could not open."""
     alice, bob = Endpoint("alice"), Endpoint("bob")
     alice.send("bob", "tea")
     with pytest.raises(trouble()):
@@ -173,8 +160,8 @@ def test_whom_it_failed_to_hear_of_leaves_nothing(looks, space, trouble):
     alice.destroy()
 
 
-def test_who_comes_too_late_leaves_nothing(looks, monkeypatch):
-    """A sender that made its link, and finds the endpoint destroyed, removes it."""
+def test_a_sender_that_comes_too_late_leaves_nothing(looks, monkeypatch):
+    """A sender that made its link, and finds the endpoint destroyed, removes the link."""
     alice, bob = Endpoint("alice"), Endpoint("bob")
     begin = EndpointEnd._begin_way
 
@@ -191,7 +178,7 @@ def test_who_comes_too_late_leaves_nothing(looks, monkeypatch):
 
 
 def test_more_names_than_are_written_down_are_found(looks):
-    """Of more aliases than an endpoint keeps in mind, the directory tells."""
+    """More aliases than an endpoint writes down are found in the directory, in one reading."""
     alice = Endpoint("alice")
     for n in range(20):
         alice.rename(f"alice-{n}")

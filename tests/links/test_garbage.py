@@ -1,4 +1,4 @@
-"""What refers to itself through a message is collected as garbage, and given back by that."""
+"""Messages and links in reference cycles are collected, and what they hold is given back."""
 
 import gc
 import importlib
@@ -14,7 +14,7 @@ HAVE_GC = 1 << 14  # Py_TPFLAGS_HAVE_GC
 
 
 class Job(dict):
-    """A message that can be known weakly."""
+    """A message that can have weak references."""
 
 
 class Jobs:
@@ -35,7 +35,7 @@ def gone(reference):
 
 
 def test_a_message_that_has_the_error_of_its_own_handling_is_collected(mailbox):
-    """The error's traceback leads to the delivery, and that to the message."""
+    """A message is collected whose error refers to it by a traceback and its delivery."""
     box = mailbox("jobs", codec=Jobs())
 
     def handle():
@@ -52,7 +52,7 @@ def test_a_message_that_has_the_error_of_its_own_handling_is_collected(mailbox):
 
 @pytest.mark.parametrize("name", ["acknowledge", "view", "sender", "__enter__"])
 def test_a_delivery_in_its_own_message_goes_back_to_the_mailbox(mailbox, name):
-    """Dropping it gives the message to the next receiver, as dropping any delivery does."""
+    """A delivery that its own message refers to gives the message to the next receiver."""
     box = mailbox("jobs", codec=Jobs())
 
     def forget():
@@ -68,7 +68,7 @@ def test_a_delivery_in_its_own_message_goes_back_to_the_mailbox(mailbox, name):
 
 
 def test_a_settled_delivery_in_its_own_message_is_collected(mailbox):
-    """It has nothing to give back by then."""
+    """A delivery that was acknowledged in its own message's cycle gives nothing back."""
     box = mailbox("jobs", codec=Jobs())
 
     def handle():
@@ -82,7 +82,7 @@ def test_a_settled_delivery_in_its_own_message_is_collected(mailbox):
 
 
 def test_a_link_in_what_it_delivered_is_collected(space):
-    """So is one whose codec, and whose own attributes, lead back to it and its delivery."""
+    """A link is collected to which its codec, its attributes and its delivery lead back."""
 
     class Box(liaison.Mailbox):
         """It has room for attributes."""
@@ -106,7 +106,7 @@ def test_a_link_in_what_it_delivered_is_collected(space):
 
 
 def test_a_loan_and_a_receipt_in_a_cycle_are_collected(space):
-    """The loan's memory is free again, and so is the receipt's place."""
+    """The memory of the loan and the place of the receipt are free again."""
 
     class Box(liaison.Mailbox):
         """It has room for attributes."""
@@ -131,7 +131,7 @@ def test_a_loan_and_a_receipt_in_a_cycle_are_collected(space):
 
 
 def test_an_endpoint_and_a_connection_in_a_cycle_are_collected(space):
-    """As mailboxes are."""
+    """An endpoint, a listener and both ends of a connection are collected in one cycle."""
 
     class Codec(Jobs):
         """It has room for attributes."""
@@ -153,12 +153,12 @@ def test_an_endpoint_and_a_connection_in_a_cycle_are_collected(space):
         worker.destroy()
 
 
-# None of these has anything of a user's.
+# None of these refers to an object of a user's.
 WITHOUT_CYCLES = {"CarrierEnd", "Descriptor", "Poll", "Seal", "SpaceHandle"}
 
 
-def test_every_class_that_has_objects_is_known_to_the_collector():
-    """Those that are not have numbers, texts, and each other."""
+def test_every_class_that_can_be_in_a_cycle_is_known_to_the_collector():
+    """The classes that the collector does not know hold numbers, texts, and each other."""
     modules = [
         importlib.import_module(f"liaison._native.{path.name.split('.')[0]}")
         for path in Path(liaison._native.__file__).parent.glob("*.pyi")

@@ -1,13 +1,13 @@
-"""Closing an end while something is going on in it, and what a rendezvous leaves behind."""
+"""Closing an end during an operation of its own, and what a rendezvous leaves behind."""
 
 import os
 import signal
-import threading
 
 import pytest
 
 from liaison import Closed, Full, LeaseLost, Mailbox, NoReceiver
 from liaison.testing import until
+from tests.conformance.beside import Beside
 
 
 def test_an_iterable_may_close_the_end_that_sends_it(mailbox):
@@ -47,26 +47,15 @@ def test_closing_while_a_loan_waits_for_its_receiver(mailbox):
     """A loan that is being sent when its end is closed is settled once, and views stay valid."""
     box = mailbox(capacity=0)
     with Mailbox("box") as other:
-        feeding = threading.Thread(target=other.send, args=(b"z" * 20_000,))
-        feeding.start()
+        feeding = Beside(other.send, b"z" * 20_000)
         delivery = box.lease()
-        feeding.join(60)
+        feeding.result()
         view = memoryview(delivery)
-        loan = box.loan(10)
-        raised = []
-
-        def send():
-            try:
-                loan.send(timeout=60)
-            except Closed as error:
-                raised.append(error)
-
-        sending = threading.Thread(target=send)
-        sending.start()
+        sending = Beside(box.loan(10).send, timeout=60)
         until(lambda: len(other) == 1, "the loan is offered")
         box.close()
-        sending.join(60)
-        assert raised
+        with pytest.raises(Closed):
+            sending.result()
         assert bytes(view[:4]) == b"zzzz"
         view.release()
         del delivery
@@ -75,18 +64,14 @@ def test_closing_while_a_loan_waits_for_its_receiver(mailbox):
 def test_a_receipt_outlives_the_end_that_was_closed_as_it_came(mailbox):
     """Closing at the moment when a rendezvous is met leaves a receipt that can be asked."""
     box = mailbox(capacity=0)
-    receipts = []
     with Mailbox("box") as other:
-        sending = threading.Thread(
-            target=lambda: receipts.append(box.send(b"x", timeout=60, receipt=True))
-        )
-        sending.start()
+        sending = Beside(box.send, b"x", timeout=60, receipt=True)
         other.receive(timeout=60)
         until(lambda: other.statistics().leased == 0, "it is acknowledged")
-        sending.join(60)
+        receipt = sending.result()
         box.close()
-        assert receipts[0].state == "acknowledged"
-        receipts.clear()
+        assert receipt.state == "acknowledged"
+        del receipt
 
 
 def test_a_delivery_whose_release_failed_shows_nothing_more(mailbox):
@@ -101,18 +86,15 @@ def test_a_delivery_whose_release_failed_shows_nothing_more(mailbox):
         with pytest.raises(LeaseLost):
             _ = delivery.view
         dead.destroy()
-    box.try_receive()  # there is room now: it is buried
+    box.try_receive()  # there is room now: it goes to the dead letters
     with Mailbox.open("box.dead") as dead:
         assert dead.receive(timeout=0) == b"message"
         dead.destroy()
 
 
 @pytest.mark.parametrize("operation", ["send", "loan", "receive"])
-def test_a_signal_handler_that_closes_is_heard(mailbox, operation):
-    """An exception of a signal's handler ends a wait as itself, also if the handler closed.
-
-    Then nobody is left on the link.
-    """
+def test_a_handler_that_closes_and_raises_ends_the_wait(mailbox, operation):
+    """The exception of a signal's handler that closed the end comes out; nobody is on the link."""
     box = mailbox(capacity=1)
 
     class Stop(Exception):
@@ -133,13 +115,10 @@ def test_a_signal_handler_that_closes_is_heard(mailbox, operation):
                 until(lambda: getattr(observer.statistics(), asleep) == 1, "it sleeps")
                 os.kill(os.getpid(), signal.SIGUSR1)
 
-            waking = threading.Thread(target=wake)
-            waking.start()
+            waking = Beside(wake)
             with pytest.raises(Stop):
-                {"send": lambda: box.send(b""), "loan": lambda: box.loan(0)}.get(
-                    operation, box.receive
-                )()
-            waking.join(60)
+                getattr(box, operation)(*{"send": [b""], "loan": [0], "receive": []}[operation])
+            waking.result()
     finally:
         signal.signal(signal.SIGUSR1, before)
     with Mailbox.observe("box") as observer:
@@ -147,10 +126,9 @@ def test_a_signal_handler_that_closes_is_heard(mailbox, operation):
 
 
 def test_offers_that_were_taken_back_do_not_wear_a_rendezvous_out(mailbox):
-    """However many senders gave up while another waits, the next is told just that."""
+    """However many senders gave up while another waits, the next one gets NoReceiver, too."""
     box = mailbox(capacity=0)
-    waiting = threading.Thread(target=box.send, args=(b"patient",))
-    waiting.start()
+    waiting = Beside(box.send, b"patient")
     until(lambda: len(box) == 1, "one waits")
     with Mailbox("box") as other:
         for _ in range(150):
@@ -158,5 +136,5 @@ def test_offers_that_were_taken_back_do_not_wear_a_rendezvous_out(mailbox):
                 other.send(b"impatient", timeout=0.0005)
         assert len(box) == 1
         assert other.receive(timeout=60) == b"patient"
-    waiting.join(60)
+    waiting.result()
     assert box.statistics().free == 64

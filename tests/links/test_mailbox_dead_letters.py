@@ -1,38 +1,38 @@
 """Messages that nobody can handle: max_deliveries and dead letters."""
 
+import numpy as np
 import pytest
 
-from liaison import DecodeError, Empty, Full, Mailbox
+from liaison import DecodeError, Empty, Full, Mailbox, TooLarge
 from tests.links.actor import Actor
 
 
-def test_dead_letters_go_where_they_were_told(mailbox):
-    """dead_letters= names another mailbox, in the same space or any other."""
-    for place in ("graves", "shm://default/graves2", "shm://elsewhere/graves"):
-        box = mailbox(max_deliveries=1, dead_letters=place)
-        box.send("job")
-        box.lease().release()
-        with Mailbox.open(place) as graves:
-            assert graves.receive(timeout=0) == "job"
-            graves.destroy()
-        box.destroy()
+@pytest.mark.parametrize("place", ["shm://default/failed", "shm://elsewhere/failed"])
+def test_dead_letters_may_lie_in_any_space(mailbox, place):
+    """dead_letters= takes the address of a mailbox in the same space or in another one."""
+    box = mailbox(max_deliveries=1, dead_letters=place)
+    box.send("job")
+    box.lease().release()
+    with Mailbox.open(place) as failed:
+        assert failed.receive(timeout=0) == "job"
+        failed.destroy()
 
 
 def test_an_undecodable_message_among_many_goes_to_the_dead_letters(mailbox):
-    """receive_many treats it as receive does, once it is the first."""
-    box = mailbox(type=int, dead_letters="graves")
-    graves = mailbox("graves")
+    """receive_many sends an undecodable message there, as receive does, once it is the first."""
+    box = mailbox(type=int, dead_letters="failed")
+    failed = mailbox("failed")
     with Mailbox("box") as sender:
         sender.send_many([1, "text", 7])
     assert box.receive_many(5) == [1]
     with pytest.raises(DecodeError):
         box.receive_many(5)
     assert box.receive_many(5) == [7]
-    assert graves.receive_many(5) == ["text"]
+    assert failed.receive_many(5) == ["text"]
 
 
 def test_full_dead_letters_keep_the_message_where_it_is(mailbox):
-    """When the dead letters have no room nothing is lost: Full says what to do."""
+    """Without room in the dead letters a message stays, and Full names them, until there is."""
     box = mailbox(max_deliveries=1)
     dead = mailbox("box.dead", capacity=1)
     dead.send("in the way")
@@ -50,7 +50,7 @@ def test_full_dead_letters_keep_the_message_where_it_is(mailbox):
 
 
 def test_full_dead_letters_keep_none_of_many(mailbox):
-    """receive_many that meets full dead letters holds on to nothing that it had taken."""
+    """A receive_many that finds the dead letters full gives back all that it had taken."""
     box = mailbox(max_deliveries=2)
     mailbox("box.dead", capacity=1).send("in the way")
     box.send_many(["good", "poison"])
@@ -74,8 +74,6 @@ def test_full_dead_letters_keep_none_of_many(mailbox):
 
 def test_a_dead_letter_keeps_its_contents(mailbox):
     """Bytes, arrays and large messages arrive at the dead letters as they were sent."""
-    import numpy as np
-
     box = mailbox(max_deliveries=1)
     dead = mailbox("box.dead")
     for message in (b"", bytes(2_000_000), [1, None], np.arange(5)):
@@ -86,8 +84,6 @@ def test_a_dead_letter_keeps_its_contents(mailbox):
 
 def test_dead_letters_do_not_fit_where_they_are_too_large(mailbox):
     """A dead letter that can never fit raises TooLarge, and stays where it is."""
-    from liaison import TooLarge
-
     box = mailbox(max_deliveries=1)
     mailbox("box.dead", max_message=10)
     box.send(bytes(1000))

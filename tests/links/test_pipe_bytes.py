@@ -1,9 +1,10 @@
-"""Pipes as files: bytes, lines, and what becomes of the borders of messages."""
+"""Pipes as files: bytes, lines, and the borders of messages among them."""
 
 import io
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import pytest
 import liaison
 from liaison import DecodeError, Disconnected
 from liaison.testing import until
+from tests.conformance.beside import Beside
 
 
 @pytest.fixture
@@ -35,24 +37,21 @@ def test_what_was_written_is_read(ends):
 
 
 def test_read_waits_for_all_and_read1_for_the_first(ends):
-    """As with Python's buffered files."""
+    """read(n) waits for n bytes and read1 for the first, as with Python's buffered files."""
     reader, writer = ends
     writer.write(b"abc")
     assert (reader.read1(2), reader.read1()) == (b"ab", b"c")
-    found = []
-    thread = threading.Thread(target=lambda: found.append(reader.read(4)))
-    thread.start()
+    reading = Beside(reader.read, 4)
     writer.write(b"de")
     until(lambda: reader.statistics().receivers_waiting == 1, "it waits for the rest")
     writer.write(b"fgh")
-    thread.join(60)
-    assert (found, reader.read1(-1)) == ([b"defg"], b"h")
+    assert (reading.result(), reader.read1(-1)) == (b"defg", b"h")
     writer.close()
     assert reader.read1() == b""
 
 
 def test_lines(ends):
-    """readline, readlines and their limits, with lines across messages and a last one unended."""
+    """readline and readlines keep their limits, and read lines across messages to the end."""
     reader, writer = ends
     writer.writelines([b"one\ntwo", b"\n\nthr", b"ee\nfour\nfi", b"ve"])
     writer.close()
@@ -66,7 +65,7 @@ def test_lines(ends):
 
 
 def test_readinto_fills_what_is_there(ends):
-    """As a raw file: what there is, at least a byte, and 0 at the end."""
+    """readinto fills the buffer with what there is, at least a byte, and returns 0 at the end."""
     reader, writer = ends
     writer.write(b"abcde")
     buffer = bytearray(3)
@@ -77,17 +76,16 @@ def test_readinto_fills_what_is_there(ends):
 
 
 def test_a_large_write_goes_through_in_parts(ends):
-    """More than the pipe could hold at once, while somebody reads."""
+    """A write of more than the pipe holds arrives in parts while somebody reads."""
     reader, writer = ends
     data = os.urandom(1 << 20) * 40
-    thread = threading.Thread(target=lambda: (writer.write(data), writer.close()))
-    thread.start()
+    writing = Beside(lambda: (writer.write(data), writer.close()))
     assert reader.read() == data
-    thread.join(60)
+    writing.result()
 
 
-def test_a_message_bound_is_kept(space):
-    """With max_message= each part is as large as that allows."""
+def test_a_write_is_cut_into_messages_of_max_message(space):
+    """With max_message= each part of a write is as large as that allows."""
     reader, writer = liaison.pipe(max_message=10)
     with reader, writer:
         assert writer.write(b"0123456789abc") == 13
@@ -109,7 +107,7 @@ def test_messages_and_bytes_mix(ends):
 
 
 def test_a_message_that_is_not_bytes_is_no_file_content(ends):
-    """DecodeError with its payload; the bytes before and after it are not lost."""
+    """Such a message is a DecodeError with its payload; the bytes around it are not lost."""
     reader, writer = ends
     writer.send_many([b"ab", {"item": "tea"}, b"cd"])
     with pytest.raises(DecodeError) as caught:
@@ -131,7 +129,7 @@ def test_pythons_own_wrappers_work(ends):
 
 
 def test_text_can_be_read_directly(ends):
-    """TextIOWrapper needs no buffer between."""
+    """TextIOWrapper takes a reader without a buffer between them."""
     reader, writer = ends
     writer.write(b"one\ntwo\n")
     writer.close()
@@ -139,8 +137,8 @@ def test_text_can_be_read_directly(ends):
         assert list(text) == ["one\n", "two\n"]
 
 
-def test_what_it_can_do_is_said(ends):
-    """readable, writable, seekable and isatty, as files say it."""
+def test_it_answers_what_files_are_asked(ends):
+    """readable, writable, seekable and isatty return what they do of a file."""
     reader, writer = ends
     assert (reader.readable(), reader.writable()) == (True, False)
     assert (writer.readable(), writer.writable()) == (False, True)
@@ -168,27 +166,17 @@ def test_a_plain_program_is_reached_by_copying(ends):
 
 
 def test_writing_to_nobody_breaks(ends):
-    """A BrokenPipeError, also in the middle of a large write."""
+    """A large write whose reader closes in the middle of it is Disconnected."""
     reader, writer = ends
-    outcome = []
-
-    def write():
-        with pytest.raises(Disconnected):
-            writer.write(bytes(1 << 28))
-        outcome.append("broken")
-
-    thread = threading.Thread(target=write)
-    thread.start()
+    writing = Beside(writer.write, bytes(1 << 28))
     reader.read(1)
     reader.close()
-    thread.join(60)
-    assert outcome == ["broken"]
+    with pytest.raises(Disconnected):
+        writing.result()
 
 
-def test_an_interrupted_read_loses_nothing(ends, monkeypatch):
-    """What was read when the interruption came is read by the next call."""
-    import signal
-
+def test_an_interrupted_read_loses_nothing(ends):
+    """The bytes that an interrupted read had are read by the next call."""
     reader, writer = ends
     writer.write(b"abc")
 
@@ -208,7 +196,7 @@ def test_an_interrupted_read_loses_nothing(ends, monkeypatch):
 
 
 def test_a_descriptor_is_only_for_waiting(ends):
-    """fileno() tells when there is something; the bytes do not come through it."""
+    """fileno() is readable when there is something; the bytes cannot be read from it."""
     reader, writer = ends
     writer.write(b"abc")
     assert select.select([reader.fileno()], [], [], 60)[0]
@@ -224,8 +212,7 @@ def test_closing_while_a_large_message_is_read_closes_the_end(ends):
     writer.send(large)
     begins = threading.Lock()
     begins.acquire()
-    closing = threading.Thread(target=lambda: begins.acquire() and reader.close())
-    closing.start()
+    closing = Beside(lambda: begins.acquire() and reader.close())
     before = sys.getswitchinterval()
     sys.setswitchinterval(1000)  # so that it runs when the lock is given up, and not before
     try:
@@ -233,7 +220,7 @@ def test_closing_while_a_large_message_is_read_closes_the_end(ends):
         assert reader.read1() == large
     finally:
         sys.setswitchinterval(before)
-    closing.join()
+    closing.result()
     assert reader.closed
     with pytest.raises(Disconnected):
         writer.write(b"x")

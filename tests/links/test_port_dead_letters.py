@@ -1,4 +1,4 @@
-"""What a port's receiver did not settle in its life, and where it goes."""
+"""Dead letters of a port: what its receiver has not acknowledged when it ends."""
 
 import os
 import random
@@ -10,6 +10,11 @@ import pytest
 
 import liaison
 from liaison import Destroyed, Full, Mailbox, NotFound, Port, Space
+from liaison._native.link import end_of
+from liaison._native.orphan import Orphan
+from liaison.address import Address
+from liaison.carriers.shm import space as shm
+from liaison.cli import main
 from liaison.testing import Process, point, until
 from tests.links.actor import Actor
 
@@ -19,16 +24,24 @@ CREATE = "port = Port('port', capacity=4, dead_letters='dead')"
 
 def letters(mailbox):
     """The mailbox of the dead letters."""
-    return mailbox("dead", capacity=1 << 16)
+    return mailbox("dead", capacity=1 << 18)
 
 
 def everything(box):
-    return box.receive_many(1 << 16) if len(box) else []
+    """Receive all that waits in the mailbox."""
+    return box.receive_many(1 << 18) if len(box) else []
+
+
+def leave(*messages, create=CREATE):
+    """Have a receiver be killed that was sent these messages, with nobody to notice."""
+    with Actor(create) as receiver:
+        receiver.do(f"with Port.open('port') as sender: sender.send_many({messages!r})")
+        receiver.kill()
 
 
 @pytest.mark.parametrize("end", ["kill", "port.close()", "port.destroy()", "del port"])
 def test_undelivered_messages_go_there(mailbox, end):
-    """However the receiver ends; what it leased goes first, and what it acknowledged does not."""
+    """However the receiver ends, what it leased and what it never received go there, in order."""
     dead = letters(mailbox)
     with Actor(CREATE) as receiver, Port.open("port") as sender:
         receipts = [sender.send(number, receipt=True) for number in range(4)]
@@ -37,7 +50,7 @@ def test_undelivered_messages_go_there(mailbox, end):
             receiver.do("held = port.lease()")
         receiver.kill() if end == "kill" else receiver.do(end)
         more = []
-        # Soon; and what is sent until its death is noticed goes there too.
+        # What is sent until its death is noticed goes there, too.
         with suppress(Destroyed):
             while sender.send("more") is None:
                 more.append("more")
@@ -48,7 +61,7 @@ def test_undelivered_messages_go_there(mailbox, end):
 
 
 def test_payloads_arrive_as_they_were_sent(mailbox):
-    """Of any size and kind: in a place, in the arena, empty, encoded."""
+    """Dead letters of any size and kind arrive unchanged: in a place, in the arena, encoded."""
     dead = letters(mailbox)
     messages = [b"", b"x" * 100_000, {"a": [1, None]}, "text"]
     with Actor(CREATE) as receiver, Port.open("port") as sender:
@@ -59,8 +72,8 @@ def test_payloads_arrive_as_they_were_sent(mailbox):
     assert everything(dead) == messages
 
 
-def test_a_blocked_sender_moves_them(mailbox):
-    """Whoever waits on a full port notices the death, moves the messages, and gets Destroyed."""
+def test_a_sender_that_waits_moves_them(mailbox):
+    """A sender that waits at a full port notices the death, moves the messages, gets Destroyed."""
     dead = letters(mailbox)
     with Actor(CREATE) as receiver, Actor(OPEN) as sender:
         sender.do("port.send_many(range(4))")
@@ -74,42 +87,30 @@ def test_a_blocked_sender_moves_them(mailbox):
 
 
 @pytest.mark.parametrize(
-    "comer", ["Port('port').close()", "Port.open('port')", "Space().clean()", "clean"]
+    "use", ["Port('port').close()", "Port.open('port')", "Space().clean()", "main(['clean'])"]
 )
-def test_who_comes_after_moves_them(mailbox, comer, capfd):
-    """Nobody was there when the receiver died: the next receiver, sender, or cleaner sees to it."""
+def test_the_next_user_moves_them(mailbox, use, capfd):
+    """If nobody notices the receiver's death, the next receiver, sender or cleaner moves them."""
     dead = letters(mailbox)
-    with Actor(CREATE) as receiver:
-        receiver.do("Port.open('port').send_many([1, 2])")
-        receiver.kill()
+    leave(1, 2)
     assert len(dead) == 0
-    if comer == "clean":
-        from liaison.cli import main
-
-        with pytest.raises(SystemExit):
-            main(["clean"])
-    else:
-        with suppress(NotFound):
-            eval(comer, vars(liaison))
+    with suppress(NotFound, SystemExit):
+        eval(use, {**vars(liaison), "main": main})
     assert everything(dead) == [1, 2]
     assert "port" not in Space().names()
 
 
 def test_without_dead_letters_they_end_with_it(space):
-    """And a cleaner removes what is left of the port."""
-    with Actor("port = Port('port')") as receiver:
-        receiver.do("Port.open('port').send_many([1, 2])")
-        receiver.kill()
+    """Without dead_letters= messages are lost with the port, which a cleaner removes."""
+    leave(1, 2, create="port = Port('port')")
     Space().clean()
     assert space.files("names") == []
 
 
 def test_full_dead_letters_lose_nothing(mailbox):
-    """What finds no room stays in the port, and the next one to create it is told why it cannot."""
+    """What finds no room stays in the port, and creating it anew is Full until there is room."""
     dead = mailbox("dead", capacity=2)
-    with Actor(CREATE) as receiver:
-        receiver.do("Port.open('port').send_many([1, 2, 3, 4])")
-        receiver.kill()
+    leave(1, 2, 3, 4)
     with pytest.raises(Full, match="dead"):
         Port("port")
     with pytest.raises(NotFound):
@@ -120,22 +121,18 @@ def test_full_dead_letters_lose_nothing(mailbox):
 
 
 def test_force_gives_them_up(mailbox):
-    """Where they find no room, destroying it by force, a second time if need be, removes them."""
+    """Destroying the port by force removes those that find no room."""
     mailbox("dead", capacity=1)
-    with Actor(CREATE) as receiver:
-        receiver.do("Port.open('port').send_many([1, 2, 3, 4])")
-        receiver.kill()
+    leave(1, 2, 3, 4)
     with Port.observe("port") as left:
         left.destroy(force=True)
     Port("port").close()
 
 
-def test_who_moves_them_may_die(mailbox):
-    """Killed with a message forwarded and not yet taken away: it is there twice, none is lost."""
+def test_a_process_may_die_while_it_moves_them(mailbox):
+    """A message that was forwarded and not yet removed is there twice, and none is lost."""
     dead = letters(mailbox)
-    with Actor(CREATE) as receiver:
-        receiver.do("Port.open('port').send_many([1, 2, 3, 4])")
-        receiver.kill()
+    leave(1, 2, 3, 4)
     with Process(dies_moving) as mover:
         mover.reach("forwarded")
         mover.kill()
@@ -144,11 +141,6 @@ def test_who_moves_them_may_die(mailbox):
 
 
 def dies_moving():
-    from liaison._native.link import end_of
-    from liaison._native.orphan import Orphan
-    from liaison.address import Address
-    from liaison.carriers.shm import space as shm
-
     where = Address.parse("port")
     dead = Mailbox("dead")
     moved = []
@@ -163,11 +155,9 @@ def dies_moving():
 
 
 def test_only_one_moves_them_at_a_time(mailbox):
-    """While one does, opening is NotFound and creating waits, then is Busy; none is doubled."""
+    """While a process moves them the port is NotFound and its name Busy; none is doubled."""
     dead = letters(mailbox)
-    with Actor(CREATE) as receiver:
-        receiver.do("Port.open('port').send_many([1, 2, 3, 4])")
-        receiver.kill()
+    leave(1, 2, 3, 4)
     with Process(dies_moving) as mover:
         mover.reach("forwarded")
         with pytest.raises(NotFound):
@@ -180,7 +170,7 @@ def test_only_one_moves_them_at_a_time(mailbox):
 
 
 def test_a_message_too_often_delivered_goes_there_too(mailbox):
-    """max_deliveries works as with a mailbox, and NAME.dead is then the default for both."""
+    """max_deliveries works as with a mailbox, and NAME.dead is the default of dead_letters."""
     dead = letters(mailbox)
     with Port("port", max_deliveries=1, dead_letters="dead") as port:
         with Port.open("port") as sender:
@@ -198,7 +188,7 @@ ROUNDS = 100
 
 
 def receives(log):
-    """Be a receiver until killed: write down each message before and after acknowledging it."""
+    """Receive until killed, and record each message before and after acknowledging it."""
     out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     port = Port("port", capacity=32, dead_letters="dead")
     point("ready")
@@ -210,7 +200,7 @@ def receives(log):
 
 
 def sends(log, who):
-    """Send to whatever receiver there is, until killed, and write down what was accepted."""
+    """Send to whatever receiver there is, until killed, and record what was accepted."""
     out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     number = 0
     while True:
@@ -235,8 +225,8 @@ def words(path, verb):
 @pytest.mark.parametrize("movers_die", [False, True], ids=["receivers die", "movers die as well"])
 def test_a_hundred_killed_receivers_lose_nothing(mailbox, tmp_path, movers_die):
     """Every accepted message was received and acknowledged, or is in the dead letters."""
+    dead = letters(mailbox)
     chance = random.Random(1)
-    dead = mailbox("dead", capacity=1 << 18)
     logs = [tmp_path / f"receiver{n}" for n in range(ROUNDS)]
     sent = [tmp_path / f"sender{n}" for n in range(3 * ROUNDS)]
     names = iter(range(len(sent)))
@@ -257,13 +247,11 @@ def test_a_hundred_killed_receivers_lose_nothing(mailbox, tmp_path, movers_die):
                 if chance.random() < 0.5:
                     receiver.stop()  # so that the port is full and its senders blocked
                     until(lambda: waits() == 3, "all senders wait")
+                receiver.kill()
                 if movers_die and chance.random() < 0.5:
-                    receiver.kill()
                     with senders.pop(chance.randrange(3)):
                         pass
                     senders.append(sender())
-                else:
-                    receiver.kill()
     finally:
         for one in senders:
             with one:
@@ -282,13 +270,13 @@ def check(logs: list[Path], sent: list[Path], dead, doubles):
     accepted = {word for path in sent for word in words(path, "accepted")}
     received = Counter(word for path in logs for word in words(path, "received"))
     acknowledged = {word for path in logs for word in words(path, "acknowledged")}
-    buried = Counter(f"{who} {number}" for who, number in dead)
-    assert min(len(acknowledged), len(buried)) > ROUNDS  # there was something to count
-    assert accepted - set(received) - set(buried) == set()
-    assert acknowledged & set(buried) == set()
+    moved = Counter(f"{who} {number}" for who, number in dead)
+    assert min(len(acknowledged), len(moved)) > ROUNDS  # there was something to count
+    assert accepted - set(received) - set(moved) == set()
+    assert acknowledged & set(moved) == set()
     assert max(received.values()) == 1
-    assert doubles or max(buried.values()) == 1
-    settled = acknowledged | set(buried)
+    assert doubles or max(moved.values()) == 1
+    settled = acknowledged | set(moved)
     for path in logs:
         # Acknowledged, and killed before it could write so: one at most, and the last.
         known = words(path, "received")
@@ -299,21 +287,18 @@ def check(logs: list[Path], sent: list[Path], dead, doubles):
     "make", [Mailbox, Mailbox.create, liaison.MessageQueue, liaison.MessageQueue.create]
 )
 def test_its_name_is_free_for_any_kind_of_link(space, make):
-    """Whoever wants the name of a port that has ended gets it, and moves the letters first."""
-    with Actor("port = Port('port', dead_letters='graves')") as receiver:
-        receiver.do("with Port.open('port') as sender: sender.send('left')")
-        receiver.kill()
+    """A new link takes the name of a port that has ended, and its dead letters are moved first."""
+    leave("left")
     with make("port") as fresh:
         assert len(fresh) == 0
         fresh.destroy()
-    with Mailbox("graves") as graves:
-        assert graves.receive(timeout=0) == "left"
-        graves.destroy(force=True)
+    with Mailbox("dead") as dead:
+        assert dead.receive(timeout=0) == "left"
+        dead.destroy(force=True)
 
 
-def test_its_name_is_nobodys_where_it_is_opened(space):
-    """Opening it as another kind of link finds nothing any more."""
-    with Actor("port = Port('port', dead_letters='graves')") as receiver:
-        receiver.kill()
-    with pytest.raises(liaison.NotFound):
+def test_its_name_is_free_for_those_who_open_it(space):
+    """Opening a port that has ended as another kind of link is NotFound."""
+    leave()
+    with pytest.raises(NotFound):
         Mailbox.open("port")

@@ -1,13 +1,10 @@
-"""Waiting for any of several links: which are returned, when, in what order."""
+"""Waiting for several links: which are returned, when, and in what order."""
 
 import gc
 import os
 import resource
 import select
-import selectors
-import signal
 import socket
-import threading
 
 import pytest
 
@@ -15,24 +12,21 @@ import liaison
 from liaison import AccessDenied, Closed, Destroyed
 from liaison.links import wait as module
 from liaison.testing import until
+from tests.conformance.beside import Beside
+from tests.descriptors import descriptors
 from tests.links.actor import Actor
 
 
 @pytest.fixture(autouse=True)
 def _no_sets_of_other_tests():
-    """The sets that are kept between calls are each test's own."""
+    """Have each test begin without sets that were kept from earlier calls."""
     module._forked()
     yield
     module._forked()
 
 
-def sleeping(thread):
-    """Whether a thread of this process sleeps in the kernel's epoll."""
-    with open(f"/proc/self/task/{thread.native_id}/wchan") as wchan:
-        return "poll" in wchan.read()
-
-
 def waiting():
+    """Whether a thread waits for several links."""
     kernel = any(watch._set is not None for watch in list(module._used))
     return kernel or any(several.busy for several in list(module._memory))
 
@@ -50,13 +44,6 @@ def test_the_one_with_a_message_is_returned(mailbox):
     boxes[3].receive()
     assert liaison.wait(boxes, timeout=0) == []
     assert liaison.wait(boxes, timeout=0.01) == []
-
-
-def test_what_was_there_before_is_found(mailbox):
-    """A message that was sent before anybody waited is found at once."""
-    box = mailbox()
-    box.send(1)
-    assert liaison.wait([box], timeout=0) == [box]
 
 
 def test_kinds_are_mixed(mailbox):
@@ -84,7 +71,7 @@ def test_a_link_given_twice_is_returned_once(mailbox):
 
 
 def test_every_ready_link_comes_first_in_turn(mailbox):
-    """One who serves only the first of the list serves all that are ready, in turn."""
+    """A loop that serves only the first of those returned serves all that are ready, in turn."""
     boxes = [mailbox(f"box-{n}") for n in range(10)]
     for box in boxes:
         box.send_many(range(100))
@@ -95,7 +82,7 @@ def test_every_ready_link_comes_first_in_turn(mailbox):
 
 @pytest.mark.parametrize("end", ["close", "destroy"])
 def test_a_link_that_ended_is_returned(mailbox, end):
-    """A closed or destroyed link is returned at once, each time: its receive tells why."""
+    """A closed or destroyed link is returned at once, each time: receiving raises the reason."""
     box, quiet = mailbox(), mailbox("quiet")
     for waited in (False, True):
         if waited:
@@ -111,20 +98,17 @@ def test_a_link_that_ended_is_returned(mailbox, end):
 
 
 @pytest.mark.parametrize("end", ["box.close()", "box.destroy()", "box.send(1)"])
-def test_who_sleeps_is_woken(mailbox, end):
-    """A thread that sleeps over many links is woken by a message, a closing, a destruction."""
+def test_a_waiting_thread_is_woken(mailbox, end):
+    """A thread that waits for several links is woken by a message, a closing, a destruction."""
     quiet, box = mailbox("quiet"), mailbox()
-    found = []
-    thread = threading.Thread(target=lambda: found.extend(liaison.wait([quiet, box])))
-    thread.start()
+    call = Beside(liaison.wait, [quiet, box])
     until(waiting)
-    exec(end)
-    thread.join(60)
-    assert found == [box]
+    eval(end, {"box": box})
+    assert call.result() == [box]
 
 
 def test_a_socket_that_was_closed_is_returned(mailbox):
-    """Something else that was closed between two calls is returned too."""
+    """A socket that was closed between two calls is returned, too."""
     here, there = socket.socketpair()
     box = mailbox()
     with there:
@@ -134,7 +118,7 @@ def test_a_socket_that_was_closed_is_returned(mailbox):
 
 
 def test_what_is_closed_while_it_is_asked_is_returned(mailbox):
-    """A descriptor that another thread closes before it is waited for is no error."""
+    """A link whose descriptor is closed before it is waited for is returned, without an error."""
 
     class Closing:
         def fileno(self):
@@ -147,7 +131,7 @@ def test_what_is_closed_while_it_is_asked_is_returned(mailbox):
 
 
 def test_links_that_come_and_go(mailbox):
-    """A link that was closed is told from the one that was opened after it, each time."""
+    """A link that was closed is not taken for the one that was opened after it."""
     quiet = mailbox("quiet")
     for _ in range(20):
         one = mailbox("one")
@@ -164,31 +148,31 @@ def test_links_that_come_and_go(mailbox):
 
 
 def test_links_that_died_leave_nothing(mailbox):
-    """A set of links that are no more is given up, with its descriptors."""
+    """A set of links that are gone is given up, with its descriptors."""
     quiet = socket.socket()
     liaison.wait([quiet, mailbox("other")], timeout=0)
     gc.collect()
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     box = mailbox()
     liaison.wait([quiet, box], timeout=0)
-    assert len(os.listdir("/proc/self/fd")) >= before + 6  # a set has 2, a bell 3, the space 1
+    assert descriptors() >= before + 6  # a set has 2, a bell 3, the space 1
     del box
     gc.collect()
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
     quiet.close()
 
 
 def test_mailboxes_alone_take_no_descriptors(mailbox):
     """Mailboxes of one space are waited for without a descriptor, however many they are."""
     boxes = [mailbox(f"box-{n}") for n in range(50)]
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     boxes[31].send(1)
     assert liaison.wait(boxes) == [boxes[31]]
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
 
 
-def test_a_mailbox_that_died_is_given_up(mailbox):
-    """A mailbox that nobody refers to any more is closed, though it was waited for."""
+def test_a_mailbox_that_is_dropped_is_closed(mailbox):
+    """A mailbox to which nothing refers any more is closed, though it was waited for."""
     quiet = mailbox("quiet")
     box = liaison.Mailbox("short", access="pair")
     assert liaison.wait([quiet, box], timeout=0) == []
@@ -214,28 +198,21 @@ def test_closing_one_gives_its_place_up_at_once(mailbox):
 
 
 def test_more_threads_wait_than_have_a_place_in_memory(mailbox):
-    """However many threads wait for the same links, each is told of what comes."""
+    """However many threads wait for the same links, a message wakes each of them."""
     boxes = [mailbox(f"box-{n}") for n in range(3)]
-    found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(liaison.wait(boxes))) for _ in range(25)
-    ]
-    for thread in threads:
-        thread.start()
+    calls = [Beside(liaison.wait, boxes) for _ in range(25)]
     boxes[1].send(1)
-    for thread in threads:
-        thread.join(60)
-    assert found == [[boxes[1]]] * 25
+    assert [call.result() for call in calls] == [[boxes[1]]] * 25
 
 
 def test_few_sets_are_kept(mailbox):
-    """Whoever waits for another list each time keeps a few sets, not one for each."""
+    """A thread that waits for another list each time keeps a few sets, not one for each."""
     boxes = [mailbox(f"box-{n}") for n in range(20)]
     liaison.wait(boxes, timeout=0)
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     for n in range(1, 20):
         liaison.wait(boxes[:n], timeout=0)
-    assert len(os.listdir("/proc/self/fd")) < before + 2 * 10
+    assert descriptors() < before + 2 * 10
 
 
 def test_a_forked_child_waits_by_itself(mailbox):
@@ -254,24 +231,21 @@ def test_a_forked_child_waits_by_itself(mailbox):
         assert liaison.wait(boxes) == [boxes[2]]
 
 
-def test_a_message_that_comes_back_from_the_dead_is_found(mailbox):
+def test_a_killed_receivers_message_is_found(mailbox):
     """A message whose holder is killed while others wait is found by them."""
     boxes = [mailbox(f"box-{n}") for n in range(5)]
     boxes[4].send("held")
     with Actor("box = Mailbox('box-4')", "held = box.lease()") as holder:
-        found = []
-        thread = threading.Thread(target=lambda: found.extend(liaison.wait(boxes)))
-        thread.start()
+        call = Beside(liaison.wait, boxes)
         until(waiting)
         holder.kill()
-        thread.join(60)
-    assert found == [boxes[4]]
+        assert call.result() == [boxes[4]]
     with boxes[4].lease() as delivery:
         assert delivery.attempt == 2
 
 
-def test_two_who_look_at_an_empty_exclusive_mailbox_leave_each_other_alone(mailbox):
-    """An empty mailbox is quiet, however many processes look at it in turn."""
+def test_an_empty_exclusive_mailbox_is_quiet(mailbox):
+    """The descriptor is quiet however many processes try to receive in turn."""
     box = mailbox(access="exclusive")
     box.fileno()
     with Actor("import select", "box = Mailbox('box')", "box.fileno()") as other:
@@ -287,19 +261,14 @@ def test_two_who_look_at_an_empty_exclusive_mailbox_leave_each_other_alone(mailb
 def test_no_wake_up_is_lost(mailbox):
     """Many processes send to many mailboxes, one waits: every message is found."""
     boxes = [mailbox(f"box-{n}", capacity=4) for n in range(25)]
-    lines = (
-        "import random",
-        "boxes = [Mailbox(f'box-{n}') for n in range(25)]",
-    )
+    lines = ("import random", "boxes = [Mailbox(f'box-{n}') for n in range(25)]")
     with Actor(*lines) as one, Actor(*lines) as two:
         for sender in (one, two):
             sender.start("[random.choice(boxes).send(n) for n in range(1500)] and None")
-        received = 0
-        while received < 3000:
+        for received in range(3000):
             found = liaison.wait(boxes, timeout=60)
             assert found, f"{3000 - received} of 3000 messages were not found"
             found[0].receive(timeout=0)
-            received += 1
         one.answer()
         two.answer()
     assert liaison.wait(boxes, timeout=0) == []
@@ -324,38 +293,6 @@ def test_a_thousand_links(space):
     finally:
         del boxes
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def test_selectors_know_mailboxes_too(mailbox):
-    """A selector of the standard library takes a mailbox as it is."""
-    box = mailbox()
-    with selectors.DefaultSelector() as selector:
-        selector.register(box, selectors.EVENT_READ, "box")
-        assert selector.select(0) == []
-        box.send(1)
-        [(key, _)] = selector.select(60)
-        assert key.data == "box"
-        assert box.receive() == 1
-        assert box.try_receive() is None  # which makes it quiet
-        assert selector.select(0) == []
-
-
-def test_a_signal_interrupts(mailbox):
-    """Ctrl-C ends a wait that nothing else would end, and the next one works."""
-    box = mailbox()
-    me = threading.get_ident()
-
-    def interrupt():
-        until(waiting)
-        signal.pthread_kill(me, signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        liaison.wait([box])
-    thread.join()
-    box.send(1)
-    assert liaison.wait([box]) == [box]
 
 
 def test_what_cannot_be_waited_for(mailbox):

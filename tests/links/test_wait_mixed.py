@@ -38,8 +38,8 @@ def _send_at_random(seed, names, address, writer):
 
 @pytest.mark.parametrize("boxes", [1, 100])
 @pytest.mark.parametrize("seed", [1, 2])
-def test_no_message_of_any_kind_of_link_is_slept_through(space, tmp_path, seed, boxes):
-    """wait() over mailboxes, a queue, a port, pipes, a connection and an endpoint, mixed."""
+def test_no_message_of_any_kind_of_link_is_missed(space, tmp_path, seed, boxes):
+    """wait() over links of all kinds at once finds every message that another process sends."""
     with ExitStack() as stack:
         enter = stack.enter_context
         names = {
@@ -65,7 +65,7 @@ def test_no_message_of_any_kind_of_link_is_slept_through(space, tmp_path, seed, 
             got = []
             while len(got) < MESSAGES + 1:
                 ready = liaison.wait(links, timeout=60)
-                assert ready, (len(got), "it slept through a message")
+                assert ready, (len(got), "it missed a message")
                 for link in ready:
                     if link is listener:
                         links[-1] = enter(listener.accept(timeout=60))

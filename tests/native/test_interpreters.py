@@ -1,6 +1,6 @@
-"""Another interpreter of the process cannot have liaison, is told so, and does no harm by trying.
+"""Importing liaison in a sub-interpreter is refused, and does no harm.
 
-That is what mod_wsgi and uWSGI give the second application of a process.
+mod_wsgi and uWSGI run the second application of a process in one.
 """
 
 import subprocess
@@ -9,7 +9,7 @@ import sys
 import pytest
 
 # What a sub-interpreter runs, and how each version of Python makes one; `isolated` ones refuse
-# compiled modules that do not say that they bear it.
+# compiled modules that do not declare that they support it.
 TRYING = """
 try:
     import liaison
@@ -59,8 +59,8 @@ def run(space):
 
 
 @pytest.mark.parametrize("isolated", [False, True])
-def test_a_sub_interpreter_is_told_why_it_cannot_import_liaison(run, isolated):
-    """Twice, and while the first interpreter uses liaison; whose links then work as before."""
+def test_a_sub_interpreter_cannot_import_liaison(run, isolated):
+    """The import is Unsupported, each time, and the first interpreter's links work as before."""
     lines = run(f"{WORKING}trying({isolated})\ntrying({isolated})\n{WORKING}")
     assert len(lines) == 2
     for line in lines:
@@ -69,6 +69,6 @@ def test_a_sub_interpreter_is_told_why_it_cannot_import_liaison(run, isolated):
 
 @pytest.mark.parametrize("isolated", [False, True])
 def test_a_sub_interpreter_that_comes_first_takes_nothing(run, isolated):
-    """The first interpreter can import liaison after it."""
+    """The first interpreter can import liaison after the sub-interpreter has tried."""
     (line,) = run(f"trying({isolated})\n{WORKING}")
     assert line.startswith("Unsupported")

@@ -1,4 +1,4 @@
-"""What is refused of MessagePack before it is decoded: nesting, items, and sizes that are lies."""
+"""MessagePack that is refused before it is decoded: deep nesting, many items, false sizes."""
 
 import struct
 
@@ -25,19 +25,19 @@ PLAIN = st.recursive(
 
 
 def nested(depth, opening=b"\x91"):
-    """So many lists, or dicts, within each other."""
+    """Lists, or dicts, within each other to that depth."""
     return opening * depth + b"\xc0"
 
 
 @given(PLAIN)
 def test_what_can_be_sent_is_not_refused(value):
-    """Everything that is encoded passes, whatever its types and sizes."""
+    """All that the encoder makes passes, whatever its types and sizes."""
     check(msgspec.msgpack.encode([value, b"\0" * 70]), MOST)
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 16, 31, 32, 255, 256, 65_535, 65_536])
 def test_every_way_to_write_a_size_is_known(size):
-    """Lists, dicts, texts and bytes of any size pass as they are, and not with a byte less."""
+    """Lists, dicts, texts and bytes of any size pass, and are refused with a byte less."""
     for value in ([None] * size, dict.fromkeys(range(size)), "x" * size, b"x" * size):
         whole = msgspec.msgpack.encode([value, b"x" * 70])
         check(whole, MOST)
@@ -65,7 +65,7 @@ def test_nesting_ends_at_64(opening):
 
 
 @pytest.mark.parametrize("count", [0xFFFF_FFFF, 1 << 31, 100])
-def test_items_that_are_announced_have_to_be_there(count):
+def test_announced_items_have_to_be_there(count):
     """A list or a dict that announces more than the bytes can hold is refused at once."""
     for opening in (b"\xdd", b"\xdf"):
         with pytest.raises(ValueError, match="cut short"):
@@ -73,7 +73,7 @@ def test_items_that_are_announced_have_to_be_there(count):
 
 
 def test_items_are_counted_over_all_containers():
-    """So many items in all pass, one more does not, however they are spread."""
+    """The items of all containers count together against the limit."""
     whole = msgspec.msgpack.encode([[[]] * 50, {"a": 1}, b"x" * 70])
     check(whole, 55)
     with pytest.raises(ValueError, match="more than 54 items"):
@@ -94,7 +94,7 @@ def test_what_no_receiver_takes_is_not_sent():
 
 @pytest.mark.parametrize("type", [None, list, dict[str, int]])
 def test_a_refused_message_is_a_decode_error_with_its_payload(type):
-    """What is refused carries its payload, whatever type was expected."""
+    """The error has the payload of the refused message, whatever type was expected."""
     for payload in (nested(100), b"\xdd\xff\xff\xff\xff" + bytes(100)):
         with pytest.raises(DecodeError) as raised:
             Coder(type).decode(Format.MSGPACK, payload)
@@ -102,7 +102,7 @@ def test_a_refused_message_is_a_decode_error_with_its_payload(type):
 
 
 def test_the_description_of_an_array_is_checked_too():
-    """An array whose description is a bomb is refused before it is built."""
+    """An array whose description has too many items or levels is refused before it is built."""
     bomb = b"\xdc\xff\xff" + b"\x90" * 0xFFFF
     deep = nested(200)
     for text in (bomb + b"\xc0" * 100, deep):
@@ -118,8 +118,7 @@ def test_the_description_of_an_array_is_checked_too():
 @example(nested(70))
 @example(b"\xdd\xff\xff\xff\xff" + bytes(70))
 def test_any_bytes_are_judged_as_the_decoder_would(data):
-    """Whatever bytes come: what passes is decoded or refused by the decoder, and of what it would
-    decode only what is too deep is refused."""
+    """Of any bytes that the decoder would decode, only what is nested too deep is refused."""
     try:
         check(data, MOST)
         refusal = ""

@@ -69,7 +69,6 @@ def test_subclasses_say_what_their_messages_are(space):
         (aio.MessageQueue, "MessageQueue.__init__()"),
         (aio.MessageQueue.create, "MessageQueue.__init__()"),
         (aio.Port, "Port.__init__()"),
-        (aio.Port.create, "Port.__init__()"),
         (aio.Endpoint, "Endpoint.__init__()"),
         (aio.NamedPipe, "NamedPipe.__init__()"),
         (liaison.listen, "listen()"),

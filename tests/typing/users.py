@@ -283,7 +283,6 @@ def awaited_constructors() -> None:
     assert_type(aio.MessageQueue[Order].create("x", message_size=9), aio.MessageQueue[Order])
     assert_type(aio.Port("x", lifetime="senders"), aio.Port[Any])
     assert_type(aio.Port("x", type=Order), aio.Port[Order])
-    assert_type(aio.Port[Order].create("x", capacity=3), aio.Port[Order])
     assert_type(aio.Endpoint("x", capacity=0), aio.Endpoint[Any])
     assert_type(aio.Endpoint("x", type=Order), aio.Endpoint[Order])
     assert_type(aio.NamedPipe("x", memory=None), aio.NamedPipe[Any])

@@ -391,14 +391,6 @@ class End(Sending[Message], Receiving[Message], Held):
     _link: ClassVar[type[LinkEnd]]  # what it is an end of, as it is without tasks
 
     @classmethod
-    def create(cls, address: str | Address, **options: Any) -> Self:
-        """Create a link that does not exist; the arguments are the constructor's.
-
-        Raises `NameTaken` where one exists, otherwise as the constructor does.
-        """
-        return cls._around(cls._link.create(address, **options))  # type: ignore[attr-defined]
-
-    @classmethod
     def open(
         cls,
         address: str | Address,

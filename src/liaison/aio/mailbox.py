@@ -52,18 +52,19 @@ class Mailbox(End[Message]):
         def __init__(
             self, address: str | Address, *, type: object = None, **options: Unpack[MailboxOptions]
         ) -> None: ...
-        @classmethod
-        def create(
-            cls,
-            address: str | Address,
-            *,
-            type: type[Message] | object = None,
-            **options: Unpack[MailboxOptions],
-        ) -> Self:
-            """Create a mailbox that does not exist; see `liaison.Mailbox.create`."""
-            ...
 
     @passing_to(Link_.__init__)
     def __init__(self, address: str | Address, **options: Any) -> None:
         """Open the mailbox, or create it."""
         self._hold(Link_(address, **options))
+
+    @classmethod
+    def create(
+        cls,
+        address: str | Address,
+        *,
+        type: type[Message] | object = None,
+        **options: Unpack[MailboxOptions],
+    ) -> Self:
+        """Create a mailbox that does not exist; see `liaison.Mailbox.create`."""
+        return cls._around(Link_.create(address, type=type, **options))

@@ -10,7 +10,7 @@ from liaison.links.port import Port as Link_
 from liaison.message import Message
 
 if TYPE_CHECKING:
-    from typing import Self, Unpack, overload
+    from typing import Unpack, overload
 
     from liaison.address import Address
     from liaison.links.port import PortOptions
@@ -53,14 +53,3 @@ class Port(End[Message]):
     def __init__(self, address: str | Address, **options: Any) -> None:
         """Create the port, and be its receiver."""
         self._hold(Link_(address, **options))
-
-    @classmethod
-    def create(
-        cls,
-        address: str | Address,
-        *,
-        type: type[Message] | object = None,
-        **options: Unpack[PortOptions],
-    ) -> Self:
-        """Create the port, as the constructor does."""
-        return cls(address, type=type, **options)

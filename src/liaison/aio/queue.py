@@ -50,21 +50,22 @@ class MessageQueue(End[Message]):
         def __init__(
             self, address: str | Address, *, type: object = None, **options: Unpack[QueueOptions]
         ) -> None: ...
-        @classmethod
-        def create(
-            cls,
-            address: str | Address,
-            *,
-            type: type[Message] | object = None,
-            **options: Unpack[QueueOptions],
-        ) -> Self:
-            """Create a queue that does not exist; see `liaison.MessageQueue.create`."""
-            ...
 
     @passing_to(Link_.__init__)
     def __init__(self, address: str | Address, **options: Any) -> None:
         """Open the queue, or create it."""
         self._hold(Link_(address, **options))
+
+    @classmethod
+    def create(
+        cls,
+        address: str | Address,
+        *,
+        type: type[Message] | object = None,
+        **options: Unpack[QueueOptions],
+    ) -> Self:
+        """Create a queue that does not exist; see `liaison.MessageQueue.create`."""
+        return cls._around(Link_.create(address, type=type, **options))
 
     async def put(self, item: Message, *, timeout: float | None = None) -> None:
         """Put a message into the queue, waiting for a place. Raises as `send` does."""
