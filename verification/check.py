@@ -78,7 +78,7 @@ def port(
     name: str,
     *,
     senders: int = 1,
-    buriers: int = 1,
+    drainers: int = 1,
     crashes: int = 1,
     takes: int = 1,
     waiting: int = 1,
@@ -88,7 +88,7 @@ def port(
     full: bool = False,
 ) -> Scenario:
     """A search of port.pml."""
-    bounds = {"SENDERS": senders, "BURIERS": buriers, "CRASHES": crashes, "TAKES": takes}
+    bounds = {"SENDERS": senders, "DRAINERS": drainers, "CRASHES": crashes, "TAKES": takes}
     bounds |= {"WAITING": waiting, "FORCE": force, "LIFETIME": lifetime}
     return Scenario(name, "port.pml", bounds, progress, full)
 
@@ -159,12 +159,12 @@ SCENARIOS = [
     several("asleep at a board: two links", links=2),
     several("the board comes to another", senders=1, successor=1, sweepers=1),
     several("the entry comes to another", senders=1, successor=2, sweepers=1),
-    port("a port: two bury", buriers=2),
+    port("a port: two drain", drainers=2),
     port("a port: ended by force, two die", crashes=2, force=1),
     port("a port: two send", senders=2, waiting=0),
     port("a port: full", waiting=2, crashes=2, force=1),
     port("a port: of its senders' lifetime", lifetime=1, takes=2),
-    port("a port: of two senders' lifetime", senders=2, buriers=0, waiting=0, lifetime=1, takes=2),
+    port("a port: of two senders' lifetime", senders=2, drainers=0, waiting=0, lifetime=1, takes=2),
     port("no cycle: a port, ended by force", force=1, progress=True),
     port("no cycle: a port of its senders'", lifetime=1, progress=True),
     names("a name: two users, two clean", deaths=0),
@@ -173,8 +173,8 @@ SCENARIOS = [
     spaces("a space: two use, one removes, one dies"),
     spaces("a space: one uses, two remove, one dies", users=1, removers=2),
     spaces("a space: two use, two remove", removers=2, deaths=0, full=True),
-    port("a port: two send, two bury, two die", senders=2, buriers=2, crashes=2, full=True),
-    port("a port: two bury, by force, two die", buriers=2, crashes=2, force=1, full=True),
+    port("a port: two send, two drain, two die", senders=2, drainers=2, crashes=2, full=True),
+    port("a port: two drain, by force, two die", drainers=2, crashes=2, force=1, full=True),
     port("a port: of two senders, two die", senders=2, takes=2, lifetime=1, crashes=2, full=True),
     several("two send, the board to another", deaths=0, slices=0, successor=1, full=True),
     several("two send, the entry to another", deaths=0, slices=0, successor=2, full=True),
@@ -204,7 +204,7 @@ SRR_FULL_CYCLES = mailbox("", *SRR, history=3, progress=True)
 PORT = port("", crashes=2)
 PORT_FORCED = port("", force=1)
 PORT_OF_SENDERS = port("", lifetime=1, takes=2)
-PORT_OF_TWO = port("", senders=2, buriers=0, waiting=0, lifetime=1, takes=2)
+PORT_OF_TWO = port("", senders=2, drainers=0, waiting=0, lifetime=1, takes=2)
 
 BOARD = several("")
 BOARD_ALIVE = several("", deaths=0)
@@ -259,7 +259,7 @@ FAULTS = [
     ("the_dead_are_left", PORT, "never_over"),
     ("letters_destroyed", PORT, "message_lost"),
     ("deliveries_kept", PORT, "handed_twice_unflagged"),
-    ("buried_before_it_is_forwarded", PORT, "message_lost"),
+    ("settled_before_it_is_forwarded", PORT, "message_lost"),
     ("coming_taken_for_gone", PORT_OF_SENDERS, "ended_before_any_came"),
     ("told_without_closing", PORT_OF_TWO, "message_lost"),
     ("told_without_looking_again", PORT_OF_SENDERS, "message_lost"),

@@ -1,4 +1,4 @@
-/* port.pml — the end of a port and the burial of what is in it: native/src/links/port.c, and what it uses
+/* port.pml — the end of a port and the draining of what is in it: native/src/links/port.c, and what it uses
  * of ring.c, cell.c, turn.c and recover.c.
  *
  * As in mailbox.pml, an inline is named after the C function that it follows, a STEP is one access
@@ -14,8 +14,8 @@
 #ifndef SENDERS
 #define SENDERS 2       /* each sends one message */
 #endif
-#ifndef BURIERS
-#define BURIERS 1
+#ifndef DRAINERS
+#define DRAINERS 1
 #endif
 #ifndef TAKES
 #define TAKES 1         /* what the receiver takes at most */
@@ -69,7 +69,7 @@
 /* Owner numbers, which are identities here: nobody comes in the place of a dead one. */
 #define RECEIVER 1
 #define SENDER 2        /* and 3 */
-#define BURIER 4        /* and 5 */
+#define DRAINER 4       /* and 5 */
 #define NEWCOMER 6
 
 short ring[RING];
@@ -85,7 +85,7 @@ byte locks;             /* who is alive */
 
 /* ---- what the checker knows, and no process reads ------------------------------------- */
 
-byte accepted, handed, settled; /* a bit a message; handed to the receiver or to a grave */
+byte accepted, handed, settled; /* a bit a message; handed to the receiver or to the dead letters */
 bit been;                       /* a sender had its place */
 byte crashes = CRASHES;
 #define bit_of(m) (1 << (m))
@@ -349,7 +349,7 @@ inline port_look()
 }
 
 /* `r`: 0 it is over, 1 there is something to take, 2 somebody living holds a message. */
-inline port_buried()
+inline port_drained()
 {
     ring_close();
     if
@@ -390,7 +390,7 @@ inline port_buried()
     fi
 }
 
-#ifdef MUTANT_buried_before_it_is_forwarded
+#ifdef MUTANT_settled_before_it_is_forwarded
 #define FORWARD_FIRST skip
 #define FORWARD_THEN STEP(hand_over(x, h); settled = settled | bit_of(payload[x]))
 #define SETTLED skip
@@ -401,7 +401,7 @@ inline port_buried()
 #endif
 
 /* All that is undelivered, one after the other. */
-inline bury()
+inline drain()
 {
     do
     :: STEP(t = link);
@@ -416,7 +416,7 @@ inline bury()
           FORWARD_THEN;
           x = 0; h = 0
        :: else ->
-          port_buried();
+          port_drained();
           if
           :: r == 1 -> r = 0
           :: else -> r = 0; break
@@ -425,7 +425,7 @@ inline bury()
     od
 }
 
-inline come_to_bury()
+inline come_to_drain()
 {
     STEP(if :: alive(RECEIVER) -> t = 1 :: else fi);
     if
@@ -439,7 +439,7 @@ inline come_to_bury()
        t = 0;
        turn_enter();
        if
-       :: ok -> ok = 0; bury(); STEP(CAS(turn, id, 0, skip))
+       :: ok -> ok = 0; drain(); STEP(CAS(turn, id, 0, skip))
        :: else
        fi
     :: else
@@ -558,21 +558,21 @@ dead:
     atomic { forget; id = 0; takes = 0 }
 }
 
-proctype burier(byte number)
+proctype drainer(byte number)
 {
     REGISTERS;
     id = number;
-    come_to_bury();
+    come_to_drain();
 dead:
     atomic { forget; id = 0 }
 }
 
 /* ---- a newcomer, at every moment -------------------------------------------------------------
  *
- * In every state that can be reached all others may stop for ever, the living with their locks and
- * what they hold. Then a newcomer comes to bury, undisturbed: the port must be over, unless its
- * receiver lives and has not ended it, or somebody living buries, or holds a message; and all that
- * nobody living holds must have been handed over. What it changes is undone afterwards. */
+ * In every state that can be reached all others may stop for ever, the living with their locks and what they
+ * hold. Then a newcomer drains it, undisturbed: the port must be over, unless its receiver lives and has not
+ * ended it, or a living process drains it, or holds a message; and all that nobody living holds must have
+ * been handed over. What it changes is undone afterwards. */
 
 #ifndef PROGRESS
 hidden short was_ring[RING], was_header[CELLS];
@@ -593,7 +593,7 @@ end:
            EVERY(SAVE);
            id = NEWCOMER;
            busy = turn != 0 && alive(turn);
-           come_to_bury();
+           come_to_drain();
            assert(link == DESTROYED || (alive(RECEIVER) && link != ORPHANED) || busy || held(0) ||
                   held(1) || never_over);
            assert((alive(RECEIVER) && link != ORPHANED && link != DESTROYED) || busy ||
@@ -609,7 +609,7 @@ dead:      EVERY(RESTORE);
 
 init {
     atomic {
-        locks = 1 << RECEIVER | 1 << SENDER | 1 << (SENDER + 1) | 1 << BURIER | 1 << (BURIER + 1) |
+        locks = 1 << RECEIVER | 1 << SENDER | 1 << (SENDER + 1) | 1 << DRAINER | 1 << (DRAINER + 1) |
                 1 << NEWCOMER;
 #if WAITING > 0
         header[0] = cell_word(0, 0, 0, QUEUED); payload[0] = 0; accepted = bit_of(0);
@@ -629,11 +629,11 @@ init {
 #if SENDERS > 1
         run sender(SENDER + 1);
 #endif
-#if BURIERS > 0
-        run burier(BURIER);
+#if DRAINERS > 0
+        run drainer(DRAINER);
 #endif
-#if BURIERS > 1
-        run burier(BURIER + 1)
+#if DRAINERS > 1
+        run drainer(DRAINER + 1)
 #endif
     }
 }

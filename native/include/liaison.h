@@ -207,10 +207,10 @@ struct liaison_policy {
 /* LIAISON_OBSERVE opens without taking part: the process takes no place on the link, and may
  * only look at it (info, attached, statistics, waiting, peek) or destroy it.
  *
- * Of a port, who creates it receives and who opens it sends. Creating one is LIAISON_BUSY while
- * its receiver lives, LIAISON_MISMATCH where the name is another kind's. Where the receiver is
- * dead and the port has dead letters, both are LIAISON_ORPHANED: open it with LIAISON_BURY
- * first, which see at liaison_port_undelivered.
+ * Of a port, who creates it receives and who opens it sends. Creating one is LIAISON_BUSY while its
+ * receiver lives, LIAISON_MISMATCH where the name is another kind's. Where the receiver is dead and
+ * the port has dead letters, both are LIAISON_ORPHANED: open it with LIAISON_DRAIN first, see
+ * liaison_port_undelivered.
  *
  * Creating is LIAISON_NOT_FOUND where the space was removed: it is to be opened anew. It is
  * LIAISON_DESTROYED where a process was stopped while it took the name of a destroyed
@@ -220,7 +220,7 @@ enum liaison_open {
     LIAISON_CREATE = 2,
     LIAISON_OPEN_OR_CREATE = 3,
     LIAISON_OBSERVE = 4,
-    LIAISON_BURY = 8
+    LIAISON_DRAIN = 8
 };
 
 /* `policy` may be NULL with LIAISON_OPEN. The handle keeps its own hold on the space. */
@@ -403,7 +403,7 @@ LIAISON_API int liaison_mailbox_acknowledge(liaison_mailbox *mailbox,
 LIAISON_API int liaison_mailbox_release(liaison_mailbox *mailbox,
                                         const struct liaison_delivery *delivery);
 /* Acknowledges a message that was moved to the dead letters: its receipt says so. */
-LIAISON_API int liaison_mailbox_bury(liaison_mailbox *mailbox,
+LIAISON_API int liaison_mailbox_dead_letter(liaison_mailbox *mailbox,
                                      const struct liaison_delivery *delivery);
 
 /* Ends a port whose receiver this handle is: nobody sends to it any more, and the senders that
@@ -411,10 +411,11 @@ LIAISON_API int liaison_mailbox_bury(liaison_mailbox *mailbox,
  * the end that this handle is, and of an endpoint, the name. Idempotent; closing the handle does
  * it too. */
 LIAISON_API void liaison_port_end(liaison_mailbox *mailbox);
-/* What an orphaned port's receiver did not settle, one message after the other, for whoever
- * opened it with LIAISON_BURY, one at a time (opening is LIAISON_BUSY meanwhile): send each to
- * the dead letters, then liaison_mailbox_bury it. LIAISON_EMPTY: that was all, and the port is
- * destroyed now. LIAISON_BUSY: a living process still holds one. LIAISON_DESTROYED: it is. */
+/* Gives what an orphaned port's receiver did not settle, one message after the other, to a handle
+ * opened with LIAISON_DRAIN; only one can be open at a time, opening another is LIAISON_BUSY. Send
+ * each message to the dead letters, then call liaison_mailbox_dead_letter. LIAISON_EMPTY: that was
+ * all, and the port is destroyed now. LIAISON_BUSY: a living process still holds a message.
+ * LIAISON_DESTROYED: the port is destroyed. */
 LIAISON_API int liaison_port_undelivered(liaison_mailbox *mailbox, struct liaison_delivery *out);
 
 /* ---- pipes ------------------------------------------------------------------

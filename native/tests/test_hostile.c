@@ -50,13 +50,13 @@ static const struct scenario scenarios[] = {
     {"pair", {.capacity = 8, .memory = 16384, .access = LIAISON_PAIR}},
     {"rendezvous", {.capacity = 0, .memory = 65536}},
     {"growing", {.capacity = CELLS_STEP + 70}},
-    {"port", {.kind = LIAISON_KIND_PORT, .capacity = 6, .memory = 65536, .dead_letters = "grave"}},
+    {"port", {.kind = LIAISON_KIND_PORT, .capacity = 6, .memory = 65536, .dead_letters = "dead"}},
     {"port, ended",
      {.kind = LIAISON_KIND_PORT,
       .capacity = 6,
       .max_message = 100,
       .lifetime = LIAISON_LIFETIME_SENDERS,
-      .dead_letters = "grave"}},
+      .dead_letters = "dead"}},
     {"endpoint", {.kind = LIAISON_KIND_ENDPOINT, .capacity = 6, .pair_capacity = -1}},
 };
 #define SCENARIOS (sizeof scenarios / sizeof *scenarios)

@@ -239,7 +239,7 @@ static void an_existing_link_is_not_opened_as_another(void)
 static void a_link_is_described_as_it_is_known(void)
 {
     struct liaison_policy policy = {
-        .capacity = 3, .memory = 5000, .max_deliveries = 7, .dead_letters = "graves"};
+        .capacity = 3, .memory = 5000, .max_deliveries = 7, .dead_letters = "dead"};
     struct liaison_info asked, known;
     liaison_mailbox *m;
     CHECK_OK(liaison_mailbox_open(space, "described", LIAISON_CREATE, &policy, &m));

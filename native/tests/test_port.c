@@ -63,21 +63,21 @@ static void only_who_created_it_receives(void)
     liaison_mailbox_close(m);
 }
 
-static void an_orphan_is_buried_by_one_at_a_time(void)
+static void an_orphan_is_drained_by_one_at_a_time(void)
 {
-    orphan("port", "grave", 64); /* full to the brim: the ring has no word to spare */
-    struct liaison_policy policy = policy_of_port("grave");
+    orphan("port", "dead", 64); /* full to the brim: the ring has no word to spare */
+    struct liaison_policy policy = policy_of_port("dead");
     struct liaison_delivery d;
     liaison_mailbox *m = NULL, *other = NULL;
     CHECK_RESULT(LIAISON_ORPHANED,
                  liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
     CHECK_RESULT(LIAISON_ORPHANED, liaison_mailbox_open(space, "port", LIAISON_OPEN, NULL, &m));
-    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_BURY, NULL, &m));
-    CHECK_RESULT(LIAISON_BUSY, liaison_mailbox_open(space, "port", LIAISON_BURY, NULL, &other));
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_DRAIN, NULL, &m));
+    CHECK_RESULT(LIAISON_BUSY, liaison_mailbox_open(space, "port", LIAISON_DRAIN, NULL, &other));
     for (int i = 0; i < 64; i++) {
         CHECK_OK(liaison_port_undelivered(m, &d));
         CHECK(d.size == sizeof i && memcmp(d.data, &i, sizeof i) == 0);
-        liaison_mailbox_bury(m, &d);
+        liaison_mailbox_dead_letter(m, &d);
     }
     CHECK_RESULT(LIAISON_EMPTY, liaison_port_undelivered(m, &d));
     CHECK_RESULT(LIAISON_DESTROYED, liaison_port_undelivered(m, &d));
@@ -86,7 +86,7 @@ static void an_orphan_is_buried_by_one_at_a_time(void)
 }
 
 /* A sender may be stopped between its look at the state and its exchange in the ring, for as
- * long as it takes to bury everything. */
+ * long as draining takes. */
 static void nothing_is_accepted_behind_a_closed_ring(void)
 {
     static const struct liaison_wait at_once = {0};
@@ -197,11 +197,11 @@ static void who_has_only_begun_to_come_has_not_gone(void)
 
 /* A living process that took a message in the last moment, and was stopped before the cell says
  * so, holds it: it may die, and then it is undelivered. */
-static void what_the_living_are_taking_is_not_buried_with_the_port(void)
+static void what_the_living_are_taking_is_not_drained(void)
 {
-    struct liaison_policy policy = policy_of_port("grave");
+    struct liaison_policy policy = policy_of_port("dead");
     struct liaison_delivery d;
-    liaison_mailbox *m = NULL, *burier = NULL;
+    liaison_mailbox *m = NULL, *drainer = NULL;
     CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
     struct segment *s = victim_segment(m);
     CHECK_OK(test_send(m, "a", 1, 0));
@@ -210,18 +210,18 @@ static void what_the_living_are_taking_is_not_buried_with_the_port(void)
     CHECK(replace(&s->ring[0], full, /* as ring_take does it, and no further */
                   ring_word(0, ring_cell(full), segment_owner(s), RING_TAKEN)));
     liaison_port_end(m);
-    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_BURY, NULL, &burier));
-    CHECK_RESULT(LIAISON_BUSY, liaison_port_undelivered(burier, &d));
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_DRAIN, NULL, &drainer));
+    CHECK_RESULT(LIAISON_BUSY, liaison_port_undelivered(drainer, &d));
     struct cell *c = segment_cell(s, ring_cell(full));
     CHECK(cell_state(observe(&c->header)) == CELL_LEASED);
     d = (struct liaison_delivery){
         .cell = ring_cell(full), .header = observe(&c->header), .epoch = observe(&s->epoch)};
     CHECK_OK(liaison_mailbox_release(m, &d));
-    CHECK_OK(liaison_port_undelivered(burier, &d));
+    CHECK_OK(liaison_port_undelivered(drainer, &d));
     CHECK(d.attempt == 2);
-    CHECK_OK(liaison_mailbox_bury(burier, &d));
-    CHECK_RESULT(LIAISON_EMPTY, liaison_port_undelivered(burier, &d));
-    liaison_mailbox_close(burier);
+    CHECK_OK(liaison_mailbox_dead_letter(drainer, &d));
+    CHECK_RESULT(LIAISON_EMPTY, liaison_port_undelivered(drainer, &d));
+    liaison_mailbox_close(drainer);
     liaison_mailbox_close(m);
 }
 
@@ -231,10 +231,10 @@ int main(void)
     a_port_that_ended_is_ready();
     the_end_of_the_last_sender_is_noticed_by_looking_alone();
     who_has_only_begun_to_come_has_not_gone();
-    what_the_living_are_taking_is_not_buried_with_the_port();
+    what_the_living_are_taking_is_not_drained();
     creating_one_is_busy_while_its_receiver_lives();
     only_who_created_it_receives();
-    an_orphan_is_buried_by_one_at_a_time();
+    an_orphan_is_drained_by_one_at_a_time();
     nothing_is_accepted_behind_a_closed_ring();
     liaison_space_close(space);
     return 0;

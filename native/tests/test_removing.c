@@ -377,7 +377,7 @@ static void messages_are_kept(void)
     await();
     kill_it();
     CHECK_OK(try_remove(false));
-    strcpy(policy.dead_letters, "grave");
+    strcpy(policy.dead_letters, "dead");
     start(make_one);
     await();
     kill_it();

@@ -20,7 +20,7 @@ struct liaison_mailbox {
     /* Of a port or a pipe: what this handle is for. */
     bool receives;
     bool sends;
-    bool buries;
+    bool drains;
     bool ended;     /* of a pipe: its end was given up */
     word64 claimed; /* of an endpoint: the epoch of the process that it names, by this handle */
     struct readiness readiness[2]; /* by role */

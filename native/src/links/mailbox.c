@@ -32,7 +32,7 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
         r = naming_again(tries);
         if (r != LIAISON_OK)
             return r;
-        if (how & (LIAISON_OPEN | LIAISON_OBSERVE | LIAISON_BURY)) {
+        if (how & (LIAISON_OPEN | LIAISON_OBSERVE | LIAISON_DRAIN)) {
             r = segment_open(space, name, policy, how & LIAISON_OPEN, &s);
             if (r != LIAISON_NOT_FOUND || !(how & LIAISON_CREATE))
                 break;
@@ -55,8 +55,8 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
                 break;
         }
     }
-    if (r == LIAISON_OK && how == LIAISON_BURY) {
-        r = port_bury_begin(s);
+    if (r == LIAISON_OK && how == LIAISON_DRAIN) {
+        r = port_drain_begin(s);
         if (r != LIAISON_OK)
             segment_close(s);
     }
@@ -64,12 +64,12 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
         return r;
     liaison_mailbox *m = handle_create(s);
     if (!m) {
-        if (how == LIAISON_BURY)
-            port_bury_end(s);
+        if (how == LIAISON_DRAIN)
+            port_drain_end(s);
         segment_close(s);
         return -ENOMEM;
     }
-    m->buries = how == LIAISON_BURY;
+    m->drains = how == LIAISON_DRAIN;
     if (is_port(s) && (fresh || (how & LIAISON_OPEN)))
         port_begin(m, fresh);
     *out = m;
@@ -87,8 +87,8 @@ static int may_destroy(struct segment *s, bool force)
     return r == LIAISON_OK && alive ? LIAISON_NOT_OWNER : r;
 }
 
-/* The step of its state. LIAISON_ORPHANED: a port with dead letters is destroyed by who has buried
- * what is in it; or, when that cannot be done, by force and the second time. */
+/* The step of its state. LIAISON_ORPHANED: a port with dead letters is destroyed by the process
+ * that has drained it; or, when that cannot be done, by force and the second time. */
 static int step_down(struct segment *s, bool force)
 {
     if (s->broken)

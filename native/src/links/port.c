@@ -108,15 +108,15 @@ static void end(liaison_mailbox *m)
 
 static void closed(liaison_mailbox *m)
 {
-    if (m->buries)
-        port_bury_end(m->segment);
+    if (m->drains)
+        port_drain_end(m->segment);
     if (m->sends && add32(&m->segment->senders, (uint32_t)-1) == 1)
         look_for_sides(m->segment, true); /* perhaps it was the last */
 }
 
 /* ---- what is left for the dead letters ------------------------------------------------------ */
 
-int port_bury_begin(struct segment *s)
+int port_drain_begin(struct segment *s)
 {
     if (!is_port(s) || segment_state(s) != LINK_ORPHANED)
         return LIAISON_NOT_FOUND;
@@ -125,27 +125,27 @@ int port_bury_begin(struct segment *s)
         r = LIAISON_NOT_FOUND; /* cleaned away, by who saw nobody attached */
     if (r != LIAISON_OK)
         return r;
-    uint64_t epoch = process_epoch(), before = observe(&s->burying);
+    uint64_t epoch = process_epoch(), before = observe(&s->draining);
     /* The turn is the process's: its threads need one of their own. A value that a parent
      * left is another process's. */
-    if (before == epoch || !replace(&s->burying, before, epoch))
+    if (before == epoch || !replace(&s->draining, before, epoch))
         return LIAISON_BUSY;
     r = turn_enter(s);
     if (r != LIAISON_OK)
-        publish(&s->burying, 0);
+        publish(&s->draining, 0);
     return r;
 }
 
-void port_bury_end(struct segment *s)
+void port_drain_end(struct segment *s)
 {
-    if (observe(&s->burying) != process_epoch())
+    if (observe(&s->draining) != process_epoch())
         return;
     if (observe(&s->epoch) == process_epoch() && !s->broken)
         turn_leave(s);
-    publish(&s->burying, 0);
+    publish(&s->draining, 0);
 }
 
-int port_buried(struct segment *s)
+int port_drained(struct segment *s)
 {
     if (!ring_close(s))
         return LIAISON_FULL;

@@ -237,8 +237,8 @@ static int settle(liaison_mailbox *m, const struct liaison_delivery *d, int outc
     if (exclusive(s))
         turn_leave(s);
     uint32_t state = segment_state(s);
-    bool buried = state == LINK_ORPHANED && m->buries;
-    return state == LINK_LIVE || state == LINK_ENDED || buried ? LIAISON_OK : LIAISON_DESTROYED;
+    bool drains = state == LINK_ORPHANED && m->drains;
+    return state == LINK_LIVE || state == LINK_ENDED || drains ? LIAISON_OK : LIAISON_DESTROYED;
 }
 
 int liaison_mailbox_acknowledge(liaison_mailbox *m, const struct liaison_delivery *d)
@@ -246,7 +246,7 @@ int liaison_mailbox_acknowledge(liaison_mailbox *m, const struct liaison_deliver
     return settle(m, d, LIAISON_ACKNOWLEDGED);
 }
 
-int liaison_mailbox_bury(liaison_mailbox *m, const struct liaison_delivery *d)
+int liaison_mailbox_dead_letter(liaison_mailbox *m, const struct liaison_delivery *d)
 {
     return settle(m, d, LIAISON_DEAD_LETTERED);
 }
@@ -270,7 +270,7 @@ int liaison_port_undelivered(liaison_mailbox *m, struct liaison_delivery *d)
 {
     struct segment *s = m->segment;
     uint64_t epoch = process_epoch();
-    if (!m->buries || observe(&s->epoch) != epoch)
+    if (!m->drains || observe(&s->epoch) != epoch)
         return LIAISON_INVALID;
     for (uint32_t tries = 0; tries < 2 * s->geometry.cells + 2; tries++) {
         if (s->broken)
@@ -282,7 +282,7 @@ int liaison_port_undelivered(liaison_mailbox *m, struct liaison_delivery *d)
         int r = take_from_cells(s, epoch, d);
         if (r != LIAISON_EMPTY)
             return r;
-        r = port_buried(s);
+        r = port_drained(s);
         if (r != LIAISON_FULL)
             return r == LIAISON_OK ? LIAISON_EMPTY : r;
     }

@@ -296,8 +296,8 @@ struct header {
     _Alignas(LINE) word64 tail; /* hint, never too high: every position below was sent */
     _Alignas(LINE) word64 head; /* hint, never too high: every position below was taken */
 
-    _Alignas(LINE) word64 turn; /* to receive exclusively, to bury a port's messages:
-                                   {version 32 | count 20 | owner 12} */
+    _Alignas(LINE) word64 turn; /* to receive exclusively, to drain a port: {version 32 | count 20 |
+                                 * owner 12} */
     word64 ticket;              /* of the next waiter */
     word64 arena_size;          /* bytes reserved so far; never too high */
     word64 called[2];           /* by role; a hint */

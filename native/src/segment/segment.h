@@ -48,7 +48,7 @@ struct segment {
     word32 last_seen; /* tick; when we last looked for the file */
     word32 last_look; /* tick; when we last looked for a port's other side */
     word32 senders;   /* this process's handles that send to a port */
-    word64 burying;   /* epoch of this process while a thread of it buries a port's messages */
+    word64 draining;  /* epoch of this process while a thread of it drains the port */
 
     /* Of a pipe; all guarded by process_lock. By role: the handles of this process that are such
      * an end, and of one without a name their token. */

@@ -23,11 +23,11 @@ const char *invariants_swept(const struct witness *w);
 const char *invariants_idle(const struct witness *w);
 
 #define STORY 256
-/* The messages that whoever comes now receives, in order: "A2 B1" is message A for the
- * second time, then B for the first. A message is its letter, at every KiB; one that is
- * not is "?". Those that the living hold follow in brackets. "gone" when the link was
- * destroyed, or is a dead receiver's port without dead letters. Of another port whose receiver
- * is dead it tells what whoever buries finds. */
+/* The messages that whoever comes now receives, in order: "A2 B1" is message A for the second time,
+ * then B for the first. A message is its letter, at every KiB; one that is not is "?". Those that
+ * the living hold follow in brackets. "gone" when the link was destroyed, or is a dead receiver's
+ * port without dead letters. Of another port whose receiver is dead it tells what draining it
+ * finds. */
 void invariants_story(const struct witness *w, char story[STORY]);
 /* Cells that the living hold. */
 uint32_t invariants_held(const struct witness *w);

@@ -118,7 +118,7 @@ static void wait_in_a_set(struct actor *a, int64_t timeout)
 static void undelivered(struct actor *a)
 {
     struct liaison_delivery d = {.data = ""};
-    a->result = liaison_port_undelivered(a->burial, &d);
+    a->result = liaison_port_undelivered(a->drained, &d);
     if (a->result == LIAISON_OK) {
         CHECK(a->leases < SCRIPT_HELD);
         a->lease[a->leases++] = d;
@@ -134,23 +134,23 @@ static void settle(struct actor *a, char how)
     char letter = letter_of(&first);
     a->settled = first.cell + 1;
     memmove(a->lease, a->lease + 1, sizeof first * (size_t)--a->leases);
-    liaison_mailbox *m = a->burial ? a->burial : a->mailbox;
+    liaison_mailbox *m = a->drained ? a->drained : a->mailbox;
     a->result = how == '!'   ? liaison_mailbox_acknowledge(m, &first)
-                : how == '^' ? liaison_mailbox_bury(m, &first)
+                : how == '^' ? liaison_mailbox_dead_letter(m, &first)
                              : liaison_mailbox_release(m, &first);
     if (how == '!' && a->result == LIAISON_DESTROYED)
         a->result = LIAISON_OK; /* it is settled, though the link is gone */
     note_down(a, how == '~' ? '~' : '!', letter);
 }
 
-static void bury_all(struct actor *a)
+static void drain(struct actor *a)
 {
-    while (a->burial) {
+    while (a->drained) {
         undelivered(a);
         if (a->result != LIAISON_OK)
             return;
-        if (a->burying)
-            a->burying(letter_of(&a->lease[a->leases - 1]));
+        if (a->forwarding)
+            a->forwarding(letter_of(&a->lease[a->leases - 1]));
         settle(a, '^');
     }
 }
@@ -171,10 +171,10 @@ void script_run_interrupted(struct actor *a, const char *script,
     struct segment *s;
     CHECK_OK(segment_open(a->space, a->name, NULL, false, &s));
     trap_begin_accesses(s->base, s->geometry.size, reached);
-    if (a->mailbox || a->burial)
+    if (a->mailbox || a->drained)
         segment_close(s); /* or closing the other would not be leaving */
     script_run(a, script);
-    if (a->mailbox || a->burial)
+    if (a->mailbox || a->drained)
         trap_end();
 }
 
@@ -290,14 +290,14 @@ static void command(struct actor *a, char what, char letter, size_t size)
         liaison_port_end(a->mailbox);
         break;
     case 'b':
-        a->result = liaison_mailbox_open(a->space, a->name, LIAISON_BURY, NULL, &a->burial);
+        a->result = liaison_mailbox_open(a->space, a->name, LIAISON_DRAIN, NULL, &a->drained);
         break;
     case 'd':
-        if (a->burial)
+        if (a->drained)
             undelivered(a);
         break;
     case 'g':
-        bury_all(a);
+        drain(a);
         break;
     case 'o':
         CHECK_OK(liaison_mailbox_open(a->space, a->name, LIAISON_OPEN, NULL, &a->mailbox));
@@ -305,10 +305,10 @@ static void command(struct actor *a, char what, char letter, size_t size)
     case 'c':
         liaison_several_close(a->several);
         a->several = NULL;
-        liaison_mailbox_close(a->burial ? a->burial : a->mailbox);
-        if (!a->burial)
+        liaison_mailbox_close(a->drained ? a->drained : a->mailbox);
+        if (!a->drained)
             a->mailbox = NULL;
-        a->burial = NULL;
+        a->drained = NULL;
         break;
     case '#':
         a->wanted = a->settled;

@@ -10,7 +10,7 @@
  *   <       take one, if there is one
  *   {       take one, waiting a moment
  *   [       take one, waiting for ever
- *   ! ^ ~   acknowledge, bury, release the lease held longest
+ * ! ^ ~   acknowledge, dead-letter, release the lease held longest
  *   q       wait a moment in a set, with the mailbox in it
  *   W       the same, for ever
  *   &A      offer A without waiting for who takes it, `_` takes it back
@@ -19,8 +19,8 @@
  *   o c     open, close the mailbox, and the set before it
  *   t       open it, if it can be opened
  *   p e     create a port and be its receiver, end it
- *   b       open an orphaned port to bury what is in it
- *   d g     take one that was not delivered; bury all of them
+ * b       open an orphaned port to drain it
+ * d g     take one that was not delivered; dead-letter all of them
  *   n s     stand among the waiters as one who sleeps, and step out
  *   h u     hold, unhold
  *   i       interrupt
@@ -41,7 +41,7 @@ struct actor {
     liaison_space *space;
     const char *name; /* of the link */
     const struct liaison_policy *policy;
-    liaison_mailbox *mailbox, *burial;
+    liaison_mailbox *mailbox, *drained;
     liaison_several *several;
     struct liaison_loan loan[SCRIPT_HELD];
     struct liaison_delivery lease[SCRIPT_HELD];
@@ -57,8 +57,8 @@ struct actor {
     /* Where not NULL: called while `]` waits, with its message in the log already. */
     bool (*waiting)(void *context);
     uint32_t settled, wanted; /* cells, + 1 */
-    /* Where not NULL: called with each message that is buried, before it is. */
-    void (*burying)(char letter);
+    /* Where not NULL: called with each message before it is dead-lettered. */
+    void (*forwarding)(char letter);
 };
 
 /* Whether whoever runs it opens the link by it, and not before. */

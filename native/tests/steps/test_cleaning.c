@@ -1,8 +1,8 @@
 /* No message that was accepted is ever in a link without a name, and nobody who has opened a link
  * finds it cleaned away: before each access to a link's state and attachments of whoever cleans,
- * another process opens it, or sends by what its dead parent had opened, or buries a port's
- * messages, or destroys it; before each access of these somebody cleans. Whoever was overtaken
- * then goes on, or is killed there, and somebody cleans again. */
+ * another process opens it, or sends by what its dead parent had opened, or drains a port's
+ * messages, or destroys it; before each access of these somebody cleans. Whoever was overtaken then
+ * goes on, or is killed there, and somebody cleans again. */
 #include <dirent.h>
 #include <poll.h>
 #include <signal.h>
@@ -22,7 +22,7 @@
 #define PLACES 8 /* of the attachments: nobody has one behind these */
 
 static const struct liaison_policy letters = {
-    .kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 100, .dead_letters = "grave"};
+    .kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 100, .dead_letters = "dead"};
 
 /* What becomes of it, as those say who do it. */
 static struct outcome {
@@ -64,9 +64,9 @@ static void open_it(void)
 {
     outcome->opened = liaison_mailbox_open(space, NAME, LIAISON_OPEN, NULL, &box);
 }
-static void open_to_bury(void)
+static void open_to_drain(void)
 {
-    outcome->opened = liaison_mailbox_open(space, NAME, LIAISON_BURY, NULL, &box);
+    outcome->opened = liaison_mailbox_open(space, NAME, LIAISON_DRAIN, NULL, &box);
 }
 static void send(void)
 {
@@ -139,7 +139,7 @@ static const struct role {
     void (*ready)(void), (*operate)(void), (*afterwards)(void); /* when both have operated */
 } cleans = {nothing, clean, nothing}, opens = {nothing, open_and_send, nothing},
   only_opens = {nothing, open_it, send}, inherits = {inherit, send_by_the_inherited, nothing},
-  buries = {nothing, open_to_bury, take_undelivered}, destroys = {nothing, destroy, nothing},
+  drains = {nothing, open_to_drain, take_undelivered}, destroys = {nothing, destroy, nothing},
   ends = {nothing, end_unneeded, nothing}, claims = {nothing, claim, still_claimed},
   passes = {nothing, open_send_and_close, nothing};
 
@@ -158,13 +158,13 @@ static const struct pair {
     {"open, send / end an unneeded one", make, &opens, &ends, true, false},
     {"end an unneeded endpoint / claim", make_endpoint, &ends, &claims, true, false},
     {"claim / end an unneeded endpoint", make_endpoint, &claims, &ends, true, false},
-    {"clean / bury", make_orphan, &cleans, &buries, true, false},
+    {"clean / drain", make_orphan, &cleans, &drains, true, false},
     {"clean / destroy", make, &cleans, &destroys, false, true},
     {"clean / clean", make, &cleans, &cleans, false, false},
     {"open, send / clean", make, &opens, &cleans, true, false},
     {"open; send later / clean", make, &only_opens, &cleans, true, false},
     {"send by the inherited / clean", make, &inherits, &cleans, false, false},
-    {"bury / clean", make_orphan, &buries, &cleans, true, false},
+    {"drain / clean", make_orphan, &drains, &cleans, true, false},
 };
 
 /* ---- processes ------------------------------------------------------------------------------ */
@@ -284,9 +284,9 @@ static int can_be_made(void *context)
     (void)context;
     space = tree_open_space();
     clean();
-    if (liaison_mailbox_open(space, NAME, LIAISON_BURY, NULL, &box) == LIAISON_OK) {
+    if (liaison_mailbox_open(space, NAME, LIAISON_DRAIN, NULL, &box) == LIAISON_OK) {
         liaison_mailbox_close(box);
-        tree_bury(space);
+        tree_drain(space);
     }
     outcome->opened = -1;
     open_and_send();

@@ -27,13 +27,13 @@ struct pair {
 #define EXCLUSIVE {.capacity = 4, .access = LIAISON_EXCLUSIVE}
 #define PORT {.kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 60}
 #define LETTERS                                                                                    \
-    {.kind = LIAISON_KIND_PORT, .capacity = 3, .max_message = 60, .dead_letters = "grave"}
+    {.kind = LIAISON_KIND_PORT, .capacity = 3, .max_message = 60, .dead_letters = "dead"}
 #define SENDERS                                                                                    \
     {.kind = LIAISON_KIND_PORT,                                                                    \
      .capacity = 3,                                                                                \
      .max_message = 60,                                                                            \
      .lifetime = LIAISON_LIFETIME_SENDERS,                                                         \
-     .dead_letters = "grave"}
+     .dead_letters = "dead"}
 
 /* clang-format off */
 static const struct pair pairs[] = {
@@ -133,22 +133,22 @@ static const struct pair pairs[] = {
     /* The receiver of the port is who makes it, the second. */
     {{"port: send / take", LETTERS, {{0}}, "", "+X", ""}, "p+A", "<!<", "!"},
     {{"port: send / end", LETTERS, {{0}}, "", "+X", ""}, "p+A", "e", ""},
-    {{"port: send / end and bury", LETTERS, {{0}}, "", "+X", ""}, "p+A", "ebg", ""},
-    {{"port: send / end and bury, full", LETTERS, {{0}}, "*X", "=", ""}, "p+A+B", "ebg", ""},
-    {{"port: two sends / end and bury nothing", LETTERS, {{0}}, "", "+X+Y", ""}, "p", "ebg", ""},
+    {{"port: send / end and drain", LETTERS, {{0}}, "", "+X", ""}, "p+A", "ebg", ""},
+    {{"port: send / end and drain, full", LETTERS, {{0}}, "*X", "=", ""}, "p+A+B", "ebg", ""},
+    {{"port: two sends / end and drain nothing", LETTERS, {{0}}, "", "+X+Y", ""}, "p", "ebg", ""},
     {{"port: send / end, without dead letters", PORT, {{0}}, "", "+X", ""}, "p+A", "e", ""},
     {{"port: send / close", LETTERS, {{0}}, "", "+X", ""}, "p+A<", "c", ""},
     {{"port: senders: send / take and be told", SENDERS, {{0}}, "", "+X", ""}, "p", "<!", "<!"},
     {{"port: senders: leave / take and be told", SENDERS, {{0}}, "+X", "c", ""}, "p", "<!<", ""},
     {{"port: senders: come / look", SENDERS, {{0}}, "O", "o", ""}, "p", "<<", ""},
     /* The living receiver, the second, has leased what is left and gives it back. */
-    {{"port: bury / release", LETTERS, {{0}}, "b", "g", ""}, "p+A+B<e", "~", ""},
-    {{"port: bury / acknowledge", LETTERS, {{0}}, "b", "g", ""}, "p+A+B<e", "!", ""},
-    {{"port: bury / send what was loaned", LETTERS, {{0}}, "b", "g", ""}, "p+A*Ze", "=", ""},
+    {{"port: drain / release", LETTERS, {{0}}, "b", "g", ""}, "p+A+B<e", "~", ""},
+    {{"port: drain / acknowledge", LETTERS, {{0}}, "b", "g", ""}, "p+A+B<e", "!", ""},
+    {{"port: drain / send what was loaned", LETTERS, {{0}}, "b", "g", ""}, "p+A*Ze", "=", ""},
     /* The receiver, the first of those before, is dead. */
-    {{"port: bury / bury", LETTERS, {{"p+A+B<", DIES}}, "b", "g", ""}, "O", "bg", ""},
-    {{"port: put back / bury", LETTERS, {{"p+A+B", DIES}}, "bd", "~c", ""}, "O", "bg", ""},
-    {{"port: begin to bury / bury", LETTERS, {{"p+A", DIES}}, "O", "b", ""}, "O", "bgc", ""},
+    {{"port: drain / drain", LETTERS, {{"p+A+B<", DIES}}, "b", "g", ""}, "O", "bg", ""},
+    {{"port: put back / drain", LETTERS, {{"p+A+B", DIES}}, "bd", "~c", ""}, "O", "bg", ""},
+    {{"port: begin to drain / drain", LETTERS, {{"p+A", DIES}}, "O", "b", ""}, "O", "bgc", ""},
 };
 /* clang-format on */
 #define PAIRS (sizeof pairs / sizeof *pairs)

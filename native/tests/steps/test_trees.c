@@ -58,7 +58,7 @@ static int survive(void *context)
     char text[8];
     int r = liaison_mailbox_open(space, "link", LIAISON_OPEN, NULL, &m);
     if (r == LIAISON_ORPHANED) {
-        tree_bury(space);
+        tree_drain(space);
         r = liaison_mailbox_open(space, "link", LIAISON_OPEN, NULL, &m);
     }
     if (r != LIAISON_OK && r != LIAISON_NOT_FOUND)

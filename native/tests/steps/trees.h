@@ -21,7 +21,7 @@ extern const struct liaison_policy tree_policy; /* the link's */
 void tree_nothing(liaison_space *space);
 void tree_clean(liaison_space *space);
 void tree_clean_all(liaison_space *space); /* with links in nobody's use */
-void tree_bury(liaison_space *space);
+void tree_drain(liaison_space *space);
 void tree_decide(liaison_space *space); /* that the space, which nobody uses, is removed */
 
 /* All of them happen in a space below this directory, which a group may share. */

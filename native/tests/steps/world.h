@@ -56,9 +56,9 @@ bool world_is_made_by_the_watched(const struct scenario *scenario);
 /* As the checker sees it, with the living as noted. */
 struct witness world_witness(const struct world *w);
 
-/* What a fresh process finds that recovers the mailbox, receives everything, fills it and
- * receives everything again: NULL, or what was wrong. Of a port whose receiver is dead it buries
- * everything, and the port must be gone. The segment is used up by it. */
+/* What a fresh process finds that recovers the mailbox, receives everything, fills it and receives
+ * everything again: NULL, or what was wrong. It drains a port whose receiver is dead, and the port
+ * must be gone. The segment cannot be used afterwards. */
 extern int late_deaths; /* whose lock was still held when the process was gone */
 const char *world_verify(const struct world *w, const char *story);
 

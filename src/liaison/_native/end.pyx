@@ -285,7 +285,7 @@ cdef class End(Handle):
         self.enter()
         try:
             self.undertaker(self, d.format, view, d.attempt)
-            liaison_mailbox_bury(self.box, d)
+            liaison_mailbox_dead_letter(self.box, d)
         except BaseException:
             liaison_mailbox_release(self.box, d)
             raise

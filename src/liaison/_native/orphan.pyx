@@ -11,7 +11,7 @@ from liaison._native.space cimport SpaceHandle
 from liaison._native.failure import failure
 
 cdef enum:
-    BURY = 8  # of the engine's ways to open a link
+    DRAIN = 8  # of the engine's ways to open a link
 
 
 cdef class Orphan:
@@ -35,7 +35,7 @@ cdef class Orphan:
         policy.capacity = policy.pair_capacity = -1
         self.space = space
         self.address = address
-        cdef int r = liaison_mailbox_open(space.space, what, <liaison_open>BURY, &policy, &self.box)
+        cdef int r = liaison_mailbox_open(space.space, what, <liaison_open>DRAIN, &policy, &self.box)
         if r != LIAISON_OK:
             raise failure(r, address, 0, "port")
         liaison_mailbox_describe(self.box, &info)
@@ -76,4 +76,4 @@ cdef class Orphan:
                 raise
             finally:
                 view.release()
-            liaison_mailbox_bury(self.box, &d)
+            liaison_mailbox_dead_letter(self.box, &d)
