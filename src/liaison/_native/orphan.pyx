@@ -17,7 +17,7 @@ cdef enum:
 cdef class Orphan:
     """A port without its receiver, opened to move what is in it to its dead letters.
 
-    Raises `NotFound` when there is none, `Busy` while somebody living does it already.
+    Raises `NotFound` when there is none, `Busy` while a living process drains it already.
     """
 
     cdef liaison_mailbox *box
@@ -45,7 +45,7 @@ cdef class Orphan:
         self.close()
 
     cpdef close(self):
-        """Let somebody else go on; idempotent."""
+        """Let another process drain the rest; idempotent."""
         cdef liaison_mailbox *box = self.box
         self.box = NULL
         if box != NULL:
