@@ -410,7 +410,7 @@ LIAISON_API int liaison_mailbox_release(liaison_mailbox *mailbox,
                                         const struct liaison_delivery *delivery);
 /* Acknowledges a message that was moved to the dead letters: its receipt says so. */
 LIAISON_API int liaison_mailbox_dead_letter(liaison_mailbox *mailbox,
-                                     const struct liaison_delivery *delivery);
+                                            const struct liaison_delivery *delivery);
 
 /* Ends a port whose receiver this handle is: nothing can be sent to it any more, and waiting
  * senders are woken. It is destroyed, or, if it has dead letters, orphaned. Of a pipe, gives up the
