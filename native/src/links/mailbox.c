@@ -25,9 +25,9 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
     struct segment *s = NULL;
     int r = LIAISON_NOT_FOUND;
     bool fresh = false;
-    /* Creating and destroying processes can make either half fail in turn; each failure
-     * means that one of them got on, or that one was stopped between destroying a link and taking
-     * its name away. */
+    /* Processes that create and destroy can make either half fail in turn; each failure means that
+     * one of them got on, or that one was stopped between destroying a link and removing its
+     * name. */
     for (int tries = 0;; tries++) {
         r = naming_again(tries);
         if (r != LIAISON_OK)
@@ -42,8 +42,8 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
         if (r != LIAISON_NAME_TAKEN)
             break;
         if (!(how & LIAISON_OPEN)) {
-            /* Taken by a link that is destroyed and only not yet unlinked? Opening it
-             * finds out, and removes it. */
+            /* A destroyed link may still have the name. Opening it shows that, and removes the
+             * name. */
             struct segment *other = NULL;
             int o = segment_open(space, name, NULL, false, &other);
             if (o == LIAISON_OK) {
@@ -114,13 +114,13 @@ int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
     bool named = !s->kind->nameless;
     int r = segment_look(s);
     if (r == LIAISON_DESTROYED && named)
-        (void)naming_end(s); /* its destroyer could not, or closed a port and could not */
+        (void)naming_end(s); /* its destroyer could not do it */
     if (r == LIAISON_OK || r == LIAISON_CORRUPT)
         r = may_destroy(s, force);
     if (r != LIAISON_OK)
         return r;
     if (named) {
-        r = naming_reach(s, &naming, true); /* before anything has changed */
+        r = naming_reach(s, &naming, true); /* before anything changes */
         if (r < 0)
             return r;
         named = r == LIAISON_OK;
@@ -134,7 +134,7 @@ int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
         return stepped;
     if (!s->broken)
         wait_wake_all(s);
-    return r < 0 ? r : LIAISON_OK; /* a name that it still has, whoever asks for it takes away */
+    return r < 0 ? r : LIAISON_OK; /* a name that is left, the next process that wants it removes */
 }
 
 bool liaison_mailbox_vanished(liaison_mailbox *m) { return segment_vanished(m->segment); }
