@@ -109,7 +109,7 @@ LIAISON_API int liaison_space_directory(liaison_space *space, enum liaison_space
 /* A process as the space knows it. `known` is false when the process has left and its
  * record was reused: then only what was noted elsewhere (the pid) is filled in. */
 struct liaison_peer {
-    uint64_t identity; /* member number and generation; 0: nobody */
+    uint64_t identity; /* member number and generation; 0: none */
     int32_t pid;       /* in its own pid namespace */
     bool known;
     bool alive;
@@ -150,7 +150,7 @@ LIAISON_API int liaison_space_remove(const char *root, uint32_t owner, const cha
                                      struct liaison_kept *kept);
 
 struct liaison_cleaned {
-    uint32_t links;    /* complete links that nobody is attached to and whose creator is dead */
+    uint32_t links;    /* complete links without users, whose creator is dead */
     uint32_t nameless; /* segments that no name leads to */
     uint32_t doorbells;
     uint64_t bytes;

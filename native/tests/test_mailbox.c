@@ -64,21 +64,12 @@ static void a_returned_message_comes_first_even_when_full(void)
     liaison_mailbox_close(m);
 }
 
-static int lease_and_die(void *context)
-{
-    struct liaison_delivery d;
-    CHECK_OK(liaison_mailbox_try_take(context, &d));
-    liaison_mailbox_hold(context);
-    raise(SIGKILL);
-    return 0;
-}
-
 static void what_a_dead_process_leased_is_delivered_again(void)
 {
     liaison_mailbox *m = test_mailbox(space, "dead", 1);
     for (int i = 0; i < 20; i++) {
         CHECK_OK(test_send(m, "x", 1, 0));
-        CHECK(test_wait(test_child(lease_and_die, m)) == -SIGKILL);
+        CHECK(test_wait(test_child(test_lease_and_die, m)) == -SIGKILL);
         struct liaison_wait wait = {.timeout = 60 * SECOND};
         struct liaison_delivery d;
         CHECK_OK(liaison_mailbox_take(m, &wait, &d));

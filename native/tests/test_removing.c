@@ -123,16 +123,6 @@ static void kill_it(void)
 /* ---- what is not used goes ---------------------------------------------------------------------
  */
 
-static void use_it(liaison_space *space)
-{
-    char text[4];
-    liaison_mailbox *m = test_mailbox(space, "box", 4);
-    CHECK_OK(test_send(m, "x", 1, 0));
-    CHECK(test_receive(m, text, sizeof text, 0) == 1);
-    CHECK_OK(liaison_mailbox_destroy(m, false));
-    liaison_mailbox_close(m);
-}
-
 static void what_nobody_uses_goes(void)
 {
     int before = test_descriptors(), fd;
@@ -141,7 +131,7 @@ static void what_nobody_uses_goes(void)
     it_is_gone();
     liaison_space_close(space);
     space = open_space();
-    use_it(space);
+    test_use(space);
     liaison_mailbox *m = test_mailbox(space, "kept", 4);
     CHECK_OK(liaison_mailbox_doorbell(m, &fd));
     liaison_mailbox_close(m);
@@ -157,7 +147,7 @@ static void what_nobody_uses_goes(void)
     CHECK(!liaison_space_lost(space));
     again = open_space();
     CHECK(again != space);
-    use_it(again);
+    test_use(again);
     liaison_space_close(space);
     CHECK_OK(try_remove(false));
     liaison_space_close(again);
@@ -170,7 +160,7 @@ static void many_one_after_the_other(int count)
     int before = test_descriptors();
     for (int i = 0; i < count; i++) {
         liaison_space *space = open_space();
-        use_it(space);
+        test_use(space);
         CHECK_OK(try_remove(false));
         liaison_space_close(space);
         CHECK(i % 100 || (test_descriptors() == before && entries() == 0));
@@ -434,7 +424,7 @@ static void what_is_damaged_needs_force(void)
     uint32_t version = 99;
     for (int i = 0; i < 2; i++) {
         space = open_space();
-        use_it(space);
+        test_use(space);
         if (i == 0)
             overwrite("members", 0, zeros, sizeof zeros);
         else
@@ -486,7 +476,7 @@ static void who_comes_ends_what_a_remover_began(void)
         } else {
             again = open_space();
             CHECK(again != space && entries() == 1);
-            use_it(again);
+            test_use(again);
             liaison_space_close(again);
             CHECK_OK(try_remove(false));
         }
@@ -522,7 +512,7 @@ static void a_lost_space_is_not_given_again(void)
     overwrite("members", offsetof(struct members_page, comings), &comings, sizeof comings);
     CHECK_OK(try_open(false, &again));
     CHECK(again != space);
-    use_it(again);
+    test_use(again);
     liaison_space_close(space);
     liaison_space_close(again);
     CHECK_OK(try_remove(false));

@@ -227,15 +227,6 @@ static void a_child_goes_on_with_a_set_of_its_own(void)
     destroy_boxes(4);
 }
 
-static int lease_and_die(void *context)
-{
-    struct liaison_delivery d;
-    CHECK_OK(liaison_mailbox_try_take(context, &d));
-    liaison_mailbox_hold(context);
-    raise(SIGKILL);
-    return 0;
-}
-
 /* A signal's handler that forks, once: in the child it returns as well. */
 static pid_t forked = -1;
 static bool fork_once(void *context)
@@ -274,7 +265,7 @@ static void what_a_dead_process_held_is_told_of(void)
     liaison_several *set = set_of(MANY);
     for (int n = 0; n < MANY; n += 33) {
         tell(n);
-        CHECK(test_wait(test_child(lease_and_die, box[n])) == -SIGKILL);
+        CHECK(test_wait(test_child(test_lease_and_die, box[n])) == -SIGKILL);
         CHECK(wait_for(set, FOREVER) == n && heard(n) == n);
     }
     liaison_several_close(set);
@@ -312,7 +303,7 @@ static void a_set_is_of_one_space(void)
     open_boxes(1);
     snprintf(root, sizeof root, "%s", liaison_space_path(space));
     *strrchr(root, '/') = 0;
-    CHECK_OK(liaison_space_open(root, (uint32_t)geteuid(), "elsewhere", true, -1, &other));
+    other = test_space_in(root, "elsewhere");
     CHECK_OK(liaison_several_open(other, &set));
     CHECK_RESULT(LIAISON_INVALID, liaison_several_add(set, box[0], 0));
     liaison_several_close(set);

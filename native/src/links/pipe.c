@@ -61,8 +61,8 @@ int pipe_tell(struct segment *s, enum waiter_role role, int epoll)
 {
     struct epoll_event hang_up = {.events = 0}; /* EPOLLHUP is always reported */
     int token = descriptor_number(&s->token[role]);
-    bool told = token < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, token, &hang_up) == 0;
-    return told ? LIAISON_OK : -errno;
+    bool added = token < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, token, &hang_up) == 0;
+    return added ? LIAISON_OK : -errno;
 }
 
 static void let_go(struct segment *s)
@@ -195,7 +195,7 @@ static void end(liaison_mailbox *m)
     if (s->geometry.kind == LIAISON_KIND_PIPE) {
         wake_all(s); /* so that they look: other processes may have such an end */
     } else if (is_side(s, role) && bereave(s, role)) {
-        (void)naming_end(s); /* or whoever asks for the name */
+        (void)naming_end(s); /* or the next process that wants the name */
     }
 }
 

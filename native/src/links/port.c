@@ -27,7 +27,7 @@ static void bereave(struct segment *s)
     if (!port_step_down(s))
         return;
     if (segment_state(s) == LINK_DESTROYED)
-        (void)naming_end(s); /* or whoever asks for the name */
+        (void)naming_end(s); /* or the next process that wants it */
     wait_wake_all(s);
 }
 
@@ -165,7 +165,7 @@ int port_drained(struct segment *s)
     if (s->broken)
         return LIAISON_CORRUPT;
     if (segment_step(s, LINK_ORPHANED, LINK_DESTROYED)) {
-        (void)naming_end(s); /* or whoever asks for the name */
+        (void)naming_end(s); /* or the next process that wants it */
         wait_wake_all(s);
     }
     return LIAISON_OK;

@@ -176,7 +176,7 @@ static bool board_marked(const struct board *b)
     return any != 0;
 }
 
-/* Whether somebody called. */
+/* Whether a link has called. */
 static bool enliven_called(liaison_several *q, struct board *b)
 {
     bool any = false;

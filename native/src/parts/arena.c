@@ -4,7 +4,7 @@
  * has it, nor any part of it
  *   WHOLE(x)   cell x has all of it; when x's generation has moved on, the same as FREE
  *   SPLIT      its children are claimed one by one; they may all be free
- *   PROBING(x) somebody is finding out whether all parts of a split block are free; when x
+ *   PROBING(x) a claimer is finding out whether all parts of a split block are free; when x
  *              has moved on (it died at it), the same as SPLIT
  *
  * To claim a block, every block above it is made SPLIT, then its own tag exchanged. Two claims can

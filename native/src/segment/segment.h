@@ -182,8 +182,8 @@ static inline bool sides_watched(const struct segment *s)
 
 static inline void segment_tell_role(struct segment *s, uint32_t role)
 {
-    uint32_t told = observe32(&s->roles);
-    if (__builtin_expect(told & role, role))
+    uint32_t known = observe32(&s->roles);
+    if (__builtin_expect(known & role, role))
         return;
     /* The shared word before the private one, or another thread could go on before it is announced,
      * and its process be swept as one that never took part: see recover.c. */

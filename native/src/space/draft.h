@@ -1,4 +1,4 @@
-/* draft.h — a file that is being made, which nobody finds before it is complete.
+/* draft.h — a file that is being made, which no process finds before it is complete.
  *
  * It has no name (O_TMPFILE), and is then given one by link(): of makers that race exactly one
  * succeeds, and a death before leaves nothing. Not every file system can do that, and without /proc

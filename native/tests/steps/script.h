@@ -10,7 +10,7 @@
  *   <       take one, if there is one
  *   {       take one, waiting a moment
  *   [       take one, waiting for ever
- * ! ^ ~   acknowledge, dead-letter, release the lease held longest
+ *   ! ^ ~   acknowledge, dead-letter, release the lease held longest
  *   q       wait a moment in a set, with the mailbox in it
  *   W       the same, for ever
  *   &A      offer A without waiting for who takes it, `_` takes it back
@@ -19,8 +19,8 @@
  *   o c     open, close the mailbox, and the set before it
  *   t       open it, if it can be opened
  *   p e     create a port and be its receiver, end it
- * b       open an orphaned port to drain it
- * d g     take one that was not delivered; dead-letter all of them
+ *   b       open an orphaned port to drain it
+ *   d g     take one that was not delivered; dead-letter all of them
  *   n s     stand among the waiters as one who sleeps, and step out
  *   h u     hold, unhold
  *   i       interrupt

@@ -3,7 +3,6 @@
  * another process opens it, or sends by what its dead parent had opened, or drains a port's
  * messages, or destroys it; before each access of these somebody cleans. Whoever was overtaken then
  * goes on, or is killed there, and somebody cleans again. */
-#include <dirent.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -307,19 +306,6 @@ static const char *judge(const struct pair *p, bool killed)
     return NULL;
 }
 
-static int counted(const char *part)
-{
-    char path[300];
-    int n = 0;
-    snprintf(path, sizeof path, "%s/trees/%s", tree_directory, part);
-    DIR *listing = opendir(path);
-    for (struct dirent *e; listing && (e = readdir(listing));)
-        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-    if (listing)
-        closedir(listing);
-    return n;
-}
-
 static int failures;
 static unsigned long points;
 
@@ -362,7 +348,7 @@ static bool try_one(const struct pair *p, int at, bool die)
     if (!s && test_wait(test_child(can_be_made, NULL)) != 0)
         s = "it cannot be made anew";
     CHECK(test_wait(test_child(clean_alone, &points)) == 0);
-    if (!s && counted("links") + counted("names") != 0)
+    if (!s && tree_count("links") + tree_count("names") != 0)
         s = "something is left of it";
     if (s) {
         printf("VIOLATION in '%s', overtaken before access %d%s: %s (%d, %d)\n", p->name, at,

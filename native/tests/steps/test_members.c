@@ -69,7 +69,7 @@ int main(int argc, char **argv)
     bool all = argc > 1 && strcmp(argv[1], "--all") == 0;
     liaison_space_close(test_space());
     snprintf(directory, sizeof directory, "%s/here", getenv("LIAISON_ROOT"));
-    CHECK_OK(liaison_space_open(directory, geteuid(), "members", true, -1, &space));
+    space = test_space_in(directory, "members");
     uint64_t mine, *dead = shared_memory(sizeof *dead);
     CHECK_OK(member_identity(space, &mine));
     CHECK(test_wait(test_child(be_a_member_for_a_moment, dead)) == 0);

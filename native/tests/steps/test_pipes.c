@@ -2,7 +2,6 @@
  * a pipe, with a name or without: the other side finds the messages of before or of after, each
  * once, and then the end; nobody waits for ever; and nothing is left in the space. Without --all,
  * a sample of the instructions, and every system call that can change files. */
-#include <dirent.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -162,14 +161,8 @@ static const char *learns_of_the_end(void)
 static int counted(const char *part)
 {
     char path[300];
-    int n = 0;
     snprintf(path, sizeof path, "%s/pipes/%s", directory, part);
-    DIR *listing = opendir(path);
-    for (struct dirent *e; listing && (e = readdir(listing));)
-        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-    if (listing)
-        closedir(listing);
-    return n;
+    return test_entries(path);
 }
 static const char *is_nothing_there(void)
 {
@@ -473,7 +466,7 @@ int main(int argc, char **argv)
     liaison_space_close(test_space());
     finding = shared_memory(200);
     snprintf(directory, sizeof directory, "%s/here", getenv("LIAISON_ROOT"));
-    CHECK_OK(liaison_space_open(directory, geteuid(), "pipes", true, -1, &space));
+    space = test_space_in(directory, "pipes");
     EXPLORE(nameless, false, false, false);
     EXPLORE(beside_a_sleeper, false, false, true);
     EXPLORE(named, true, false, false);

@@ -5,7 +5,6 @@
  * The operations on names are made of system calls: a kill before each leaves every state that
  * the directory passes through. Then cleaning, which is the recovery here, is killed before
  * each of its own calls. What lies in the directory is looked at without the engine. */
-#include <dirent.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,20 +17,6 @@
 
 static unsigned long kills[2];
 static int failures;
-
-static int counted(const char *part, const char *but)
-{
-    char path[300];
-    int n = 0;
-    snprintf(path, sizeof path, "%s/trees/%s", tree_directory, part);
-    DIR *listing = opendir(path);
-    for (struct dirent *e; listing && (e = readdir(listing));)
-        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-             (!but || strcmp(e->d_name, but) != 0);
-    if (listing)
-        closedir(listing);
-    return n;
-}
 
 /* Kills `run` before its k-th system call that can change files. False when there are fewer. */
 static bool kill_before(struct tree_run *run, int k)
@@ -75,7 +60,7 @@ static int survive(void *context)
     CHECK(test_receive(other, text, sizeof text, 0) == 1);
     CHECK_OK(liaison_space_clean(space, true, &out));
     CHECK_OK(liaison_mailbox_open(space, "link", LIAISON_OPEN, NULL, &other)); /* in use: stays */
-    if (counted("links", NULL) != 1)
+    if (tree_count("links") != 1)
         return 2;
     CHECK_OK(liaison_mailbox_destroy(m, true));
     return 0;
@@ -85,11 +70,10 @@ static const char *judge(void)
 {
     static char text[100];
     int r = test_wait(test_child(survive, NULL));
-    if (r == 0 && counted("links", NULL) + counted("names", NULL) == 0 &&
-        counted("bells", NULL) == 0)
+    if (r == 0 && tree_count("links") + tree_count("names") == 0 && tree_count("bells") == 0)
         return NULL;
     snprintf(text, sizeof text, "result %d; left: %d links, %d names, %d bells", r,
-             counted("links", NULL), counted("names", NULL), counted("bells", NULL));
+             tree_count("links"), tree_count("names"), tree_count("bells"));
     return text;
 }
 
@@ -142,9 +126,9 @@ static void clean_beside_a_bell(const struct tree_case *c)
         CHECK(test_wait(test_child(clean_now, NULL)) == 0);
         bool ended = stepper_finish(pid, run.shared);
         /* It ends without giving the doorbell up: one that it did not get is not there. */
-        if (within && (!ended || counted("bells", NULL) != 1)) {
+        if (within && (!ended || tree_count("bells") != 1)) {
             printf("VIOLATION in '%s', cleaned beside its call %d: %d bells\n", c->name, k,
-                   counted("bells", NULL));
+                   tree_count("bells"));
             failures++;
         }
         shared_memory_free(run.shared, sizeof *run.shared);

@@ -4,7 +4,6 @@
  * goes on, or is killed. The new link keeps its name and its message; and where it could not be
  * made, because the other was stopped with the lock, it can be made when that has gone on or is
  * dead. */
-#include <dirent.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -147,18 +146,6 @@ static int try_again(void *context)
     return outcome->sent == LIAISON_OK ? waits_there(NULL) : 1;
 }
 
-static int counted(const char *part)
-{
-    char path[300];
-    int n = 0;
-    snprintf(path, sizeof path, "%s/trees/%s", tree_directory, part);
-    DIR *listing = opendir(path);
-    for (struct dirent *e; listing && (e = readdir(listing));)
-        n += e->d_name[0] != '.';
-    if (listing)
-        closedir(listing);
-    return n;
-}
 static int clean_all(void *context)
 {
     (void)context;
@@ -206,7 +193,7 @@ static bool try_one(const struct unnaming_case *c, int k, bool die)
     kill(maker, SIGKILL);
     test_wait(maker);
     CHECK(test_wait(test_child(clean_all, NULL)) == 0);
-    if (!s && counted("links") + counted("names") != 0)
+    if (!s && tree_count("links") + tree_count("names") != 0)
         s = "something is left";
     if (s) {
         printf("VIOLATION in '%s', stopped at call %d%s: %s (%d, %d)\n", c->tree.name, k,
@@ -290,8 +277,8 @@ static void among_many(void)
             if (among)
                 grow();
             calls[among][i] = calls_of(each[i].ready, each[i].operate);
-            if (counted("names") != each[i].left + (among ? MANY + 1 : 0)) {
-                printf("VIOLATION in '%s': %d names are left\n", each[i].name, counted("names"));
+            if (tree_count("names") != each[i].left + (among ? MANY + 1 : 0)) {
+                printf("VIOLATION in '%s': %d names are left\n", each[i].name, tree_count("names"));
                 failures++;
             }
         }

@@ -29,6 +29,13 @@ liaison_space *tree_open_space(void)
     return space;
 }
 
+int tree_count(const char *part)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/trees/%s", tree_directory, part);
+    return test_entries(path);
+}
+
 void tree_empty(void)
 {
     static const char *const parts[] = {"links", "names", "bells", ""};

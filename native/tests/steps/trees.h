@@ -26,6 +26,8 @@ void tree_decide(liaison_space *space); /* that the space, which nobody uses, is
 
 /* All of them happen in a space below this directory, which a group may share. */
 extern char tree_directory[200];
+/* How many entries a part of the space has: "links", "names" or "bells". */
+int tree_count(const char *part);
 void tree_begin(bool shared);
 liaison_space *tree_open_space(void);
 /* Removes every file of the space, but not its directories. */
