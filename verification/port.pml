@@ -24,7 +24,7 @@
 #define WAITING 1       /* messages that wait at the beginning */
 #endif
 #ifndef FORCE
-#define FORCE 0         /* 1: somebody may end the port by force while its receiver lives */
+#define FORCE 0         /* 1: a process may end the port by force while its receiver lives */
 #endif
 #ifndef LIFETIME
 #define LIFETIME 0      /* 1: the port also ends with its last sender */
@@ -66,7 +66,7 @@
 #define cell_deliveries(h) (((h) >> 6) & 7)
 #define cell_generation(h) ((h) >> 9)
 
-/* Owner numbers, which are identities here: nobody comes in the place of a dead one. */
+/* Owner numbers, which are identities here: no new process takes a dead one's place. */
 #define RECEIVER 1
 #define SENDER 2        /* and 3 */
 #define DRAINER 4       /* and 5 */
@@ -86,7 +86,7 @@ byte locks;             /* who is alive */
 /* ---- what the checker knows, and no process reads ------------------------------------- */
 
 byte accepted, handed, settled; /* a bit a message; handed to the receiver or to the dead letters */
-bit been;                       /* a sender had its place */
+bit been;                       /* a sender has been attached */
 byte crashes = CRASHES;
 #define bit_of(m) (1 << (m))
 
@@ -114,7 +114,7 @@ hidden byte message_lost, handed_twice_unflagged, handed_after_it_was_settled,
     byte id;       /* owner number */ \
     byte x, p, i;  /* cell, position, index */ \
     short h, w, f; /* header, ring word; finish()'s header */ \
-    byte o, t;     /* who is swept; the turn, or the link's state */ \
+    byte o, t;     /* the process that is swept; the turn, or the link's state */ \
     byte r;        /* what a scan has found */ \
     bit ok
 #define forget x = 0; p = 0; i = 0; h = 0; w = 0; f = 0; o = 0; t = 0; r = 0; ok = 0
@@ -177,7 +177,7 @@ inline ring_take()
     p = 0; w = 0
 }
 
-/* `ok`: closed; or else full to the brim. */
+/* `ok`: closed; otherwise full. */
 inline ring_close()
 {
 #ifdef MUTANT_ring_left_open
@@ -247,7 +247,7 @@ inline take_from_cells()
     if :: !ok -> x = 0; h = 0; ring_take() :: else fi
 }
 
-/* Everything of the dead `o`. */
+/* Everything that the dead process `o` had. */
 inline sweep()
 {
     do
@@ -348,7 +348,7 @@ inline port_look()
     t = 0
 }
 
-/* `r`: 0 it is over, 1 there is something to take, 2 somebody living holds a message. */
+/* `r`: 0 it is over, 1 there is something to take, 2 a living process holds a message. */
 inline port_drained()
 {
     ring_close();
@@ -521,7 +521,7 @@ proctype receiver()
                 take_from_cells();
 #endif
                 if
-                :: !ok -> assert(!(accepted & ~handed) || message_lost) /* so it is told */
+                :: !ok -> assert(!(accepted & ~handed) || message_lost) /* so it gets Destroyed */
                 :: else
                 fi
              :: else
@@ -571,8 +571,8 @@ dead:
  *
  * In every state that can be reached all others may stop for ever, the living with their locks and what they
  * hold. Then a newcomer drains it, undisturbed: the port must be over, unless its receiver lives and has not
- * ended it, or a living process drains it, or holds a message; and all that nobody living holds must have
- * been handed over. What it changes is undone afterwards. */
+ * ended it, or a living process drains it, or holds a message; and every message that no living process holds
+ * must have been handed over. What it changes is undone afterwards. */
 
 #ifndef PROGRESS
 hidden short was_ring[RING], was_header[CELLS];
