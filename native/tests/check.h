@@ -30,7 +30,7 @@
 
 #define CHECK_OK(call) CHECK_RESULT(LIAISON_OK, call)
 
-/* A directory of its own, removed when the test's process ends; and a space in it. */
+/* Make a directory, removed when the test's process ends; and a space in it. */
 const char *test_directory(void);
 liaison_space *test_space(void);
 /* Opens another space of this user, or makes it. */
@@ -54,7 +54,7 @@ pid_t test_child(int (*body)(void *), void *context);
 int test_lease_and_die(void *m);
 int test_wait(pid_t pid); /* exit code, or minus the signal */
 
-/* How many files and directories lie there. */
+/* How many files and directories are in it. */
 int test_entries(const char *directory);
 
 /* How many descriptors are open, and the one that counts them. */

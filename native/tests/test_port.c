@@ -1,4 +1,4 @@
-/* Ports, as a C program may rely on them; and the end of acceptance, in the ring itself. */
+/* Ports, as a C program can rely on them; and the end of acceptance, in the ring itself. */
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -197,8 +197,8 @@ static void a_sender_that_has_only_begun_to_attach_has_not_ended(void)
     liaison_mailbox_close(m);
 }
 
-/* A living process that took a message in the last moment, and was stopped before the cell says
- * so, holds it: it may die, and then it is undelivered. */
+/* A living process that took a message at the last moment, and was stopped before the cell shows
+ * it, holds it: if it dies, the message is undelivered. */
 static void what_the_living_are_taking_is_not_drained(void)
 {
     struct liaison_delivery d;

@@ -50,7 +50,7 @@ static int heard(int n)
     return r == (int64_t)sizeof message ? message : -1;
 }
 
-/* One that was told of, or minus the result. */
+/* The tag that was reported, or minus the result. */
 static int64_t wait_for(liaison_several *set, int64_t timeout)
 {
     uint64_t tag;
@@ -59,7 +59,7 @@ static int64_t wait_for(liaison_several *set, int64_t timeout)
     return r != LIAISON_OK ? -r : count ? (int64_t)tag : INT64_MAX;
 }
 
-static void the_one_with_a_message_is_told_of(void)
+static void the_mailbox_with_a_message_is_reported(void)
 {
     open_boxes(MANY);
     liaison_several *set = set_of(MANY);
@@ -103,7 +103,7 @@ static void a_sleeper_is_woken_by_whichever_gets_a_message(void)
     destroy_boxes(MANY + 1);
 }
 
-static void who_was_told_of_last_comes_last(void)
+static void the_last_reported_comes_last(void)
 {
     open_boxes(3);
     liaison_several *set = set_of(3);
@@ -115,7 +115,7 @@ static void who_was_told_of_last_comes_last(void)
     destroy_boxes(3);
 }
 
-static void more_links_than_a_board_has_places_are_told_apart(void)
+static void more_links_than_a_board_has_places_are_distinguished(void)
 {
     open_boxes(1000);
     liaison_several *set = set_of(1000);
@@ -128,7 +128,7 @@ static void more_links_than_a_board_has_places_are_told_apart(void)
     destroy_boxes(1000);
 }
 
-static void what_is_removed_is_not_told_of(void)
+static void what_is_removed_is_not_reported(void)
 {
     open_boxes(5);
     liaison_several *set = set_of(5);
@@ -150,7 +150,7 @@ static int destroy_second(void *context)
     return liaison_mailbox_destroy(box[1], true);
 }
 
-static void what_is_destroyed_or_interrupted_is_told_of(void)
+static void what_is_destroyed_or_interrupted_is_reported(void)
 {
     open_boxes(3);
     liaison_several *set = set_of(3);
@@ -164,7 +164,7 @@ static void what_is_destroyed_or_interrupted_is_told_of(void)
     destroy_boxes(3);
 }
 
-static void what_is_closed_is_told_of_until_it_is_removed(void)
+static void what_is_closed_is_reported_until_it_is_removed(void)
 {
     open_boxes(3);
     liaison_several *set = set_of(3);
@@ -259,7 +259,7 @@ static void a_child_that_is_forked_in_a_wait_leaves_it(void)
     destroy_boxes(3);
 }
 
-static void what_a_dead_process_held_is_told_of(void)
+static void what_a_dead_process_held_is_reported(void)
 {
     open_boxes(MANY);
     liaison_several *set = set_of(MANY);
@@ -333,17 +333,17 @@ static void as_many_sets_wait_at_once_as_there_are_boards(void)
 int main(void)
 {
     space = test_space();
-    the_one_with_a_message_is_told_of();
+    the_mailbox_with_a_message_is_reported();
     a_sleeper_is_woken_by_whichever_gets_a_message();
-    who_was_told_of_last_comes_last();
-    more_links_than_a_board_has_places_are_told_apart();
-    what_is_removed_is_not_told_of();
-    what_is_destroyed_or_interrupted_is_told_of();
-    what_is_closed_is_told_of_until_it_is_removed();
+    the_last_reported_comes_last();
+    more_links_than_a_board_has_places_are_distinguished();
+    what_is_removed_is_not_reported();
+    what_is_destroyed_or_interrupted_is_reported();
+    what_is_closed_is_reported_until_it_is_removed();
     a_call_ends_a_wait();
     a_child_goes_on_with_a_set_of_its_own();
     a_child_that_is_forked_in_a_wait_leaves_it();
-    what_a_dead_process_held_is_told_of();
+    what_a_dead_process_held_is_reported();
     what_a_dead_process_had_armed_is_cleared();
     a_set_is_of_one_space();
     as_many_sets_wait_at_once_as_there_are_boards();

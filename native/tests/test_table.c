@@ -1,6 +1,6 @@
-/* The members file is known by what it is, not by its name, its size or a descriptor's number:
- * whatever becomes of it, nobody who lives is taken for dead, and nobody dead for alive where that
- * can still be told; where it cannot, users are told so, and nothing leaks. */
+/* The members file is recognised by its identity, not by its name, its size or a descriptor's
+ * number: whatever happens to it, no living process is taken for dead, and no dead one for alive
+ * while that can be known; if it cannot, users get an error, and nothing leaks. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -69,7 +69,7 @@ static void forget(struct holder *h)
     }
 }
 
-/* It lives, and has had its message all the time. */
+/* It is alive, and has had its message all the time. */
 static void let_go(struct holder *h)
 {
     CHECK(write(h->go_on[1], "g", 1) == 1);
@@ -183,12 +183,12 @@ static void users_are_told(int i, bool probed)
     if (probed)
         CHECK(member_alive(lab, holder));
     cases[i].happen();
-    /* A newcomer finds a link whose users it cannot know, and takes nothing. */
+    /* A newcomer finds a link whose users are unknown, and takes nothing. */
     CHECK(test_wait(test_child(come, NULL)) == LIAISON_FOREIGN);
     int before = test_descriptors();
     for (int n = 0; n < 3; n++)
         CHECK(member_alive(lab, holder));
-    /* Who was there is told, and does not wait for ever. */
+    /* Its users get an error, and do not wait for ever. */
     char text[8];
     int64_t r = 0;
     note32(&lab->last_seen, process_tick() - 2000); /* as if it had not looked for a while */
@@ -211,7 +211,7 @@ static void users_are_told(int i, bool probed)
     } else {
         let_go(&h);
     }
-    /* What nobody can use any more is cleaned away, by whoever can open the space. */
+    /* A link that no process can use any more is cleaned by any process that can open the space. */
     struct liaison_cleaned cleaned;
     liaison_space *now;
     if (liaison_space_open(root, geteuid(), "lab", true, -1, &now) == LIAISON_OK) {
@@ -244,7 +244,7 @@ static void remove_space(const char *name)
 
 /* ---- a file that is a byte too long -------------------------------------------------------- */
 
-static void a_longer_file_is_as_good(void)
+static void a_longer_file_does_no_harm(void)
 {
     liaison_space *lab = test_space_in(root, "lab");
     liaison_mailbox *m = test_mailbox(lab, "box", 4);
@@ -329,7 +329,7 @@ int main(void)
             printf("%s%s\n", cases[i].name, probed ? ", with a probe open" : "");
             fflush(stdout);
         }
-    a_longer_file_is_as_good();
+    a_longer_file_does_no_harm();
     CHECK(test_wait(test_child(lose_all_descriptors, NULL)) == 0);
     a_space_with_another_table_is_another();
     return 0;

@@ -22,7 +22,7 @@
 
 #define SETS (WAITS | SET(LIAISON_BUSY) | SET(LIAISON_EXHAUSTED) | SET(LIAISON_CLOSED))
 
-/* Of a port, who opens it sends. */
+/* A process that opens a port sends. */
 static unsigned sender_only(const struct victim *v)
 {
     return is_port(victim_segment(v->mailbox)) ? SET(LIAISON_DENIED) : 0;
@@ -288,7 +288,7 @@ static void drains(struct victim *v)
     struct liaison_delivery d;
     if (!sender_only(v))
         return;
-    /* Where the memory is put back as it was, it lives again afterwards. */
+    /* If the memory is put back as it was, the link works again afterwards. */
     if (test_random(&v->seed) % (v->kept ? 4 : 512) == 0) {
         begin(v, "liaison_port_end(v->mailbox)");
         liaison_port_end(v->mailbox);

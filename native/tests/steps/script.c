@@ -128,7 +128,7 @@ static void undelivered(struct actor *a)
 
 static void settle(struct actor *a, char how)
 {
-    if (a->leases == 0) /* what was to be taken was another's */
+    if (a->leases == 0) /* another process had taken the message */
         return;
     struct liaison_delivery first = a->lease[0];
     char letter = letter_of(&first);
@@ -228,7 +228,7 @@ static void command(struct actor *a, char what, char letter, size_t size)
         break;
     case '_':
         a->result = liaison_mailbox_withdraw(a->mailbox, &a->receipt);
-        if (a->result != LIAISON_LEASE_LOST) /* it was taken: it is with who took it */
+        if (a->result != LIAISON_LEASE_LOST) /* otherwise its taker has it */
             note_down(a, '!', a->offered);
         break;
     case 'f':

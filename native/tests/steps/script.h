@@ -51,8 +51,8 @@ struct actor {
     uint32_t place;
     int loans, leases;
     int result; /* of the last command */
-    /* Where not NULL: what came of it all, "+X" accepted, "!X" acknowledged, "0" a result
-     * that means nothing there, no room or not yet, "e" followed by any other. */
+    /* Where not NULL: the results, "+X" accepted, "!X" acknowledged, "0" a result that means empty,
+     * no room or not yet, "e" followed by any other. */
     char *log;
     /* Where not NULL: called while `]` waits, with its message in the log already. */
     bool (*waiting)(void *context);
@@ -61,16 +61,16 @@ struct actor {
     void (*forwarding)(char letter);
 };
 
-/* Whether whoever runs it opens the link by it, and not before. */
+/* Whether running it opens the link. */
 bool script_opens(const char *script);
 
 void script_run(struct actor *actor, const char *script);
-/* Runs it and tells before every access to the segment: see trap.h. */
+/* Runs it and calls `reached` before every access to the segment: see trap.h. */
 void script_run_interrupted(struct actor *actor, const char *script,
                             void (*reached)(const void *base, const void *at));
-/* Sweeps whatever is dead; the actor has the mailbox open. */
+/* Sweeps dead processes; the actor has the mailbox open. */
 void script_sweep(struct actor *actor);
-/* The same, then the script, and tells whenever the segment has changed: see trap.h. */
+/* The same, then the script; calls `changed` whenever the segment has changed: see trap.h. */
 void script_sweep_watched(struct actor *actor, const char *script, void (*changed)(void));
 /* The identity by which the space knows this process. */
 uint64_t script_identity(struct actor *actor);

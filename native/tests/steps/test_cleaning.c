@@ -1,8 +1,8 @@
-/* No message that was accepted is ever in a link without a name, and nobody who has opened a link
- * finds it cleaned away: before each access to a link's state and attachments of whoever cleans,
- * another process opens it, or sends by what its dead parent had opened, or drains a port's
- * messages, or destroys it; before each access of these somebody cleans. Whoever was overtaken then
- * goes on, or is killed there, and somebody cleans again. */
+/* No accepted message is ever in a link without a name, and no process that has opened a link loses
+ * it to a cleaner: before each access of a cleaner to a link's state and attachments, another
+ * process opens it, or sends by an end that its dead parent had opened, or drains a port, or
+ * destroys it; before each access of these a cleaner runs. The process that was overtaken then goes
+ * on, or is killed there, and another cleans again. */
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -18,14 +18,14 @@
 #include "steps/trees.h"
 
 #define NAME "link"
-#define PLACES 8 /* of the attachments: nobody has one behind these */
+#define PLACES 8 /* of the attachments: none is used behind these */
 
 static const struct liaison_policy letters = {
     .kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 100, .dead_letters = "dead"};
 
-/* What becomes of it, as those say who do it. */
+/* The results, written by the processes that act. */
 static struct outcome {
-    volatile int at, accesses; /* where the first is stopped, and how far it has come */
+    volatile int at, accesses; /* where the first is stopped, and how many accesses it has made */
     volatile int opened, sent; /* results; -1: not yet */
 } *outcome;
 
@@ -146,8 +146,8 @@ static const struct pair {
     const char *name;
     void (*before)(liaison_space *);
     const struct role *first, *second;
-    bool must_send; /* whoever has opened it can send, or take what is in it */
-    bool destroyed; /* what was opened may be gone: somebody said so */
+    bool must_send; /* a process that has opened it can send, or take what is in it */
+    bool destroyed; /* the link may be gone: a process destroyed it */
 } pairs[] = {
     {"clean / open, send", make, &cleans, &opens, true, false},
     {"clean / open; send later", make, &cleans, &only_opens, true, false},
@@ -336,7 +336,7 @@ static bool try_one(const struct pair *p, int at, bool die)
     go(&second);
     CHECK(done(&second));
     const char *s = judge(p, killed);
-    /* Nothing that a living process uses goes by cleaning once more, with the links too. */
+    /* Cleaning once more, with links, removes nothing that a living process uses. */
     CHECK(test_wait(test_child(clean_alone, space)) == 0);
     CHECK(test_wait(test_child(clean_alone, &points)) == 0);
     bool stays = p->second != &passes && !(killed && p->first->operate != clean);

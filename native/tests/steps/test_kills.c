@@ -1,6 +1,7 @@
-/* Killed at any instruction, for real: a process that sends, receives, leases or acknowledges
- * is single-stepped to instruction k and gets SIGKILL; a survivor receives what was accepted,
- * each message once, what was delivered before flagged. Without --all, a sample of the ks. */
+/* Killed at any instruction, for real: a process that sends, receives, leases or acknowledges is
+ * single-stepped to instruction k and gets SIGKILL; a survivor receives what was accepted, each
+ * message once, and those that were delivered before with a higher attempt. Without --all, a sample
+ * of the ks. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

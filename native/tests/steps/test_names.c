@@ -1,6 +1,6 @@
-/* Killed at any instruction of saying what an endpoint is called, and before any system call of
- * renaming, retiring and claiming, whoever does it leaves an endpoint that is called as before or
- * as after, is reached by the name that it has, and can be taken by the next process. */
+/* A process that is killed at any instruction of setting an endpoint's label, or before any system
+ * call of renaming, retiring and claiming, leaves an endpoint that has the old name or the new one,
+ * is reached by it, and can be taken by the next process. */
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -66,7 +66,7 @@ static const struct names_case {
 static void prepare(void *context) { ((const struct names_case *)context)->before(); }
 static void operate(void *context) { ((const struct names_case *)context)->operate(); }
 
-/* What a sender keeps of it, who looked before. */
+/* The version that an earlier sender remembers. */
 static uint64_t version_before;
 
 static int count(const char *part)
@@ -96,11 +96,11 @@ static int judge(void *context)
     if (strcmp(called, OLD) != 0 && strcmp(called, NEW) != 0)
         return 3;
     if ((strcmp(called, NEW) == 0 ? q : r) != LIAISON_OK)
-        return 4; /* it is not reached by what it is called */
+        return 4; /* it is not reached by its label */
     CHECK_OK(liaison_mailbox_open(space, called, LIAISON_OPEN_OR_CREATE, &policy, &m));
     if (liaison_endpoint_claim(m) != LIAISON_OK)
         return 5;
-    /* Who knows it by the old name must learn that this is no name of it any more. */
+    /* A sender that remembers the old name must notice that it is not a name of it any more. */
     if (r == LIAISON_NOT_FOUND && liaison_link_version(m) == version_before)
         return 6;
     CHECK_OK(liaison_mailbox_destroy(m, true));

@@ -1,7 +1,7 @@
-/* Killed at any instruction of creating, adopting, opening, using, ending, destroying or cleaning
- * a pipe, with a name or without: the other side finds the messages of before or of after, each
- * once, and then the end; nobody waits for ever; and nothing is left in the space. Without --all,
- * a sample of the instructions, and every system call that can change files. */
+/* Killed at any instruction of creating, adopting, opening, using, ending, destroying or cleaning a
+ * pipe, with a name or without: the other side finds the messages of before or of after, each once,
+ * and then the end; no process waits for ever; and nothing is left in the space. Without --all, a
+ * sample of the instructions, and every system call that can change files. */
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -258,7 +258,7 @@ static const struct pipes_case after_a_dead_one[] = {
     {"clean a dead one's", NULL, nothing, clean, NEITHER, is_the_name_free},
 };
 
-/* Another waits at the other end while the killed one works. */
+/* Another process waits at the other end while the killed one works. */
 static const struct pipes_case beside_a_sleeper[] = {
     {"send to who sleeps", "", be_the_writer, send_x, READER, finds_x_or_the_end},
     {"end, the reader asleep", "", be_the_writer, end_writer, READER, finds_x_or_the_end},
@@ -311,7 +311,7 @@ static int sweep(void *context)
 
 struct judged {
     const struct pipes_case *c;
-    volatile char *text; /* shared with who finds it out */
+    volatile char *text; /* shared with the process that finds it */
 };
 static int judge(void *context)
 {
@@ -397,7 +397,7 @@ static bool try_one(const struct pipes_case *c, bool has_name, bool after, bool 
     bool within = true;
     for (unsigned long i = 0; i < k && within; i++)
         within = calls ? stepper_system_call(pid, shared) : stepper_step(pid, shared);
-    /* It holds what it holds when this process learns that nobody can send any more. */
+    /* This process learns that no process can send any more. */
     if (reader && !sleeper)
         (void)liaison_mailbox_ready(reader);
     stepper_kill(pid);

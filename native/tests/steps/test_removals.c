@@ -474,7 +474,7 @@ static int stops_of_making(void)
 
 /* What was removed, but for something that is not ours to remove, is tried once by whoever comes.
  */
-static void what_stays_makes_nobody_slow(void)
+static void what_stays_slows_no_process(void)
 {
     int alone = stops_of_making();
     CHECK(command("mkdir %s/0 && mkdir %s/0/strange && cd %s && mv 0 "
@@ -515,7 +515,7 @@ int main(int argc, char **argv)
         printf("%-42s %3d stops\n", PRECIOUS, k);
     }
     if (strstr(BESIDE, only))
-        what_stays_makes_nobody_slow();
+        what_stays_slows_no_process();
     printf("%lu overtakings; %d violations\n", points, failures);
     return failures != 0;
 }

@@ -1,5 +1,5 @@
-/* Stopped at any instruction, a process stops nobody: others complete their operations, and
- * when it goes on it completes its own, or is told that it came too late.
+/* A process that is stopped at any instruction stops no other: others complete their operations,
+ * and when it continues it completes its own, or gets a result that it was too late.
  *
  * SIGSTOP at instruction k of send, receive, lease, acknowledge and release, while another
  * process sends, takes and acknowledges. Without --all a sample of the ks. */
@@ -68,8 +68,8 @@ static int others(void *context)
     return 0;
 }
 
-/* Each tries again and again to open a port whose drainer is stopped, and to drain it: it is told
- * at once that it cannot, or does it all. */
+/* Each tries again and again to open a port whose drainer is stopped, and to drain it: it gets an
+ * error at once, or drains everything. */
 static int others_of_port(void *context)
 {
     struct traffic *t = context;

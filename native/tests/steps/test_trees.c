@@ -1,10 +1,10 @@
-/* Killed before any system call that can change files, whoever creates, opens, destroys, closes,
- * rings or cleans leaves a space in which the next process finds the link of before or of after,
- * can create it anew, and of which cleaning leaves nothing that belongs to nobody.
+/* A process that is killed before any system call that can change files, while it creates, opens,
+ * destroys, closes, rings or cleans, leaves a space in which the next process finds the link of
+ * before or of after, can create it anew, and in which cleaning leaves nothing without an owner.
  *
- * The operations on names are made of system calls: a kill before each leaves every state that
- * the directory passes through. Then cleaning, which is the recovery here, is killed before
- * each of its own calls. What lies in the directory is looked at without the engine. */
+ * The operations on names are made of system calls: a kill before each leaves every state that the
+ * directory passes through. Then cleaning, which is the recovery here, is killed before each of its
+ * own calls. The content of the directories is checked without the engine. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,8 +111,8 @@ static int clean_now(void *context)
     return 0;
 }
 
-/* Who asks for a doorbell gets one, though somebody cleans before any of its calls: a doorbell that
- * is being made cannot be told from what a dead maker left. */
+/* A process that asks for a doorbell gets one even if another cleans before any of its calls: a
+ * doorbell that is being made looks like one that a dead maker left. */
 static void clean_beside_a_bell(const struct tree_case *c)
 {
     bool within = true;
@@ -125,7 +125,7 @@ static void clean_beside_a_bell(const struct tree_case *c)
             within = stepper_name(pid, run.shared);
         CHECK(test_wait(test_child(clean_now, NULL)) == 0);
         bool ended = stepper_finish(pid, run.shared);
-        /* It ends without giving the doorbell up: one that it did not get is not there. */
+        /* It ends without giving the doorbell up: if it did not get one, there is none. */
         if (within && (!ended || tree_count("bells") != 1)) {
             printf("VIOLATION in '%s', cleaned beside its call %d: %d bells\n", c->name, k,
                    tree_count("bells"));

@@ -98,7 +98,7 @@ static void create_and_destroy_half(liaison_space *space)
 {
     create(space);
     char path[400];
-    /* What a destroyer leaves that dies at its first call. */
+    /* What a destroyer leaves if it dies at its first call. */
     snprintf(path, sizeof path, "%s/names/link", liaison_space_path(space));
     FILE *file = fopen(path, "r+");
     uint32_t destroyed = 1;

@@ -1,4 +1,4 @@
-/* trees.h — what processes do that changes what lies in a space's directories. */
+/* trees.h — operations that change the content of a space's directories. */
 #ifndef TREES_H
 #define TREES_H
 
@@ -20,9 +20,9 @@ extern const struct liaison_policy tree_policy; /* the link's */
 
 void tree_nothing(liaison_space *space);
 void tree_clean(liaison_space *space);
-void tree_clean_all(liaison_space *space); /* with links in nobody's use */
+void tree_clean_all(liaison_space *space); /* with unused links */
 void tree_drain(liaison_space *space);
-void tree_decide(liaison_space *space); /* that the space, which nobody uses, is removed */
+void tree_decide(liaison_space *space); /* that the unused space is removed */
 
 /* All of them happen in a space below this directory, which a group may share. */
 extern char tree_directory[200];

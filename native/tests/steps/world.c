@@ -37,8 +37,8 @@ static void perform(void *context)
     p->shared->result = p->actor.result;
 }
 
-/* The engine looks for the dead at most once in two milliseconds, and after the other side of a
- * port once a tick of the coarse clock: whoever comes now looks. */
+/* The engine looks for the dead at most once in two milliseconds, and for the other side of a port
+ * once a tick of the coarse clock: after this the next process looks. */
 static void await_next_look(void)
 {
     uint32_t was = process_tick();
@@ -221,9 +221,9 @@ void world_end(struct world *w)
 
 int late_deaths;
 
-/* A process's memory can outlive the process for a moment, and its lock with it: while
- * anybody reads of it in /proc. It counts as alive for so long, which is right, but not what
- * is to be tried here. */
+/* A process's memory can outlive the process for a moment, and its lock with it, while another
+ * process reads about it in /proc. It counts as alive for so long, which is right, but not what is
+ * tested here. */
 static bool lives(const struct world *w, uint64_t identity)
 {
     for (int i = 0; i < w->living_count; i++) /* a number may have been given again */
@@ -329,7 +329,7 @@ static void receive_all(struct actor *a, const char *story)
         found("received %c beyond '%s' (%d)", r ? '?' : *(const char *)d.data, story, r);
 }
 
-/* As many messages fit as there are cells that nobody has. */
+/* As many messages fit as there are free cells. */
 static void fill(struct actor *a, const struct witness *w)
 {
     uint32_t room = w->geometry->cells - invariants_held(w), n = 0;
@@ -396,7 +396,7 @@ static void drain_port(struct actor *a, const char *story, bool by_the_living)
         found("forwarding beyond '%s' gave %d", story, a->result);
 }
 
-/* What the next one finds of a port, its receiver being dead, stopped, or about to be. */
+/* What the next process finds of a port whose receiver is dead, stopped, or about to be. */
 static void verify_port(const struct world *w, const char *story)
 {
     struct actor a = {.space = w->space, .name = w->name};
