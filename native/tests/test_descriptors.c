@@ -257,7 +257,7 @@ static int one_pipe_has_the_others_numbers(void *context)
 int main(void)
 {
     for (int fd = FIRST; fd <= LAST; fd++)
-        close(fd); /* those of whoever started this */
+        close(fd); /* those inherited from its parent */
     space = test_space();
     for (enum own kind = 0; kind < KINDS; kind++)
         CHECK(test_wait(test_child(be_a_daemon, &kind)) == 0);

@@ -42,7 +42,7 @@ static int fault_beside_own_memory(void)
     for (size_t i = 0; i < SIZE; i++)
         if (own[i] != 'A')
             return 4;
-    return 5; /* it survived a fault that is nobody's but its own */
+    return 5; /* it survived a fault of its own */
 }
 
 static int make_child(bool bare)

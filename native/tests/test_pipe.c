@@ -46,7 +46,7 @@ static int may(unsigned allowed, const char *call, int result)
 
 static const struct liaison_policy policy = {.capacity = 3, .pair_capacity = -1, .memory = 16384};
 
-/* ---- whoever uses it --------------------------------------------------------------------- */
+/* ---- the user ------------------------------------------------------------------------------ */
 
 static bool visit(void *context, const struct liaison_delivery *message)
 {

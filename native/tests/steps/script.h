@@ -13,7 +13,7 @@
  *   ! ^ ~   acknowledge, dead-letter, release the lease held longest
  *   q       wait a moment in a set, with the mailbox in it
  *   W       the same, for ever
- *   &A      offer A without waiting for who takes it, `_` takes it back
+ *   &A      offer A without waiting for a receiver; `_` takes it back
  *   @ a     ask for a doorbell, for a senders' doorbell
  *   y       ask whether there is something to take
  *   o c     open, close the mailbox, and the set before it

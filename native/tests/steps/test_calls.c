@@ -84,7 +84,7 @@ static void end(liaison_mailbox *seen)
 
 /* How many are awake: called, and standing in. */
 struct awake {
-    int called, told;
+    int called, stand_ins;
 };
 static struct awake who_is_awake(void)
 {
@@ -92,7 +92,7 @@ static struct awake who_is_awake(void)
     for (int i = 0; i < sleeping; i++)
         if (!lies_on_the_futex(sleepers[i].pid, &sleepers[i].awake)) {
             n.called += sleepers[i].signal == SIGNAL_WOKEN;
-            n.told += sleepers[i].signal == SIGNAL_LIGHTLY;
+            n.stand_ins += sleepers[i].signal == SIGNAL_LIGHTLY;
         }
     return n;
 }
@@ -101,11 +101,11 @@ static struct awake who_is_awake(void)
 static void judge(const char *when, unsigned long at, int at_most)
 {
     struct awake n = who_is_awake();
-    if (n.called >= 1 && n.called <= at_most && (sleeping == 1 || n.called + n.told >= 2) &&
-        n.told <= 1)
+    if (n.called >= 1 && n.called <= at_most && (sleeping == 1 || n.called + n.stand_ins >= 2) &&
+        n.stand_ins <= 1)
         return;
-    printf("VIOLATION: %s, of %d asleep, at instruction %lu: %d called, %d told\n", when, sleeping,
-           at, n.called, n.told);
+    printf("VIOLATION: %s, of %d asleep, at instruction %lu: %d called, %d stand in\n", when,
+           sleeping, at, n.called, n.stand_ins);
     fflush(stdout);
     failures++;
 }

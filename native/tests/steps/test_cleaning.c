@@ -52,7 +52,7 @@ static void inherit(void)
 {
     CHECK_OK(liaison_mailbox_open(space, NAME, LIAISON_OPEN, NULL, &box));
     if (fork() != 0)
-        _exit(0); /* the one that opened it; who goes on has no place yet */
+        _exit(0); /* the process that opened it; its child is not attached yet */
 }
 static void clean(void) { tree_clean_all(space); }
 static void open_or_create(void)

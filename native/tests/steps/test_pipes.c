@@ -409,10 +409,10 @@ static bool try_one(const struct pipes_case *c, bool has_name, bool after, bool 
     if (asleep) {
         int r = test_wait(asleep);
         if (r != 0)
-            snprintf(text, sizeof text, "who slept ended with %d", r);
+            snprintf(text, sizeof text, "the sleeper ended with %d", r);
     }
-    /* By who was there before, who has not looked after the dead by coming; and this process alone
-     * is the first side. */
+    /* By this process, which was there before, so that it has not swept the dead by attaching; and
+     * it alone is the first side. */
     if (!text[0] && c->keeps != NEITHER) {
         alarm(WATCHDOG);
         const char *s = c->judge();

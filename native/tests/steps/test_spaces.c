@@ -1,6 +1,6 @@
-/* A space is there whole or not at all, whoever makes it is killed before any of its system calls,
- * and whoever else makes it at the same time; what a dead maker left is removed by the next. A
- * directory is never taken for another that has its number. */
+/* A space exists whole or not at all, before whichever of its system calls a maker is killed, and
+ * whichever others make it at the same time; the next maker removes what a dead one left. A
+ * directory is never taken for another that has its inode number. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>

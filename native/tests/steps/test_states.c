@@ -1,11 +1,11 @@
-/* Whatever instruction of an operation a process is killed at, and whatever instruction its
- * recovery is killed at, the next process finds the messages of before or of after, each once,
- * and nothing is lost of the mailbox.
+/* At whichever instruction of an operation a process is killed, and at whichever instruction its
+ * recovery is killed, the next process finds the messages of before or of after, each once, and no
+ * part of the mailbox is lost.
  *
- * Each operation is single-stepped once and every state that the segment passes through is
- * kept. Each must satisfy the checker as it is; a fresh process must be able to recover it,
- * receive everything, fill it and receive everything again; and a recovery is watched in the
- * same way, each state that it passes through being recovered by yet another process. */
+ * Each operation is single-stepped once and every state that the segment passes through is kept.
+ * Each must satisfy the checker as it is; a new process must be able to recover it, receive
+ * everything, fill it and receive everything again; and a recovery is watched in the same way: yet
+ * another process recovers each state that it passes through. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -173,7 +173,8 @@ static const struct scenario scenarios[] = {
     {"sweep a senders' doorbell", ANY(1), {{"+Aa", DIES}}, "", "r", "A1"},
 
     {"rendezvous: nobody there", RENDEZVOUS, {{0}}, "", "+X", ""},
-    /* Who dies while it takes its message back has taken it back: nobody has had it. */
+    /* If the sender dies while it takes its message back, the message is taken back: it was never
+     * delivered. */
     {"rendezvous: nobody comes", RENDEZVOUS, {{0}}, "", "$X", "> X1 >"},
     {"rendezvous: nobody comes, two", RENDEZVOUS, {{"]A", SLEEPS_AND_STAYS}}, "", "$X", "A1 > A1 X1 > A1"},
     {"rendezvous: a stopped receiver", RENDEZVOUS, {{"[", SLEEPS_AND_STAYS}}, "", "$X", "> X1 >"},
@@ -193,7 +194,8 @@ static const struct scenario scenarios[] = {
     {"rendezvous: release", RENDEZVOUS, {{"]A", SLEEPS_AND_STAYS}}, "<", "~", "A2"},
     {"rendezvous: take, nobody", RENDEZVOUS, {{0}}, "", "{", ""},
 
-    /* The receiver of a port is who creates it: who is ready by `p`, or the first of those before. */
+    /* The receiver of a port is its creator: the process that is ready by `p`, or the first of
+     * those before. */
     {"port: send", LETTERS(3), {{"p+A", STAYS}}, "", "+X", "A1 > A1 X1"},
     {"port: send, a sleeping receiver", LETTERS(3), {{"p[", SLEEPS_AND_STAYS}}, "", "+X", "> X1"},
     {"port: send, without dead letters", PORT(3), {{"p+A", STAYS}}, "", "+X", "A1 > A1 X1"},
@@ -300,7 +302,7 @@ static void violation(const struct world *w, const char *where, int first, int s
 /* ---- the operation's states ---------------------------------------------------------------- */
 
 /* The part of the scenario's story that says what there is after `changes` of it. */
-static bool told(const char *story, int changes, char part[STORY])
+static bool part_of(const char *story, int changes, char part[STORY])
 {
     for (; changes > 0; changes--) {
         story = strchr(story, '>');
@@ -324,7 +326,7 @@ static void watch_operation(struct world *w, struct watched_process p)
     char now[STORY], expected[STORY], next[STORY];
     const char *s;
     int changes = 0;
-    CHECK(told(w->scenario->story, 0, expected));
+    CHECK(part_of(w->scenario->story, 0, expected));
     *operation.count = 0;
     unsigned long steps = 0;
     do {
@@ -337,7 +339,7 @@ static void watch_operation(struct world *w, struct watched_process p)
         invariants_story(&witness, now);
         if (strcmp(now, expected) == 0)
             continue;
-        if (told(w->scenario->story, changes + 1, next) && strcmp(now, next) == 0) {
+        if (part_of(w->scenario->story, changes + 1, next) && strcmp(now, next) == 0) {
             changes++;
             memcpy(expected, next, sizeof expected);
             continue;
@@ -348,7 +350,7 @@ static void watch_operation(struct world *w, struct watched_process p)
         break;
     } while (stepper_step(p.pid, p.shared));
     instructions += steps;
-    if (told(w->scenario->story, changes + 1, next))
+    if (part_of(w->scenario->story, changes + 1, next))
         violation(w, "at the end", *operation.count, -1, "it did not come to what it should");
     if (!image_rest_unchanged(&w->watched))
         violation(w, "at the end", *operation.count, -1,
@@ -432,7 +434,7 @@ static void watch_recovery(struct world *w, int first, const char *story)
     }
 }
 
-/* Whether whoever asks before any recovery is told of every message of the story, and no other. */
+/* Whether an observer, before any recovery, counts every message of the story, and no other. */
 static const char *counted(const struct world *w, const char *story)
 {
     static char text[80];
