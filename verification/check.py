@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -34,97 +35,27 @@ class Scenario:
     full: bool = False  # only when asked for
 
 
-def mailbox(
-    name: str,
-    *may: int,
-    crashes: int = 1,
-    rebirths: int = 1,
-    history: int = 0,
-    operations: int = 3,
-    progress: bool = False,
-    full: bool = False,
-) -> Scenario:
-    """A search of mailbox.pml; `may` says what each of the three processes may do."""
-    bounds = {f"MAY{process}": what for process, what in enumerate(may)}
-    bounds |= {"CRASHES": crashes, "REBIRTHS": rebirths}
-    bounds |= {"HISTORY": history, "OPERATIONS": operations}
-    return Scenario(name, "mailbox.pml", bounds, progress, full)
-
-
 MORTAL_AT_FIRST = 2  # in wait.pml: a caller that dies does so before its message is accepted
 
 
-def wait(
-    name: str,
-    *,
-    receivers: int = 2,
-    sending: int = 1,
-    releasing: int = 1,
-    give_ups: int = 0,
-    deaths: int = 0,
-    stops: int = 0,
-    mortal: int = 1,
-    slices: int = 0,
-    full: bool = False,
+def search(
+    model: str, name: str, *may: int, progress: bool = False, full: bool = False, **bounds: int
 ) -> Scenario:
-    """A search of wait.pml."""
-    bounds = {"RECEIVERS": receivers, "SENDING": sending, "RELEASING": releasing}
-    bounds |= {"GIVE_UPS": give_ups, "DEATHS": deaths, "STOPS": stops}
-    bounds |= {"MORTAL": mortal, "SLICES": slices}
-    return Scenario(name, "wait.pml", bounds, full=full)
+    """Describe a search; the model has defaults for bounds that are not named.
+
+    `may` says what each of the three processes of mailbox.pml may do.
+    """
+    named = {f"MAY{process}": what for process, what in enumerate(may)}
+    named |= {bound.upper(): value for bound, value in bounds.items()}
+    text = (HERE / f"{model}.pml").read_text()
+    if unknown := [bound for bound in named if f"#define {bound} " not in text]:
+        raise ValueError(f"{model}.pml has no bounds {unknown}")
+    return Scenario(name, f"{model}.pml", named, progress, full)
 
 
-def port(
-    name: str,
-    *,
-    senders: int = 1,
-    drainers: int = 1,
-    crashes: int = 1,
-    takes: int = 1,
-    waiting: int = 1,
-    force: int = 0,
-    lifetime: int = 0,
-    progress: bool = False,
-    full: bool = False,
-) -> Scenario:
-    """A search of port.pml."""
-    bounds = {"SENDERS": senders, "DRAINERS": drainers, "CRASHES": crashes, "TAKES": takes}
-    bounds |= {"WAITING": waiting, "FORCE": force, "LIFETIME": lifetime}
-    return Scenario(name, "port.pml", bounds, progress, full)
-
-
-def several(
-    name: str,
-    *,
-    links: int = 1,
-    senders: int = 2,
-    deaths: int = 1,
-    slices: int = 1,
-    successor: int = 0,
-    sweepers: int = 0,
-    full: bool = False,
-) -> Scenario:
-    """A search of several.pml."""
-    bounds = {"LINKS": links, "SENDERS": senders, "DEATHS": deaths, "SLICES": slices}
-    bounds |= {"SUCCESSOR": successor, "SWEEPERS": sweepers}
-    return Scenario(name, "several.pml", bounds, full=full)
-
-
-def names(
-    name: str, *, users: int = 2, cleaners: int = 2, deaths: int = 1, destroys: int = 1
-) -> Scenario:
-    """A search of names.pml."""
-    bounds = {"USERS": users, "CLEANERS": cleaners, "DEATHS": deaths, "DESTROYS": destroys}
-    return Scenario(name, "names.pml", bounds)
-
-
-def spaces(
-    name: str, *, users: int = 2, removers: int = 1, deaths: int = 1, full: bool = False
-) -> Scenario:
-    """A search of spaces.pml."""
-    bounds = {"USERS": users, "REMOVERS": removers, "DEATHS": deaths}
-    return Scenario(name, "spaces.pml", bounds, full=full)
-
+mailbox, wait, port, several, names, spaces = (
+    partial(search, model) for model in ("mailbox", "wait", "port", "several", "names", "spaces")
+)
 
 ANY = SEND | ACKNOWLEDGE | RELEASE
 SSR = (SEND, SEND, ACKNOWLEDGE | RELEASE | HOLD)
@@ -145,13 +76,13 @@ CALLER_DIES = {
 SCENARIOS = [
     mailbox("two send, one receives, two die", *SSR, crashes=2),
     mailbox("one sends, two receive", *SRR),
-    mailbox("the same, a returned message there", *SRR, history=2, full=True),
-    mailbox("some leave alive, a message there", *LEAVING, history=1, full=True),
-    mailbox("each does whatever it likes", *FREE, full=True),
+    mailbox("the same, a returned message waits", *SRR, history=2, full=True),
+    mailbox("some leave alive, a message waits", *LEAVING, history=1, full=True),
+    mailbox("any operation of each", *FREE, full=True),
     mailbox("no cycle: two send, one receives", *SSR, progress=True),
     mailbox("no cycle: one sends, two receive", *SRR, progress=True, full=True),
     wait("asleep: one is sent", releasing=0),
-    wait("asleep: one comes back", sending=0),
+    wait("asleep: one is returned", sending=0),
     wait("asleep: the called one stops", releasing=0, stops=1, slices=1),
     wait("asleep: the called one dies", releasing=0, deaths=1, mortal=0, slices=1),
     wait("asleep: a caller dies", **CALLER_DIES),
@@ -178,22 +109,22 @@ SCENARIOS = [
     port("a port: of two senders, two die", senders=2, takes=2, lifetime=1, crashes=2, full=True),
     several("two send, the board to another", deaths=0, slices=0, successor=1, full=True),
     several("two send, the entry to another", deaths=0, slices=0, successor=2, full=True),
-    wait("asleep: one is sent, one comes back", full=True),
+    wait("asleep: one is sent, one returned", full=True),
     wait("asleep: one gives up", give_ups=1, full=True),
     wait("asleep: two are sent", sending=2, releasing=0, full=True),
     wait("asleep: two are sent, one gives up", sending=2, releasing=0, give_ups=1, full=True),
-    wait("asleep in slices: somebody dies", releasing=0, deaths=1, slices=2, full=True),
+    wait("asleep in slices: a process dies", releasing=0, deaths=1, slices=2, full=True),
     mailbox("one sends, two receive, both cells full", *SRR, history=3, full=True),
-    mailbox("whatever they like, a message there", *FREE, history=1, full=True),
-    mailbox("whatever they like, one returned", *FREE, history=2, full=True),
-    mailbox("whatever they like, both cells full", *FREE, history=3, full=True),
+    mailbox("any operation, a message waits", *FREE, history=1, full=True),
+    mailbox("any operation, one returned", *FREE, history=2, full=True),
+    mailbox("any operation, both cells full", *FREE, history=3, full=True),
     mailbox("one sends, two receive, two die", *SRR, crashes=2, history=1, full=True),
     mailbox("two send, one receives, 4 operations", *SSR, operations=4, history=1, full=True),
     mailbox("one sends, two receive, 4 operations", *SRR, operations=4, full=True),
-    mailbox("no cycle: two send, a message there", *SSR, history=1, progress=True, full=True),
-    mailbox("no cycle: a returned message there", *SRR, history=2, progress=True, full=True),
+    mailbox("no cycle: two send, a message waits", *SSR, history=1, progress=True, full=True),
+    mailbox("no cycle: a returned message waits", *SRR, history=2, progress=True, full=True),
     mailbox("no cycle: both cells full", *SRR, history=3, progress=True, full=True),
-    mailbox("no cycle: whatever they like", *FREE, progress=True, full=True),
+    mailbox("no cycle: any operation", *FREE, progress=True, full=True),
 ]
 
 SSR_DYING = mailbox("", *SSR, crashes=2)

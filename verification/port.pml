@@ -12,7 +12,7 @@
 #define CRASHES 1
 #endif
 #ifndef SENDERS
-#define SENDERS 2       /* each sends one message */
+#define SENDERS 1       /* each sends one message */
 #endif
 #ifndef DRAINERS
 #define DRAINERS 1

@@ -12,7 +12,7 @@
  */
 
 #ifndef LINKS
-#define LINKS 2
+#define LINKS 1
 #endif
 #ifndef SENDERS
 #define SENDERS 2  /* in turn to the first and to the last link */

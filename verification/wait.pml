@@ -34,10 +34,10 @@
 #define MORTAL 1   /* whether a sender or a releaser may die, too; 2: before there is its message */
 #endif
 #ifndef SENDING
-#define SENDING 2
+#define SENDING 1
 #endif
 #ifndef RELEASING
-#define RELEASING 0
+#define RELEASING 1
 #endif
 
 #ifndef RECEIVERS
