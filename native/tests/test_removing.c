@@ -538,7 +538,7 @@ static void a_stopped_remover_delays_only_makers(void)
     it_is_gone();
 }
 
-static void why_it_cannot_be_taken_away_is_said(void)
+static void why_it_cannot_be_removed_is_reported(void)
 {
     struct rlimit before, now;
     liaison_space *again;
@@ -682,7 +682,7 @@ int main(int argc, char **argv)
     a_newcomer_finishes_a_removal();
     a_removed_space_stays_removed();
     a_stopped_remover_delays_only_makers();
-    why_it_cannot_be_taken_away_is_said();
+    why_it_cannot_be_removed_is_reported();
     another_user_may_not();
     many_one_after_the_other(all ? 10000 : 500);
     race_all(all ? 5000 : 500);

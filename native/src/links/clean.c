@@ -84,8 +84,7 @@ static int clean_link(struct liaison_space *space, int links, int names, const c
         close(fd);
         return r < 0 ? r : LIAISON_OK;
     }
-    if (naming_lock(fd, 0) == LIAISON_OK) { /* otherwise another process is removing it, or
-                                             * cleaning */
+    if (naming_lock(fd, 0) == LIAISON_OK) { /* or another process removes it */
         /* By another table it is unknown which users live, and no process can open it any more. */
         bool stray = !segment_is_at_home(&s->geometry, space);
         uint32_t *count = stray ? &out->nameless : unwanted(s, &st, unused_too, out);

@@ -2,7 +2,7 @@
  *
  * The turn belongs to a process from the beginning of a receive until the message is settled;
  * threads of one process share it. A dead process's turn is free. The turn of an endpoint belongs
- * to the process that the endpoint names.
+ * to the process that the endpoint names, that of an orphaned port to the process that drains it.
  *   {version 32 | count 20 | owner 12} */
 #ifndef LIAISON_TURN_H
 #define LIAISON_TURN_H

@@ -68,8 +68,7 @@ uint32_t wait_leave(struct segment *s, enum waiter_role role, uint32_t i)
     struct waiter *e = &s->waiters[role][i];
     uint64_t me = glance(&s->identity), bit = UINT64_C(1) << (i % 64);
     if (glance(&e->owner) != me)
-        return SIGNAL_NONE; /* a process wrote to an entry that is not its own; what is there now is
-                             * not ours */
+        return SIGNAL_NONE; /* another process overwrote it: it is not ours any more */
     uint32_t signal = swap32(&e->signal, SIGNAL_NONE);
     clear_bits(&s->header->waiters[role][i / 64], bit);
     if (look(&s->header->armed[role][i / 64]) & bit)

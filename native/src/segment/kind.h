@@ -18,8 +18,8 @@ struct repair {
     bool (*sweep)(struct segment *s, uint32_t slot, uint64_t identity);
     /* Clears the dead member's entries among the waiters. */
     void (*forget)(struct segment *s, uint64_t identity);
-    /* Clears the waiters' entries of dead processes that have no attachment. Every process that
-     * attaches does this. */
+    /* Clears the waiters' entries of dead processes that have no attachment: a process that
+     * attaches sweeps others first, and may have died at that. */
     void (*forget_strays)(struct segment *s);
     /* Wakes all waiters, so that each looks by itself. */
     void (*wake)(struct segment *s);

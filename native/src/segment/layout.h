@@ -295,14 +295,12 @@ struct header {
     _Alignas(LINE) word64 tail; /* hint, never too high: every position below was sent */
     _Alignas(LINE) word64 head; /* hint, never too high: every position below was taken */
 
-    _Alignas(LINE) word64 turn; /* to receive exclusively, to drain a port: {version 32 | count 20 |
-                                 * owner 12} */
+    _Alignas(LINE) word64 turn; /* {version 32 | count 20 | owner 12}, see turn.h */
     word64 ticket;              /* of the next waiter */
     word64 arena_size;          /* bytes reserved so far; never too high */
     word64 called[2];           /* by role; a hint */
     word32 crowd[2];            /* by role: {version 31 | asleep 1}; see waiters.h */
-    word32 looked[2];           /* milliseconds; last look for the dead: at the likely ones, at all
-                                 * attachments */
+    word32 looked[2];           /* ms; last look for the dead: the likely ones, all */
     word32 look_from;           /* attachment; where the next look begins */
     /* The waiters that stay armed: set before their bit in the bitmap, cleared after it. */
     word64 armed[2][WAITER_WORDS];

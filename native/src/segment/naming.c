@@ -39,8 +39,7 @@ static int take_away(int directory, const char *name, const struct stat *file)
 {
     int r = leads(directory, name, file->st_dev, file->st_ino);
     if (r == LIAISON_OK && unlinkat(directory, name, 0) != 0)
-        r = errno == ENOENT ? LIAISON_NOT_FOUND : -errno; /* removed without the lock, not by
-                                                           * liaison */
+        r = errno == ENOENT ? LIAISON_NOT_FOUND : -errno; /* by another program */
     return r == LIAISON_NAME_TAKEN ? LIAISON_NOT_FOUND : r;
 }
 

@@ -89,17 +89,22 @@ static struct liaison_loan first_loan(struct actor *a)
     return first;
 }
 
+static void keep_lease(struct actor *a, const struct liaison_delivery *d)
+{
+    if (a->result == LIAISON_OK) {
+        CHECK(a->leases < SCRIPT_HELD);
+        a->lease[a->leases++] = *d;
+    }
+    note_down(a, '<', letter_of(d));
+}
+
 static void take(struct actor *a, int64_t timeout)
 {
     struct liaison_wait wait = {.timeout = timeout};
     struct liaison_delivery d = {.data = ""};
     a->result = timeout == 0 ? liaison_mailbox_try_take(a->mailbox, &d)
                              : liaison_mailbox_take(a->mailbox, &wait, &d);
-    if (a->result == LIAISON_OK) {
-        CHECK(a->leases < SCRIPT_HELD);
-        a->lease[a->leases++] = d;
-    }
-    note_down(a, '<', letter_of(&d));
+    keep_lease(a, &d);
 }
 
 static void wait_in_a_set(struct actor *a, int64_t timeout)
@@ -119,11 +124,7 @@ static void undelivered(struct actor *a)
 {
     struct liaison_delivery d = {.data = ""};
     a->result = liaison_port_undelivered(a->drained, &d);
-    if (a->result == LIAISON_OK) {
-        CHECK(a->leases < SCRIPT_HELD);
-        a->lease[a->leases++] = d;
-    }
-    note_down(a, '<', letter_of(&d));
+    keep_lease(a, &d);
 }
 
 static void settle(struct actor *a, char how)
