@@ -38,7 +38,7 @@ class Scenario:
 MORTAL_AT_FIRST = 2  # in wait.pml: a caller that dies does so before its message is accepted
 
 
-def search(
+def describe(
     model: str, name: str, *may: int, progress: bool = False, full: bool = False, **bounds: int
 ) -> Scenario:
     """Describe a search; the model has defaults for bounds that are not named.
@@ -54,7 +54,7 @@ def search(
 
 
 mailbox, wait, port, several, names, spaces = (
-    partial(search, model) for model in ("mailbox", "wait", "port", "several", "names", "spaces")
+    partial(describe, model) for model in ("mailbox", "wait", "port", "several", "names", "spaces")
 )
 
 ANY = SEND | ACKNOWLEDGE | RELEASE
@@ -340,7 +340,7 @@ def main() -> int:
             failures += broken != rule
             end = "" if broken == rule else f"  EXPECTED: {rule}"
             print(
-                f"{fault or 'no_slices_though_somebody_dies':42} {broken or 'NOTHING'}{end}",
+                f"{fault or 'no_slices_though_a_process_dies':42} {broken or 'NOTHING'}{end}",
                 flush=True,
             )
     print(f"\n{len(wanted)} searches, {len(FAULTS)} seeded faults: ", end="")
