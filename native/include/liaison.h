@@ -519,8 +519,8 @@ LIAISON_API void liaison_several_remove(liaison_several *several, liaison_mailbo
  * LIAISON_EXHAUSTED: too many threads of this process wait like this at once. */
 LIAISON_API int liaison_several_wait(liaison_several *several, const struct liaison_wait *wait,
                                      uint64_t *tags, size_t max, size_t *count);
-/* The same for at most so long, without sleeping, and without looking at links that have not
- * called: for callers that hold a lock. LIAISON_EMPTY: wait. */
+/* The same for at most so long, without sleeping: for callers that hold a lock. LIAISON_EMPTY:
+ * wait. */
 LIAISON_API int liaison_several_poll(liaison_several *several, int64_t nanoseconds, uint64_t *tags,
                                      size_t max, size_t *count);
 /* From any thread: ends the present wait, or if there is none the next. */
