@@ -156,7 +156,8 @@ struct liaison_cleaned {
     uint64_t bytes;
 };
 /* Removes what no living process uses: nameless and destroyed segments and doorbells
- * always; links with no living process attached only where `links` is true. */
+ * always; links with no living process attached only where `links` is true. LIAISON_FOREIGN, as of
+ * liaison_space_members(): then nothing is removed. */
 LIAISON_API int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned *out);
 
 /* ---- waiting --------------------------------------------------------------- */

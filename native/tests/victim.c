@@ -384,7 +384,8 @@ static void cleans(struct victim *v)
 {
     struct liaison_cleaned cleaned;
     if (v->closes && test_random(&v->seed) % 16 == 0)
-        MAY(ALWAYS, liaison_space_clean(v->space, test_random(&v->seed) % 2, &cleaned));
+        MAY(ALWAYS | SET(LIAISON_FOREIGN),
+            liaison_space_clean(v->space, test_random(&v->seed) % 2, &cleaned));
 }
 
 static void destroys(struct victim *v)
