@@ -13,7 +13,7 @@ def clerk():
         me.rename("manager")
         me.send("boss", "I was promoted")
         for _ in range(2):
-            with me.lease(timeout=60) as delivery:  # from anyone: the message tells from whom
+            with me.lease(timeout=60) as delivery:  # from anyone: `sender` says from whom
                 me.send(delivery.sender, f"{delivery.message}? Done by the {me.name}.")
         me.receive("boss", timeout=60)
 
@@ -40,7 +40,7 @@ def main():
         boss.send("manager", "good night")
         worker.join()
 
-        boss.send("manager", "for tomorrow")  # nobody has the name now: it waits for who does
+        boss.send("manager", "for tomorrow")  # no process has the name now: it waits for the next
         with liaison.Endpoint("manager") as successor:
             print("the next manager finds:", successor.receive("boss", timeout=60))
             print("and is also called:", successor.aliases)

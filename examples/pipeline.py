@@ -26,7 +26,7 @@ with liaison.PipeReader.inherit(os.environ["SORTED"]) as orders:
 
 
 def start(program, variable, end):
-    """A program that has this end, and nobody else: ours is closed."""
+    """Start a program that alone has this end: close ours."""
     environment = {**os.environ, variable: end.handle}
     with end:
         return subprocess.Popen(

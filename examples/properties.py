@@ -1,4 +1,4 @@
-"""Every kind of link and its properties, as its own `link` tells them: the table of the guide."""
+"""Every kind of link and its properties, as its own `link` reports them: the table of the guide."""
 
 import contextlib
 import tempfile

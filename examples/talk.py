@@ -17,6 +17,6 @@ if __name__ == "__main__":
     oracle.start()
     with liaison.NamedPipe("oracle") as pipe:
         for question in ("who?", "why?", "how long is this?"):
-            pipe.send(question)  # waits for whoever comes, if nobody has yet
+            pipe.send(question)  # waits for the other side, if it has not come yet
             print(pipe.receive(timeout=60))
     oracle.join()

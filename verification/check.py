@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -34,97 +35,27 @@ class Scenario:
     full: bool = False  # only when asked for
 
 
-def mailbox(
-    name: str,
-    *may: int,
-    crashes: int = 1,
-    rebirths: int = 1,
-    history: int = 0,
-    operations: int = 3,
-    progress: bool = False,
-    full: bool = False,
-) -> Scenario:
-    """A search of mailbox.pml; `may` says what each of the three processes may do."""
-    bounds = {f"MAY{process}": what for process, what in enumerate(may)}
-    bounds |= {"CRASHES": crashes, "REBIRTHS": rebirths}
-    bounds |= {"HISTORY": history, "OPERATIONS": operations}
-    return Scenario(name, "mailbox.pml", bounds, progress, full)
-
-
 MORTAL_AT_FIRST = 2  # in wait.pml: a caller that dies does so before its message is accepted
 
 
-def wait(
-    name: str,
-    *,
-    receivers: int = 2,
-    sending: int = 1,
-    releasing: int = 1,
-    give_ups: int = 0,
-    deaths: int = 0,
-    stops: int = 0,
-    mortal: int = 1,
-    slices: int = 0,
-    full: bool = False,
+def describe(
+    model: str, name: str, *may: int, progress: bool = False, full: bool = False, **bounds: int
 ) -> Scenario:
-    """A search of wait.pml."""
-    bounds = {"RECEIVERS": receivers, "SENDING": sending, "RELEASING": releasing}
-    bounds |= {"GIVE_UPS": give_ups, "DEATHS": deaths, "STOPS": stops}
-    bounds |= {"MORTAL": mortal, "SLICES": slices}
-    return Scenario(name, "wait.pml", bounds, full=full)
+    """Describe a search; the model has defaults for bounds that are not named.
+
+    `may` says what each of the three processes of mailbox.pml may do.
+    """
+    named = {f"MAY{process}": what for process, what in enumerate(may)}
+    named |= {bound.upper(): value for bound, value in bounds.items()}
+    text = (HERE / f"{model}.pml").read_text()
+    if unknown := [bound for bound in named if f"#define {bound} " not in text]:
+        raise ValueError(f"{model}.pml has no bounds {unknown}")
+    return Scenario(name, f"{model}.pml", named, progress, full)
 
 
-def port(
-    name: str,
-    *,
-    senders: int = 1,
-    buriers: int = 1,
-    crashes: int = 1,
-    takes: int = 1,
-    waiting: int = 1,
-    force: int = 0,
-    lifetime: int = 0,
-    progress: bool = False,
-    full: bool = False,
-) -> Scenario:
-    """A search of port.pml."""
-    bounds = {"SENDERS": senders, "BURIERS": buriers, "CRASHES": crashes, "TAKES": takes}
-    bounds |= {"WAITING": waiting, "FORCE": force, "LIFETIME": lifetime}
-    return Scenario(name, "port.pml", bounds, progress, full)
-
-
-def several(
-    name: str,
-    *,
-    links: int = 1,
-    senders: int = 2,
-    deaths: int = 1,
-    slices: int = 1,
-    successor: int = 0,
-    sweepers: int = 0,
-    full: bool = False,
-) -> Scenario:
-    """A search of several.pml."""
-    bounds = {"LINKS": links, "SENDERS": senders, "DEATHS": deaths, "SLICES": slices}
-    bounds |= {"SUCCESSOR": successor, "SWEEPERS": sweepers}
-    return Scenario(name, "several.pml", bounds, full=full)
-
-
-def names(
-    name: str, *, users: int = 2, cleaners: int = 2, deaths: int = 1, destroys: int = 1
-) -> Scenario:
-    """A search of names.pml."""
-    bounds = {"USERS": users, "CLEANERS": cleaners, "DEATHS": deaths, "DESTROYS": destroys}
-    return Scenario(name, "names.pml", bounds)
-
-
-def spaces(
-    name: str, *, users: int = 2, removers: int = 1, deaths: int = 1, full: bool = False
-) -> Scenario:
-    """A search of spaces.pml."""
-    bounds = {"USERS": users, "REMOVERS": removers, "DEATHS": deaths}
-    return Scenario(name, "spaces.pml", bounds, full=full)
-
+mailbox, wait, port, several, names, spaces = (
+    partial(describe, model) for model in ("mailbox", "wait", "port", "several", "names", "spaces")
+)
 
 ANY = SEND | ACKNOWLEDGE | RELEASE
 SSR = (SEND, SEND, ACKNOWLEDGE | RELEASE | HOLD)
@@ -145,13 +76,13 @@ CALLER_DIES = {
 SCENARIOS = [
     mailbox("two send, one receives, two die", *SSR, crashes=2),
     mailbox("one sends, two receive", *SRR),
-    mailbox("the same, a returned message there", *SRR, history=2, full=True),
-    mailbox("some leave alive, a message there", *LEAVING, history=1, full=True),
-    mailbox("each does whatever it likes", *FREE, full=True),
+    mailbox("the same, a returned message waits", *SRR, history=2, full=True),
+    mailbox("some leave alive, a message waits", *LEAVING, history=1, full=True),
+    mailbox("any operation of each", *FREE, full=True),
     mailbox("no cycle: two send, one receives", *SSR, progress=True),
     mailbox("no cycle: one sends, two receive", *SRR, progress=True, full=True),
     wait("asleep: one is sent", releasing=0),
-    wait("asleep: one comes back", sending=0),
+    wait("asleep: one is returned", sending=0),
     wait("asleep: the called one stops", releasing=0, stops=1, slices=1),
     wait("asleep: the called one dies", releasing=0, deaths=1, mortal=0, slices=1),
     wait("asleep: a caller dies", **CALLER_DIES),
@@ -159,12 +90,12 @@ SCENARIOS = [
     several("asleep at a board: two links", links=2),
     several("the board comes to another", senders=1, successor=1, sweepers=1),
     several("the entry comes to another", senders=1, successor=2, sweepers=1),
-    port("a port: two bury", buriers=2),
+    port("a port: two drain", drainers=2),
     port("a port: ended by force, two die", crashes=2, force=1),
     port("a port: two send", senders=2, waiting=0),
     port("a port: full", waiting=2, crashes=2, force=1),
     port("a port: of its senders' lifetime", lifetime=1, takes=2),
-    port("a port: of two senders' lifetime", senders=2, buriers=0, waiting=0, lifetime=1, takes=2),
+    port("a port: of two senders' lifetime", senders=2, drainers=0, waiting=0, lifetime=1, takes=2),
     port("no cycle: a port, ended by force", force=1, progress=True),
     port("no cycle: a port of its senders'", lifetime=1, progress=True),
     names("a name: two users, two clean", deaths=0),
@@ -173,27 +104,27 @@ SCENARIOS = [
     spaces("a space: two use, one removes, one dies"),
     spaces("a space: one uses, two remove, one dies", users=1, removers=2),
     spaces("a space: two use, two remove", removers=2, deaths=0, full=True),
-    port("a port: two send, two bury, two die", senders=2, buriers=2, crashes=2, full=True),
-    port("a port: two bury, by force, two die", buriers=2, crashes=2, force=1, full=True),
+    port("a port: two send, two drain, two die", senders=2, drainers=2, crashes=2, full=True),
+    port("a port: two drain, by force, two die", drainers=2, crashes=2, force=1, full=True),
     port("a port: of two senders, two die", senders=2, takes=2, lifetime=1, crashes=2, full=True),
     several("two send, the board to another", deaths=0, slices=0, successor=1, full=True),
     several("two send, the entry to another", deaths=0, slices=0, successor=2, full=True),
-    wait("asleep: one is sent, one comes back", full=True),
+    wait("asleep: one is sent, one returned", full=True),
     wait("asleep: one gives up", give_ups=1, full=True),
     wait("asleep: two are sent", sending=2, releasing=0, full=True),
     wait("asleep: two are sent, one gives up", sending=2, releasing=0, give_ups=1, full=True),
-    wait("asleep in slices: somebody dies", releasing=0, deaths=1, slices=2, full=True),
+    wait("asleep in slices: a process dies", releasing=0, deaths=1, slices=2, full=True),
     mailbox("one sends, two receive, both cells full", *SRR, history=3, full=True),
-    mailbox("whatever they like, a message there", *FREE, history=1, full=True),
-    mailbox("whatever they like, one returned", *FREE, history=2, full=True),
-    mailbox("whatever they like, both cells full", *FREE, history=3, full=True),
+    mailbox("any operation, a message waits", *FREE, history=1, full=True),
+    mailbox("any operation, one returned", *FREE, history=2, full=True),
+    mailbox("any operation, both cells full", *FREE, history=3, full=True),
     mailbox("one sends, two receive, two die", *SRR, crashes=2, history=1, full=True),
     mailbox("two send, one receives, 4 operations", *SSR, operations=4, history=1, full=True),
     mailbox("one sends, two receive, 4 operations", *SRR, operations=4, full=True),
-    mailbox("no cycle: two send, a message there", *SSR, history=1, progress=True, full=True),
-    mailbox("no cycle: a returned message there", *SRR, history=2, progress=True, full=True),
+    mailbox("no cycle: two send, a message waits", *SSR, history=1, progress=True, full=True),
+    mailbox("no cycle: a returned message waits", *SRR, history=2, progress=True, full=True),
     mailbox("no cycle: both cells full", *SRR, history=3, progress=True, full=True),
-    mailbox("no cycle: whatever they like", *FREE, progress=True, full=True),
+    mailbox("no cycle: any operation", *FREE, progress=True, full=True),
 ]
 
 SSR_DYING = mailbox("", *SSR, crashes=2)
@@ -204,7 +135,7 @@ SRR_FULL_CYCLES = mailbox("", *SRR, history=3, progress=True)
 PORT = port("", crashes=2)
 PORT_FORCED = port("", force=1)
 PORT_OF_SENDERS = port("", lifetime=1, takes=2)
-PORT_OF_TWO = port("", senders=2, buriers=0, waiting=0, lifetime=1, takes=2)
+PORT_OF_TWO = port("", senders=2, drainers=0, waiting=0, lifetime=1, takes=2)
 
 BOARD = several("")
 BOARD_ALIVE = several("", deaths=0)
@@ -259,7 +190,7 @@ FAULTS = [
     ("the_dead_are_left", PORT, "never_over"),
     ("letters_destroyed", PORT, "message_lost"),
     ("deliveries_kept", PORT, "handed_twice_unflagged"),
-    ("buried_before_it_is_forwarded", PORT, "message_lost"),
+    ("settled_before_it_is_forwarded", PORT, "message_lost"),
     ("coming_taken_for_gone", PORT_OF_SENDERS, "ended_before_any_came"),
     ("told_without_closing", PORT_OF_TWO, "message_lost"),
     ("told_without_looking_again", PORT_OF_SENDERS, "message_lost"),
@@ -409,7 +340,7 @@ def main() -> int:
             failures += broken != rule
             end = "" if broken == rule else f"  EXPECTED: {rule}"
             print(
-                f"{fault or 'no_slices_though_somebody_dies':42} {broken or 'NOTHING'}{end}",
+                f"{fault or 'no_slices_though_a_process_dies':42} {broken or 'NOTHING'}{end}",
                 flush=True,
             )
     print(f"\n{len(wanted)} searches, {len(FAULTS)} seeded faults: ", end="")

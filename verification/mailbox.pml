@@ -1,9 +1,9 @@
 /* mailbox.pml — the mailbox's protocol: native/src/{segment,parts,links}/.
  *
- * An inline is named after the C function that it follows, a STEP is one access to shared
- * memory, and between any two steps a process may die, or stop, or be overtaken by all the
- * others. What is checked, and what is left out, README.md says. MUTANT_... seeds a fault;
- * check.py knows which assertion each of them must violate.
+ * An inline is named after the C function that it follows, a STEP is one access to shared memory, and between
+ * any two steps a process may die, or stop, or be overtaken by all the others. README.md says what is
+ * checked, and what is left out. MUTANT_... seeds a fault; check.py knows which assertion each of them must
+ * violate.
  */
 
 /* ---- the bounds ------------------------------------------------------------------- */
@@ -12,7 +12,7 @@
 #define CRASHES 1       /* processes that die */
 #endif
 #ifndef REBIRTHS
-#define REBIRTHS 1      /* new processes that come in their stead */
+#define REBIRTHS 1      /* new processes in their place */
 #endif
 #ifndef OPERATIONS
 #define OPERATIONS 3    /* of all processes together */
@@ -81,7 +81,7 @@ byte locks;               /* the members' liveness locks: who is alive, a bit an
 /* ---- what the checker knows, and no process reads ------------------------------------- */
 
 short accepted, taken, handed, settled; /* a bit a message */
-byte holder[CELLS];                     /* who may touch the payload, if it lives */
+byte holder[CELLS];                     /* the process that may touch the payload, if it lives */
 int fences[CELLS];                      /* (generation, deliveries) that leases carried */
 byte crashes = CRASHES, rebirths = REBIRTHS, operations = OPERATIONS;
 
@@ -90,7 +90,7 @@ byte crashes = CRASHES, rebirths = REBIRTHS, operations = OPERATIONS;
 #define bit_of(m) (1 << (m))
 #define earlier(m) (bit_of(m) - bit_of((m) / 3 * 3)) /* of the same sender */
 
-/* Names of the rules, so that what spin prints tells which one was broken. Always 0. */
+/* Names of the rules, so that Spin's output shows which one was broken. Always 0. */
 hidden byte message_lost, delivered_twice_unflagged, delivered_after_acknowledgement,
     out_of_order, above_capacity, two_owners, lease_of_the_living_lost, fence_used_twice,
     corrupt, cell_leaked, wrong_payload, bounds_reached;
@@ -133,14 +133,14 @@ hidden byte message_lost, delivered_twice_unflagged, delivered_after_acknowledge
     fi
 #define CAS(word, from, to, then) if :: word == (from) -> word = (to); then :: else fi
 
-/* Private memory. Whatever is not needed any more is zeroed: it would tell states apart. */
+/* Private memory. A value that is not needed any more is zeroed: otherwise it would multiply the states. */
 #define REGISTERS \
     byte id;          /* identity; the next process in the same place has another */ \
     byte me;          /* owner number: slot + 1 */ \
     byte told, sent, done; \
     byte x, n, p, i;  /* cell, count, position, index */ \
     short h, w, f, l; /* header, ring word; finish()'s header; oldest header */ \
-    byte s, who;      /* the slot that is swept, and whose it was */ \
+    byte s, who;      /* the slot that is swept, and its owner */ \
     byte e, c, b, y;  /* epochs, bits, oldest cell */ \
     bit ok
 #define forget x = 0; n = 0; p = 0; i = 0; h = 0; w = 0; f = 0; l = 0; s = 0; who = 0; e = 0; \
@@ -507,7 +507,7 @@ inline recover_dead()
     s = 0
 }
 
-/* What to find by it? Nobody has died, and nobody gives up its place alive. */
+/* There is something to find only if a process has died, or gives up its place alive. */
 #define WORTH_RECOVERING (crashes < CRASHES || ((MAY0 | MAY1 | MAY2) & CLOSE))
 
 /* ---- segment.c -------------------------------------------------------------------------------- */
@@ -673,11 +673,11 @@ over:
 
 /* ---- a newcomer, at every moment -------------------------------------------------------------
  *
- * In every state that can be reached, all processes may stop for ever: those that live keep
- * their liveness locks, and what they hold. Then a newcomer recovers, sends as long as there
- * is room, and takes all there is, undisturbed. It must find every accepted message that no
- * living process holds and that was not acknowledged, and no cell may remain lost. What it
- * changes is undone afterwards: the state is the same as before. */
+ * In every state that can be reached, all processes may stop for ever: those that live keep their liveness
+ * locks, and what they hold. Then a newcomer recovers, sends as long as there is room, and takes all
+ * messages, undisturbed. It must find every accepted message that no living process holds and that was not
+ * acknowledged, and no cell may remain lost. What it changes is undone afterwards: the state is the same as
+ * before. */
 
 #ifndef PROGRESS
 hidden short was_ring[RING], was_header[CELLS], was_accepted, was_taken, was_handed, was_settled;
@@ -747,7 +747,7 @@ init {
         header[0] = cell_word(0, 0, 1, QUEUED); payload[0] = 9; accepted = bit_of(9);
         ring[0] = ring_word(0, 0, 0, FULL); tail = 1; roles = 1;
 #endif
-#if HISTORY == 2 /* the same, given back once by somebody in slot 1 */
+#if HISTORY == 2 /* the same, returned once by a process in slot 1 */
         header[0] = cell_word(0, 1, 0, RETURNED); payload[0] = 9; accepted = bit_of(9);
         taken = bit_of(9); handed = bit_of(9); fences[0] = 1 << 1;
         ring[0] = ring_word(1, 0, 0, EMPTY); tail = 1; head = 1; roles = 3;

@@ -1,10 +1,10 @@
-/* names.pml — a link's name, who takes it away, and who cleans: native/src/segment/naming.c,
- * native/src/links/clean.c, and who opens and creates in segment.c.
+/* names.pml — removing a link's name, and cleaning: native/src/segment/naming.c, native/src/links/clean.c,
+ * and opening and creating in native/src/segment/opening.c.
  *
- * There is one name. Users open what it leads to, or create a link of that name; they send to what
- * they have, and one of them may destroy it. Cleaners remove what nobody uses. As in the other models
- * an inline is named after its C function and a STEP is one access, to shared memory or to the
- * directory. That a flock and a file's own lock end with a process is what its death does here.
+ * There is one name. Users open the link that it leads to, or create a link of that name; they send to it,
+ * and one of them may destroy it. Cleaners remove links that no process uses. As in the other models an
+ * inline is named after its C function and a STEP is one access, to shared memory or to the directory. A
+ * death frees the process's locks.
  */
 
 #ifndef USERS
@@ -34,9 +34,9 @@ byte name = 0;               /* the link that it leads to */
 byte state[LINKS];
 byte locked[LINKS];          /* by process + 1 */
 byte attached[LINKS];        /* a bit for each user */
-byte using[LINKS];           /* those who were told that they have it */
+byte using[LINKS];           /* users that have it open */
 byte living = 255;           /* a bit for each user */
-bit wanted[LINKS];           /* somebody destroyed it */
+bit wanted[LINKS];           /* a user destroyed it */
 bit accepted[LINKS];         /* a message */
 byte next_link = 1;
 byte deaths = DEATHS;
@@ -58,7 +58,7 @@ bit another_unnamed, cleaned_in_use, message_lost;
 #endif
 #define UNLOCK(l) STEP(if :: locked[l] == me + 1 -> locked[l] = 0 :: else fi)
 
-/* With the lock: the name goes, if it is this link's. */
+/* With the lock: removes the name, if it is this link's. */
 inline naming_clear(l)
 {
     STEP(leads = (name == l));
@@ -73,7 +73,7 @@ inline naming_clear(l)
     fi
 }
 
-/* Of whoever has its place in sight: `word` is the state then, condemned by nobody who counts. */
+/* For a process that has written its attachment: `word` is then the state without a cleaner's bit. */
 inline segment_spare(l)
 {
     STEP(word = state[l]);
@@ -218,7 +218,7 @@ init {
         od
     };
     ended == USERS + CLEANERS;
-    /* Whatever was accepted and nobody destroyed is found by whoever goes by the name. */
+    /* The name leads to every accepted message whose link was not destroyed. */
     message_lost = !(KEPT(0) && KEPT(1) && KEPT(2) && KEPT(3));
     assert(!message_lost)
 }

@@ -1,4 +1,4 @@
-/* port.pml — the end of a port and the burial of what is in it: native/src/links/port.c, and what it uses
+/* port.pml — the end of a port and the draining of what is in it: native/src/links/port.c, and what it uses
  * of ring.c, cell.c, turn.c and recover.c.
  *
  * As in mailbox.pml, an inline is named after the C function that it follows, a STEP is one access
@@ -12,10 +12,10 @@
 #define CRASHES 1
 #endif
 #ifndef SENDERS
-#define SENDERS 2       /* each sends one message */
+#define SENDERS 1       /* each sends one message */
 #endif
-#ifndef BURIERS
-#define BURIERS 1
+#ifndef DRAINERS
+#define DRAINERS 1
 #endif
 #ifndef TAKES
 #define TAKES 1         /* what the receiver takes at most */
@@ -24,7 +24,7 @@
 #define WAITING 1       /* messages that wait at the beginning */
 #endif
 #ifndef FORCE
-#define FORCE 0         /* 1: somebody may end the port by force while its receiver lives */
+#define FORCE 0         /* 1: a process may end the port by force while its receiver lives */
 #endif
 #ifndef LIFETIME
 #define LIFETIME 0      /* 1: the port also ends with its last sender */
@@ -66,10 +66,10 @@
 #define cell_deliveries(h) (((h) >> 6) & 7)
 #define cell_generation(h) ((h) >> 9)
 
-/* Owner numbers, which are identities here: nobody comes in the place of a dead one. */
+/* Owner numbers, which are identities here: no new process takes a dead one's place. */
 #define RECEIVER 1
 #define SENDER 2        /* and 3 */
-#define BURIER 4        /* and 5 */
+#define DRAINER 4       /* and 5 */
 #define NEWCOMER 6
 
 short ring[RING];
@@ -85,8 +85,8 @@ byte locks;             /* who is alive */
 
 /* ---- what the checker knows, and no process reads ------------------------------------- */
 
-byte accepted, handed, settled; /* a bit a message; handed to the receiver or to a grave */
-bit been;                       /* a sender had its place */
+byte accepted, handed, settled; /* a bit a message; handed to the receiver or to the dead letters */
+bit been;                       /* a sender has been attached */
 byte crashes = CRASHES;
 #define bit_of(m) (1 << (m))
 
@@ -114,7 +114,7 @@ hidden byte message_lost, handed_twice_unflagged, handed_after_it_was_settled,
     byte id;       /* owner number */ \
     byte x, p, i;  /* cell, position, index */ \
     short h, w, f; /* header, ring word; finish()'s header */ \
-    byte o, t;     /* who is swept; the turn, or the link's state */ \
+    byte o, t;     /* the process that is swept; the turn, or the link's state */ \
     byte r;        /* what a scan has found */ \
     bit ok
 #define forget x = 0; p = 0; i = 0; h = 0; w = 0; f = 0; o = 0; t = 0; r = 0; ok = 0
@@ -177,7 +177,7 @@ inline ring_take()
     p = 0; w = 0
 }
 
-/* `ok`: closed; or else full to the brim. */
+/* `ok`: closed; otherwise full. */
 inline ring_close()
 {
 #ifdef MUTANT_ring_left_open
@@ -247,7 +247,7 @@ inline take_from_cells()
     if :: !ok -> x = 0; h = 0; ring_take() :: else fi
 }
 
-/* Everything of the dead `o`. */
+/* Everything that the dead process `o` had. */
 inline sweep()
 {
     do
@@ -348,8 +348,8 @@ inline port_look()
     t = 0
 }
 
-/* `r`: 0 it is over, 1 there is something to take, 2 somebody living holds a message. */
-inline port_buried()
+/* `r`: 0 it is over, 1 there is something to take, 2 a living process holds a message. */
+inline port_drained()
 {
     ring_close();
     if
@@ -390,7 +390,7 @@ inline port_buried()
     fi
 }
 
-#ifdef MUTANT_buried_before_it_is_forwarded
+#ifdef MUTANT_settled_before_it_is_forwarded
 #define FORWARD_FIRST skip
 #define FORWARD_THEN STEP(hand_over(x, h); settled = settled | bit_of(payload[x]))
 #define SETTLED skip
@@ -401,7 +401,7 @@ inline port_buried()
 #endif
 
 /* All that is undelivered, one after the other. */
-inline bury()
+inline drain()
 {
     do
     :: STEP(t = link);
@@ -416,7 +416,7 @@ inline bury()
           FORWARD_THEN;
           x = 0; h = 0
        :: else ->
-          port_buried();
+          port_drained();
           if
           :: r == 1 -> r = 0
           :: else -> r = 0; break
@@ -425,7 +425,7 @@ inline bury()
     od
 }
 
-inline come_to_bury()
+inline come_to_drain()
 {
     STEP(if :: alive(RECEIVER) -> t = 1 :: else fi);
     if
@@ -439,7 +439,7 @@ inline come_to_bury()
        t = 0;
        turn_enter();
        if
-       :: ok -> ok = 0; bury(); STEP(CAS(turn, id, 0, skip))
+       :: ok -> ok = 0; drain(); STEP(CAS(turn, id, 0, skip))
        :: else
        fi
     :: else
@@ -521,7 +521,7 @@ proctype receiver()
                 take_from_cells();
 #endif
                 if
-                :: !ok -> assert(!(accepted & ~handed) || message_lost) /* so it is told */
+                :: !ok -> assert(!(accepted & ~handed) || message_lost) /* so it gets Destroyed */
                 :: else
                 fi
              :: else
@@ -558,21 +558,21 @@ dead:
     atomic { forget; id = 0; takes = 0 }
 }
 
-proctype burier(byte number)
+proctype drainer(byte number)
 {
     REGISTERS;
     id = number;
-    come_to_bury();
+    come_to_drain();
 dead:
     atomic { forget; id = 0 }
 }
 
 /* ---- a newcomer, at every moment -------------------------------------------------------------
  *
- * In every state that can be reached all others may stop for ever, the living with their locks and
- * what they hold. Then a newcomer comes to bury, undisturbed: the port must be over, unless its
- * receiver lives and has not ended it, or somebody living buries, or holds a message; and all that
- * nobody living holds must have been handed over. What it changes is undone afterwards. */
+ * In every state that can be reached all others may stop for ever, the living with their locks and what they
+ * hold. Then a newcomer drains it, undisturbed: the port must be over, unless its receiver lives and has not
+ * ended it, or a living process drains it, or holds a message; and every message that no living process holds
+ * must have been handed over. What it changes is undone afterwards. */
 
 #ifndef PROGRESS
 hidden short was_ring[RING], was_header[CELLS];
@@ -593,7 +593,7 @@ end:
            EVERY(SAVE);
            id = NEWCOMER;
            busy = turn != 0 && alive(turn);
-           come_to_bury();
+           come_to_drain();
            assert(link == DESTROYED || (alive(RECEIVER) && link != ORPHANED) || busy || held(0) ||
                   held(1) || never_over);
            assert((alive(RECEIVER) && link != ORPHANED && link != DESTROYED) || busy ||
@@ -609,7 +609,7 @@ dead:      EVERY(RESTORE);
 
 init {
     atomic {
-        locks = 1 << RECEIVER | 1 << SENDER | 1 << (SENDER + 1) | 1 << BURIER | 1 << (BURIER + 1) |
+        locks = 1 << RECEIVER | 1 << SENDER | 1 << (SENDER + 1) | 1 << DRAINER | 1 << (DRAINER + 1) |
                 1 << NEWCOMER;
 #if WAITING > 0
         header[0] = cell_word(0, 0, 0, QUEUED); payload[0] = 0; accepted = bit_of(0);
@@ -629,11 +629,11 @@ init {
 #if SENDERS > 1
         run sender(SENDER + 1);
 #endif
-#if BURIERS > 0
-        run burier(BURIER);
+#if DRAINERS > 0
+        run drainer(DRAINER);
 #endif
-#if BURIERS > 1
-        run burier(BURIER + 1)
+#if DRAINERS > 1
+        run drainer(DRAINER + 1)
 #endif
     }
 }

@@ -1,18 +1,18 @@
 /* several.pml — waiting for many links at once: native/src/links/several.c, board.c, and ring_board() of
  * wait.c, by which a board is called.
  *
- * Senders send a message each and may die at any step. A sleeper waits for all links. It may be
- * killed at any step, too, or close its set, and then another takes over its entries, and its board
- * or has one of its own. As in mailbox.pml an inline is named after its C function and a STEP is one
- * access; OWN is a sleeper's. What the ring and the cells do is proven there: here a message is a
- * bit, which who looks at it takes.
+ * Senders send a message each and may die at any step. A sleeper waits for all links. It may be killed at any
+ * step, too, or close its set, and then another takes over its entries, and takes over its board or has one
+ * of its own. As in mailbox.pml an inline is named after its C function and a STEP is one access; OWN is an
+ * access of a sleeper. The ring and the cells are checked there: here a message is a bit, and looking at it
+ * takes it.
  *
- * Time is left out, but for one thing: a slice ends, and the next one is long, while nobody sends.
- * So whoever sleeps for long when a sender is there slept before that began.
+ * Time is not modelled, except that a slice ends, and the next one is long, only while no process sends. So a
+ * sleeper that sleeps for long while a sender sends slept before that began.
  */
 
 #ifndef LINKS
-#define LINKS 2
+#define LINKS 1
 #endif
 #ifndef SENDERS
 #define SENDERS 2  /* in turn to the first and to the last link */
@@ -27,7 +27,7 @@
 #define SUCCESSOR 0 /* 1: with the same board; 2: with another */
 #endif
 #ifndef SWEEPERS
-#define SWEEPERS 0  /* that clear the dead sleeper's entries besides its successor, and may die */
+#define SWEEPERS 0  /* that clear the dead sleeper's entries as well as its successor, and may die */
 #endif
 
 /* ---- what is shared -------------------------------------------------------------------------- */
@@ -54,8 +54,8 @@ bit in_kernel[2];
 #endif
 #define has_board(o) ((o) == SLEEPER || (o) == NEXT)
 
-/* What each caller has read of an entry's signal and of a board's word, to exchange it; and who of
- * them has read it in a version that is over. The versions themselves would only be more states. */
+/* What each caller has read of an entry's signal and of a board's word, to exchange it; and which callers
+ * have read a version that is out of date. The versions themselves would only multiply the states. */
 byte seen[SENDERS], met[SENDERS];
 byte seen_before[LINKS], met_before[2];
 #define HOLDERS(words) \
@@ -75,7 +75,7 @@ bool lost_wakeup, asleep_for_long; /* names for rules, never true */
     :: atomic { access } \
     :: atomic { deaths > 0 -> deaths--; goto killed } \
     fi
-/* Of a sleeper, which dies where there is a successor, and of who sweeps. */
+/* An access of a sleeper, which dies if there is a successor, or of a process that sweeps. */
 #define OWN(access) \
     if \
     :: atomic { access } \
@@ -201,7 +201,7 @@ over:
 
 /* ---- who sleeps: several.c, board.c, wait.c ----------------------------------------------------- */
 
-/* In another version: what they have is over. */
+/* The version changes: what callers have read is out of date. */
 #define OUTDATE(words, before, whose) before = before | (HOLDERS(words) & whose)
 #ifdef MUTANT_versions_of_all
 #define ENTER signal[i] = WAITING
@@ -259,7 +259,7 @@ inline arm()
           entered = entered | 1 << i;
           OWN(ENTER);
           OWN(bits = bits | 1 << i)
-       :: else /* it takes another entry: nothing that is watched here */
+       :: else /* it takes another entry, which is not modelled */
        fi
     :: else ->
        OWN(ARM);
@@ -267,7 +267,7 @@ inline arm()
     fi
 }
 
-/* Finds what there is, and takes it. */
+/* Looks at the messages, and takes them. */
 inline look_at()
 {
     OWN(found = ring[i] != 0; ring[i] = 0)
@@ -364,7 +364,7 @@ end:   gone;
                 :: else -> i = 0; break
                 od
              :: atomic { in_kernel[board] && sent == SENDERS ->
-                   /* Nobody is left to call it: it sleeps until its slice ends. */
+                   /* No process is left to call it: it sleeps until its slice ends. */
                    assert(!(rest & ~died) || lost_wakeup);
                    assert(!rest || !slow || asleep_for_long);
                    in_kernel[board] = 0 };

@@ -1,10 +1,9 @@
-/* spaces.pml — who comes to use a space, who removes it, and who makes another of its name:
- * native/src/space/removal.c, settle_in() in member.c, space.c and directory.c.
+/* spaces.pml — using a space, removing it, and making another of its name: native/src/space/removal.c,
+ * settle_in() in member.c, space.c and directory.c.
  *
- * There is one name. Users open the space that it leads to, or make one, come to use it, send, and
- * rest, or stay. Removers look who uses what it leads to, and what is there. A STEP is one access, to
- * shared memory, to the locks or to the directory. That locks end with a process is what its death
- * does here.
+ * There is one name. Users open the space that it leads to, or make one, begin to use it, send, and rest, or
+ * stay. Removers look for users of the space that it leads to, and for messages. A STEP is one access, to
+ * shared memory, to the locks or to the directory. A death frees the process's locks.
  */
 
 #ifndef USERS
@@ -25,12 +24,12 @@
 
 #define SPACES 4   /* the first, and those that users make */
 #define NOTHING 9
-#define REMOVED 99 /* in the place of the number of comings */
+#define REMOVED 99 /* instead of the number of comings */
 
 byte name = 0;               /* the space that it leads to */
 byte comings[SPACES];
 byte uses[SPACES];           /* locks, a bit for each user */
-byte told[SPACES];           /* users that were told that they have it, and have not given it up */
+byte told[SPACES];           /* users that have it open */
 byte living = 255;           /* a bit for each user */
 byte locked[SPACES];         /* its directory, by process + 1 */
 bit accepted[SPACES];        /* a message */
@@ -54,7 +53,7 @@ bit another_taken_away, removed_in_use, message_lost;
 #endif
 #define UNLOCK(s) STEP(if :: locked[s] == me + 1 -> locked[s] = 0 :: else fi)
 
-/* Of one that is removed: the name goes, if it is this one's. */
+/* Of a removed space: removes the name, if it is this space's. */
 inline take_away(s)
 {
     LOCK(s);
@@ -196,7 +195,7 @@ init {
         od
     };
     ended == USERS + REMOVERS;
-    /* Whatever was accepted is found by whoever goes by the name. */
+    /* The name leads to every accepted message. */
     message_lost = !(KEPT(0) && KEPT(1) && KEPT(2) && KEPT(3));
     assert(!message_lost)
 }

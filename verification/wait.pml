@@ -1,43 +1,43 @@
-/* wait.pml — sleeping and waking: waiting/wait.c and parts/calling.c, and who calls these in sending.c
- * and receiving.c.
+/* wait.pml — sleeping and waking: waiting/wait.c and parts/calling.c, and their callers in sending.c and
+ * receiving.c.
  *
- * Receivers that find nothing fall asleep; senders and releasing holders bring messages. As in
- * mailbox.pml an inline is named after its C function and a STEP is one access. What the ring
- * and the cells do is proven there: here a message is a number in `ring` or `back`.
+ * Receivers that find nothing fall asleep; senders and releasing holders bring messages. As in mailbox.pml an
+ * inline is named after its C function and a STEP is one access. The ring and the cells are checked there:
+ * here a message is a number in `ring` or `back`.
  *
- * Time is left out. Whether a call was made "a moment ago", which lets a waker rely on it, is
- * chosen freely at each look, so that the model does not depend on how that is measured.
+ * Time is not modelled. Whether a call was made "a moment ago", which lets a caller rely on it, is chosen
+ * freely at each look, so that the model does not depend on how that is measured.
  *
- * A sleeper is LIGHT while its tick says that it looks by itself soon; then it FADES, which is that
- * it still does, but its tick no longer says so; and after that look it is HEAVY, and sleeps until
- * it is called. Where SLICES allows it, the slice of one that is not HEAVY ends when nothing else can
- * happen any more, and with SLICES 2 that of any. STOPS is how many receivers stop for ever, which
- * unlike the dead nobody clears away.
+ * A sleeper is LIGHT while its tick shows that it looks by itself soon; then it FADES: it still looks, but
+ * its tick does not show that any more; and after that look it is HEAVY, and sleeps until it is called. If
+ * SLICES allows it, the slice of a sleeper that is not HEAVY ends when nothing else can happen any more, and
+ * with SLICES 2 that of any sleeper. STOPS is how many receivers stop for ever; unlike dead ones they are not
+ * swept.
  */
 
 #ifndef DEATHS
 #define DEATHS 0
 #endif
 #ifndef GIVE_UPS
-#define GIVE_UPS 0 /* sleepers whose time runs out, or who are interrupted */
+#define GIVE_UPS 0 /* sleepers whose time runs out, or that are interrupted */
 #endif
 #ifndef SLICES
-#define SLICES 0   /* whether a sleeper looks for itself when nobody calls it */
+#define SLICES 0   /* whether a sleeper looks by itself without a call */
 #endif
 #ifndef STOPS
 #define STOPS 0
 #endif
 #ifndef STAND_INS
-#define STAND_INS (DEATHS + STOPS > 0) /* whether callers see to one */
+#define STAND_INS (DEATHS + STOPS > 0) /* whether callers need one */
 #endif
 #ifndef MORTAL
 #define MORTAL 1   /* whether a sender or a releaser may die, too; 2: before there is its message */
 #endif
 #ifndef SENDING
-#define SENDING 2
+#define SENDING 1
 #endif
 #ifndef RELEASING
-#define RELEASING 0
+#define RELEASING 1
 #endif
 
 #ifndef RECEIVERS
@@ -55,19 +55,19 @@
 
 byte signal[RECEIVERS];
 byte ticket[RECEIVERS];
-byte bits;              /* who is to be looked at */
+byte bits;              /* entries in use */
 bit in_kernel[RECEIVERS]; /* asleep on the futex */
-bit roused[RECEIVERS];    /* the system call was made for who was called last */
+bit roused[RECEIVERS];    /* the system call of the last call was made */
 bit dead[RECEIVERS];
 byte depth[RECEIVERS]; /* how it sleeps */
 byte hint_called, hint_stand_in; /* entries + 1 */
 byte tickets = 1;
-byte ring, back;        /* messages that wait; those that came back */
+byte ring, back;        /* messages that wait; those that were returned */
 byte deaths = DEATHS, give_ups = GIVE_UPS, stops = STOPS;
 
-/* Who sleeps beside a message when nobody is left to call it blocks the search: it ends in
- * what Spin calls an invalid end state. */
-byte brought; /* by whom: also by the dead, perhaps without a message */
+/* A sleeper beside a message that no process is left to call blocks: the search ends in what Spin calls an
+ * invalid end state. */
+byte brought; /* by which senders: also dead ones, perhaps without a message */
 #define nothing_left (brought == SENDING + RELEASING && ring + back == 0)
 
 #define STEP(access) \
@@ -81,7 +81,7 @@ byte brought; /* by whom: also by the dead, perhaps without a message */
 #define asleep(n) (signal[n] == WAITING || signal[n] == LIGHTLY)
 #define the_other(n) (1 - (n))
 
-/* Entry `x` - 1 was called. The only other one stands in, or has to. */
+/* Entry `x` - 1 was called. The only other one stands in, or must. */
 inline find_stand_in()
 {
     y = 0;
@@ -113,7 +113,7 @@ inline find_stand_in()
     od
 }
 
-/* A hint of this tick which says that there was nobody holds for those who have come since. */
+/* A hint of this tick that there was no stand-in also holds for later sleepers. */
 #define nobody_heavy (!(bits & (1 << the_other(x - 1))) || depth[the_other(x - 1)] == LIGHT)
 
 inline keep_stand_in()
@@ -135,10 +135,10 @@ inline keep_stand_in()
     atomic { ok = 0; y = 0 }
 }
 
-/* The ticket is read with the signal: nobody enters twice here. Without stand-ins whoever was called
- * may be relied on, and not only who was called last, which is more than the engine does. With them
- * who was called is taken for asleep, but where the tick says that the system call was made just
- * now, or that it looks by itself. */
+/* The ticket is read with the signal: no process enters twice here. Without stand-ins any called sleeper may
+ * be relied on, and not only the last one, which is more than the engine does. With them a called sleeper is
+ * taken for asleep, unless the tick shows that the system call was made just now, or that it looks by
+ * itself. */
 #define OLDER(n) (oldest == 0 || ticket[n] < before_ticket)
 #define LOOK(n) \
     STEP(if \
@@ -156,7 +156,8 @@ inline keep_stand_in()
 #define AND_MAYBE_ASLEEP
 #endif
 
-/* Who was woken at this tick, and fell asleep since and was called again, looks by itself soon. */
+/* A sleeper that was woken at this tick, has fallen asleep since and was called again looks by itself
+ * soon. */
 #define JUST_NOW(n) (roused[n] || depth[n] == LIGHT)
 
 #if STAND_INS
@@ -165,7 +166,7 @@ inline keep_stand_in()
 #define ONE_STEP -> break
 #endif
 
-/* `called`: entry + 1 of whom this relies on, whose ticket is `before_ticket`; or 0. */
+/* `called`: entry + 1 of the sleeper that this relies on, whose ticket is `before_ticket`; or 0. */
 inline wait_wake()
 {
     do
@@ -176,7 +177,7 @@ inline wait_wake()
        :: x ->
           STEP(if
                :: signal[x - 1] == WOKEN && JUST_NOW(x - 1) -> called = x; before_ticket = ticket[x - 1]
-               :: skip /* has come; or was called longer ago, and is late */
+               :: skip /* has acted; or was called longer ago, and is late */
                fi)
        :: else
        fi;
@@ -202,7 +203,7 @@ inline wait_wake()
                fi);
           if
           :: called ->
-             /* The system call, which tells whether anybody slept; if not, perhaps it died. */
+             /* The system call, which returns whether it slept; if not, perhaps it is dead. */
              STEP(if
                   :: in_kernel[called - 1] ->
                      in_kernel[called - 1] = 0; roused[called - 1] = STAND_INS ONE_STEP
@@ -210,7 +211,7 @@ inline wait_wake()
                      signal[called - 1] = NONE; bits = bits & ~(1 << (called - 1)); called = 0
                   :: !in_kernel[called - 1] && !dead[called - 1] && ok ->
                      roused[called - 1] = STAND_INS ONE_STEP
-                  :: else -> roused[called - 1] = STAND_INS; called = 0 /* it is late, so somebody else */
+                  :: else -> roused[called - 1] = STAND_INS; called = 0 /* it is late, so another sleeper */
                   fi);
              ok = 0
 #if STAND_INS
@@ -245,7 +246,7 @@ inline wait_after()
        if
        :: !ok ->
           STEP(ok = (signal[before - 1] == WOKEN));
-          /* Woken by us, as the engine can tell; here, by anybody. */
+          /* Woken by us, as the engine can see; here, by any caller. */
           if :: ok -> STEP(ok = (ticket[before - 1] == before_ticket && (!STAND_INS || roused[before - 1]))) :: else fi
 #if STAND_INS && !defined(MUTANT_stand_in_not_kept)
           ;
@@ -280,7 +281,7 @@ proctype releaser()
 killed: atomic { forget; brought++ }
 }
 
-/* As receiving.c's take(): what came back first. */
+/* As receiving.c's take(): returned messages first. */
 inline attempt()
 {
     STEP(if :: back > 0 -> back--; ok = 1 :: else fi);
@@ -311,7 +312,7 @@ proctype receiver(byte me)
     REGISTERS;
     bit woken;
     mortal = 1;
-    /* wait_enter: nobody looks at the rest before the bit is set. */
+    /* wait_enter: the rest is not read before the bit is set. */
     STEP(ticket[me] = tickets; tickets++; depth[me] = (SLICES > 0) * LIGHT; signal[me] = WAITING;
          bits = bits | 1 << me);
     do
@@ -327,7 +328,7 @@ proctype receiver(byte me)
 #ifdef MUTANT_not_looked_again
        skip;
 #else
-       if :: !b -> attempt() :: else fi; /* who stands in leaves it to the other */
+       if :: !b -> attempt() :: else fi; /* a stand-in leaves it to the other */
        if :: ok -> break :: else fi;
 #endif
        STEP(b = 0; if :: signal[me] == WAITING -> in_kernel[me] = 1; woken = 0

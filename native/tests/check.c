@@ -36,7 +36,7 @@ void test_space_end(void)
 
 const char *test_directory(void)
 {
-    /* Not named by the pid: it comes again, and one that crashed has left its files. */
+    /* Not named by the pid: pids are reused, and a test that crashed has left its files. */
     strcpy(directory, "/dev/shm/liaison-test-XXXXXX");
     CHECK(mkdtemp(directory));
     owner = getpid();
@@ -47,10 +47,15 @@ const char *test_directory(void)
 liaison_space *test_space(void)
 {
     char root[128];
-    liaison_space *space;
     setenv("LIAISON_ROOT", test_directory(), 1);
     CHECK_OK(liaison_root(geteuid(), false, root, sizeof root));
-    CHECK_OK(liaison_space_open(root, geteuid(), "test", true, -1, &space));
+    return test_space_in(root, "test");
+}
+
+liaison_space *test_space_in(const char *root, const char *name)
+{
+    liaison_space *space;
+    CHECK_OK(liaison_space_open(root, geteuid(), name, true, -1, &space));
     return space;
 }
 
@@ -86,6 +91,16 @@ int64_t test_receive(liaison_mailbox *m, void *data, size_t size, int64_t timeou
     return (int64_t)d.size;
 }
 
+void test_use(liaison_space *space)
+{
+    char text[4];
+    liaison_mailbox *m = test_mailbox(space, "box", 1);
+    CHECK_OK(test_send(m, "x", 1, 0));
+    CHECK(test_receive(m, text, sizeof text, 0) == 1);
+    CHECK_OK(liaison_mailbox_destroy(m, false));
+    liaison_mailbox_close(m);
+}
+
 pid_t test_child(int (*body)(void *), void *context)
 {
     fflush(NULL);
@@ -94,6 +109,15 @@ pid_t test_child(int (*body)(void *), void *context)
     if (pid == 0)
         _exit(body(context));
     return pid;
+}
+
+int test_lease_and_die(void *m)
+{
+    struct liaison_delivery d;
+    CHECK_OK(liaison_mailbox_try_take(m, &d));
+    liaison_mailbox_hold(m);
+    raise(SIGKILL);
+    return 0;
 }
 
 int test_wait(pid_t pid)

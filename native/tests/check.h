@@ -30,9 +30,11 @@
 
 #define CHECK_OK(call) CHECK_RESULT(LIAISON_OK, call)
 
-/* A directory of its own, removed when the test's process ends; and a space in it. */
+/* Make a directory, removed when the test's process ends; and a space in it. */
 const char *test_directory(void);
 liaison_space *test_space(void);
+/* Opens another space of this user, or makes it. */
+liaison_space *test_space_in(const char *root, const char *name);
 /* Removes it at once, for a child that made one of its own and leaves by _exit(). */
 void test_space_end(void);
 
@@ -43,11 +45,16 @@ int test_send(liaison_mailbox *m, const void *data, size_t size, int64_t timeout
 /* Receives and acknowledges; gives the size, or minus the result. */
 int64_t test_receive(liaison_mailbox *m, void *data, size_t size, int64_t timeout);
 
+/* Sends and receives through a mailbox of its own. */
+void test_use(liaison_space *space);
+
 /* Runs `body` in a forked child; the child ends with its result. */
 pid_t test_child(int (*body)(void *), void *context);
+/* Leases a message of the mailbox `m` and kills itself, as the body of a child. */
+int test_lease_and_die(void *m);
 int test_wait(pid_t pid); /* exit code, or minus the signal */
 
-/* How many files and directories lie there. */
+/* How many files and directories are in it. */
 int test_entries(const char *directory);
 
 /* How many descriptors are open, and the one that counts them. */

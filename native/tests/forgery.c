@@ -50,7 +50,7 @@ void forgery_lay(struct forgery *forgery, uint64_t size)
     snprintf(link, sizeof link, "%s/links/%s", liaison_space_path(forgery->space), forgery->id);
     unlink(name);
     unlink(link);
-    close(forgery->fd); /* what has lost its last name cannot be given another */
+    close(forgery->fd); /* a file without a name cannot be given another */
     forgery->fd = open(liaison_space_path(forgery->space), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     CHECK(forgery->fd >= 0);
     CHECK(pwrite(forgery->fd, forgery->bytes, forgery->length, 0) == (ssize_t)forgery->length);

@@ -7,7 +7,7 @@
 
 struct forgery {
     liaison_space *space;
-    int fd;          /* of the file; nobody has it open otherwise */
+    int fd;          /* of the file; no other process has it open */
     uint64_t size;   /* of the file */
     uint64_t length; /* of what is not a hole at its end */
     uint8_t *pristine;
@@ -17,11 +17,11 @@ struct forgery {
 
 #define FORGERY_NAME "image"
 
-/* Makes a mailbox with messages in it and takes its bytes; nobody is left attached. */
+/* Makes a mailbox with messages in it and takes its bytes; no process stays attached. */
 void forgery_take(struct forgery *forgery, liaison_space *space,
                   const struct liaison_policy *policy);
 
-/* Makes the checksum fit the geometry in `bytes`, as malice would. */
+/* Makes the checksum fit the geometry in `bytes`, as an attacker would. */
 void forgery_seal(struct forgery *forgery);
 
 /* Lays `bytes` into the file, makes it `size` long and gives it its names. */

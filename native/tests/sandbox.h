@@ -1,4 +1,5 @@
-/* sandbox.h — a process that the kernel refuses calls to, as old kernels and containers do. */
+/* sandbox.h — a process to which the kernel refuses system calls, as in old kernels and
+ * containers. */
 #ifndef SANDBOX_H
 #define SANDBOX_H
 
@@ -7,7 +8,7 @@
 
 struct refusal {
     int call;       /* SYS_… */
-    int argument;   /* the one that is looked at, from 0; -1: none */
+    int argument;   /* the argument that is checked, from 0; -1: none */
     uint32_t mask;  /* these bits of it */
     uint32_t value; /* are these */
     int error;      /* what the call then fails with; or SANDBOX_KILL */

@@ -8,7 +8,7 @@
 #define MEMORY (3u << 20)
 
 static struct liaison_loan loans[CELLS];
-static uint8_t *owner; /* per KiB: who has it, by the model */
+static uint8_t *owner; /* per KiB: its owner in the model */
 
 static void mark(const uint8_t *base, const struct liaison_loan *loan, uint8_t from, uint8_t to)
 {

@@ -1,6 +1,7 @@
-/* Whatever a file says when it is opened, whoever opens it gets a documented result, works
- * with what it was given, and lives: damaged words of the header, with and without a checksum
- * that was made to fit, files cut off or grown to every length, and things that are no files. */
+/* Whatever a file contains when it is opened, the process that opens it gets a documented result,
+ * can work with what it was given, and survives: damaged words of the header, with and without a
+ * checksum that was made to fit, files truncated or grown to every length, and things that are not
+ * files. */
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -43,7 +44,7 @@ static int opened(void)
     int r = liaison_mailbox_open(space, FORGERY_NAME, LIAISON_OPEN, NULL, &m);
     if (r == LIAISON_OK)
         liaison_mailbox_close(m);
-    /* Who looks at it from outside is told the same. */
+    /* An observer gets the same result. */
     struct liaison_info info;
     struct liaison_user users[4];
     struct liaison_statistics statistics;
@@ -106,7 +107,7 @@ static void every_length(struct forgery *forgery)
     CHECK_OK(opened());
 }
 
-/* A geometry that is consistent with itself and as large as it can be said. */
+/* A geometry that is consistent and as large as its fields allow. */
 static void monsters(struct forgery *forgery)
 {
     static const struct liaison_policy largest[] = {
@@ -178,7 +179,7 @@ static void no_files(struct forgery *forgery)
     unlink(path);
 }
 
-/* The table of the members is read by everybody who asks who somebody is. */
+/* Asking about any process reads the table of the members. */
 static int ask_who_is_who(void *context)
 {
     struct forgery *forgery = context;

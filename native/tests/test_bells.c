@@ -1,5 +1,5 @@
-/* A bell that a cleaner takes for a dead maker's while it is being made is made anew, at whichever
- * moment it goes; where all are taken, that is the end of no link. */
+/* A bell that a cleaner removes while it is being made, as a dead maker's, is made again, at
+ * whichever moment it is removed; if all of them are removed, no link ends by that. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,11 +9,12 @@
 
 #include "check.h"
 
-static int after;   /* looks at a FIFO, after which it goes; 0: none does */
+static int after;   /* looks at a FIFO after which it is removed; 0: never */
 static bool always; /* and so again at every look */
 
-/* The engine's own, for it is linked from its objects. The kernel finds the name first and then
- * reads what the file is: removed in between, it is a file that has no name. */
+/* Replaces the system's function for the engine, whose objects are linked here. The kernel finds
+ * the name first and then reads the file's status: removed in between, it is a file without a
+ * name. */
 int fstatat(int directory, const char *name, struct stat *st, int flags)
 {
     int r = (int)syscall(SYS_newfstatat, directory, name, st, flags);
@@ -33,7 +34,7 @@ int main(void)
     CHECK_OK(liaison_mailbox_doorbell(m, &fd));
     CHECK(after == 0);
     liaison_mailbox_close(m);
-    /* Where each goes, there is none; but the link is as it was. */
+    /* If each is removed there is no bell; but the link works as before. */
     m = test_mailbox(space, "other", 4);
     always = true;
     CHECK_RESULT(-EAGAIN, liaison_mailbox_doorbell(m, &fd));

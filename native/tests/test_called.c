@@ -1,8 +1,8 @@
-/* A sleeper that is called and does not come, since it is stopped or killed first, keeps nobody
- * from the message: another one looks for it within milliseconds.
+/* If a sleeper is called for a message, and is stopped or killed before it takes it, another
+ * sleeper takes it within milliseconds.
  *
- * All sleepers have slept for so long that their slices are of two seconds. So what comes within
- * one second comes because of the call, and what does not come then was left lying. */
+ * All sleepers have slept for so long that their slices are two seconds. So a message that is taken
+ * within one second is taken because of the call, and any other was left waiting. */
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>

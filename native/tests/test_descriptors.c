@@ -1,6 +1,6 @@
 /* A process that daemonises closes all descriptors, and opens files of its own, which then have the
- * numbers of those that are kept here: they are never read, written, armed or closed, also not by a
- * child that was forked. What was kept is made anew at the next use, and nothing leaks. */
+ * numbers of those that are kept here: they are never read, written, armed or closed, not by a
+ * forked child either. What was kept is made anew at the next use, and nothing leaks. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -174,10 +174,10 @@ static int be_a_daemon(void *context)
     daemonise(kind);
     use(&k);
     CHECK(disturbed(kind) == 0);
-    /* A child inherits the numbers, and what is behind them now. */
+    /* A child inherits the numbers, and the files that they are now. */
     CHECK(test_wait(test_child(use_and_end, &k)) == 0);
     CHECK(disturbed(kind) == 0);
-    /* Made anew when they are asked for, and as good as before. */
+    /* Made anew when they are asked for, and they work as before. */
     int before = test_descriptors();
     ask_for_all(&k);
     CHECK(k.bell > LAST && k.room > LAST);
@@ -257,7 +257,7 @@ static int one_pipe_has_the_others_numbers(void *context)
 int main(void)
 {
     for (int fd = FIRST; fd <= LAST; fd++)
-        close(fd); /* those of whoever started this */
+        close(fd); /* those inherited from its parent */
     space = test_space();
     for (enum own kind = 0; kind < KINDS; kind++)
         CHECK(test_wait(test_child(be_a_daemon, &kind)) == 0);

@@ -1,4 +1,4 @@
-/* Endpoints: whose name it is, what it is called, and what is told to those who know it. */
+/* Endpoints: which process has one, its names, and how senders notice a change of them. */
 #include <limits.h>
 #include <signal.h>
 #include <string.h>
@@ -142,7 +142,7 @@ static bool noted(liaison_space *space, liaison_mailbox *m, const char *name, bo
     return found;
 }
 
-static void its_names_are_told_by_itself(liaison_space *space)
+static void its_header_lists_its_names(liaison_space *space)
 {
     char names[LIAISON_NAMES_NOTED][LIAISON_NAME_MAX + 4], name[16];
     liaison_mailbox *m = opened(space, "gina");
@@ -154,7 +154,7 @@ static void its_names_are_told_by_itself(liaison_space *space)
     liaison_mailbox *other = opened(space, "gina");
     CHECK(!noted(space, m, "gina", true) && noted(space, m, "ginny", true));
     CHECK(noted(space, other, "gina", true) && !noted(space, other, "ginny", true));
-    /* Of more than there is room for it says that it does not know all. */
+    /* With more names than there is room for it reports that these are not all. */
     for (int i = 0; i < 16; i++) {
         snprintf(name, sizeof name, "gina-%d", i);
         CHECK_OK(liaison_link_alias(m, name));
@@ -169,8 +169,8 @@ static void its_names_are_told_by_itself(liaison_space *space)
     liaison_mailbox_close(other);
 }
 
-/* One that has been retired and given again is told once: told twice it would stand for another
- * one, which is not noted. */
+/* A name that was retired and given again is listed once: twice it would hide another, which is not
+ * noted. */
 static void each_name_is_noted_once(liaison_space *space)
 {
     char path[2][PATH_MAX];
@@ -190,7 +190,7 @@ static void each_name_is_noted_once(liaison_space *space)
     liaison_mailbox_close(m);
 }
 
-static void the_first_that_has_it_knows_that(liaison_space *space)
+static void the_first_process_knows_that_it_is(liaison_space *space)
 {
     liaison_mailbox *m = opened(space, "harry");
     struct liaison_delivery d;
@@ -210,7 +210,7 @@ static void the_first_that_has_it_knows_that(liaison_space *space)
     liaison_mailbox_close(m);
 }
 
-static void a_process_can_say_what_it_is_called(liaison_space *space)
+static void a_process_can_set_its_name(liaison_space *space)
 {
     struct liaison_peer peers[4];
     size_t count;
@@ -230,10 +230,10 @@ int main(void)
     a_dead_process_has_it_no_longer(space);
     every_name_leads_to_it(space);
     a_name_taken_meanwhile_stays(space);
-    its_names_are_told_by_itself(space);
+    its_header_lists_its_names(space);
     each_name_is_noted_once(space);
-    the_first_that_has_it_knows_that(space);
-    a_process_can_say_what_it_is_called(space);
+    the_first_process_knows_that_it_is(space);
+    a_process_can_set_its_name(space);
     liaison_space_close(space);
     return 0;
 }

@@ -1,5 +1,5 @@
-/* What a forked child has from its parent: mappings that are not there, and where memory of its own
- * may lie. However it was made: a bare clone runs no fork handlers. */
+/* What a forked child has of its parent: addresses of mappings that it does not have, at which
+ * memory of its own may lie. However it was made: a bare clone runs no fork handlers. */
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -42,7 +42,7 @@ static int fault_beside_own_memory(void)
     for (size_t i = 0; i < SIZE; i++)
         if (own[i] != 'A')
             return 4;
-    return 5; /* it survived a fault that is nobody's but its own */
+    return 5; /* it survived a fault of its own */
 }
 
 static int make_child(bool bare)
@@ -54,7 +54,7 @@ static int make_child(bool bare)
     return test_wait(pid);
 }
 
-/* The guard has nothing of the hole in its table, so the fault is the child's own, and reaches the
+/* The guard's table does not have that hole, so the fault is the child's own, and reaches the
  * handler that was there before. */
 static void a_childs_own_memory_is_left_alone(void)
 {

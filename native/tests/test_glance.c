@@ -1,4 +1,4 @@
-/* Who looks at links from outside sees what their users see, and maps no small one. */
+/* An observer of links sees what their users see, and maps no small link. */
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -45,7 +45,7 @@ static int waits(void *m)
     return (int)test_receive(m, text, sizeof text, FOREVER);
 }
 
-/* Messages that wait, are held, came back and are being written; somebody who waits for one. */
+/* Messages that wait, are held, were returned and are being written; and a waiter. */
 static void counts(const char *name, struct liaison_policy policy)
 {
     liaison_mailbox *m;

@@ -1,5 +1,5 @@
-/* Whatever word of a live segment is changed to whatever value: whoever works on it gets a
- * documented result in bounded time, and lives.
+/* Whichever word of a live segment is changed to whichever value: its users get a documented result
+ * in bounded time, and survive.
  *
  * Two ways. One word (or a few) is changed between two operations of a single thread, every
  * operation is done, the memory is put back, and so on: what is found can be repeated. Then a
@@ -50,13 +50,13 @@ static const struct scenario scenarios[] = {
     {"pair", {.capacity = 8, .memory = 16384, .access = LIAISON_PAIR}},
     {"rendezvous", {.capacity = 0, .memory = 65536}},
     {"growing", {.capacity = CELLS_STEP + 70}},
-    {"port", {.kind = LIAISON_KIND_PORT, .capacity = 6, .memory = 65536, .dead_letters = "grave"}},
+    {"port", {.kind = LIAISON_KIND_PORT, .capacity = 6, .memory = 65536, .dead_letters = "dead"}},
     {"port, ended",
      {.kind = LIAISON_KIND_PORT,
       .capacity = 6,
       .max_message = 100,
       .lifetime = LIAISON_LIFETIME_SENDERS,
-      .dead_letters = "grave"}},
+      .dead_letters = "dead"}},
     {"endpoint", {.kind = LIAISON_KIND_ENDPOINT, .capacity = 6, .pair_capacity = -1}},
 };
 #define SCENARIOS (sizeof scenarios / sizeof *scenarios)
@@ -167,7 +167,7 @@ static int send_until_killed(void *context)
     return 0;
 }
 
-/* Something in every state, of the victim's and of a dead process's. */
+/* Messages in every state, of the victim and of a dead process. */
 static void stock(struct victim *v, liaison_mailbox *m)
 {
     struct segment *s = victim_segment(m);

@@ -1,8 +1,8 @@
 /* How often an idle link wakes those who wait at it, in each way of waiting: counted, not timed.
  *
- * A process waits for a while, at first in short slices, and then what it is woken is counted by
- * the kernel. Whoever must look after a death that nobody tells of does so every 3 ms (CARE_WATCH),
- * or every 32 ms (CARE_SIDE); whoever need not, not once in a second. */
+ * A process waits for a while, at first in short slices, and then the kernel counts how often it
+ * wakes. A waiter that must notice a death looks every 3 ms (CARE_WATCH), or every 32 ms
+ * (CARE_SIDE); any other does not wake once in a second. */
 #include <poll.h>
 #include <signal.h>
 #include <string.h>

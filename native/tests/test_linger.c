@@ -1,4 +1,4 @@
-/* When a receiver or a sender stays away to find more: what it learns from what it found. */
+/* When a receiver or a sender lingers to find more, and how what it finds changes that. */
 #include <stdio.h>
 
 #include "base/process.h"
@@ -7,7 +7,7 @@
 
 #define PLACES 1024u
 
-/* How many waits pass until it stays away once. */
+/* How many waits pass until it lingers once. */
 static uint32_t waits(struct linger *l, liaison_space *space)
 {
     uint32_t n = 1;
@@ -33,7 +33,7 @@ int main(void)
         return 77;
     }
 
-    /* Who finds one message at a time, as in a dialogue, soon hardly ever tries. */
+    /* A process that finds one message at a time, as in a dialogue, soon hardly ever tries. */
     linger_begin(&l, LINGER_RECEIVING, PLACES);
     uint32_t first = waits(&l, space);
     linger_ended(&l, 1);
@@ -42,14 +42,14 @@ int main(void)
         finds(&l, space, 1);
     CHECK(second > first && waits(&l, space) > 4000);
 
-    /* Who finds several does it each time, and goes on after one miss almost at once. */
+    /* A process that finds several lingers each time, and tries again soon after one miss. */
     linger_begin(&l, LINGER_RECEIVING, PLACES);
     finds(&l, space, 5);
     CHECK(waits(&l, space) == 1);
     linger_ended(&l, 0);
     CHECK(stay(&l) == 0 && waits(&l, space) < 10);
 
-    /* A receiver never stays longer for what it finds; a sender does, until much is free. */
+    /* What it finds never makes a receiver linger longer; it does a sender, until much is free. */
     linger_begin(&l, LINGER_RECEIVING, PLACES);
     for (int i = 0; i < 10; i++)
         finds(&l, space, 5);
@@ -62,7 +62,7 @@ int main(void)
     CHECK(stay(&l) == LINGER_SENDING / 2);
     finds(&l, space, PLACES / 3);
     CHECK(stay(&l) == LINGER_SENDING / 2);
-    /* Then that nothing is free after the longest stay means that nobody receives. */
+    /* If nothing is free after the longest stay, no process receives. */
     for (int i = 0; i < 2; i++)
         finds(&l, space, 0);
     CHECK(stay(&l) == 0);

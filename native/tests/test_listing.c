@@ -1,5 +1,5 @@
-/* Where the kernel cannot be asked who has locked its place among the members, that is said, and
- * not that there is nobody. */
+/* If the kernel cannot report which members hold their locks, listing them fails rather than
+ * showing none. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 
 static bool refuses;
 
-/* The engine's own, for it is linked from its objects. */
+/* Replaces the system's function for the engine, whose objects are linked here. */
 int fcntl(int fd, int command, ...)
 {
     va_list arguments;

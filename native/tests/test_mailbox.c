@@ -1,4 +1,4 @@
-/* What a C program may rely on: each function states one fact. */
+/* What a C program can rely on: each function states one fact. */
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -64,21 +64,12 @@ static void a_returned_message_comes_first_even_when_full(void)
     liaison_mailbox_close(m);
 }
 
-static int lease_and_die(void *context)
-{
-    struct liaison_delivery d;
-    CHECK_OK(liaison_mailbox_try_take(context, &d));
-    liaison_mailbox_hold(context);
-    raise(SIGKILL);
-    return 0;
-}
-
 static void what_a_dead_process_leased_is_delivered_again(void)
 {
     liaison_mailbox *m = test_mailbox(space, "dead", 1);
     for (int i = 0; i < 20; i++) {
         CHECK_OK(test_send(m, "x", 1, 0));
-        CHECK(test_wait(test_child(lease_and_die, m)) == -SIGKILL);
+        CHECK(test_wait(test_child(test_lease_and_die, m)) == -SIGKILL);
         struct liaison_wait wait = {.timeout = 60 * SECOND};
         struct liaison_delivery d;
         CHECK_OK(liaison_mailbox_take(m, &wait, &d));
@@ -128,7 +119,7 @@ static void a_rendezvous_meets_or_takes_back(void)
     liaison_mailbox_close(m);
 }
 
-static void a_receipt_tells_what_became_of_the_message(void)
+static void a_receipt_shows_the_state_of_the_message(void)
 {
     liaison_mailbox *m = test_mailbox(space, "receipt", 4);
     struct liaison_wait wait = {.timeout = 0};
@@ -236,10 +227,10 @@ static void an_existing_link_is_not_opened_as_another(void)
     liaison_mailbox_close(m);
 }
 
-static void a_link_is_described_as_it_is_known(void)
+static void a_link_is_described(void)
 {
     struct liaison_policy policy = {
-        .capacity = 3, .memory = 5000, .max_deliveries = 7, .dead_letters = "graves"};
+        .capacity = 3, .memory = 5000, .max_deliveries = 7, .dead_letters = "dead"};
     struct liaison_info asked, known;
     liaison_mailbox *m;
     CHECK_OK(liaison_mailbox_open(space, "described", LIAISON_CREATE, &policy, &m));
@@ -263,13 +254,13 @@ int main(void)
     what_a_dead_process_leased_is_delivered_again();
     a_child_cannot_settle_what_its_parent_leased();
     a_rendezvous_meets_or_takes_back();
-    a_receipt_tells_what_became_of_the_message();
+    a_receipt_shows_the_state_of_the_message();
     destruction_wakes_everybody();
     a_timeout_beyond_the_clock_is_for_ever();
     only_its_creator_destroys_a_link_while_it_lives();
     names_outside_the_grammar_create_nothing();
     an_existing_link_is_not_opened_as_another();
-    a_link_is_described_as_it_is_known();
+    a_link_is_described();
     liaison_space_close(space);
     return 0;
 }

@@ -1,6 +1,6 @@
-/* A space that nothing uses costs no descriptor and one mapping, whose process is a member still;
- * and where a space is, neither a chroot nor a new mount namespace changes for a process that uses
- * it. With --all, ten thousand spaces rather than five hundred. */
+/* A space that a process does not use costs it no descriptor and one mapping, and the process is
+ * still a member; and neither a chroot nor a new mount namespace changes where a space is for a
+ * process that uses it. With --all, ten thousand spaces rather than five hundred. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,13 +19,6 @@
 
 static char root[100];
 
-static liaison_space *open_space(const char *name)
-{
-    liaison_space *space;
-    CHECK_OK(liaison_space_open(root, geteuid(), name, true, -1, &space));
-    return space;
-}
-
 static int mappings(void)
 {
     int n = 0;
@@ -36,16 +29,6 @@ static int mappings(void)
         n += strstr(line, "/members") != NULL;
     fclose(maps);
     return n;
-}
-
-static void use(liaison_space *space)
-{
-    char text[4];
-    liaison_mailbox *m = test_mailbox(space, "box", 1);
-    CHECK_OK(test_send(m, "x", 1, 0));
-    CHECK(test_receive(m, text, sizeof text, 0) == 1);
-    CHECK_OK(liaison_mailbox_destroy(m, false));
-    liaison_mailbox_close(m);
 }
 
 /* ---- many of them ------------------------------------------------------------------------------
@@ -62,13 +45,13 @@ static int use_many(void *context)
     for (int i = 0; i < count; i++) {
         char name[20];
         snprintf(name, sizeof name, "s%d", i);
-        spaces[i] = open_space(name);
-        use(spaces[i]);
+        spaces[i] = test_space_in(root, name);
+        test_use(spaces[i]);
         CHECK(i % 100 || test_descriptors() == before);
     }
     CHECK(mappings() <= count);
     for (int i = 0; i < count; i += count / 10)
-        use(spaces[i]); /* one that was at rest is as good as another */
+        test_use(spaces[i]); /* a space that was at rest works like any other */
     CHECK(test_descriptors() == before && mappings() <= count);
     for (int i = 0; i < count; i++)
         liaison_space_close(spaces[i]);
@@ -83,13 +66,13 @@ static int use_many(void *context)
 static int ask_who_lives(void *context)
 {
     uint64_t identity = *(uint64_t *)context;
-    return member_alive(open_space("rest"), identity) ? 0 : 1;
+    return member_alive(test_space_in(root, "rest"), identity) ? 0 : 1;
 }
 
-/* It is what it was: alive, the creator of its links, and the sender of its messages. */
-static void who_rests_is_a_member(void)
+/* The process still is alive, the creator of its links, and the sender of its messages. */
+static void a_resting_process_is_a_member(void)
 {
-    liaison_space *space = open_space("rest");
+    liaison_space *space = test_space_in(root, "rest");
     int before = test_descriptors();
     liaison_mailbox *m = test_mailbox(space, "box", 1), *other;
     uint64_t identity = glance(&space->identity), again;
@@ -133,7 +116,7 @@ static int look_from_elsewhere(void *context)
 {
     bool mounts = *(bool *)context;
     char text[4], below[PATH_MAX];
-    liaison_space *space = open_space("there");
+    liaison_space *space = test_space_in(root, "there");
     liaison_mailbox *m = test_mailbox(space, "box", 4), *other;
     int fd;
     snprintf(below, sizeof below, "%s/empty", root);
@@ -161,11 +144,11 @@ static int look_from_elsewhere(void *context)
     return 0;
 }
 
-/* But one that was put aside is: whoever comes finds another, or none. */
-static void what_lost_its_name_is_gone(void)
+/* A space that was renamed counts as removed: opening its name finds another, or none. */
+static void a_space_without_its_name_is_gone(void)
 {
     char from[PATH_MAX], to[PATH_MAX];
-    liaison_space *space = open_space("there");
+    liaison_space *space = test_space_in(root, "there");
     liaison_mailbox *m = test_mailbox(space, "box", 4);
     snprintf(from, sizeof from, "%s/there", root);
     snprintf(to, sizeof to, "%s/elsewhere", root);
@@ -181,14 +164,14 @@ int main(int argc, char **argv)
     int count = argc > 1 && strcmp(argv[1], "--all") == 0 ? 10000 : 500;
     liaison_space_close(test_space());
     CHECK_OK(liaison_root(geteuid(), false, root, sizeof root));
-    who_rests_is_a_member();
+    a_resting_process_is_a_member();
     for (int i = 0; i < 2; i++) {
         bool mounts = i == 1;
         int code = test_wait(test_child(look_from_elsewhere, &mounts));
         printf("%s: %s\n", mounts ? "mount namespace" : "chroot", code == 77 ? "skipped" : "tried");
         CHECK(code == 0 || (code == 77 && geteuid() != 0));
     }
-    what_lost_its_name_is_gone();
+    a_space_without_its_name_is_gone();
     CHECK(test_wait(test_child(use_many, &count)) == 0);
     return 0;
 }

@@ -1,5 +1,5 @@
-/* What a link takes of the memory file system: little while nothing is in it, more when that is
- * used, never more than what its header says, and at once what was asked for. */
+/* How much of the memory file system a link takes: little while it is empty, more when it is used,
+ * never more than its header says, and at creation what `memory` or `max_message` ask for. */
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 #include "victim.h"
 
 #define IDLE (128u * 1024) /* bytes, at most */
-#define CAPACITY 1024u     /* where none was asked for */
+#define CAPACITY 1024u     /* by default */
 
 static liaison_space *space;
 
@@ -130,7 +130,7 @@ static void takes_no_more_than_is_used(void)
 }
 
 /* With `memory` or `max_message` nothing that fits takes more later. */
-static void takes_at_once_what_was_asked_for(void)
+static void takes_at_creation_what_was_asked_for(void)
 {
     const struct liaison_policy asked[] = {{.capacity = CAPACITY, .memory = 256 * 1024},
                                            {.capacity = CAPACITY, .max_message = 200},
@@ -151,7 +151,7 @@ static void takes_at_once_what_was_asked_for(void)
     }
 }
 
-/* Of many at once each gets places that nobody else has, and together all that there are. */
+/* Of many processes at once each gets places of its own, and together they get all. */
 #define LOANERS 4u
 static liaison_mailbox *shared;
 static int loan_a_share(void *context)
@@ -184,7 +184,7 @@ static void many_take_more_at_once(void)
         kill(loaner[i], SIGKILL);
         CHECK(test_wait(loaner[i]) == -SIGKILL);
     }
-    /* What the dead had in places beyond the first is found as well. */
+    /* What the dead had in later places is found as well. */
     while (places_free(shared) != CAPACITY) {
         CHECK_OK(test_send(shared, "x", 1, FOREVER));
         char x;
@@ -194,9 +194,9 @@ static void many_take_more_at_once(void)
     liaison_mailbox_close(shared);
 }
 
-/* Somebody else writes any count there: every operation ends, with a result, and what is put back
- * works again. */
-static void believes_no_count(void)
+/* Another process writes any count there: every operation ends with a result, and after the count
+ * is put back the link works again. */
+static void survives_any_count(void)
 {
     const uint32_t values[] = {
         0, 1, CELLS_STEP - 1, CELLS_STEP + 1, CAPACITY - 1, CAPACITY + 1, 1u << 18, UINT32_MAX};
@@ -232,9 +232,9 @@ int main(void)
     takes_little_while_idle();
     a_receipt_of_no_place_is_refused();
     takes_no_more_than_is_used();
-    takes_at_once_what_was_asked_for();
+    takes_at_creation_what_was_asked_for();
     many_take_more_at_once();
-    believes_no_count();
+    survives_any_count();
     liaison_space_close(space);
     return 0;
 }

@@ -1,6 +1,7 @@
-/* Pipes whose memory somebody else has written: whatever a process is given to adopt, and whatever
- * the file of a named pipe says when it is opened or while it is used, each call comes back with a
- * result that is documented for it; and what is refused stays its owner's. */
+/* Pipes whose memory another process has changed: whatever a process is given to adopt, and
+ * whatever the file of a named pipe contains when it is opened or while it is used, each call
+ * returns a result that is documented for it; and descriptors that are refused stay their
+ * owner's. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -45,7 +46,7 @@ static int may(unsigned allowed, const char *call, int result)
 
 static const struct liaison_policy policy = {.capacity = 3, .pair_capacity = -1, .memory = 16384};
 
-/* ---- whoever uses it --------------------------------------------------------------------- */
+/* ---- the user ------------------------------------------------------------------------------ */
 
 static bool visit(void *context, const struct liaison_delivery *message)
 {

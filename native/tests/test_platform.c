@@ -1,7 +1,7 @@
-/* Whatever a kernel, a sandbox or a file system lacks, links work, or say what is lacking: with
- * each call that the engine would like to have taken away, without /proc, without /dev/shm, on a
- * file system of 1 MiB, and with the limits of a process reached. No abort, no signal, no hang, and
- * no errno that means something else. */
+/* Whatever a kernel, a sandbox or a file system lacks, links work, or report what is lacking: with
+ * each optional call of the engine refused, without /proc, without /dev/shm, on a file system of 1
+ * MiB, and at the limits of a process. No abort, no signal, no hang, and no errno that means
+ * something else. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -62,7 +62,7 @@ static void both(liaison_mailbox *out, liaison_mailbox *in, int expected)
 
 static int child_sends(void *m) { return test_send(m, "child", 5, SECOND); }
 
-/* A forked child is somebody else: it can die holding a message, which then comes back. */
+/* A forked child is another process: it can die holding a message, which is then returned. */
 static int child_dies_holding(void *m)
 {
     struct liaison_delivery d;
@@ -163,7 +163,7 @@ static void everything(int growth)
     liaison_space_close(space);
 }
 
-/* What is mapped or reserved by itself begins at a page also where pages are large. */
+/* Parts that are mapped or reserved on their own begin at a page, also if pages are large. */
 static void alignment(const void *context)
 {
     (void)context;
@@ -458,7 +458,7 @@ static void without_proc(const void *context)
     everything(LIAISON_OK);
 }
 
-/* It is said to be lacking, and nobody makes it, not root either. */
+/* It is reported as lacking, and no process makes it, not even as root. */
 static void without_shm(const void *context)
 {
     char root[128];
@@ -605,7 +605,7 @@ static blkcnt_t blocks(void)
 }
 
 /* Signals that come faster than a piece of memory is reserved do not make it begin again for ever;
- * and it can be broken off in between, which leaves nothing. */
+ * and it can be interrupted between two pieces, which leaves nothing. */
 static void signals(const void *context)
 {
     const bool *interrupt = context;

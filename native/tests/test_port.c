@@ -1,7 +1,6 @@
-/* Ports, as a C program may rely on them; and the end of acceptance, in the ring itself. */
+/* Ports, as a C program can rely on them; and the end of acceptance, in the ring itself. */
 #include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -17,67 +16,84 @@ static struct liaison_policy policy_of_port(const char *dead_letters)
     return policy;
 }
 
-/* A port whose receiver accepted `messages` from itself and was killed. */
-static void orphan(const char *name, const char *dead_letters, int messages)
+/* A port, which this process receives from. */
+static liaison_mailbox *create(const char *dead_letters, uint32_t lifetime)
 {
-    pid_t child = fork();
-    if (child == 0) {
-        struct liaison_policy policy = policy_of_port(dead_letters);
-        liaison_mailbox *m = NULL;
-        CHECK_OK(liaison_mailbox_open(space, name, LIAISON_CREATE, &policy, &m));
-        for (int i = 0; i < messages; i++)
-            CHECK_OK(test_send(m, &i, sizeof i, 0));
-        kill(getpid(), SIGKILL);
-    }
-    int status;
-    CHECK(waitpid(child, &status, 0) == child);
-    CHECK(WIFSIGNALED(status));
+    struct liaison_policy policy = policy_of_port(dead_letters);
+    liaison_mailbox *m;
+    policy.lifetime = lifetime;
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
+    return m;
+}
+
+static liaison_mailbox *open_to_send(void)
+{
+    liaison_mailbox *m;
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_OPEN, NULL, &m));
+    return m;
+}
+
+struct orphan {
+    const char *dead_letters;
+    int messages;
+};
+
+static int send_and_die(void *context)
+{
+    const struct orphan *orphan = context;
+    liaison_mailbox *m = create(orphan->dead_letters, 0);
+    for (int i = 0; i < orphan->messages; i++)
+        CHECK_OK(test_send(m, &i, sizeof i, 0));
+    raise(SIGKILL);
+    return 0;
+}
+
+/* A port whose receiver accepted `messages` from itself and was killed. */
+static void make_orphan(const char *dead_letters, int messages)
+{
+    CHECK(test_wait(test_child(send_and_die, &(struct orphan){dead_letters, messages})) ==
+          -SIGKILL);
 }
 
 static void creating_one_is_busy_while_its_receiver_lives(void)
 {
     struct liaison_policy policy = policy_of_port("");
-    liaison_mailbox *m = NULL, *other = NULL;
-    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
+    liaison_mailbox *m = create("", 0), *other;
     CHECK_RESULT(LIAISON_BUSY,
                  liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &other));
     liaison_mailbox_close(m);
-    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &other));
-    liaison_mailbox_close(other);
-    orphan("port", "", 3);
+    liaison_mailbox_close(create("", 0));
+    make_orphan("", 3);
     CHECK_RESULT(LIAISON_NOT_FOUND, liaison_mailbox_open(space, "port", LIAISON_OPEN, NULL, &m));
 }
 
-static void only_who_created_it_receives(void)
+static void only_its_creator_receives(void)
 {
-    struct liaison_policy policy = policy_of_port("");
     struct liaison_delivery d;
-    liaison_mailbox *m = NULL, *sender = NULL;
-    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
-    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_OPEN, NULL, &sender));
+    char text[4];
+    liaison_mailbox *m = create("", 0), *sender = open_to_send();
     CHECK_OK(test_send(sender, "a", 1, 0));
     CHECK_RESULT(LIAISON_DENIED, liaison_mailbox_try_take(sender, &d));
-    CHECK_OK(liaison_mailbox_try_take(m, &d));
-    CHECK_OK(liaison_mailbox_acknowledge(m, &d));
+    CHECK(test_receive(m, text, sizeof text, 0) == 1);
     liaison_mailbox_close(sender);
     liaison_mailbox_close(m);
 }
 
-static void an_orphan_is_buried_by_one_at_a_time(void)
+static void an_orphan_is_drained_by_one_at_a_time(void)
 {
-    orphan("port", "grave", 64); /* full to the brim: the ring has no word to spare */
-    struct liaison_policy policy = policy_of_port("grave");
+    make_orphan("dead", 64); /* the ring has no word to spare */
+    struct liaison_policy policy = policy_of_port("dead");
     struct liaison_delivery d;
     liaison_mailbox *m = NULL, *other = NULL;
     CHECK_RESULT(LIAISON_ORPHANED,
                  liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
     CHECK_RESULT(LIAISON_ORPHANED, liaison_mailbox_open(space, "port", LIAISON_OPEN, NULL, &m));
-    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_BURY, NULL, &m));
-    CHECK_RESULT(LIAISON_BUSY, liaison_mailbox_open(space, "port", LIAISON_BURY, NULL, &other));
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_DRAIN, NULL, &m));
+    CHECK_RESULT(LIAISON_BUSY, liaison_mailbox_open(space, "port", LIAISON_DRAIN, NULL, &other));
     for (int i = 0; i < 64; i++) {
         CHECK_OK(liaison_port_undelivered(m, &d));
         CHECK(d.size == sizeof i && memcmp(d.data, &i, sizeof i) == 0);
-        liaison_mailbox_bury(m, &d);
+        liaison_mailbox_dead_letter(m, &d);
     }
     CHECK_RESULT(LIAISON_EMPTY, liaison_port_undelivered(m, &d));
     CHECK_RESULT(LIAISON_DESTROYED, liaison_port_undelivered(m, &d));
@@ -86,17 +102,15 @@ static void an_orphan_is_buried_by_one_at_a_time(void)
 }
 
 /* A sender may be stopped between its look at the state and its exchange in the ring, for as
- * long as it takes to bury everything. */
+ * long as draining takes. */
 static void nothing_is_accepted_behind_a_closed_ring(void)
 {
     static const struct liaison_wait at_once = {0};
     for (uint32_t full = 0; full <= 64; full += 32) {
-        struct liaison_policy policy = policy_of_port("");
         struct liaison_delivery d;
         struct liaison_loan loan;
         struct liaison_statistics now;
-        liaison_mailbox *m = NULL;
-        CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
+        liaison_mailbox *m = create("", 0);
         struct segment *s = victim_segment(m);
         for (int i = 0; i < 100; i++) { /* into the second cycle */
             CHECK_OK(test_send(m, &i, sizeof i, 0));
@@ -125,23 +139,20 @@ static void nothing_is_accepted_behind_a_closed_ring(void)
     }
 }
 
-/* What a receive would say at once, a wait for many links must say as well: its descriptor
- * alone would have it look for ever. */
+/* A wait for many links must report what a receive would return at once: by its descriptor alone
+ * it would look for ever. */
 static void a_port_that_ended_is_ready(void)
 {
-    struct liaison_policy policy = policy_of_port("");
     struct liaison_delivery d;
-    liaison_mailbox *m = NULL, *sender = NULL;
-    policy.lifetime = LIAISON_LIFETIME_SENDERS;
-    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
+    char text[4];
+    liaison_mailbox *m = create("", LIAISON_LIFETIME_SENDERS);
     CHECK_RESULT(LIAISON_EMPTY, liaison_mailbox_ready(m));
-    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_OPEN, NULL, &sender));
+    liaison_mailbox *sender = open_to_send();
     CHECK_RESULT(LIAISON_EMPTY, liaison_mailbox_ready(m));
     CHECK_OK(test_send(sender, "a", 1, 0));
     liaison_mailbox_close(sender);
     CHECK_OK(liaison_mailbox_ready(m));
-    CHECK_OK(liaison_mailbox_try_take(m, &d));
-    CHECK_OK(liaison_mailbox_acknowledge(m, &d));
+    CHECK(test_receive(m, text, sizeof text, 0) == 1);
     CHECK_RESULT(LIAISON_DESTROYED, liaison_mailbox_ready(m));
     CHECK_RESULT(LIAISON_DESTROYED, liaison_mailbox_try_take(m, &d));
     liaison_mailbox_close(m);
@@ -149,24 +160,19 @@ static void a_port_that_ended_is_ready(void)
 
 static int open_and_die(void *context)
 {
-    liaison_mailbox *sender;
-    CHECK_OK(liaison_mailbox_open(space, context, LIAISON_OPEN, NULL, &sender));
-    CHECK_OK(test_send(sender, "a", 1, 0));
-    kill(getpid(), SIGKILL);
+    (void)context;
+    CHECK_OK(test_send(open_to_send(), "a", 1, 0));
+    raise(SIGKILL);
     return 0;
 }
 
-/* Nobody calls then: whoever waits for many links has only its reminder, and `ready`. */
+/* No process calls then: a wait for many links has only its reminder, and `ready`. */
 static void the_end_of_the_last_sender_is_noticed_by_looking_alone(void)
 {
-    struct liaison_policy policy = policy_of_port("");
-    struct liaison_delivery d;
-    liaison_mailbox *m = NULL;
-    policy.lifetime = LIAISON_LIFETIME_SENDERS;
-    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
-    CHECK(test_wait(test_child(open_and_die, "port")) == -SIGKILL);
-    CHECK_OK(liaison_mailbox_try_take(m, &d));
-    CHECK_OK(liaison_mailbox_acknowledge(m, &d));
+    char text[4];
+    liaison_mailbox *m = create("", LIAISON_LIFETIME_SENDERS);
+    CHECK(test_wait(test_child(open_and_die, NULL)) == -SIGKILL);
+    CHECK(test_receive(m, text, sizeof text, 0) == 1);
     alarm(60);
     int r;
     while ((r = liaison_mailbox_ready(m)) == LIAISON_EMPTY)
@@ -176,33 +182,27 @@ static void the_end_of_the_last_sender_is_noticed_by_looking_alone(void)
     liaison_mailbox_close(m);
 }
 
-/* A sender raises the hint of how many places are in use before it has one, and may be
+/* A sender raises the hint of how many attachments are in use before it has one, and may be
  * stopped, or die, in between. */
-static void who_has_only_begun_to_come_has_not_gone(void)
+static void a_sender_that_has_only_begun_to_attach_has_not_ended(void)
 {
-    struct liaison_policy policy = policy_of_port("");
     struct liaison_delivery d;
-    liaison_mailbox *m = NULL, *sender = NULL;
-    policy.lifetime = LIAISON_LIFETIME_SENDERS;
-    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
+    liaison_mailbox *m = create("", LIAISON_LIFETIME_SENDERS);
     struct segment *s = victim_segment(m);
     announce32(&s->header->attachments_top, 2);
     note32(&s->last_look, 0);
     CHECK_RESULT(LIAISON_EMPTY, liaison_mailbox_try_take(m, &d));
-    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_OPEN, NULL, &sender));
-    liaison_mailbox_close(sender);
+    liaison_mailbox_close(open_to_send());
     CHECK_RESULT(LIAISON_DESTROYED, liaison_mailbox_try_take(m, &d));
     liaison_mailbox_close(m);
 }
 
-/* A living process that took a message in the last moment, and was stopped before the cell says
- * so, holds it: it may die, and then it is undelivered. */
-static void what_the_living_are_taking_is_not_buried_with_the_port(void)
+/* A living process that took a message at the last moment, and was stopped before the cell shows
+ * it, holds it: if it dies, the message is undelivered. */
+static void what_the_living_are_taking_is_not_drained(void)
 {
-    struct liaison_policy policy = policy_of_port("grave");
     struct liaison_delivery d;
-    liaison_mailbox *m = NULL, *burier = NULL;
-    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_CREATE, &policy, &m));
+    liaison_mailbox *m = create("dead", 0), *drainer;
     struct segment *s = victim_segment(m);
     CHECK_OK(test_send(m, "a", 1, 0));
     uint64_t full = observe(&s->ring[0]);
@@ -210,18 +210,18 @@ static void what_the_living_are_taking_is_not_buried_with_the_port(void)
     CHECK(replace(&s->ring[0], full, /* as ring_take does it, and no further */
                   ring_word(0, ring_cell(full), segment_owner(s), RING_TAKEN)));
     liaison_port_end(m);
-    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_BURY, NULL, &burier));
-    CHECK_RESULT(LIAISON_BUSY, liaison_port_undelivered(burier, &d));
+    CHECK_OK(liaison_mailbox_open(space, "port", LIAISON_DRAIN, NULL, &drainer));
+    CHECK_RESULT(LIAISON_BUSY, liaison_port_undelivered(drainer, &d));
     struct cell *c = segment_cell(s, ring_cell(full));
     CHECK(cell_state(observe(&c->header)) == CELL_LEASED);
     d = (struct liaison_delivery){
         .cell = ring_cell(full), .header = observe(&c->header), .epoch = observe(&s->epoch)};
     CHECK_OK(liaison_mailbox_release(m, &d));
-    CHECK_OK(liaison_port_undelivered(burier, &d));
+    CHECK_OK(liaison_port_undelivered(drainer, &d));
     CHECK(d.attempt == 2);
-    CHECK_OK(liaison_mailbox_bury(burier, &d));
-    CHECK_RESULT(LIAISON_EMPTY, liaison_port_undelivered(burier, &d));
-    liaison_mailbox_close(burier);
+    CHECK_OK(liaison_mailbox_dead_letter(drainer, &d));
+    CHECK_RESULT(LIAISON_EMPTY, liaison_port_undelivered(drainer, &d));
+    liaison_mailbox_close(drainer);
     liaison_mailbox_close(m);
 }
 
@@ -230,11 +230,11 @@ int main(void)
     space = test_space();
     a_port_that_ended_is_ready();
     the_end_of_the_last_sender_is_noticed_by_looking_alone();
-    who_has_only_begun_to_come_has_not_gone();
-    what_the_living_are_taking_is_not_buried_with_the_port();
+    a_sender_that_has_only_begun_to_attach_has_not_ended();
+    what_the_living_are_taking_is_not_drained();
     creating_one_is_busy_while_its_receiver_lives();
-    only_who_created_it_receives();
-    an_orphan_is_buried_by_one_at_a_time();
+    only_its_creator_receives();
+    an_orphan_is_drained_by_one_at_a_time();
     nothing_is_accepted_behind_a_closed_ring();
     liaison_space_close(space);
     return 0;

@@ -1,8 +1,8 @@
-/* A space that no living process uses can be removed, by its owner, with what is in it, and nothing
- * of it is left; one that is used stays as it is, and so does one in which something is kept that
- * nobody has said may be lost. Processes make, use and remove spaces of one name at once: what is
- * used is never taken away. With --all, ten thousand spaces one after the other rather than five
- * hundred, and ten times the races. */
+/* A space that no living process uses can be removed by its owner, with its content, and nothing of
+ * it is left; one that is used stays as it is, and so does one that holds something, unless it is
+ * removed by force. Processes make, use and remove spaces of one name at once: a space in use is
+ * never removed. With --all, ten thousand spaces one after the other rather than five hundred, and
+ * ten times the races. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -47,7 +47,7 @@ static const char *path_of(const char *what)
     return p;
 }
 
-/* How many spaces there are, and remains of such. */
+/* How many spaces there are, and remains of spaces. */
 static int entries(void) { return test_entries(root); }
 
 static void it_is_gone(void)
@@ -123,17 +123,7 @@ static void kill_it(void)
 /* ---- what is not used goes ---------------------------------------------------------------------
  */
 
-static void use_it(liaison_space *space)
-{
-    char text[4];
-    liaison_mailbox *m = test_mailbox(space, "box", 4);
-    CHECK_OK(test_send(m, "x", 1, 0));
-    CHECK(test_receive(m, text, sizeof text, 0) == 1);
-    CHECK_OK(liaison_mailbox_destroy(m, false));
-    liaison_mailbox_close(m);
-}
-
-static void what_nobody_uses_goes(void)
+static void an_unused_space_is_removed(void)
 {
     int before = test_descriptors(), fd;
     liaison_space *space = open_space(), *again;
@@ -141,7 +131,7 @@ static void what_nobody_uses_goes(void)
     it_is_gone();
     liaison_space_close(space);
     space = open_space();
-    use_it(space);
+    test_use(space);
     liaison_mailbox *m = test_mailbox(space, "kept", 4);
     CHECK_OK(liaison_mailbox_doorbell(m, &fd));
     liaison_mailbox_close(m);
@@ -151,13 +141,14 @@ static void what_nobody_uses_goes(void)
     CHECK(fd >= 0 && close(fd) == 0);
     CHECK_OK(try_remove(false)); /* this process rests in it, and made what is in it */
     it_is_gone();
-    /* The old one is of no use any more, and says so; a new one of that name is as any other. */
+    /* The old space cannot be used any more, and reports that; a new one of that name works like
+     * any other. */
     CHECK_RESULT(LIAISON_NOT_FOUND,
                  liaison_mailbox_open(space, "box", LIAISON_OPEN_OR_CREATE, NULL, &m));
     CHECK(!liaison_space_lost(space));
     again = open_space();
     CHECK(again != space);
-    use_it(again);
+    test_use(again);
     liaison_space_close(space);
     CHECK_OK(try_remove(false));
     liaison_space_close(again);
@@ -170,7 +161,7 @@ static void many_one_after_the_other(int count)
     int before = test_descriptors();
     for (int i = 0; i < count; i++) {
         liaison_space *space = open_space();
-        use_it(space);
+        test_use(space);
         CHECK_OK(try_remove(false));
         liaison_space_close(space);
         CHECK(i % 100 || (test_descriptors() == before && entries() == 0));
@@ -204,7 +195,7 @@ static void close_all_and_have_one_open(void)
 static void have_it_open_and_fork(void)
 {
     liaison_mailbox *m = test_mailbox(open_space(), "box", 4);
-    CHECK_OK(liaison_mailbox_destroy(m, false)); /* which is no reason to give up what is open */
+    CHECK_OK(liaison_mailbox_destroy(m, false)); /* what is open stays usable */
     int end[2];
     char c;
     CHECK(pipe(end) == 0);
@@ -222,7 +213,7 @@ static void have_it_open_and_fork(void)
     point();
 }
 
-static void who_uses_it_is_named(void)
+static void its_users_are_named(void)
 {
     start(have_one_open);
     await();
@@ -265,7 +256,7 @@ static void what_this_process_has_open_is_named(void)
     CHECK(kept.here && strcmp(kept.link, "box") == 0 && is_used_by(getpid()));
     liaison_mailbox_close(m);
     CHECK(is_used_by(0));
-    /* Who only looks is told that what it looks at is gone. */
+    /* An observer learns that the link is gone. */
     CHECK_OK(liaison_mailbox_open(space, "box", LIAISON_OBSERVE, NULL, &seen));
     CHECK_OK(try_remove(false));
     it_is_gone();
@@ -274,7 +265,8 @@ static void what_this_process_has_open_is_named(void)
     liaison_space_close(space);
 }
 
-/* A child's use begins with its first operation. What it has inherited is gone by then. */
+/* A child's use begins with its first operation. The links that it inherited are destroyed by
+ * then. */
 static liaison_mailbox *inherited;
 static void use_the_inherited(void)
 {
@@ -284,7 +276,7 @@ static void use_the_inherited(void)
     CHECK(test_receive(inherited, text, sizeof text, FOREVER) == -LIAISON_DESTROYED);
     liaison_mailbox_close(inherited);
 }
-static void what_a_child_has_inherited_is_destroyed(void)
+static void what_a_child_inherited_is_destroyed(void)
 {
     liaison_space *space = open_space();
     inherited = test_mailbox(space, "box", 4);
@@ -322,7 +314,7 @@ static void make_one(void)
     point();
 }
 
-static void what_somebody_made_is_kept_while_it_lives(void)
+static void a_link_is_kept_while_its_creator_lives(void)
 {
     content = "";
     closes = true;
@@ -368,8 +360,8 @@ static void messages_are_kept(void)
     CHECK_OK(try_remove(false));
     it_is_gone();
 
-    /* A named pipe's are gone with those who had it, and a port's with its receiver: but for those
-     * that are for its dead letters. */
+    /* A named pipe's messages end with its sides, and a port's with its receiver, except those for
+     * its dead letters. */
     leased = false;
     closes = false;
     policy = (struct liaison_policy){.kind = LIAISON_KIND_PORT, .capacity = 4};
@@ -377,7 +369,7 @@ static void messages_are_kept(void)
     await();
     kill_it();
     CHECK_OK(try_remove(false));
-    strcpy(policy.dead_letters, "grave");
+    strcpy(policy.dead_letters, "dead");
     start(make_one);
     await();
     kill_it();
@@ -389,8 +381,8 @@ static void messages_are_kept(void)
     content = "";
 }
 
-/* By a table that has been replaced since: who has them open is not seen. */
-static void what_another_table_knows_is_kept(void)
+/* By a table that was replaced: it is unknown which processes have them open. */
+static void a_link_of_another_table_is_kept(void)
 {
     content = "a";
     leased = false;
@@ -434,7 +426,7 @@ static void what_is_damaged_needs_force(void)
     uint32_t version = 99;
     for (int i = 0; i < 2; i++) {
         space = open_space();
-        use_it(space);
+        test_use(space);
         if (i == 0)
             overwrite("members", 0, zeros, sizeof zeros);
         else
@@ -447,7 +439,7 @@ static void what_is_damaged_needs_force(void)
         liaison_space_close(space);
     }
 
-    /* What nobody of us has put there and no file is stays, but not where the space was. */
+    /* A directory that liaison did not make stays, but under another name than the space's. */
     liaison_space_close(open_space());
     CHECK(mkdir(path_of("links/strange"), 0700) == 0);
     CHECK_RESULT(LIAISON_DENIED, try_remove(false));
@@ -470,7 +462,7 @@ static void mark_removed(void)
     overwrite("members", offsetof(struct members_page, comings), &removed, sizeof removed);
 }
 
-static void who_comes_ends_what_a_remover_began(void)
+static void a_newcomer_finishes_a_removal(void)
 {
     liaison_space *space, *again;
     for (int i = 0; i < 3; i++) {
@@ -486,14 +478,14 @@ static void who_comes_ends_what_a_remover_began(void)
         } else {
             again = open_space();
             CHECK(again != space && entries() == 1);
-            use_it(again);
+            test_use(again);
             liaison_space_close(again);
             CHECK_OK(try_remove(false));
         }
         liaison_space_close(space);
         it_is_gone();
     }
-    /* One that was put aside is found by whoever sweeps. */
+    /* A sweep finds a space that was renamed. */
     char aside[PATH_MAX];
     struct stat st;
     space = open_space();
@@ -511,8 +503,9 @@ static void who_comes_ends_what_a_remover_began(void)
     it_is_gone();
 }
 
-/* What was given up as removed stays so, though its number, and all else of it, comes again. */
-static void a_lost_space_is_not_given_again(void)
+/* A space that was found to be removed stays so, even if one with the same inode numbers
+ * appears. */
+static void a_removed_space_stays_removed(void)
 {
     uint64_t comings = 5;
     liaison_mailbox *m;
@@ -522,15 +515,15 @@ static void a_lost_space_is_not_given_again(void)
     overwrite("members", offsetof(struct members_page, comings), &comings, sizeof comings);
     CHECK_OK(try_open(false, &again));
     CHECK(again != space);
-    use_it(again);
+    test_use(again);
     liaison_space_close(space);
     liaison_space_close(again);
     CHECK_OK(try_remove(false));
     it_is_gone();
 }
 
-/* Whoever is stopped while it takes the directory away is in the way of makers alone. */
-static void a_stopped_remover_holds_up_nobody_for_long(void)
+/* A process that is stopped while it removes the directory delays only makers of that name. */
+static void a_stopped_remover_delays_only_makers(void)
 {
     liaison_space *again;
     liaison_space_close(open_space());
@@ -545,7 +538,7 @@ static void a_stopped_remover_holds_up_nobody_for_long(void)
     it_is_gone();
 }
 
-static void why_it_cannot_be_taken_away_is_said(void)
+static void why_it_cannot_be_removed_is_reported(void)
 {
     struct rlimit before, now;
     liaison_space *again;
@@ -592,7 +585,7 @@ struct race {
     bool removes;
 };
 
-/* What it has open has its name all the time, and so has its space. */
+/* An open link keeps its name all the time, and so does its space. */
 static void use_for_a_moment(const char *name)
 {
     for (;;) {
@@ -641,7 +634,8 @@ static void *race_in_a_thread(void *context)
     return NULL;
 }
 
-/* The threads of one process: what one of them uses keeps the space from the others, too. */
+/* The threads of one process: a space that one of them uses cannot be removed by the others
+ * either. */
 static int race_threads(void *context)
 {
     pthread_t threads[3];
@@ -677,18 +671,18 @@ int main(int argc, char **argv)
     liaison_space_close(test_space());
     CHECK_OK(liaison_root(geteuid(), false, root, sizeof root));
     CHECK_OK(liaison_space_remove(root, geteuid(), "test", false, &kept));
-    what_nobody_uses_goes();
-    who_uses_it_is_named();
+    an_unused_space_is_removed();
+    its_users_are_named();
     what_this_process_has_open_is_named();
-    what_a_child_has_inherited_is_destroyed();
-    what_somebody_made_is_kept_while_it_lives();
+    what_a_child_inherited_is_destroyed();
+    a_link_is_kept_while_its_creator_lives();
     messages_are_kept();
-    what_another_table_knows_is_kept();
+    a_link_of_another_table_is_kept();
     what_is_damaged_needs_force();
-    who_comes_ends_what_a_remover_began();
-    a_lost_space_is_not_given_again();
-    a_stopped_remover_holds_up_nobody_for_long();
-    why_it_cannot_be_taken_away_is_said();
+    a_newcomer_finishes_a_removal();
+    a_removed_space_stays_removed();
+    a_stopped_remover_delays_only_makers();
+    why_it_cannot_be_removed_is_reported();
     another_user_may_not();
     many_one_after_the_other(all ? 10000 : 500);
     race_all(all ? 5000 : 500);

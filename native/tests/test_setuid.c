@@ -13,7 +13,7 @@
 #define CALLER 65534
 #define PLACE "/dev/shm/a-place-of-the-callers"
 
-/* As the program: its rights are root's, its caller is somebody else. */
+/* As the program: its rights are root's, its caller is another user. */
 static int run_setuid(void)
 {
     char root[200];

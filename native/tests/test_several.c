@@ -13,9 +13,11 @@
 
 static liaison_space *space;
 static liaison_mailbox *box[1000];
+static int boxes; /* of these that are open */
 
 static void open_boxes(int n)
 {
+    boxes = n > boxes ? n : boxes;
     for (int i = 0; i < n; i++) {
         char name[32];
         snprintf(name, sizeof name, "box-%d", i);
@@ -24,12 +26,13 @@ static void open_boxes(int n)
     }
 }
 
-static void destroy_boxes(int n)
+static void destroy_boxes(void)
 {
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < boxes; i++) {
         liaison_mailbox_destroy(box[i], true);
         liaison_mailbox_close(box[i]);
     }
+    boxes = 0;
 }
 
 static liaison_several *set_of(int n)
@@ -41,6 +44,18 @@ static liaison_several *set_of(int n)
     return set;
 }
 
+static liaison_several *set_of_new(int n)
+{
+    open_boxes(n);
+    return set_of(n);
+}
+
+static void end(liaison_several *set)
+{
+    liaison_several_close(set);
+    destroy_boxes();
+}
+
 static void tell(int n) { CHECK_OK(test_send(box[n], &n, sizeof n, FOREVER)); }
 
 static int heard(int n)
@@ -50,7 +65,7 @@ static int heard(int n)
     return r == (int64_t)sizeof message ? message : -1;
 }
 
-/* One that was told of, or minus the result. */
+/* The tag that was reported, or minus the result. */
 static int64_t wait_for(liaison_several *set, int64_t timeout)
 {
     uint64_t tag;
@@ -59,10 +74,9 @@ static int64_t wait_for(liaison_several *set, int64_t timeout)
     return r != LIAISON_OK ? -r : count ? (int64_t)tag : INT64_MAX;
 }
 
-static void the_one_with_a_message_is_told_of(void)
+static void the_mailbox_with_a_message_is_reported(void)
 {
-    open_boxes(MANY);
-    liaison_several *set = set_of(MANY);
+    liaison_several *set = set_of_new(MANY);
     CHECK(wait_for(set, 0) == -LIAISON_EMPTY);
     CHECK(wait_for(set, SECOND / 100) == -LIAISON_EMPTY);
     for (int i = 0; i < 3 * MANY; i++) {
@@ -71,8 +85,7 @@ static void the_one_with_a_message_is_told_of(void)
         CHECK(wait_for(set, FOREVER) == n && wait_for(set, 0) == n);
         CHECK(heard(n) == n && wait_for(set, 0) == -LIAISON_EMPTY);
     }
-    liaison_several_close(set);
-    destroy_boxes(MANY);
+    end(set);
 }
 
 static int echo_all(void *context)
@@ -99,39 +112,33 @@ static void a_sleeper_is_woken_by_whichever_gets_a_message(void)
         CHECK_OK(test_send(box[MANY], &n, sizeof n, FOREVER));
     }
     CHECK(test_wait(pid) == 0);
-    liaison_several_close(set);
-    destroy_boxes(MANY + 1);
+    end(set);
 }
 
-static void who_was_told_of_last_comes_last(void)
+static void the_last_reported_comes_last(void)
 {
-    open_boxes(3);
-    liaison_several *set = set_of(3);
+    liaison_several *set = set_of_new(3);
     for (int n = 0; n < 3; n++)
         tell(n);
     for (int i = 0; i < 9; i++)
         CHECK(wait_for(set, 0) == i % 3);
-    liaison_several_close(set);
-    destroy_boxes(3);
+    end(set);
 }
 
-static void more_links_than_a_board_has_places_are_told_apart(void)
+static void more_links_than_a_board_has_places_are_distinguished(void)
 {
-    open_boxes(1000);
-    liaison_several *set = set_of(1000);
+    liaison_several *set = set_of_new(1000);
     CHECK(wait_for(set, SECOND / 100) == -LIAISON_EMPTY);
     for (int n = 0; n < 1000; n += 7) {
         tell(n);
         CHECK(wait_for(set, FOREVER) == n && heard(n) == n);
     }
-    liaison_several_close(set);
-    destroy_boxes(1000);
+    end(set);
 }
 
-static void what_is_removed_is_not_told_of(void)
+static void what_is_removed_is_not_reported(void)
 {
-    open_boxes(5);
-    liaison_several *set = set_of(5);
+    liaison_several *set = set_of_new(5);
     CHECK(wait_for(set, SECOND / 1000) == -LIAISON_EMPTY); /* all are armed */
     liaison_several_remove(set, box[1]);
     tell(1);
@@ -140,8 +147,7 @@ static void what_is_removed_is_not_told_of(void)
     CHECK(wait_for(set, FOREVER) == 4 && heard(4) == 4);
     CHECK_OK(liaison_several_add(set, box[1], 11));
     CHECK(wait_for(set, FOREVER) == 11 && heard(1) == 1);
-    liaison_several_close(set);
-    destroy_boxes(5);
+    end(set);
 }
 
 static int destroy_second(void *context)
@@ -150,24 +156,21 @@ static int destroy_second(void *context)
     return liaison_mailbox_destroy(box[1], true);
 }
 
-static void what_is_destroyed_or_interrupted_is_told_of(void)
+static void what_is_destroyed_or_interrupted_is_reported(void)
 {
-    open_boxes(3);
-    liaison_several *set = set_of(3);
+    liaison_several *set = set_of_new(3);
     pid_t pid = test_child(destroy_second, NULL);
     CHECK(wait_for(set, FOREVER) == 1 && test_wait(pid) == 0);
     liaison_several_remove(set, box[1]);
     CHECK(wait_for(set, 0) == -LIAISON_EMPTY);
     liaison_mailbox_interrupt(box[2]);
     CHECK(wait_for(set, FOREVER) == 2);
-    liaison_several_close(set);
-    destroy_boxes(3);
+    end(set);
 }
 
-static void what_is_closed_is_told_of_until_it_is_removed(void)
+static void what_is_closed_is_reported_until_it_is_removed(void)
 {
-    open_boxes(3);
-    liaison_several *set = set_of(3);
+    liaison_several *set = set_of_new(3);
     CHECK(wait_for(set, SECOND / 1000) == -LIAISON_EMPTY);
     liaison_mailbox_close(box[1]);
     CHECK(wait_for(set, FOREVER) == 1 && wait_for(set, 0) == 1);
@@ -177,7 +180,7 @@ static void what_is_closed_is_told_of_until_it_is_removed(void)
     liaison_several_close(set);
     liaison_mailbox_close(box[0]);
     open_boxes(3);
-    destroy_boxes(3);
+    destroy_boxes();
 }
 
 static void *call(void *set)
@@ -188,8 +191,7 @@ static void *call(void *set)
 
 static void a_call_ends_a_wait(void)
 {
-    open_boxes(2);
-    liaison_several *set = set_of(2);
+    liaison_several *set = set_of_new(2);
     for (int i = 0; i < 200; i++) {
         pthread_t thread;
         CHECK(pthread_create(&thread, NULL, call, set) == 0);
@@ -197,8 +199,7 @@ static void a_call_ends_a_wait(void)
         CHECK(pthread_join(thread, NULL) == 0);
         CHECK(wait_for(set, 0) == -LIAISON_EMPTY);
     }
-    liaison_several_close(set);
-    destroy_boxes(2);
+    end(set);
 }
 
 static int go_on_in_a_child(void *context)
@@ -214,8 +215,7 @@ static int go_on_in_a_child(void *context)
 
 static void a_child_goes_on_with_a_set_of_its_own(void)
 {
-    open_boxes(4);
-    liaison_several *set = set_of(4);
+    liaison_several *set = set_of_new(4);
     CHECK(wait_for(set, SECOND / 1000) == -LIAISON_EMPTY);
     tell(2);
     pid_t pid = test_child(go_on_in_a_child, set);
@@ -223,17 +223,7 @@ static void a_child_goes_on_with_a_set_of_its_own(void)
     tell(3);
     CHECK(wait_for(set, FOREVER) == 3 && heard(3) == 3);
     CHECK(wait_for(set, 0) == -LIAISON_EMPTY);
-    liaison_several_close(set);
-    destroy_boxes(4);
-}
-
-static int lease_and_die(void *context)
-{
-    struct liaison_delivery d;
-    CHECK_OK(liaison_mailbox_try_take(context, &d));
-    liaison_mailbox_hold(context);
-    raise(SIGKILL);
-    return 0;
+    end(set);
 }
 
 /* A signal's handler that forks, once: in the child it returns as well. */
@@ -248,8 +238,7 @@ static bool fork_once(void *context)
 
 static void a_child_that_is_forked_in_a_wait_leaves_it(void)
 {
-    open_boxes(3);
-    liaison_several *set = set_of(3);
+    liaison_several *set = set_of_new(3);
     struct liaison_wait wait = {.timeout = SECOND / 10, .interrupted = fork_once};
     uint64_t tag;
     size_t count;
@@ -264,21 +253,18 @@ static void a_child_that_is_forked_in_a_wait_leaves_it(void)
     CHECK(r == LIAISON_EMPTY || (r == LIAISON_OK && tag == 2));
     CHECK(test_wait(forked) == 0);
     CHECK(wait_for(set, FOREVER) == 2);
-    liaison_several_close(set);
-    destroy_boxes(3);
+    end(set);
 }
 
-static void what_a_dead_process_held_is_told_of(void)
+static void what_a_dead_process_held_is_reported(void)
 {
-    open_boxes(MANY);
-    liaison_several *set = set_of(MANY);
+    liaison_several *set = set_of_new(MANY);
     for (int n = 0; n < MANY; n += 33) {
         tell(n);
-        CHECK(test_wait(test_child(lease_and_die, box[n])) == -SIGKILL);
+        CHECK(test_wait(test_child(test_lease_and_die, box[n])) == -SIGKILL);
         CHECK(wait_for(set, FOREVER) == n && heard(n) == n);
     }
-    liaison_several_close(set);
-    destroy_boxes(MANY);
+    end(set);
 }
 
 static int wait_and_die(void *context)
@@ -291,17 +277,16 @@ static int wait_and_die(void *context)
 
 static void what_a_dead_process_had_armed_is_cleared(void)
 {
-    open_boxes(3);
-    liaison_several *set = set_of(3);
+    liaison_several *set = set_of_new(3);
     CHECK(test_wait(test_child(wait_and_die, set)) == -SIGKILL);
     const struct segment *s = victim_segment(box[0]);
     CHECK(look(&s->header->waiters[RECEIVERS][0]) != 0);
-    liaison_mailbox_close(box[0]); /* who attaches sweeps */
+    liaison_mailbox_close(box[0]); /* attaching sweeps */
     liaison_several_close(set);
     open_boxes(1);
     s = victim_segment(box[0]);
     CHECK(look(&s->header->waiters[RECEIVERS][0]) == 0);
-    destroy_boxes(3);
+    destroy_boxes();
 }
 
 static void a_set_is_of_one_space(void)
@@ -312,12 +297,12 @@ static void a_set_is_of_one_space(void)
     open_boxes(1);
     snprintf(root, sizeof root, "%s", liaison_space_path(space));
     *strrchr(root, '/') = 0;
-    CHECK_OK(liaison_space_open(root, (uint32_t)geteuid(), "elsewhere", true, -1, &other));
+    other = test_space_in(root, "elsewhere");
     CHECK_OK(liaison_several_open(other, &set));
     CHECK_RESULT(LIAISON_INVALID, liaison_several_add(set, box[0], 0));
     liaison_several_close(set);
     liaison_space_close(other);
-    destroy_boxes(1);
+    destroy_boxes();
 }
 
 static void as_many_sets_wait_at_once_as_there_are_boards(void)
@@ -336,23 +321,23 @@ static void as_many_sets_wait_at_once_as_there_are_boards(void)
     for (int i = 0; i < 17; i++)
         if (i != 3)
             liaison_several_close(set[i]);
-    destroy_boxes(1);
+    destroy_boxes();
 }
 
 int main(void)
 {
     space = test_space();
-    the_one_with_a_message_is_told_of();
+    the_mailbox_with_a_message_is_reported();
     a_sleeper_is_woken_by_whichever_gets_a_message();
-    who_was_told_of_last_comes_last();
-    more_links_than_a_board_has_places_are_told_apart();
-    what_is_removed_is_not_told_of();
-    what_is_destroyed_or_interrupted_is_told_of();
-    what_is_closed_is_told_of_until_it_is_removed();
+    the_last_reported_comes_last();
+    more_links_than_a_board_has_places_are_distinguished();
+    what_is_removed_is_not_reported();
+    what_is_destroyed_or_interrupted_is_reported();
+    what_is_closed_is_reported_until_it_is_removed();
     a_call_ends_a_wait();
     a_child_goes_on_with_a_set_of_its_own();
     a_child_that_is_forked_in_a_wait_leaves_it();
-    what_a_dead_process_held_is_told_of();
+    what_a_dead_process_held_is_reported();
     what_a_dead_process_had_armed_is_cleared();
     a_set_is_of_one_space();
     as_many_sets_wait_at_once_as_there_are_boards();

@@ -1,6 +1,6 @@
-/* The members file is known by what it is, not by its name, its size or a descriptor's number:
- * whatever becomes of it, nobody who lives is taken for dead, and nobody dead for alive where that
- * can still be told; where it cannot, users are told so, and nothing leaks. */
+/* The members file is recognised by its identity, not by its name, its size or a descriptor's
+ * number: whatever happens to it, no living process is taken for dead, and no dead one for alive
+ * while that can be known; if it cannot, users get an error, and nothing leaks. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,13 +17,6 @@
 #include "space/space.h"
 
 static char root[100];
-
-static liaison_space *open_space(const char *name)
-{
-    liaison_space *space;
-    CHECK_OK(liaison_space_open(root, geteuid(), name, true, -1, &space));
-    return space;
-}
 
 static const char *path_of(const char *space, const char *what)
 {
@@ -50,7 +43,7 @@ static int hold(void *context)
     char c;
     alarm(120);
     close(h->go_on[1]);
-    liaison_mailbox *m = test_mailbox(open_space(h->space), "box", 4);
+    liaison_mailbox *m = test_mailbox(test_space_in(root, h->space), "box", 4);
     CHECK_OK(liaison_mailbox_take(m, &wait, &d));
     CHECK(write(h->say[1], "l", 1) == 1);
     CHECK(read(h->go_on[0], &c, 1) == 1);
@@ -76,7 +69,7 @@ static void forget(struct holder *h)
     }
 }
 
-/* It lives, and has had its message all the time. */
+/* It is alive, and has had its message all the time. */
 static void let_go(struct holder *h)
 {
     CHECK(write(h->go_on[1], "g", 1) == 1);
@@ -126,14 +119,14 @@ static void copied(void)
 
 static void anothers(void)
 {
-    liaison_space_close(open_space("other"));
+    liaison_space_close(test_space_in(root, "other"));
     CHECK(rename(path_of("other", "members"), path_of("lab", "members")) == 0);
 }
 
 static void made_anew(void)
 {
     unlinked();
-    liaison_space_close(open_space("lab"));
+    liaison_space_close(test_space_in(root, "lab"));
 }
 
 static void shorter(void) { CHECK(truncate(path_of("lab", "members"), TABLE_SIZE - 1) == 0); }
@@ -146,7 +139,7 @@ static void emptied(void)
 
 static void overwritten(void)
 {
-    liaison_space *other = open_space("other");
+    liaison_space *other = test_space_in(root, "other");
     uint64_t identity;
     char text[4096];
     CHECK_OK(member_identity(other, &identity));
@@ -183,19 +176,19 @@ static int come(void *context)
 
 static void users_are_told(int i, bool probed)
 {
-    liaison_space *lab = open_space("lab");
+    liaison_space *lab = test_space_in(root, "lab");
     liaison_mailbox *m = test_mailbox(lab, "box", 4);
     struct holder h = begin(m, "lab");
     uint64_t holder = identity_of(m, glance(&lab->identity));
     if (probed)
         CHECK(member_alive(lab, holder));
     cases[i].happen();
-    /* A newcomer finds a link whose users it cannot know, and takes nothing. */
+    /* A newcomer finds a link whose users are unknown, and takes nothing. */
     CHECK(test_wait(test_child(come, NULL)) == LIAISON_FOREIGN);
     int before = test_descriptors();
     for (int n = 0; n < 3; n++)
         CHECK(member_alive(lab, holder));
-    /* Who was there is told, and does not wait for ever. */
+    /* Its users get an error, and do not wait for ever. */
     char text[8];
     int64_t r = 0;
     note32(&lab->last_seen, process_tick() - 2000); /* as if it had not looked for a while */
@@ -218,7 +211,7 @@ static void users_are_told(int i, bool probed)
     } else {
         let_go(&h);
     }
-    /* What nobody can use any more is cleaned away, by whoever can open the space. */
+    /* A link that no process can use any more is cleaned by any process that can open the space. */
     struct liaison_cleaned cleaned;
     liaison_space *now;
     if (liaison_space_open(root, geteuid(), "lab", true, -1, &now) == LIAISON_OK) {
@@ -251,9 +244,9 @@ static void remove_space(const char *name)
 
 /* ---- a file that is a byte too long -------------------------------------------------------- */
 
-static void a_longer_file_is_as_good(void)
+static void a_longer_file_does_no_harm(void)
 {
-    liaison_space *lab = open_space("lab");
+    liaison_space *lab = test_space_in(root, "lab");
     liaison_mailbox *m = test_mailbox(lab, "box", 4);
     struct holder h = begin(m, "lab");
     char text[8];
@@ -274,7 +267,7 @@ static void a_longer_file_is_as_good(void)
 static int lose_all_descriptors(void *context)
 {
     (void)context;
-    liaison_space *one = open_space("one"), *two = open_space("two");
+    liaison_space *one = test_space_in(root, "one"), *two = test_space_in(root, "two");
     liaison_mailbox *m = test_mailbox(one, "box", 4);
     struct holder h = begin(m, "one");
     uint64_t holder = identity_of(m, glance(&one->identity)), nobody = 4000;
@@ -308,14 +301,14 @@ static int lose_all_descriptors(void *context)
 
 static void a_space_with_another_table_is_another(void)
 {
-    liaison_space *before = open_space("again");
+    liaison_space *before = test_space_in(root, "again");
     uint64_t was, is;
     CHECK_OK(member_identity(before, &was));
     CHECK(unlink(path_of("again", "members")) == 0);
-    liaison_space *after = open_space("again");
+    liaison_space *after = test_space_in(root, "again");
     CHECK(after != before && memcmp(after->inodes, before->inodes, sizeof after->inodes) == 0);
     before->probe.inode = after->probe.inode; /* that comes again too */
-    liaison_space *once_more = open_space("again");
+    liaison_space *once_more = test_space_in(root, "again");
     CHECK(once_more == after);
     CHECK_OK(member_identity(after, &is));
     CHECK(member_alive(after, is));
@@ -336,7 +329,7 @@ int main(void)
             printf("%s%s\n", cases[i].name, probed ? ", with a probe open" : "");
             fflush(stdout);
         }
-    a_longer_file_is_as_good();
+    a_longer_file_does_no_harm();
     CHECK(test_wait(test_child(lose_all_descriptors, NULL)) == 0);
     a_space_with_another_table_is_another();
     return 0;

@@ -1,5 +1,5 @@
-/* Whoever changes the word that somebody sleeps on, each time just before that falls asleep, keeps
- * it neither from Ctrl-C, nor from its deadline, nor from sleeping. */
+/* A process that changes the word on which another sleeps, each time just before it falls asleep,
+ * prevents neither Ctrl-C, nor its deadline, nor its sleep. */
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -65,7 +65,7 @@ static void a_waiter_ends_in_time(void)
     CHECK_RESULT(LIAISON_EMPTY, wait_beneath(SECOND / 100));
 }
 
-/* What sets and receipts sleep with as well. */
+/* Sets and receipts sleep with the same function. */
 static void each_round_counts(void)
 {
     struct liaison_wait wait = {.timeout = FOREVER, .interrupted = at_last};

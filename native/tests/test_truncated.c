@@ -1,5 +1,5 @@
-/* Whatever part of a file is cut off while it is in use, its users get CORRUPT and live; and
- * SIGBUS means to the rest of the program what it always did. */
+/* Wherever a file is truncated while it is in use, its users get CORRUPT and survive; and SIGBUS
+ * still works as before for the rest of the program. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -291,7 +291,7 @@ static int use_while_the_members_flicker(void *context)
     }
     f->progress->stop = 1;
     CHECK(test_wait(child) == 0);
-    /* What it had is as good as before. */
+    /* What it had works as before. */
     CHECK_OK(test_send(m, "x", 1, 0));
     CHECK_OK(liaison_mailbox_destroy(m, true));
     liaison_mailbox_close(m);
@@ -325,7 +325,7 @@ static void on_plain_signal(int number)
     heard++;
     siglongjmp(way_out, 1);
 }
-/* What a handler that comes later has to do with what is not its own. */
+/* What a handler that was installed later must do with a fault that is not its own. */
 static uint8_t *own_page;
 static void on_signal_pass_on(int number, siginfo_t *info, void *context)
 {
@@ -457,8 +457,8 @@ int main(void)
     a_member_whose_record_is_cut_off_lives();
     between_any_two_operations();
 #if !defined(__SANITIZE_THREAD__)
-    /* It takes the guard's laying of new pages for a write to all of them, which it is, and
-     * which is what happens to one whose memory somebody cuts off. */
+    /* It takes the guard's new pages for a write to all of them, which they are, and which cannot
+     * be avoided when a file is truncated. */
     while_threads_sleep();
     while_threads_work();
 #endif

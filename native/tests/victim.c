@@ -22,7 +22,7 @@
 
 #define SETS (WAITS | SET(LIAISON_BUSY) | SET(LIAISON_EXHAUSTED) | SET(LIAISON_CLOSED))
 
-/* Of a port, who opens it sends. */
+/* A process that opens a port sends. */
 static unsigned sender_only(const struct victim *v)
 {
     return is_port(victim_segment(v->mailbox)) ? SET(LIAISON_DENIED) : 0;
@@ -205,13 +205,13 @@ static void waits_and_returns(struct victim *v)
     MAY(SETTLES, liaison_mailbox_release(v->mailbox, &d));
 }
 
-static void polls_and_buries(struct victim *v)
+static void polls_and_dead_letters(struct victim *v)
 {
     struct liaison_delivery d;
     if (MAY(TAKES, liaison_mailbox_poll(v->mailbox, 1000, &d)) != LIAISON_OK)
         return;
     touch(v, &d, false);
-    MAY(SETTLES, liaison_mailbox_bury(v->mailbox, &d));
+    MAY(SETTLES, liaison_mailbox_dead_letter(v->mailbox, &d));
 }
 
 /* ---- what it had before ------------------------------------------------------------- */
@@ -282,18 +282,18 @@ static void offers(struct victim *v)
     }
 }
 
-static void buries(struct victim *v)
+static void drains(struct victim *v)
 {
     struct victim w = *v;
     struct liaison_delivery d;
     if (!sender_only(v))
         return;
-    /* Where the memory is put back as it was, it lives again afterwards. */
+    /* If the memory is put back as it was, the link works again afterwards. */
     if (test_random(&v->seed) % (v->kept ? 4 : 512) == 0) {
         begin(v, "liaison_port_end(v->mailbox)");
         liaison_port_end(v->mailbox);
     }
-    if (MAY(OPENS, liaison_mailbox_open(v->space, v->name, LIAISON_BURY, NULL, &w.mailbox)) !=
+    if (MAY(OPENS, liaison_mailbox_open(v->space, v->name, LIAISON_DRAIN, NULL, &w.mailbox)) !=
         LIAISON_OK)
         return;
     for (int i = 0; i < 8; i++) {
@@ -303,7 +303,7 @@ static void buries(struct victim *v)
         if (i % 4 == 3)
             MAY(SETTLES, liaison_mailbox_release(w.mailbox, &d));
         else
-            MAY(SETTLES, liaison_mailbox_bury(w.mailbox, &d));
+            MAY(SETTLES, liaison_mailbox_dead_letter(w.mailbox, &d));
     }
     begin(v, "liaison_mailbox_close(w.mailbox)");
     liaison_mailbox_close(w.mailbox);
@@ -384,7 +384,8 @@ static void cleans(struct victim *v)
 {
     struct liaison_cleaned cleaned;
     if (v->closes && test_random(&v->seed) % 16 == 0)
-        MAY(ALWAYS, liaison_space_clean(v->space, test_random(&v->seed) % 2, &cleaned));
+        MAY(ALWAYS | SET(LIAISON_FOREIGN),
+            liaison_space_clean(v->space, test_random(&v->seed) % 2, &cleaned));
 }
 
 static void destroys(struct victim *v)
@@ -401,7 +402,7 @@ static void (*const operations[])(struct victim *) = {
     waits_and_returns,
     sends_large,
     goes_on,
-    polls_and_buries,
+    polls_and_dead_letters,
     discards,
     peeks,
     sees_statistics,
@@ -415,7 +416,7 @@ static void (*const operations[])(struct victim *) = {
     hears_of_room,
     asks,
     offers,
-    buries,
+    drains,
     is_called,
 };
 #define OPERATIONS (sizeof operations / sizeof *operations)

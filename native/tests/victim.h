@@ -1,15 +1,15 @@
-/* victim.h — a user of a mailbox whose memory somebody else writes too.
+/* victim.h — a user of a mailbox to whose memory another process writes.
  *
- * It does everything that liaison.h offers and holds the engine to what it promises there
- * whatever the memory says: each call comes back, with a result that is documented for it,
- * and what it hands out lies inside the mapping. */
+ * It calls everything that liaison.h offers and checks its promises whatever the memory contains:
+ * each call returns, with a result that is documented for it, and what it hands out lies inside the
+ * mapping. */
 #ifndef VICTIM_H
 #define VICTIM_H
 
 #include "check.h"
 #include "segment/segment.h"
 
-/* In memory that outlives the victim, so that whoever finds it dead knows where it was. */
+/* In memory that outlives the victim, so that the test can report where it died. */
 struct progress {
     _Atomic(const char *) operation;
     _Atomic uint64_t rounds;

@@ -123,8 +123,8 @@ __all__ = [
 ]
 
 
-# To import all of it takes three times as long as what most programs need: who uses the rest pays
-# for it.
+# To import all of it takes three times as long as what most programs need: the rest is imported
+# when it is first used.
 _LATER = {
     name: module
     for module, names in {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
 __all__ = ["Closing"]
@@ -30,14 +29,7 @@ class Closing:
             """Give it up; idempotent."""
 
     def __enter__(self) -> Self:
-        """Give it; the block closes it."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close it."""
+    def __exit__(self, *_: object) -> None:
         self.close()

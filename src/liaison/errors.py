@@ -396,11 +396,7 @@ class DecodeError(LiaisonError, ValueError):
     """
 
     def __init__(
-        self,
-        message: str = "",
-        *,
-        payload: bytes = b"",
-        format: int | None = None,
+        self, message: str = "", *, payload: bytes = b"", format: int | None = None
     ) -> None:
         """Store the text and the message's bytes and format."""
         super().__init__(message)
@@ -420,13 +416,7 @@ class RemoteError(LiaisonError):
     ('shop.NoRow: no row 7', 'shop.NoRow', 'no row 7')
     """
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        type: str = "",
-        traceback: str = "",
-    ) -> None:
+    def __init__(self, message: str = "", *, type: str = "", traceback: str = "") -> None:
         """Store the text, the class and the traceback of the remote exception."""
         super().__init__(message)
         self.message = message

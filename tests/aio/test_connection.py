@@ -327,7 +327,7 @@ def test_a_server_that_resets_at_once_denies_access(run, monkeypatch):
 
     async def main():
         monkeypatch.setattr(places, "tune", reset)
-        with pytest.raises(AccessDenied, match="closed the connection during the introduction"):
+        with pytest.raises(AccessDenied, match="closed the connection during the handshake"):
             await aio.connect(f"tcp://127.0.0.1:{listening.getsockname()[1]}")
 
     with listening:

@@ -20,10 +20,11 @@ def test_a_scheme_has_its_carrier():
 
 
 @pytest.mark.parametrize("address", ["tcp://localhost:1", "unix:///tmp/box", "nats://host/box"])
-def test_a_scheme_that_carries_no_mailboxes_is_refused(address):
-    """The error names the address, and what could be used."""
+def test_a_scheme_that_carries_no_mailboxes_is_refused(space, address):
+    """The error names the address, and what could be used; nothing is created."""
     with pytest.raises(InvalidAddress, match=f"{address.partition('/')[0]}.*shm://"):
         Mailbox(address)
+    assert list(space.root.iterdir()) == []
 
 
 def test_another_package_adds_a_carrier(tmp_path):

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from liaison import Delivery, Loan, Mailbox, NamedPipe, Receipt
+from liaison import Delivery, Loan, NamedPipe, Receipt
 from liaison._native import delivery, loan, receipt
 from liaison._native.link import end_of
 from liaison._native.several import Several
@@ -52,11 +52,3 @@ def test_both_ways_have_all_that_is_abstract(space):
     with NamedPipe("both") as pipe:
         for name in contract.PipeEnd.__abstractmethods__ - {"descriptors", "handle", "handed"}:
             assert hasattr(end_of(pipe), name), name
-
-
-def test_what_another_carrier_would_carry_is_refused(space):
-    """An address whose scheme carries no mailboxes raises InvalidAddress, and creates nothing."""
-    for address in ("tcp://localhost:1", "unix:///tmp/box"):
-        with pytest.raises(ValueError, match=address):
-            Mailbox(address)
-    assert list(space.root.iterdir()) == []

@@ -34,7 +34,7 @@ def test_listing_tells_what_opening_tells(space):
     with (
         Mailbox("box", capacity=4, max_deliveries=3) as box,
         MessageQueue("queue", max_messages=5) as queue,
-        Port("port", dead_letters="buried") as port,
+        Port("port", dead_letters="letters") as port,
         NamedPipe("pipe") as pipe,
         Endpoint("one") as one,
         Endpoint("two") as two,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from liaison._native.frames import BYE, HEADER, Frames
 from liaison.codec import Coder
-from liaison.errors import Corrupt, DecodeError, Empty, Ended, LiaisonError, TooLarge
+from liaison.errors import Corrupt, DecodeError, Empty, Ended, TooLarge
 from liaison.testing import Process
 
 MIB = 1 << 20
@@ -83,41 +83,6 @@ def test_frames_arrive_however_their_bytes_are_cut(messages, data):
         thread.join()
         assert (raised.value.clean, raised.value.received) == (True, len(messages))
         assert wire.frames.confirmed == 0  # of what was never sent nothing can be
-
-
-def all_of(wire):
-    """What comes until there is an error, and that."""
-    received = []
-    while True:
-        try:
-            received.append(wire.frames.receive(timeout=60))
-        except DecodeError as error:
-            received.append(error.payload)
-        except LiaisonError as error:
-            return received, error
-
-
-@given(st.binary(max_size=300), st.integers(0, 1000))
-def test_any_bytes_give_frames_or_a_typed_error(data, largest):
-    """Random bytes are messages up to the largest size, or the error that says why not."""
-    with Wire(largest) as wire:
-        thread = wire.say(data, end=True)
-        _, error = all_of(wire)
-        thread.join()
-        assert isinstance(error, Corrupt | TooLarge | Ended)
-
-
-@given(MESSAGES.filter(bool), st.data())
-def test_changed_bytes_give_frames_or_a_typed_error(messages, data):
-    """A stream with a few bytes changed never does more than be refused."""
-    damaged = bytearray(stream(messages))
-    for _ in range(data.draw(st.integers(1, 4))):
-        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
-    with Wire() as wire:
-        wire.say(bytes(damaged), end=True)
-        received, error = all_of(wire)
-        assert isinstance(error, Corrupt | TooLarge | Ended)
-        assert all(len(payload) <= LARGEST for payload in received if isinstance(payload, bytes))
 
 
 @pytest.mark.parametrize("size", [101, 1 << 32, (1 << 56) - 1])

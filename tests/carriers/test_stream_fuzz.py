@@ -68,7 +68,9 @@ def frame(payload, kind, count):
 
 
 def a_stream(draw):
-    """Frames, mostly whole ones, of which some have a header that was changed."""
+    """Frames, mostly whole ones, of which some have a header that was changed; or any bytes."""
+    if draw.random() < 0.1:
+        return draw.randbytes(draw.randrange(300))
     coder = Coder()
     frames = []
     for count in range(draw.randrange(12)):

@@ -1,4 +1,4 @@
-"""The introduction, without any socket: who is admitted, and that nobody else is."""
+"""The handshake, without any socket: who is admitted, and that nobody else is."""
 
 import secrets
 import ssl
@@ -89,7 +89,7 @@ def test_a_recorded_handshake_is_refused_when_replayed():
 def test_a_handshake_is_refused_when_reflected():
     """What an end says, sent back to it, or to another like it, is no proof."""
     client = Handshake("client", TOKEN)
-    with pytest.raises(AccessDenied, match="own greeting"):
+    with pytest.raises(AccessDenied, match="own hello"):
         client.receive(client.take())
     # Two servers, or two clients, played against each other.
     for role in ("client", "server"):
@@ -149,7 +149,7 @@ def test_proofs_that_would_be_bound_to_nothing_are_refused():
 
 
 def test_a_session_that_cannot_be_told_from_others_is_refused(certificate, monkeypatch):
-    """Where Python's TLS gives no channel binding, the introduction over it fails at both ends."""
+    """Where Python's TLS gives no channel binding, the handshake over it fails at both ends."""
     monkeypatch.setattr(ssl.SSLObject, "get_channel_binding", lambda *_: None)
     ends = greetings(certificate, *contexts(certificate))
     with pytest.raises(AccessDenied, match="tls-unique"):
@@ -263,7 +263,7 @@ def test_changed_bytes_admit_nobody(data):
 
 
 def test_a_stranger_gets_four_kibibytes():
-    """Bytes above 4 KiB from who has not proven anything end the introduction."""
+    """Bytes above 4 KiB from who has not proven anything end the handshake."""
     greeting = Greeting("server", token=TOKEN, largest=100)
     assert greeting.appetite == 4096
     hello = Handshake("client", TOKEN).take()

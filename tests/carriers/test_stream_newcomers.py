@@ -1,4 +1,4 @@
-"""Who may stay that has not introduced itself, and who is heard: without sockets or clocks."""
+"""Which connections without a complete handshake may stay; without sockets or clocks."""
 
 import pytest
 from hypothesis import given

@@ -4,7 +4,16 @@ import threading
 
 from liaison.testing import PATIENCE, Watchdog
 
-__all__ = ["Beside"]
+__all__ = ["Beside", "asleep"]
+
+
+def asleep(thread):
+    """Whether the thread with this native id sleeps in the kernel, twenty looks long."""
+    for _ in range(20):
+        with open(f"/proc/self/task/{thread}/stat") as file:
+            if file.read().rpartition(")")[2].split()[0] != "S":
+                return False
+    return True
 
 
 class Beside(threading.Thread):
@@ -26,14 +35,8 @@ class Beside(threading.Thread):
             del self._call
 
     def asleep(self):
-        """Whether its thread sleeps in the kernel, twenty looks long."""
-        if self.native_id is None:
-            return False
-        for _ in range(20):
-            with open(f"/proc/self/task/{self.native_id}/stat") as file:
-                if file.read().rpartition(")")[2].split()[0] != "S":
-                    return False
-        return True
+        """Whether its thread sleeps in the kernel."""
+        return self.native_id is not None and asleep(self.native_id)
 
     def result(self):
         """Wait for its end; what it returned, or raise what it raised."""

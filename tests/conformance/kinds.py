@@ -12,6 +12,7 @@ import pickle
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -63,7 +64,6 @@ class Kind:
 
     name: str
     shown: str  # as Link.kind says it
-    carriers: tuple[str, ...]
     maker: str
     opener: str
     lacks: dict[str, type[BaseException] | None] = field(default_factory=dict)
@@ -71,6 +71,7 @@ class Kind:
     arguments: dict[str, str] = field(default_factory=dict)
     connect: Callable[[Stage, dict[str, object], str], object] | None = None
     established: str = "named"
+    carriers: tuple[str, ...] = ("shm", "memory")
 
     @property
     def features(self):
@@ -218,7 +219,7 @@ class Stage:
         return self.open(), other
 
 
-def _connection(scheme):
+def _connected(scheme):
     def connect(stage, options, who):
         address = stage.carrier.at("it") if scheme == "unix" else "tcp://127.0.0.1:0"
         given = {
@@ -284,7 +285,7 @@ def _pipe(stage, options, who):
     return kept, other
 
 
-def _named_pipe(created_here):
+def _sides(created_here):
     """A named pipe, of which this process's side is its creator's, or the opener's."""
 
     def connect(stage, options, who):
@@ -301,7 +302,6 @@ def _named_pipe(created_here):
     return connect
 
 
-_LOCAL = ("shm", "memory")
 _SOCKET_LACKS = {
     "lease": AttributeError,
     "loan": AttributeError,
@@ -343,53 +343,42 @@ _PIPE_LACKS = {
 }
 
 _NAMED_PIPE_LACKS = {**_PIPE_LACKS, "local": None, "receivers": None, "many": liaison.Busy}
+_ONE_WAY = {"both ways": None}
+
+_mailbox = partial(Kind, shown="mailbox", maker="Mailbox", opener="Mailbox.open")
+_endpoint = partial(
+    Kind, shown="endpoint", maker="Endpoint", opener="Endpoint", established="automatic"
+)
+_named_pipe = partial(
+    Kind, shown="named pipe", maker="NamedPipe", opener="NamedPipe", lacks=_NAMED_PIPE_LACKS
+)
+_connection = partial(
+    Kind,
+    shown="connection",
+    maker="listen",
+    opener="connect",
+    lacks=_SOCKET_LACKS,
+    carriers=("stream",),
+    established="connected",
+)
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind(
-            "mailbox",
-            "mailbox",
-            _LOCAL,
-            "Mailbox",
-            "Mailbox.open",
-            lacks={"both ways": None},
+        _mailbox("mailbox", lacks=_ONE_WAY),
+        _mailbox("exclusive mailbox", lacks=_ONE_WAY, options={"access": "exclusive"}),
+        _mailbox(
+            "pair mailbox", lacks={**_ONE_WAY, "many": liaison.Busy}, options={"access": "pair"}
         ),
-        Kind(
-            "exclusive mailbox",
-            "mailbox",
-            _LOCAL,
-            "Mailbox",
-            "Mailbox.open",
-            lacks={"both ways": None},
-            options={"access": "exclusive"},
-        ),
-        Kind(
-            "pair mailbox",
-            "mailbox",
-            _LOCAL,
-            "Mailbox",
-            "Mailbox.open",
-            lacks={"both ways": None, "many": liaison.Busy},
-            options={"access": "pair"},
-        ),
-        Kind(
+        _mailbox(
             "rendezvous",
-            "mailbox",
-            _LOCAL,
-            "Mailbox",
-            "Mailbox.open",
-            lacks={"both ways": None, "buffered": liaison.NoReceiver, "bounded": None},
+            lacks={**_ONE_WAY, "buffered": liaison.NoReceiver, "bounded": None},
             options={"capacity": 0},
         ),
         Kind(
-            "queue",
-            "queue",
-            _LOCAL,
-            "MessageQueue",
-            "MessageQueue.open",
+            *("queue", "queue", "MessageQueue", "MessageQueue.open"),
             lacks={
-                "both ways": None,
+                **_ONE_WAY,
                 "rendezvous": ValueError,
                 "access": TypeError,
                 "dead letters": TypeError,
@@ -397,11 +386,7 @@ KINDS = {
             arguments={"capacity": "max_messages", "max_message": "message_size"},
         ),
         Kind(
-            "port",
-            "port",
-            _LOCAL,
-            "Port",
-            "Port.open",
+            *("port", "port", "Port", "Port.open"),
             lacks={
                 "both ways": liaison.AccessDenied,
                 "rendezvous": ValueError,
@@ -410,32 +395,14 @@ KINDS = {
                 "outlives": liaison.Destroyed,
             },
         ),
-        Kind(
-            "endpoint",
-            "endpoint",
-            _LOCAL,
-            "Endpoint",
-            "Endpoint",
-            lacks=_ENDPOINT_LACKS,
-            connect=_endpoints(source=False),
-            established="automatic",
-        ),
-        Kind(
+        _endpoint("endpoint", lacks=_ENDPOINT_LACKS, connect=_endpoints(source=False)),
+        _endpoint(
             "endpoint, from one",
-            "endpoint",
-            _LOCAL,
-            "Endpoint",
-            "Endpoint",
             lacks={**_ENDPOINT_LACKS, "many": None, "quiet": None},
             connect=_endpoints(source=True),
-            established="automatic",
         ),
         Kind(
-            "pipe",
-            "pipe",
-            _LOCAL,
-            "pipe",
-            "pipe",
+            *("pipe", "pipe", "pipe", "pipe"),
             lacks={
                 **_PIPE_LACKS,
                 "both ways": liaison.AccessDenied,
@@ -446,44 +413,10 @@ KINDS = {
             connect=_pipe,
             established="inherited",
         ),
-        Kind(
-            "named pipe",
-            "named pipe",
-            _LOCAL,
-            "NamedPipe",
-            "NamedPipe",
-            lacks=_NAMED_PIPE_LACKS,
-            connect=_named_pipe(created_here=True),
-        ),
-        Kind(
-            "named pipe, its opener's",
-            "named pipe",
-            _LOCAL,
-            "NamedPipe",
-            "NamedPipe",
-            lacks=_NAMED_PIPE_LACKS,
-            connect=_named_pipe(created_here=False),
-        ),
-        Kind(
-            "unix connection",
-            "connection",
-            ("stream",),
-            "listen",
-            "connect",
-            lacks=_SOCKET_LACKS,
-            connect=_connection("unix"),
-            established="connected",
-        ),
-        Kind(
-            "tcp connection",
-            "connection",
-            ("stream",),
-            "listen",
-            "connect",
-            lacks=_SOCKET_LACKS,
-            connect=_connection("tcp"),
-            established="connected",
-        ),
+        _named_pipe("named pipe", connect=_sides(created_here=True)),
+        _named_pipe("named pipe, its opener's", connect=_sides(created_here=False)),
+        _connection("unix connection", connect=_connected("unix")),
+        _connection("tcp connection", connect=_connected("tcp")),
     )
 }
 

@@ -40,29 +40,20 @@ def test_exclusive_while_one_has_a_lease(stage):
     assert sender.receive(timeout=60) == 3
 
 
+@pytest.mark.parametrize(
+    ("how", "received"), [("do('delivery.acknowledge()')", (2, 1)), ("kill()", (1, 2))]
+)
 @on("access", "buffered")
-def test_others_wait_their_turn(stage, beside):
-    """Others wait for their turn, and have it when the holder has settled its lease."""
-    sender, there = stage.other_receives(access="exclusive")
-    sender.send_many([1, 2])
-    there.do("delivery = end.lease(timeout=60)")
-    waiting = beside(sender.receive, timeout=60)
-    until(lambda: stage.receivers_waiting(sender), "this process waits")
-    there.do("delivery.acknowledge()")
-    assert waiting.result() == 2
-
-
-@on("access", "buffered")
-def test_the_turn_passes_when_its_holder_dies(stage, beside):
-    """When the process that has the turn is killed the next one has it, and its message."""
+def test_others_wait_their_turn(stage, beside, how, received):
+    """Others wait for their turn, and have it when the holder has settled its lease, or dies."""
     sender, there = stage.other_receives(access="exclusive")
     sender.send_many([1, 2])
     there.do("delivery = end.lease(timeout=60)")
     waiting = beside(sender.lease, timeout=60)
     until(lambda: stage.receivers_waiting(sender), "this process waits")
-    there.kill()
+    eval(f"there.{how}", {"there": there})
     with waiting.result() as delivery:
-        assert (delivery.message, delivery.attempt) == (1, 2)
+        assert (delivery.message, delivery.attempt) == received
 
 
 @on("access", "buffered")

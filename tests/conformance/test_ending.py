@@ -202,20 +202,6 @@ def test_nobody_can_send_to_who_has_closed(stage):
 
 
 @on(kinds=["port"])
-def test_a_port_ends_with_its_receiver(stage, beside):
-    """A port is destroyed when its receiver closes; senders that wait get Destroyed."""
-    sender, receiver = stage.ends(capacity=1)
-    sender.send("fills it")
-    waiting = beside(sender.send, 1)
-    until(lambda: stage.senders_waiting(receiver), "it waits")
-    receiver.close()
-    with pytest.raises(Destroyed):
-        waiting.result()
-    with pytest.raises(NotFound):
-        stage.open()
-
-
-@on(kinds=["port"])
 def test_a_port_may_end_with_its_last_sender(stage):
     """With `lifetime="senders"` a port also ends with its last sender; what is left is received."""
     sender, receiver = stage.ends(lifetime="senders")

@@ -125,14 +125,15 @@ def test_a_killed_peer_ends_a_connection(stage):
         receiver.receive(timeout=60)
 
 
+@pytest.mark.parametrize("how", ["kill()", "do('end.close()')"])
 @on(kinds=["port"])
-def test_ports_end_with_their_receiver(stage, beside):
-    """A port is destroyed when its receiver is killed: senders learn it, its name is free."""
+def test_a_port_ends_with_its_receiver(stage, beside, how):
+    """A port is destroyed when its receiver closes or is killed; senders that wait learn it."""
     sender, there = stage.other_receives(capacity=1)
     sender.send("fills it")
     waiting = beside(sender.send, 1)
     until(lambda: stage.senders_waiting(sender), "it waits")
-    there.kill()
+    eval(f"there.{how}", {"there": there})
     with pytest.raises(Destroyed):
         waiting.result()
     until(lambda: _missing(stage), "the name is free")
@@ -149,14 +150,14 @@ def _missing(stage):
 @on(kinds=["port"])
 def test_a_ports_dead_letters(stage):
     """What a killed receiver left of a port goes to its `dead_letters`, where given."""
-    sender, there = stage.other_receives(dead_letters="graves")
+    sender, there = stage.other_receives(dead_letters="letters")
     sender.send_many(["held", "queued"])
     there.do("delivery = end.lease(timeout=60)")
     there.kill()
     until(lambda: _missing(stage), "the name is free")
-    with stage.carrier.names["Mailbox"]("graves") as graves:
-        assert graves.receive_many(5, timeout=60) == ["held", "queued"]
-        graves.destroy(force=True)
+    with stage.carrier.names["Mailbox"]("letters") as letters:
+        assert letters.receive_many(5, timeout=60) == ["held", "queued"]
+        letters.destroy(force=True)
 
 
 @on("outlives", "open", "buffered")

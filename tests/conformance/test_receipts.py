@@ -43,7 +43,7 @@ def test_a_returned_message_is_queued_again(stage):
 
 
 @on("receipt", "dead letters", "lease", "buffered", "local")
-def test_a_buried_message_is_dead_lettered(stage):
+def test_the_receipt_of_a_dead_letter(stage):
     """The receipt of a message that went to the dead letters says "dead-lettered"."""
     sender, receiver = stage.ends(max_deliveries=1)
     receipt = sender.send("poison", receipt=True)
@@ -120,15 +120,6 @@ def test_waiting_for_a_receipt_of_a_destroyed_link(stage, beside):
     receiver.destroy(force=True)
     with pytest.raises(Destroyed):
         waiting.result()
-
-
-@on("receipt", "buffered", "access")
-def test_receipts_under_exclusive_access(stage):
-    """The sender learns who received also from a link with exclusive access."""
-    sender, there = stage.other_receives(access="exclusive")
-    receipt = sender.send("job", receipt=True)
-    there.do("end.receive(timeout=60)")
-    assert receipt.wait_acknowledged(timeout=60).pid == there.pid
 
 
 @on("receipt", "rendezvous")

@@ -218,12 +218,13 @@ def test_an_end_is_safe_to_use_from_many_threads(stage):
 
 @on("both ways")
 def test_messages_go_both_ways(stage):
-    """A two-way link carries messages in both directions, apart from each other."""
+    """What one end of a two-way link sends the other receives, and never itself; so both ways."""
     one, other = stage.ends()
     one.send("there")
     other.send("and back")
     assert one.receive(timeout=60) == "and back"
     assert other.receive(timeout=60) == "there"
+    assert one.try_receive() is other.try_receive() is None
 
 
 @on("receivers", "buffered")

@@ -1,4 +1,4 @@
-/* futex.h — to sleep on a word of shared memory, and to wake who sleeps there. */
+/* futex.h — sleeping on a word of shared memory, and waking the sleepers there. */
 #ifndef LIAISON_FUTEX_H
 #define LIAISON_FUTEX_H
 

@@ -1,10 +1,10 @@
 /* guard.c — a page that vanishes beneath a mapping must not kill the process.
  *
- * Whoever may write a segment may also truncate it; touching a page beyond the new end is
- * a SIGBUS. The handler lays private zero pages over the whole mapping, raises the
- * segment's `broken` flag and returns, so the interrupted instruction goes on, harmlessly,
- * and the operation reports CORRUPT when it looks at the flag. Rejected: sigsetjmp around
- * every operation, which costs each of them and leaks whatever it jumps out of.
+ * A process that may write a segment may also truncate it; touching a page beyond the new end
+ * raises SIGBUS. The handler lays private zero pages over the whole mapping, raises the segment's
+ * `broken` flag and returns, so the interrupted instruction goes on, harmlessly, and the operation
+ * reports CORRUPT when it looks at the flag. Rejected: sigsetjmp around every operation, which
+ * costs each of them and leaks whatever it jumps out of.
  *
  * A fault that is not ours goes to the handler that was there before. */
 #include "base/guard.h"
@@ -22,7 +22,8 @@ struct guarded {
     _Atomic(word32 *) broken;
 };
 
-/* Told by the epoch, and not dropped at a fork: a bare clone runs no handlers. */
+/* A fork does not drop entries, because a bare clone runs no handlers; the epoch shows whose they
+ * are. */
 static bool is_here(const struct guarded *g)
 {
     uint64_t epoch = look(&g->epoch);
@@ -41,7 +42,7 @@ static bool installed;
 static void on_bus_error(int number, siginfo_t *info, void *context)
 {
     uintptr_t at = (uintptr_t)info->si_addr;
-    /* One that was sent with kill() has no address. */
+    /* A signal that was sent with kill() has no address. */
     for (struct chunk *c = info->si_code > 0 ? &first : NULL; c; c = atomic_load(&c->next)) {
         for (size_t i = 0; i < sizeof c->entry / sizeof c->entry[0]; i++) {
             struct guarded *g = &c->entry[i];
@@ -61,11 +62,11 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
     if (previous.sa_flags & SA_SIGINFO) {
         previous.sa_sigaction(number, info, context);
     } else if (previous.sa_handler == SIG_IGN && sent) {
-        /* Goes on being ignored; a fault never is. */
+        /* A sent signal that was ignored stays ignored; a fault never is. */
     } else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
         signal(SIGBUS, SIG_DFL);
-        /* Returning runs an instruction that faulted again, now with the default action.
-         * What was sent does not come again by itself. */
+        /* Returning runs an instruction that faulted again, now with the default action. A sent
+         * signal has to be sent again. */
         if (sent)
             raise(SIGBUS);
     } else {

@@ -6,7 +6,7 @@
 
 #include "base/process.h"
 
-/* Between two looks whether the lock is free. Who has it makes a few system calls. */
+/* Between two tries to lock. Its holder makes a few system calls. */
 #define MOMENT 500000L
 
 int lock_file(int file, int64_t patience)

@@ -18,36 +18,37 @@
  *   1  a message    sender: the ring word becomes FULL (ring_push), looks for waiters
  *                   (wait_any). Receiver: enters the table, or raises its signal (wait_enter,
  *                   wait_until), looks at the ring word (ring_take, ring_count) and at
- *                   return_epoch, which who returns a message raises (cell_return). Lost: the
+ *                   return_epoch, which returning a message raises (cell_return). Lost: the
  *                   receiver sleeps beside its message until its slice ends, 3 s at most.
  *   2  room         receiver: the cell becomes FREE, the receipt's claim, or a rendezvous' ring
  *                   word, looks for waiters. Sender: raises its signal, looks at the cells
  *                   (cell_claim, ring_full), the claims (receipt_vacant) or the word
  *                   (ring_push). Lost: a sender sleeps beside room.
- *   3  an end       who closes a handle, ends, destroys or closes an end: `closed`, the link's
- *                   state or `closings`, looks at each signal, or a receipt's `waiting`. The
- *                   waiter: raises these, looks at `closed` (wait_until, receipt_await), the
- *                   state (segment_check, segment_look, mailbox_over) and `closings`
- *                   (pipe.c). Lost: a wait that nobody ends until its slice does.
- *   4  a turn       who leaves: the turn's word, looks at the ring (turn_leave), for a sender
- *                   that rang somebody who stood back because of the turn; that one looked at
- *                   the turn after the ring word had become FULL. Lost: a message that is
- *                   there, with everybody who was told of it content.
+ *   3  an end       a process that closes a handle or an end, ends a port, or destroys: `closed`,
+ *                   the link's state or `closings`, looks at each signal, or a receipt's
+ *                   `waiting`. The waiter: raises these, looks at `closed` (wait_until,
+ *                   receipt_await), the state (segment_check, segment_look, mailbox_over) and
+ *                   `closings` (pipe.c). Lost: a wait goes on until its slice ends.
+ *   4  a turn       a process that leaves it: the turn's word, looks at the ring (turn_leave), for
+ *                   a sender that rang a process which stood back because of the turn; that one
+ *                   looked at the turn after the ring word had become FULL. Lost: a message waits
+ *                   although each process that was called for it has looked.
  *   5  a bell       a sender: 1, and looks at the bell's or board's signal (ring). The owner:
  *                   arms it (readiness.c, several.c), looks at the link. And again at the board:
- *                   who calls marks a place, looks whether somebody sleeps there; who sleeps
- *                   says so, looks for marks. Lost: as in 1, for a descriptor or a set.
+ *                   a caller marks a place, looks whether a thread sleeps there; the sleeper
+ *                   writes that it sleeps, looks for marks. Lost: as in 1, for a descriptor or a
+ *                   set.
  *   6  a receipt    the holder: the cell's word, or the claim's generation, raises `signal`, looks
  *                   at `waiting`. The waiter: raises `waiting`, looks at the cell's word.
- *   7  a hold       who has a message in hand: `held`, looks for a sleeper that sleeps lightly
+ *   7  a hold       a holder of a message: `held`, looks for a sleeper that sleeps lightly
  *                   (wait_watch). Such a sleeper leaves: its signal, looks at `held`
- *                   (recover_others_hold), and calls the next. Lost: nobody notices the
- *                   holder's death for up to 3 s.
- *   8  a place      who comes: its attachment's identity, looks at the link's state
- *                   (segment_spare). Who cleans: LINK_CONDEMNED, looks for identities (clean.c).
- *                   Lost: a link without a name that somebody uses.
- *   9  memory       who claims a part of a block: the part's tag, looks at those above; who
- *                   claims the whole: its tag, looks at the parts (arena.c). Lost: two
+ *                   (recover_others_hold), and calls the next. Lost: the holder's death is not
+ *                   noticed for up to 3 s.
+ *   8  a place      a newcomer: its attachment's identity, looks at the link's state
+ *                   (segment_spare). A cleaner: LINK_CONDEMNED, looks for identities (clean.c).
+ *                   Lost: a link without a name that a process uses.
+ *   9  memory       a claimer of a part of a block: the part's tag, looks at those above; a
+ *                   claimer of the whole: its tag, looks at the parts (arena.c). Lost: two
  *                   messages in one place.
  *
  * A replacement that fails is also a look, at the word that it did not change: wake_where()
@@ -100,7 +101,7 @@ static inline uint32_t look32(const word32 *w)
     return atomic_load_explicit((word32 *)w, memory_order_seq_cst);
 }
 
-/* Written by the only process that may: nobody is waiting to see it. */
+/* Written by the only process that may write it; no process waits for it. */
 static inline void note(word64 *w, uint64_t value)
 {
     atomic_store_explicit(w, value, memory_order_relaxed);
@@ -165,7 +166,8 @@ static inline void clear_bits(word64 *w, uint64_t bits)
     atomic_fetch_and_explicit(w, ~bits, memory_order_seq_cst);
 }
 
-/* Moves a hint forward by one, if it still stands at `from`; who loses has nothing to do. */
+/* Moves a hint forward by one, if it is still `from`; a process that is too late need not try
+ * again. */
 static inline void advance(word64 *hint, uint64_t from)
 {
     atomic_compare_exchange_strong_explicit(hint, &from, from + 1, memory_order_acq_rel,

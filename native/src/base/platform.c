@@ -103,7 +103,8 @@ static int fill_with_zeros(int fd, off_t from, off_t length)
 
 static int reserve_piece(int fd, off_t from, off_t length, bool alone)
 {
-    /* Not posix_fallocate(): where there is none it writes into what others may have written. */
+    /* Not posix_fallocate(): its substitute writes zeros, over what other processes may have
+     * written. */
     if (fallocate(fd, 0, from, length) == 0)
         return 0;
     if (errno == EINVAL || !platform_refused(errno))
@@ -111,8 +112,8 @@ static int reserve_piece(int fd, off_t from, off_t length, bool alone)
     return alone ? fill_with_zeros(fd, from, length) : platform_lacks("fallocate()");
 }
 
-/* The kernel gives back all of a piece when a signal comes, whether it has a handler or not; with a
- * timer that is faster than a piece nothing would ever be reserved. So the signals wait. */
+/* When a signal comes, handled or not, the kernel frees all that the call has reserved; a timer
+ * that is faster than a piece would keep it from ever ending. So signals are blocked. */
 static int reserve_undisturbed(int fd, off_t from, off_t length, bool alone)
 {
     sigset_t all, before;
@@ -140,7 +141,7 @@ int platform_reserve(int fd, off_t from, off_t length, bool alone)
     return 0;
 }
 
-/* Emulators (qemu-user) accept any advice and do nothing: the first time it is looked at. */
+/* Emulators (qemu-user) accept any advice and do nothing, so the first result is checked. */
 static bool populated(void *at)
 {
     static word32 seen;

@@ -1,9 +1,9 @@
 /* platform.h — what this kernel, this sandbox and this file system offer.
  *
  * Kernels are old, file systems lack what others have, and sandboxes refuse calls with whatever
- * errno they like. What is lacking is found out where it is used first, and remembered where asking
- * again would cost. Then there is another way; or the result is -ENOSYS, of which space_result()
- * makes LIAISON_UNSUPPORTED, with the name of what is lacking.
+ * errno they like. A lack is found at first use, and remembered where asking again would cost. Then
+ * a substitute is used; or the result is -ENOSYS, of which space_result() makes
+ * LIAISON_UNSUPPORTED, with the name of what is lacking.
  */
 #ifndef LIAISON_PLATFORM_H
 #define LIAISON_PLATFORM_H
@@ -13,17 +13,19 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Where spaces lie that were not told another place: it is the system's, and nobody's to make. */
+/* Where spaces lie by default: the system makes this directory, liaison never does. */
 #define PLATFORM_SHM "/dev/shm"
 
-/* What is mapped by itself begins at a multiple of this: no kernel has larger pages. */
+/* Parts of a file that are mapped on their own begin at a multiple of this: no kernel has larger
+ * pages. */
 #define PAGE_MOST 65536u
 
 /* Bytes of a page. */
 size_t platform_page(void);
 
-/* Whether a call that has no other reason to fail like this is not offered: an old kernel says that
- * it does not know the call or the flag, a sandbox what it likes. */
+/* Whether this errno means that the system does not offer the call, which has no other reason to
+ * fail with it: an old kernel does not know the call or the flag, and a sandbox may return any of
+ * these. */
 bool platform_refused(int error);
 
 /* Notes for this thread what is lacking, and gives -ENOSYS. */
@@ -32,14 +34,14 @@ int platform_lacks(const char *what);
 /* Fills in random bytes. Result: 0 or a negative errno. */
 int platform_random(void *bytes, size_t size);
 
-/* Whether this process may have a file reach so far (`ulimit -f`). Asked beforehand, since the
- * kernel kills a process that goes beyond (SIGXFSZ) unless it ignores that. */
+/* Whether this process may make a file so long (`ulimit -f`). Asked beforehand, since the kernel
+ * kills a process that goes beyond (SIGXFSZ) unless it ignores that. */
 bool platform_may_reach(off_t end);
 
 /* Reserves a part of a file, in pieces, so that signals do not make it begin again for ever, and
- * Ctrl-C is heard between them. `alone`: nobody else has the file yet, so that where there is no
- * fallocate() zeros are written instead, and `liaison_heed` is heeded. Result: 0,
- * LIAISON_INTERRUPTED, or a negative errno; what was reserved until then stays so. */
+ * Ctrl-C is noticed between them. `alone`: no other process has the file yet, so zeros can be
+ * written where fallocate() is lacking, and the function given to liaison_heed() is called. Result:
+ * 0, LIAISON_INTERRUPTED, or a negative errno; what was reserved until then stays so. */
 int platform_reserve(int fd, off_t from, off_t length, bool alone);
 
 /* The same for a part of a shared mapping, whole pages, without a descriptor, as a write would, but

@@ -17,10 +17,10 @@
  * Comparing getpid() would cost a system call an operation. */
 static word64 *epoch_page;
 static word64 last_epoch;
-/* Where the kernel or a sandbox does not offer that (Linux before 4.14), that system call is paid
- * for: {epoch 32 | pid 32}. A child that another pid namespace gives its parent's number is told by
- * the fork handler. Rejected: Unsupported, since this is slower and nothing else; what it does not
- * see is a bare clone() into a new pid namespace of a process that is number 1 in its own. */
+/* If the kernel or a sandbox does not offer that (Linux before 4.14), each operation makes that
+ * system call: {epoch 32 | pid 32}. The fork handler notices a child that has its parent's number
+ * in another pid namespace. Rejected: Unsupported, because this is only slower; it misses nothing
+ * but a bare clone() into a new pid namespace by a process that is number 1 in its own. */
 static word64 epoch_of_pid;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -29,7 +29,7 @@ static unsigned cores = 1;
 /* Held across fork, so that the child never finds the tables half changed. */
 static void before_fork(void) { pthread_mutex_lock(&lock); }
 static void after_fork(void) { pthread_mutex_unlock(&lock); }
-/* The page as well: emulators (qemu-user) say that they wipe it, and do not. */
+/* The page as well: emulators (qemu-user) accept the advice, and do not wipe it. */
 static void after_fork_in_child(void)
 {
     note(&epoch_of_pid, 0);

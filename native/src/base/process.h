@@ -1,4 +1,4 @@
-/* process.h — what this process is: its epoch, its lock, its cores. */
+/* process.h — this process: its epoch, its lock, its cores. */
 #ifndef LIAISON_PROCESS_H
 #define LIAISON_PROCESS_H
 
@@ -28,9 +28,9 @@ uint32_t process_tick(void);
 /* Monotonic nanoseconds; setting the clock has no effect on it. */
 int64_t process_now(void);
 
-/* When it was started, in seconds since the epoch; where nobody tells, now. */
+/* When it was started, in seconds since the epoch; now, if the system does not say. */
 double process_started(void);
-/* What it was started as, with nothing that moves a cursor. */
+/* Its command line, without control characters. */
 void process_command(char *text, size_t size);
 
 #endif

@@ -5,7 +5,7 @@
 static unsigned care(struct segment *s)
 {
     bool sided = sides_watched(s);
-    /* Who waits at a pipe looks often enough by itself, and may do so for days. */
+    /* A waiter at a pipe looks often enough by itself, and may wait for days. */
     bool watch = recover_others_hold(s) || (sided && s->kind->closely);
     return (sided ? CARE_SIDE : CARE_NOTHING) | (watch ? CARE_WATCH : CARE_NOTHING);
 }

@@ -33,34 +33,34 @@ static bool nobody(struct segment *s)
     return false;
 }
 
-/* Nobody may come to use what is about to be unlinked: who opens it now finds it destroyed.
- * Announce, then look again: whoever attached before it was announced is seen, and whoever
- * attaches after that takes the announcement back, so that the second exchange fails. One
- * cleaner at a time, by the lock of the link's names: another one's announcement, which knows
- * nothing of who has come since we looked, would be exchanged for ours. */
+/* No process may begin to use a link that is about to be removed: opening it now finds it
+ * destroyed. Announce, then look again: a process that attached before the announcement is seen,
+ * and one that attaches later takes the announcement back, so that the second exchange fails. One
+ * cleaner at a time, by the lock of the link's names: otherwise this one could exchange another
+ * cleaner's announcement, made after a process had attached unseen by this one. */
 static bool condemn(struct segment *s, bool (*used)(struct segment *s))
 {
     word32 *state = &s->header->state;
     uint32_t before = segment_state(s), condemned = before | LINK_CONDEMNED;
     if (before == LINK_DESTROYED)
         return true;
-    /* Also where one that was killed has said it before us. */
+    /* Also if a killed cleaner has announced it before. */
     if (!replace32(state, before, condemned) && look32(state) != condemned)
         return false;
     if (!used(s))
         return replace32(state, condemned, LINK_DESTROYED) && !s->broken;
-    (void)replace32(state, condemned, before); /* unless somebody was faster */
+    (void)replace32(state, condemned, before); /* unless another process was faster */
     return false;
 }
 
-/* What there is to remove of a link; NULL, nothing. */
+/* The state word of a link that is to be removed; NULL: keep it. */
 static uint32_t *unwanted(struct segment *s, const struct stat *st, bool unused_too,
                           struct liaison_cleaned *out)
 {
     bool destroyed = segment_gone(&s->geometry, segment_state(s));
     bool nameless = st->st_nlink < 2, used = attached(s);
     bool unused = !used && !member_alive(s->space, s->geometry.creator);
-    /* What waits in a named pipe when the last process lets go of it is gone, as with any pipe. */
+    /* What waits in a named pipe when the last process closes it is lost, as with any pipe. */
     bool let_go = unused && s->geometry.kind == LIAISON_KIND_NAMED_PIPE;
     if (destroyed || (nameless && !used))
         return &out->nameless;
@@ -78,14 +78,14 @@ static int clean_link(struct liaison_space *space, int links, int names, const c
     int r = space_file(space, links, id, O_RDWR, &fd, &st);
     if (r != LIAISON_OK)
         return r < 0 ? r : LIAISON_OK;
-    /* Another version's, or damaged, or none of ours: not ours to judge. */
+    /* A link of another version, or damaged, or not ours: it stays. */
     r = segment_map(space, fd, &st, &s);
     if (r != LIAISON_OK) {
         close(fd);
         return r < 0 ? r : LIAISON_OK;
     }
-    if (naming_lock(fd, 0) == LIAISON_OK) { /* or somebody is about to remove it, or cleans */
-        /* By another table nobody can tell who lives, and nobody can come any more. */
+    if (naming_lock(fd, 0) == LIAISON_OK) { /* or another process removes it */
+        /* By another table it is unknown which users live, and no process can open it any more. */
         bool stray = !segment_is_at_home(&s->geometry, space);
         uint32_t *count = stray ? &out->nameless : unwanted(s, &st, unused_too, out);
         if (count && condemn(s, stray ? nobody : attached)) {
@@ -102,7 +102,7 @@ static int clean_link(struct liaison_space *space, int links, int names, const c
     return r < 0 ? r : LIAISON_OK;
 }
 
-/* An endpoint is used by who is called so, whoever else has it open. */
+/* An endpoint is used by the process that has it; others that have it open do not count. */
 static bool needed(struct segment *s)
 {
     struct liaison_statistics now;
@@ -110,7 +110,7 @@ static bool needed(struct segment *s)
         uint64_t holder = turn_holder(s);
         return holder && member_alive(s->space, holder);
     }
-    /* Nobody attached first: who leaves what it sends is here until it has sent it. */
+    /* First the attachments: a sender is attached until its message is in the link. */
     return attached(s) || inspection_count(s, &now) != LIAISON_OK || now.waiting || now.leased ||
            now.loaned;
 }
@@ -149,7 +149,7 @@ int liaison_space_clean(liaison_space *space, bool links, struct liaison_cleaned
             continue;
         int one = clean_link(space, fd, names, e->d_name, links, out);
         if (r == LIAISON_OK && one < 0)
-            r = space_result(one); /* and on with the others */
+            r = space_result(one); /* and continue with the others */
     }
     if (listing && errno != 0)
         r = space_result(-errno);

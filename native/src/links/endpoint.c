@@ -1,10 +1,9 @@
 /* endpoint.c — a process's own name.
  *
- * An endpoint is a link that one process at a time is: it has the link's turn, from its claim until
- * the handle is closed or it dies. What is sent to it lies in links of their own, one for each
- * sender; its own messages are introductions, each the id of a new sender. Nothing is lost where
- * they have no room: then there are some that it has not seen, and who has seen as many as there
- * is room for looks for links itself.
+ * An endpoint is a link whose turn one process has, from its claim until the handle is closed or it
+ * dies. Messages to it lie in links of their own, one for each sender; the endpoint's own messages
+ * are introductions, each the id of a new sender. If they have no room nothing is lost: the process
+ * that takes as many introductions as there is room for then searches for links itself.
  */
 #include "links/handle.h"
 #include "links/link.h"
@@ -30,7 +29,7 @@ int liaison_link_alias(liaison_mailbox *m, const char *name)
             r = naming_add(m->segment, name);
         if (r != LIAISON_NAME_TAKEN || naming_again(tries) != LIAISON_OK)
             return r;
-        /* By a link that is destroyed, and only still has it? Opening it finds out. */
+        /* A destroyed link may still have the name. Opening it shows that, and removes the name. */
         struct segment *other;
         int o = segment_open(m->segment->space, name, NULL, false, &other);
         if (o == LIAISON_OK)
@@ -108,19 +107,20 @@ int liaison_endpoint_claim(liaison_mailbox *m)
         r = turn_take_alone(s);
     if (r != LIAISON_OK)
         return r;
-    /* Announced, now look: who ends what nobody has announces that, and looks for whoever has. */
+    /* Announced, now look: a process that ends an unused endpoint announces that, and looks for a
+     * claim. */
     if (segment_spare(s) != LINK_LIVE) {
         turn_leave(s);
         return LIAISON_DESTROYED;
     }
     segment_tell_role(s, ROLE_RECEIVES);
     publish(&m->claimed, epoch);
-    /* The one before may have died between taking a name away and saying so. */
+    /* The previous process may have died between removing a name and counting the change. */
     naming_changed(s);
     return LIAISON_OK;
 }
 
-/* Each claim is a change, and nobody else makes one. */
+/* Each claim is a change, and no other process makes one before. */
 bool liaison_endpoint_first(liaison_mailbox *m)
 {
     return observe(&m->segment->header->naming) >> 1 == 1;

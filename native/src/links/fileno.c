@@ -13,7 +13,7 @@ static void arm(liaison_mailbox *m, enum waiter_role role)
     struct segment *s = m->segment;
     unsigned care = links_around.care(s);
     if (s->geometry.kind == LIAISON_KIND_PIPE)
-        care &= ~(unsigned)CARE_SIDE; /* its token, which is in the descriptor, tells */
+        care &= ~(unsigned)CARE_SIDE; /* its token is in the epoll set, and shows it */
     readiness_arm(&m->readiness[role], s, role, care);
 }
 

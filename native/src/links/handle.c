@@ -18,7 +18,7 @@ liaison_mailbox *handle_create(struct segment *s)
     spin_begin(&m->spin);
     linger_begin(&m->lingers[RECEIVERS], LINGER_RECEIVING, s->geometry.cells);
     linger_begin(&m->lingers[SENDERS], LINGER_SENDING, s->geometry.cells);
-    /* Senders that begin in different places get in each other's way less. */
+    /* Senders that begin at different cells disturb each other less. */
     note32(&m->cursor, glance32(&s->slot) * 37 % segment_cells(s));
     return m;
 }
@@ -54,7 +54,7 @@ void liaison_mailbox_close(liaison_mailbox *m)
 {
     if (!m)
         return;
-    if (look32(&m->holds) > 1) { /* a set looks at it, and is told to let it go */
+    if (look32(&m->holds) > 1) { /* a set looks at it, and must be woken to let it go */
         liaison_mailbox_interrupt(m);
         liaison_port_end(m);
     }

@@ -1,4 +1,4 @@
-/* handle.h — what a user of the engine holds: a link that is open, and what is private to that. */
+/* handle.h — an open link, as a user of the engine holds it, with its private state. */
 #ifndef LIAISON_HANDLE_H
 #define LIAISON_HANDLE_H
 
@@ -17,19 +17,19 @@ struct liaison_mailbox {
     struct spin spin;
     struct linger lingers[2]; /* by role */
     word32 closed;
-    /* Of a port or a pipe: what this handle is for. */
+    /* Of a port or a pipe: the operation that this handle may do. */
     bool receives;
     bool sends;
-    bool buries;
+    bool drains;
     bool ended;     /* of a pipe: its end was given up */
     word64 claimed; /* of an endpoint: the epoch of the process that it names, by this handle */
     struct readiness readiness[2]; /* by role */
 };
 
-/* Gives up one of `holds`, and the handle with the last. */
+/* Releases one of `holds`, and with the last one the handle. */
 void mailbox_let_go(liaison_mailbox *mailbox);
 
-/* A handle for the segment, which stays the caller's where this gives NULL. */
+/* A handle for the segment, which stays the caller's if this gives NULL. */
 struct liaison_mailbox *handle_create(struct segment *s);
 
 #endif

@@ -1,4 +1,4 @@
-/* inspection.c — a link as others see it, who need not take part in it. */
+/* inspection.c — looking at a link without taking part in it. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +17,7 @@
 #include "space/member.h"
 #include "waiting/wait.h"
 
-/* Of a link whose space was removed it is still shown what it is: nobody has a part in it any more
- * that could be told. */
+/* A link whose space was removed can still be inspected, but it has no users any more. */
 static int with_its_space(int r)
 {
     return r == LIAISON_NOT_FOUND ? LIAISON_OK : segment_with_its_space(r);
@@ -39,7 +38,7 @@ int liaison_mailbox_waiting(liaison_mailbox *m, uint32_t *count)
     return s->broken ? LIAISON_CORRUPT : r;
 }
 
-/* All but the bytes that it has, and who its creator is. */
+/* All but its bytes, and the details of its creator. */
 static void info_of(struct segment *s, struct liaison_info *info)
 {
     const struct geometry *g = &s->geometry;
@@ -114,7 +113,7 @@ int liaison_space_peer(liaison_space *space, uint64_t identity, struct liaison_p
     return member_peer(space, identity, 0, peer);
 }
 
-/* Opens it where looking may have to do more than that. */
+/* Opens it if looking may have to do more than that. */
 static int look_at(struct liaison_space *space, int names, const char *name, bool counts,
                    struct segment **out, struct stat *st)
 {
@@ -185,10 +184,10 @@ int inspection_count(struct segment *s, struct liaison_statistics *out)
         case CELL_LOANED:
             out->loaned++;
             break;
-        case CELL_QUEUED: /* the lease is the ring's word: who has it may be dead since */
+        case CELL_QUEUED: /* the lease is the ring's word, and the holder may be dead */
             out->leased += ring_leases(s, glance(&segment_cell(s, x)->position), x);
             break;
-        case CELL_LEASED: /* or taken back by its sender, and delivered to nobody */
+        case CELL_LEASED: /* or its sender has taken it back, and it was never delivered */
             out->leased += cell_deliveries(h) != 0;
             break;
         }
@@ -206,7 +205,7 @@ int liaison_mailbox_statistics(liaison_mailbox *m, struct liaison_statistics *ou
     return inspection_count(m->segment, out);
 }
 
-/* ThreadSanitizer looks into memcpy() itself, whoever calls it. */
+/* ThreadSanitizer checks memcpy() itself, whatever the caller's attributes. */
 #if defined(__SANITIZE_THREAD__)
 __attribute__((no_sanitize("thread"))) static void copy_bytes(uint8_t *to, const uint8_t *from,
                                                               uint64_t n)
@@ -258,7 +257,8 @@ int liaison_mailbox_peek(liaison_mailbox *m, size_t max, liaison_visit visit, vo
     bool more = true;
     uint64_t after = 0;
     bool any = false;
-    /* The returned ones first, in order: each time the oldest that is younger than the last. */
+    /* The returned messages first, in order: each time the oldest that is younger than the last
+     * one. */
     for (uint32_t n = cell_count_returned(s); n > 0 && max > 0 && more; n--) {
         uint32_t best = UINT32_MAX;
         uint64_t best_header = 0, best_position = 0;

@@ -4,7 +4,8 @@
 
 #include "segment/segment.h"
 
-/* Counts what is in it, also for who has only glanced at it; see liaison_mailbox_statistics(). */
+/* Counts what is in it, also for a segment of segment_glance(); see
+ * liaison_mailbox_statistics(). */
 int inspection_count(struct segment *s, struct liaison_statistics *out);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "segment/segment.h"
 
-#define LINK_CAPACITY 1024u /* where nothing was said, of most kinds */
+#define LINK_CAPACITY 1024u /* by default, of most kinds */
 
 extern const struct repair link_repair;
 

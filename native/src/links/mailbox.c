@@ -25,14 +25,14 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
     struct segment *s = NULL;
     int r = LIAISON_NOT_FOUND;
     bool fresh = false;
-    /* Creating and destroying processes can make either half fail in turn; each failure
-     * means that one of them got on, or that one was stopped between destroying a link and taking
-     * its name away. */
+    /* Processes that create and destroy can make either half fail in turn; each failure means that
+     * one of them got on, or that one was stopped between destroying a link and removing its
+     * name. */
     for (int tries = 0;; tries++) {
         r = naming_again(tries);
         if (r != LIAISON_OK)
             return r;
-        if (how & (LIAISON_OPEN | LIAISON_OBSERVE | LIAISON_BURY)) {
+        if (how & (LIAISON_OPEN | LIAISON_OBSERVE | LIAISON_DRAIN)) {
             r = segment_open(space, name, policy, how & LIAISON_OPEN, &s);
             if (r != LIAISON_NOT_FOUND || !(how & LIAISON_CREATE))
                 break;
@@ -42,8 +42,8 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
         if (r != LIAISON_NAME_TAKEN)
             break;
         if (!(how & LIAISON_OPEN)) {
-            /* Taken by a link that is destroyed and only not yet unlinked? Opening it
-             * finds out, and removes it. */
+            /* A destroyed link may still have the name. Opening it shows that, and removes the
+             * name. */
             struct segment *other = NULL;
             int o = segment_open(space, name, NULL, false, &other);
             if (o == LIAISON_OK) {
@@ -55,8 +55,8 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
                 break;
         }
     }
-    if (r == LIAISON_OK && how == LIAISON_BURY) {
-        r = port_bury_begin(s);
+    if (r == LIAISON_OK && how == LIAISON_DRAIN) {
+        r = port_drain_begin(s);
         if (r != LIAISON_OK)
             segment_close(s);
     }
@@ -64,12 +64,12 @@ int liaison_mailbox_open(liaison_space *space, const char *name, enum liaison_op
         return r;
     liaison_mailbox *m = handle_create(s);
     if (!m) {
-        if (how == LIAISON_BURY)
-            port_bury_end(s);
+        if (how == LIAISON_DRAIN)
+            port_drain_end(s);
         segment_close(s);
         return -ENOMEM;
     }
-    m->buries = how == LIAISON_BURY;
+    m->drains = how == LIAISON_DRAIN;
     if (is_port(s) && (fresh || (how & LIAISON_OPEN)))
         port_begin(m, fresh);
     *out = m;
@@ -87,8 +87,8 @@ static int may_destroy(struct segment *s, bool force)
     return r == LIAISON_OK && alive ? LIAISON_NOT_OWNER : r;
 }
 
-/* The step of its state. LIAISON_ORPHANED: a port with dead letters is destroyed by who has buried
- * what is in it; or, when that cannot be done, by force and the second time. */
+/* The step of its state. LIAISON_ORPHANED: a port with dead letters is destroyed by the process
+ * that has drained it; or, when that cannot be done, by force and the second time. */
 static int step_down(struct segment *s, bool force)
 {
     if (s->broken)
@@ -114,13 +114,13 @@ int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
     bool named = !s->kind->nameless;
     int r = segment_look(s);
     if (r == LIAISON_DESTROYED && named)
-        (void)naming_end(s); /* its destroyer could not, or closed a port and could not */
+        (void)naming_end(s); /* its destroyer could not do it */
     if (r == LIAISON_OK || r == LIAISON_CORRUPT)
         r = may_destroy(s, force);
     if (r != LIAISON_OK)
         return r;
     if (named) {
-        r = naming_reach(s, &naming, true); /* before anything has changed */
+        r = naming_reach(s, &naming, true); /* before anything changes */
         if (r < 0)
             return r;
         named = r == LIAISON_OK;
@@ -134,7 +134,7 @@ int liaison_mailbox_destroy(liaison_mailbox *m, bool force)
         return stepped;
     if (!s->broken)
         wait_wake_all(s);
-    return r < 0 ? r : LIAISON_OK; /* a name that it still has, whoever asks for it takes away */
+    return r < 0 ? r : LIAISON_OK; /* a name that is left, the next process that wants it removes */
 }
 
 bool liaison_mailbox_vanished(liaison_mailbox *m) { return segment_vanished(m->segment); }

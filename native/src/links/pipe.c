@@ -17,7 +17,7 @@
 #include "space/member.h"
 #include "waiting/wait.h"
 
-/* A forked child may have come to nothing but this: as a member it can call all who wait. */
+/* This may be a forked child's first operation: as a member it can call all waiters. */
 static void wake_all(struct segment *s)
 {
     uint64_t me;
@@ -50,7 +50,7 @@ static void look_at_token(struct segment *s)
     process_lock();
     bool no_writers = other_side_gone(s, RECEIVERS), no_readers = other_side_gone(s, SENDERS);
     process_unlock();
-    /* What was accepted before the last writer went is in the ring already: see take(). */
+    /* All messages accepted before the last writer closed are in the ring already: see take(). */
     if (no_writers)
         bereave(s, SENDERS);
     if (no_readers)
@@ -59,10 +59,10 @@ static void look_at_token(struct segment *s)
 
 int pipe_tell(struct segment *s, enum waiter_role role, int epoll)
 {
-    struct epoll_event hang_up = {.events = 0}; /* which is told unasked */
+    struct epoll_event hang_up = {.events = 0}; /* EPOLLHUP is always reported */
     int token = descriptor_number(&s->token[role]);
-    bool told = token < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, token, &hang_up) == 0;
-    return told ? LIAISON_OK : -errno;
+    bool added = token < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, token, &hang_up) == 0;
+    return added ? LIAISON_OK : -errno;
 }
 
 static void let_go(struct segment *s)
@@ -74,7 +74,7 @@ static void let_go(struct segment *s)
 
 /* ---- the sides of a named pipe ----------------------------------------------------------- */
 
-/* Who sends on it, or receives; 0: has not come yet. */
+/* The process that sends on it, or receives; 0: it has not come yet. */
 static uint64_t side(const struct segment *s, enum waiter_role role)
 {
     const struct segment *first = s->first ? s->first : s;
@@ -93,15 +93,15 @@ static void look_at_sides(struct segment *s)
     }
     if (!noticed)
         return;
-    (void)naming_end(s); /* or whoever asks for the name */
-    if (s->first)        /* who has heard of the end here must not send there any more */
+    (void)naming_end(s); /* or the next process that wants the name */
+    if (s->first)        /* what has seen the end here must not send there any more */
         look_at_sides(s->first);
 }
 
 /* ---- both kinds -------------------------------------------------------------------------- */
 
 /* Whether an end was closed since this process looked last, or the other way of a named pipe is
- * known to be over, and this one is not yet. */
+ * over and this one is not yet. */
 static bool news(const struct segment *s)
 {
     return look32(&s->header->closings) != glance32(&s->closings_seen) ||
@@ -114,11 +114,11 @@ static void look_for_sides(struct segment *s, bool at_once)
     if (now == glance32(&s->last_look) && !at_once && !news(s))
         return;
     note32(&s->last_look, now);
-    /* Seen first: what is closed after this is looked for once more. */
+    /* Noted first: an end that is closed after this causes another look. */
     publish32(&s->closings_seen, look32(&s->header->closings));
     if (segment_state(s) != LINK_LIVE)
         return;
-    /* Who destroys a named pipe may have seen its first way alone. */
+    /* A destroyer of a named pipe may have destroyed its first way only. */
     if (s->first && segment_state(s->first) == LINK_DESTROYED) {
         if (segment_step(s, LINK_LIVE, LINK_DESTROYED))
             wake_all(s);
@@ -130,15 +130,15 @@ static void look_for_sides(struct segment *s, bool at_once)
         look_at_sides(s);
 }
 
-/* Whoever waits at a pipe, and may do so for days, is called when its other side closes; that it
- * died they find by themselves. */
+/* A waiter at a pipe, which may wait for days, is called when its other side closes; a death it
+ * must find by itself. */
 static bool watched(const struct segment *s)
 {
     (void)s;
     return true;
 }
 
-/* Its sides are taken below, in their own way. */
+/* Its sides are taken below. */
 static int admit(const struct segment *s)
 {
     (void)s;
@@ -181,7 +181,7 @@ static void end(liaison_mailbox *m)
     struct segment *s = m->segment;
     enum waiter_role role = m->receives ? RECEIVERS : SENDERS;
     if (!m->receives && !m->sends)
-        return; /* who only looks is no end */
+        return; /* an observer is no end */
     process_lock();
     bool ended = m->ended;
     m->ended = true;
@@ -193,13 +193,14 @@ static void end(liaison_mailbox *m)
         return;
     add32(&s->header->closings, 1);
     if (s->geometry.kind == LIAISON_KIND_PIPE) {
-        wake_all(s); /* to look for themselves: others may have such an end */
+        wake_all(s); /* so that they look: other processes may have such an end */
     } else if (is_side(s, role) && bereave(s, role)) {
-        (void)naming_end(s); /* or whoever asks for the name */
+        (void)naming_end(s); /* or the next process that wants the name */
     }
 }
 
-/* A handle for the segment, which is its own from now on, also where there is no memory for one. */
+/* A handle for the segment, which it owns from now on, also if there is no memory for the
+ * handle. */
 static int handle(struct segment *s, enum waiter_role role, liaison_mailbox **out)
 {
     liaison_mailbox *m = handle_create(s);
@@ -282,7 +283,7 @@ int liaison_pipe_adopt(liaison_space *space, int memory, int token, liaison_mail
     }
     (void)fcntl(memory, F_SETFD, FD_CLOEXEC);
     (void)fcntl(token, F_SETFD, FD_CLOEXEC);
-    /* From here on they are ours: kept, or closed where this process has them already. */
+    /* From here on they are ours: kept, or closed if this process has them already. */
     process_lock();
     int file = descriptor_number(&s->file), other = descriptor_number(&s->token[role]);
     if (file < 0)
@@ -300,7 +301,7 @@ int liaison_pipe_adopt(liaison_space *space, int memory, int token, liaison_mail
 
 /* ---- named pipes -------------------------------------------------------------------------- */
 
-/* Takes a side of the pipe. LIAISON_NOT_FOUND: it is over, whatever it was. */
+/* Takes a side of the pipe. LIAISON_NOT_FOUND: it is over. */
 static int take_side(struct segment *first, const struct liaison_policy *policy, bool *creator)
 {
     uint64_t me;
@@ -324,11 +325,11 @@ static int take_side(struct segment *first, const struct liaison_policy *policy,
     if (r != LIAISON_OK)
         return r;
     if (segment_state(first) != LINK_LIVE)
-        return LIAISON_NOT_FOUND; /* cleaned away, by who saw nobody attached */
+        return LIAISON_NOT_FOUND; /* removed by a cleaner that saw no process attached */
     return replace(&first->header->second, 0, me) ? LIAISON_OK : LIAISON_BUSY;
 }
 
-/* The first way; its name is taken from a pipe that is over. */
+/* The first way; a pipe that is over loses its name to it. */
 static int open_first(liaison_space *space, const char *name, const struct liaison_policy *policy,
                       struct segment **out, bool *creator)
 {
@@ -353,7 +354,7 @@ static int open_first(liaison_space *space, const char *name, const struct liais
             return r;
         }
         if (r == LIAISON_NOT_FOUND && naming_end(s) == LIAISON_BUSY)
-            r = LIAISON_DESTROYED; /* whoever is to take its name away does not get on */
+            r = LIAISON_DESTROYED; /* the process that removes its name is stopped */
         segment_close(s);
         if (r != LIAISON_NOT_FOUND)
             return r;
@@ -376,7 +377,7 @@ int liaison_named_pipe_open(liaison_space *space, const char *name,
         if (r != LIAISON_OK)
             return r;
         r = segment_open_back(first, &back);
-        if (r == LIAISON_NOT_FOUND) { /* its name was taken away: it is over already */
+        if (r == LIAISON_NOT_FOUND) { /* its name was removed: it is over already */
             segment_close(first);
             continue;
         }

@@ -27,16 +27,16 @@ static void bereave(struct segment *s)
     if (!port_step_down(s))
         return;
     if (segment_state(s) == LINK_DESTROYED)
-        (void)naming_end(s); /* or whoever asks for the name */
+        (void)naming_end(s); /* or the next process that wants it */
     wait_wake_all(s);
 }
 
-/* Whether senders have come and all have gone again. That one came is looked at first: it was
- * said by one who had its place already. */
+/* Whether there were senders and all have ended. `sender_came` is read first: a sender sets it
+ * after it has attached. */
 static bool senders_gone(struct segment *s)
 {
     if (!look32(&s->header->sender_came) || observe32(&s->senders) != 0)
-        return false; /* nobody yet; or somebody in this very process */
+        return false; /* no sender yet; or one in this very process */
     uint32_t top = observe32(&s->header->attachments_top);
     for (uint32_t i = 0; i < top && i < s->geometry.attachments; i++) {
         uint64_t identity = observe(&s->attachments[i].identity);
@@ -77,7 +77,7 @@ static int admit(const struct segment *s)
     return state == LINK_ORPHANED ? LIAISON_ORPHANED : LIAISON_NOT_FOUND;
 }
 
-/* A sender has its place now, and counts. */
+/* A sender has attached, and counts. */
 static void came(struct segment *s) { announce32(&s->header->sender_came, 1); }
 
 int port_taken_by(struct segment *other)
@@ -90,7 +90,7 @@ int port_taken_by(struct segment *other)
 void port_begin(liaison_mailbox *m, bool created)
 {
     struct segment *s = m->segment;
-    /* What a port's ends are for is known before they are used. */
+    /* The role of a port's handle is known before it is used. */
     segment_tell_role(s, created ? ROLE_RECEIVES : ROLE_SENDS);
     m->receives = created;
     m->sends = !created;
@@ -108,52 +108,52 @@ static void end(liaison_mailbox *m)
 
 static void closed(liaison_mailbox *m)
 {
-    if (m->buries)
-        port_bury_end(m->segment);
+    if (m->drains)
+        port_drain_end(m->segment);
     if (m->sends && add32(&m->segment->senders, (uint32_t)-1) == 1)
         look_for_sides(m->segment, true); /* perhaps it was the last */
 }
 
 /* ---- what is left for the dead letters ------------------------------------------------------ */
 
-int port_bury_begin(struct segment *s)
+int port_drain_begin(struct segment *s)
 {
     if (!is_port(s) || segment_state(s) != LINK_ORPHANED)
         return LIAISON_NOT_FOUND;
     int r = segment_attach(s);
     if (r == LIAISON_OK && segment_state(s) != LINK_ORPHANED)
-        r = LIAISON_NOT_FOUND; /* cleaned away, by who saw nobody attached */
+        r = LIAISON_NOT_FOUND; /* removed by a cleaner that saw no process attached */
     if (r != LIAISON_OK)
         return r;
-    uint64_t epoch = process_epoch(), before = observe(&s->burying);
-    /* The turn is the process's: its threads need one of their own. A value that a parent
-     * left is another process's. */
-    if (before == epoch || !replace(&s->burying, before, epoch))
+    uint64_t epoch = process_epoch(), before = observe(&s->draining);
+    /* The turn belongs to the process, so its threads need another. A value that a parent left is
+     * another process's. */
+    if (before == epoch || !replace(&s->draining, before, epoch))
         return LIAISON_BUSY;
     r = turn_enter(s);
     if (r != LIAISON_OK)
-        publish(&s->burying, 0);
+        publish(&s->draining, 0);
     return r;
 }
 
-void port_bury_end(struct segment *s)
+void port_drain_end(struct segment *s)
 {
-    if (observe(&s->burying) != process_epoch())
+    if (observe(&s->draining) != process_epoch())
         return;
     if (observe(&s->epoch) == process_epoch() && !s->broken)
         turn_leave(s);
-    publish(&s->burying, 0);
+    publish(&s->draining, 0);
 }
 
-int port_buried(struct segment *s)
+int port_drained(struct segment *s)
 {
     if (!ring_close(s))
         return LIAISON_FULL;
     recover_dead(s);
     if (!ring_drained(s))
         return LIAISON_FULL;
-    /* From here on a message is in a cell that is leased or returned, and each cell is read
-     * once: whoever gives one back meanwhile cannot slip from one count into the other. */
+    /* From here on each message is in a cell that is leased or returned, and each cell is read
+     * once: so a message that is released meanwhile cannot be missed by both counts. */
     bool returned = false, leased = false;
     for (uint32_t x = 0; x < segment_cells(s); x++) {
         uint32_t state = cell_state(look(&segment_cell(s, x)->header));
@@ -165,7 +165,7 @@ int port_buried(struct segment *s)
     if (s->broken)
         return LIAISON_CORRUPT;
     if (segment_step(s, LINK_ORPHANED, LINK_DESTROYED)) {
-        (void)naming_end(s); /* or whoever asks for the name */
+        (void)naming_end(s); /* or the next process that wants it */
         wait_wake_all(s);
     }
     return LIAISON_OK;

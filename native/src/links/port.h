@@ -1,14 +1,14 @@
 /* port.h — a mailbox with one receiver, which it does not outlive.
  *
- * The receiver is the process that created it: its identity stands in the geometry, so
- * nobody has to write down that it died. Whoever notices exchanges the link's state, once,
- * and wakes the others: of a port without dead letters that destroys it; with them it is
- * orphaned first, and whoever comes buries what is in it, one process at a time by the
- * link's turn, which a dead process loses.
+ * The receiver is the process that created it: its identity stands in the geometry, so its death
+ * need not be written down. The process that notices its death exchanges the link's state, once,
+ * and wakes the others: a port without dead letters is destroyed by that; a port with them is
+ * orphaned first, and then drained (its messages are moved to the dead letters) by one process at a
+ * time, which has the link's turn; a dead process loses the turn.
  *
- * Nothing may be accepted once the last message was buried, though a sender may have looked
- * at the state before it changed and been stopped ever since. So the ring itself is closed
- * when it was found empty, at the one word where the next message would have been accepted.
+ * No message may be accepted after the port was drained, but a sender may have looked at the state
+ * before it changed, and have been stopped since. So the ring itself is closed when it is found
+ * empty, at the one word where the next message would have been accepted.
  */
 #ifndef LIAISON_PORT_H
 #define LIAISON_PORT_H
@@ -20,26 +20,27 @@ static inline bool is_port(const struct segment *s)
     return s->geometry.kind == LIAISON_KIND_PORT;
 }
 
-/* What stands where a port was to be created: LIAISON_BUSY, LIAISON_ORPHANED, LIAISON_MISMATCH. */
+/* Why a port cannot be created where `other` has the name: LIAISON_BUSY, LIAISON_ORPHANED,
+ * LIAISON_MISMATCH. */
 int port_taken_by(struct segment *other);
 
-/* The handle is of a port, which it created or else opened: it receives, or it sends. */
+/* Makes the handle the receiver of a port that it created, or a sender of one that it opened. */
 void port_begin(struct liaison_mailbox *m, bool created);
 
 /* Whether this process is the receiver; its forked child is not. */
 bool port_is_receiver(const struct segment *s);
 
-/* The receiver has ended, or wants to: the step of the link's state. Whoever takes it takes the
- * names away and wakes all. */
+/* The step of the link's state when the receiver has ended, or ends. The process that succeeds
+ * removes the names and wakes all waiters. */
 bool port_step_down(struct segment *s);
 
-/* Begins and ends burying. LIAISON_NOT_FOUND where there is nothing to bury; LIAISON_BUSY while a
- * living process, or another thread of this one, does it already. */
-int port_bury_begin(struct segment *s);
-void port_bury_end(struct segment *s);
+/* Begins and ends draining. LIAISON_NOT_FOUND: the port is not orphaned; LIAISON_BUSY: a living
+ * process, or another thread of this one, is draining it. */
+int port_drain_begin(struct segment *s);
+void port_drain_end(struct segment *s);
 
-/* Nothing is left to take: destroys the port. LIAISON_BUSY when somebody living still holds a
- * message, LIAISON_FULL when there is something to take after all. */
-int port_buried(struct segment *s);
+/* Destroys the port if no message is left to take. LIAISON_BUSY: a living process still holds a
+ * message; LIAISON_FULL: there is a message to take after all. */
+int port_drained(struct segment *s);
 
 #endif

@@ -47,7 +47,7 @@ static int take_from_cells(struct segment *s, uint64_t epoch, struct liaison_del
     if (__builtin_expect(glance32(&c->receipt) != 0, 0)) {
         receipt_note(s, x, LIAISON_RECEIVED);
         receipt_wake_index(s, glance32(&c->receipt));
-        wait_ring(s, SENDERS); /* who waits for it with a descriptor */
+        wait_ring(s, SENDERS); /* a sender that waits with a descriptor */
     }
     return LIAISON_OK;
 }
@@ -64,7 +64,7 @@ static int take(liaison_mailbox *m, struct liaison_delivery *d)
         return r;
     if (!mailbox_nothing_more_comes(s))
         return LIAISON_EMPTY;
-    r = take_from_cells(s, epoch, d); /* one that was accepted since we looked */
+    r = take_from_cells(s, epoch, d); /* one that was accepted since the first look */
     return r == LIAISON_EMPTY && !mailbox_may_come_back(s) ? LIAISON_DESTROYED : r;
 }
 
@@ -75,7 +75,7 @@ static int attempt_take(void *context)
 }
 static int attempt_turn(void *context) { return turn_enter(context); }
 
-/* What every try ends with that was in vain: whoever waits, in whichever way, tries now and then.
+/* The end of every try that finds nothing: each way of waiting tries now and then.
  */
 static int nothing_to_be_had(liaison_mailbox *m, int r)
 {
@@ -106,7 +106,7 @@ int liaison_mailbox_try_take(liaison_mailbox *m, struct liaison_delivery *d)
     return r;
 }
 
-/* Nothing was there: comes back a little later. */
+/* Nothing was there: lingers, and tries again. */
 static int take_later(liaison_mailbox *m, struct liaison_delivery *d)
 {
     struct segment *s = m->segment;
@@ -121,7 +121,7 @@ static int take_later(liaison_mailbox *m, struct liaison_delivery *d)
 int liaison_mailbox_poll(liaison_mailbox *m, int64_t nanoseconds, struct liaison_delivery *d)
 {
     const struct segment *s = m->segment;
-    /* No turn to and fro. */
+    /* An exclusive turn is not taken and given back again and again. */
     if (!spin_pays(&m->spin) || exclusive(s) || nanoseconds <= 0)
         return liaison_mailbox_try_take(m, d);
     int r = take(m, d);
@@ -137,11 +137,11 @@ int liaison_mailbox_poll(liaison_mailbox *m, int64_t nanoseconds, struct liaison
                 return r;
         }
     } while (process_ticks() < until);
-    return nothing_to_be_had(m, r); /* not before: whoever sent meanwhile would have rung in vain */
+    return nothing_to_be_had(m, r); /* not before: a ring of a sender meanwhile would be lost */
 }
 
-/* Who waits at a rendezvous for no longer is to be seen waiting from the first moment, and does
- * not spin before: or who only sends where somebody waits might never see it. */
+/* A receiver that waits at a rendezvous for no longer than this enters the table at once, without
+ * spinning before: otherwise a sender that only offers to a waiting receiver might never see it. */
 #define BRIEF INT64_C(1000000)
 
 int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
@@ -190,7 +190,7 @@ int liaison_mailbox_take(liaison_mailbox *m, const struct liaison_wait *wait,
         turn_leave(s);
     if (r == LIAISON_EMPTY)
         readiness_rearm(m);
-    /* More than one message may have come, or come back, while a single sleeper was called. */
+    /* More than one message may have come, or been returned, while only one sleeper was called. */
     if (r == LIAISON_OK && wait_any(s, RECEIVERS) && (ring_count(s) || cell_count_returned(s)))
         wait_wake(s, RECEIVERS);
     return r;
@@ -210,11 +210,11 @@ void liaison_mailbox_unhold(liaison_mailbox *m, uint64_t epoch)
         add32(&s->attachments[glance32(&s->slot)].held, (uint32_t)-1);
 }
 
-/* What both ways of settling begin with: is it still this holder's? */
+/* The check before settling: whether the message is still this holder's. */
 static int still_leased(struct segment *s, const struct liaison_delivery *d)
 {
     uint64_t h = observe(&segment_cell(s, d->cell)->header);
-    if (s->broken) /* what was just read may be the zeros that the guard laid there */
+    if (s->broken) /* what was just read may be the guard's zeros */
         return LIAISON_CORRUPT;
     return d->epoch == process_epoch() && h == d->header ? LIAISON_OK : LIAISON_LEASE_LOST;
 }
@@ -237,8 +237,8 @@ static int settle(liaison_mailbox *m, const struct liaison_delivery *d, int outc
     if (exclusive(s))
         turn_leave(s);
     uint32_t state = segment_state(s);
-    bool buried = state == LINK_ORPHANED && m->buries;
-    return state == LINK_LIVE || state == LINK_ENDED || buried ? LIAISON_OK : LIAISON_DESTROYED;
+    bool drains = state == LINK_ORPHANED && m->drains;
+    return state == LINK_LIVE || state == LINK_ENDED || drains ? LIAISON_OK : LIAISON_DESTROYED;
 }
 
 int liaison_mailbox_acknowledge(liaison_mailbox *m, const struct liaison_delivery *d)
@@ -246,7 +246,7 @@ int liaison_mailbox_acknowledge(liaison_mailbox *m, const struct liaison_deliver
     return settle(m, d, LIAISON_ACKNOWLEDGED);
 }
 
-int liaison_mailbox_bury(liaison_mailbox *m, const struct liaison_delivery *d)
+int liaison_mailbox_dead_letter(liaison_mailbox *m, const struct liaison_delivery *d)
 {
     return settle(m, d, LIAISON_DEAD_LETTERED);
 }
@@ -270,7 +270,7 @@ int liaison_port_undelivered(liaison_mailbox *m, struct liaison_delivery *d)
 {
     struct segment *s = m->segment;
     uint64_t epoch = process_epoch();
-    if (!m->buries || observe(&s->epoch) != epoch)
+    if (!m->drains || observe(&s->epoch) != epoch)
         return LIAISON_INVALID;
     for (uint32_t tries = 0; tries < 2 * s->geometry.cells + 2; tries++) {
         if (s->broken)
@@ -282,11 +282,11 @@ int liaison_port_undelivered(liaison_mailbox *m, struct liaison_delivery *d)
         int r = take_from_cells(s, epoch, d);
         if (r != LIAISON_EMPTY)
             return r;
-        r = port_buried(s);
+        r = port_drained(s);
         if (r != LIAISON_FULL)
             return r == LIAISON_OK ? LIAISON_EMPTY : r;
     }
-    return LIAISON_CORRUPT; /* always something, and never anything */
+    return LIAISON_CORRUPT; /* there was always something left, and never anything to take */
 }
 
 int liaison_mailbox_ready(liaison_mailbox *m)
@@ -298,7 +298,7 @@ int liaison_mailbox_ready(liaison_mailbox *m)
     if (mailbox_has_message(m) || (recover_before_failing(s) && mailbox_has_message(m)))
         return LIAISON_OK;
     if (is_pipe(s))
-        sides_look(s, true); /* the descriptor may have told it before the clock's next tick */
+        sides_look(s, true); /* the descriptor may have shown it before the clock's next tick */
     if (s->kind->sides && mailbox_nothing_more_comes(s) && !mailbox_may_come_back(s))
         return mailbox_has_message(m) ? LIAISON_OK : LIAISON_DESTROYED;
     r = nothing_to_be_had(m, LIAISON_EMPTY);

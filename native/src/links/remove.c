@@ -15,14 +15,14 @@
 
 #define TRIES 8
 
-/* What waits in a named pipe is gone with those who have it open, as with any pipe; and an
+/* What waits in a named pipe is lost when the last process closes it, as with any pipe; and an
  * endpoint's own messages are introductions. */
 static bool carries_messages(const struct segment *s)
 {
     return s->geometry.kind != LIAISON_KIND_NAMED_PIPE && s->geometry.kind != LIAISON_KIND_ENDPOINT;
 }
 
-/* Whether the link may go with its space. Nobody has it open. */
+/* Whether the link may be removed with its space. No process has it open. */
 static int judge(struct segment *s, struct liaison_kept *kept)
 {
     uint64_t creator = s->geometry.creator, me = 0;
@@ -33,13 +33,13 @@ static int judge(struct segment *s, struct liaison_kept *kept)
     if (segment_gone(&s->geometry, segment_state(s)))
         return LIAISON_OK;
     if (!segment_is_at_home(&s->geometry, s->space))
-        return LIAISON_FOREIGN; /* by another table nobody can tell who lives */
+        return LIAISON_FOREIGN; /* by another table it is unknown which users live */
     int r = LIAISON_OK;
     if (creator != me && member_alive(s->space, creator))
         r = LIAISON_NOT_OWNER;
     else if (carries_messages(s))
         r = inspection_count(s, &now);
-    if (r == LIAISON_DESTROYED) /* meanwhile: who cleans uses nothing */
+    if (r == LIAISON_DESTROYED) /* meanwhile: a cleaner does not use the space */
         return LIAISON_OK;
     kept->messages = now.waiting + now.leased;
     if (r == LIAISON_OK && kept->messages)
@@ -58,7 +58,7 @@ static int judge_file(struct liaison_space *space, int links, const char *id,
     int r = space_file(space, links, id, O_RDWR, &fd, &st);
     if (r == LIAISON_NOT_FOUND)
         return LIAISON_OK;
-    /* All that is known of one that is damaged. */
+    /* Nothing else is known of a damaged one. */
     snprintf(kept->link, sizeof kept->link, "%.*s", LIAISON_NAME_MAX, id);
     if (r != LIAISON_OK)
         return r;

@@ -27,7 +27,7 @@ static int try_loan(liaison_mailbox *m, size_t size, bool receipt, uint32_t cell
     if (r != LIAISON_OK)
         return r;
     if (__builtin_expect(segment_vanished(s), 0))
-        return LIAISON_DESTROYED; /* nobody who comes now would find what is sent */
+        return LIAISON_DESTROYED; /* no new receiver would find what is sent */
     bool large = size > s->inline_max;
     if (large && size > arena_largest(s))
         return LIAISON_TOO_LARGE;
@@ -35,8 +35,9 @@ static int try_loan(liaison_mailbox *m, size_t size, bool receipt, uint32_t cell
     uint32_t x;
     uint64_t header;
     loan->receipt = loan->receipt_generation = 0;
-    /* The receipt last. One that is given back for want of room calls a sender, and who is the
-     * oldest that waits is called by its own attempt: it would never sleep, nor be interrupted. */
+    /* The receipt last. One that is given back for lack of room calls a sender, and the oldest
+     * waiting sender would be called by its own attempt: it would never sleep, nor be
+     * interrupted. */
     bool follows = __builtin_expect(receipt || s->geometry.rendezvous, 0);
     if (follows && !receipt_vacant(s))
         return LIAISON_FULL;
@@ -62,7 +63,7 @@ static int try_loan(liaison_mailbox *m, size_t size, bool receipt, uint32_t cell
     loan->header = header;
     loan->epoch = epoch;
     if (follows && receipt_claim(s, &loan->receipt, &loan->receipt_generation) != LIAISON_OK) {
-        liaison_mailbox_discard(m, loan); /* somebody took the last place meanwhile */
+        liaison_mailbox_discard(m, loan); /* another sender took the last place meanwhile */
         return LIAISON_FULL;
     }
     return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
@@ -93,7 +94,8 @@ static int attempt_loan(void *context)
     return try_loan(l->mailbox, l->size, l->receipt, l->cells, l->loan);
 }
 
-/* Nothing of those who have the cells is looked at but the next few. */
+/* Looks at the next few cells only, because looking takes their lines from the receivers'
+ * caches. */
 static int loan_later(liaison_mailbox *m, struct loaning *l)
 {
     struct segment *s = m->segment;
@@ -135,14 +137,14 @@ int liaison_mailbox_loan(liaison_mailbox *m, size_t size, bool receipt,
     if (r != LIAISON_FULL || wait->timeout == 0)
         return r;
     r = wait_until(&w);
-    /* Perhaps there is room for the next one too. */
+    /* There may be room for the next sender too. */
     if (r == LIAISON_OK && wait_any(s, SENDERS))
         wait_wake(s, SENDERS);
     return r;
 }
 
-/* Long enough for a receiver that was seen waiting to come and take a message that was
- * offered without waiting. It may be stopped: then it has not come. */
+/* Long enough for a receiver that was seen waiting to take a message that was offered without
+ * waiting. If it is stopped, it does not take it. */
 #define PRESENT_RECEIVER (50 * INT64_C(1000000))
 
 int liaison_mailbox_withdraw(liaison_mailbox *m, const struct liaison_receipt *receipt)
@@ -153,7 +155,7 @@ int liaison_mailbox_withdraw(liaison_mailbox *m, const struct liaison_receipt *r
         return LIAISON_INVALID;
     struct cell *c = segment_cell(s, receipt->cell);
     if (!ring_withdraw(s, receipt->position, receipt->cell))
-        return LIAISON_LEASE_LOST; /* taken in the last moment */
+        return LIAISON_LEASE_LOST; /* taken at the last moment */
     uint64_t h = observe(&c->header);
     if (cell_state(h) == CELL_LEASED && cell_owner(h) == segment_owner(s) &&
         cell_generation(h) == receipt->cell_generation) {
@@ -164,7 +166,7 @@ int liaison_mailbox_withdraw(liaison_mailbox *m, const struct liaison_receipt *r
     return s->broken ? LIAISON_CORRUPT : LIAISON_OK;
 }
 
-/* The message lies in the ring; nobody may have it if nobody comes for it in time. */
+/* The message lies in the ring; takes it back if no receiver takes it in time. */
 static int meet(liaison_mailbox *m, const struct liaison_wait *wait,
                 const struct liaison_receipt *receipt)
 {

@@ -1,11 +1,11 @@
 /* several.c — waiting for any of many links: try, spin a little, sleep, as in wait.c.
  *
- * Each place of the set has an entry in its link's waiters table, armed, which leads to one
- * board (board.h). The entries stay armed between one wait and the next, so that a call and a
- * wake-up cost what the links cost that something has happened on, and not what there are.
+ * Each place of the set has an entry in its link's waiters table, armed, which leads to one board
+ * (board.h). The entries stay armed between one wait and the next, so that the cost of a call and a
+ * wake-up grows with the links on which something has happened, not with the number of links.
  *
- * A place is either quiet (its entry is armed and it was looked at afterwards: whatever comes
- * rings) or lively (it has to be looked at). Nobody sleeps while a place is lively. A place
+ * A place is either quiet (its entry is armed and it was looked at afterwards: a message rings) or
+ * lively (it has to be looked at). The thread does not sleep while a place is lively. A place
  * becomes lively by a ring, and quiet by being armed, looked at, and found empty, in that order.
  */
 #include <errno.h>
@@ -20,9 +20,9 @@
 #include "waiting/wait.h"
 
 #define NOWHERE UINT32_MAX /* as an entry: none yet, or the table was full */
-#define LIVELY_MOST 8u     /* that are looked at in every round, rather than armed */
+#define LIVELY_MOST 8u     /* looked at in every round, rather than armed */
 #define PROBED 32u         /* links whose dead are looked for at a time */
-#define SURVEY 100u        /* ms: as often each place is looked at, however busy others are */
+#define SURVEY 100u        /* ms between two looks at each place, however busy others are */
 
 struct place {
     liaison_mailbox *mailbox;
@@ -30,19 +30,19 @@ struct place {
     uint64_t tag;
     uint32_t entry;
     bool lively;
-    unsigned care; /* for what may happen at it that nobody tells */
+    unsigned care; /* what may happen at it without a call */
 };
 
 struct liaison_several {
     struct liaison_space *space;
-    word64 epoch; /* of the process that the board and the entries are of */
+    word64 epoch; /* of the process that has the board and the entries */
     uint32_t board;
     struct place *places;
-    uint32_t *lively; /* the numbers of those that are, who was looked at longest ago first */
+    uint32_t *lively; /* numbers of the lively ones; the first was looked at longest ago */
     size_t count, room, lively_count;
     size_t probed;     /* the next whose dead are looked for */
     uint32_t surveyed; /* tick; when every place was looked at */
-    bool polling;      /* some entry could not be had */
+    bool polling;      /* a table was full */
     struct spin spin;
     word32 called;
 };
@@ -63,8 +63,8 @@ int liaison_several_open(liaison_space *space, liaison_several **out)
 
 static bool own(const liaison_several *q) { return observe(&q->epoch) == process_epoch(); }
 
-/* Whoever is called here is called besides the threads that wait, never instead of one: there
- * is no call to pass on. */
+/* An entry here is called in addition to the waiting threads, never instead of one: so there is no
+ * call to pass on. */
 static void leave(const liaison_several *q, struct place *p)
 {
     if (own(q) && p->entry != NOWHERE && !p->segment->broken)
@@ -132,7 +132,7 @@ void liaison_several_remove(liaison_several *q, liaison_mailbox *m)
         leave(q, &q->places[i]);
         size_t last = --q->count;
         if (i < last) {
-            leave(q, &q->places[last]); /* it leads to another place now */
+            leave(q, &q->places[last]); /* its number leads to another place now */
             q->places[i] = q->places[last];
             q->places[i].lively = true;
         }
@@ -145,7 +145,7 @@ void liaison_several_remove(liaison_several *q, liaison_mailbox *m)
     }
 }
 
-/* Sees to it that the board is this process's, not its parent's: of that nothing is left. */
+/* Makes sure that the board is this process's own, not its parent's, which is not mapped here. */
 static int settle_in(liaison_several *q)
 {
     if (own(q))
@@ -176,7 +176,7 @@ static bool board_marked(const struct board *b)
     return any != 0;
 }
 
-/* Whether somebody called. */
+/* Whether a link has called. */
 static bool enliven_called(liaison_several *q, struct board *b)
 {
     bool any = false;
@@ -190,8 +190,8 @@ static bool enliven_called(liaison_several *q, struct board *b)
 
 static int look_at(const struct place *p) { return mailbox_receivable(p->mailbox); }
 
-/* Armed: what comes from now on rings. So whoever arms it looks at it afterwards. Also where it is
- * armed still, in another version: a caller whose mark was taken may be about to disarm it. */
+/* Arms it: what comes from now on rings, so it must be looked at afterwards. It gets another
+ * version also if it is still armed: a caller whose mark was taken may be about to disarm it. */
 static bool arm(liaison_several *q, size_t i)
 {
     struct place *p = &q->places[i];
@@ -204,8 +204,8 @@ static bool arm(liaison_several *q, size_t i)
     return true;
 }
 
-/* Looks at every place that is lively, until `f` is full. Those that are found go to the end,
- * so that others come first the next time; those that are not are armed if `quieten` says so. */
+/* Looks at every place that is lively, until `f` is full. Places with something to receive go to
+ * the end, so that others come first the next time; the others are armed if `quieten` is set. */
 static void look_round(liaison_several *q, struct finding *f, bool quieten)
 {
     size_t every = q->lively_count, kept = 0, i = 0;
@@ -235,8 +235,8 @@ static void look_round(liaison_several *q, struct finding *f, bool quieten)
     q->lively_count = kept + f->count;
 }
 
-/* What a sleep that nobody ended is for: somebody may have died before it rang, or at a message
- * that it held. Looks after a share of the links, and after those that are watched. */
+/* After a sleep that ended by itself: a process may have died before it rang, or with a message.
+ * Looks for dead processes at a share of the links, and at those that are watched. */
 static int64_t look_around(liaison_several *q, int64_t slice)
 {
     size_t share = q->count < PROBED ? q->count : PROBED;
@@ -249,7 +249,7 @@ static int64_t look_around(liaison_several *q, int64_t slice)
             around_recover(s, true);
             sides_look(s, true);
             p->care = links_around.care(s);
-            (void)segment_vanished(s); /* mailbox_receivable() says so */
+            (void)segment_vanished(s); /* mailbox_receivable() reports it */
         }
         care |= p->care;
         if (look_at(p) != LIAISON_EMPTY)
@@ -302,7 +302,7 @@ static int sleep_on(liaison_several *q, struct board *b, struct sleeping *sleepi
     return r;
 }
 
-/* What every wait begins with. */
+/* The beginning of every wait. */
 static int first_look(liaison_several *q, struct finding *f, struct board **b)
 {
     if (f->max == 0)
@@ -355,7 +355,7 @@ int liaison_several_wait(liaison_several *q, const struct liaison_wait *wait, ui
     while (f.count == 0) {
         q->polling = false;
         if (enliven_called(q, b))
-            sleeping.slice = SLICE_FIRST; /* who called may die before it does what it called for */
+            sleeping.slice = SLICE_FIRST; /* the caller may die before it sends */
         look_round(q, &f, true);
         if (f.count)
             break;
@@ -364,7 +364,7 @@ int liaison_several_wait(liaison_several *q, const struct liaison_wait *wait, ui
             break;
         }
         if (sleeping_over(&sleeping)) {
-            /* What the dead did not tell of counts as well, the last time that one looks. */
+            /* The last look includes places whose callers may have died. */
             r = LIAISON_EMPTY;
             look_around(q, sleeping.slice);
             look_round(q, &f, false);

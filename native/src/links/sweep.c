@@ -1,4 +1,4 @@
-/* sweep.c — what the dead leave in the words of a link, and how it is undone or finished. */
+/* sweep.c — undoing or finishing what dead processes have left in a link's words. */
 #include "links/link.h"
 #include "links/turn.h"
 #include "parts/cell.h"
@@ -7,15 +7,15 @@
 #include "space/member.h"
 #include "waiting/wait.h"
 
-/* Undoes or finishes whatever attachment `slot` was doing, while it is `identity`'s, which
- * is dead or is ourselves. Any number of processes may do this at once, and any of them be
- * stopped in the middle and go on when the slot has long been given to another: each word
- * is read, then the identity is seen still to stand, then that exact word exchanged. Words
- * that the next owner writes differ in their generation, deliveries or version. */
+/* Undoes or finishes whatever attachment `slot` was doing, while it is `identity`'s, which is dead
+ * or is ourselves. Any number of processes may do this at once, and any of them may be stopped in
+ * the middle and continue when the slot has a new owner: each word is read, then the identity is
+ * checked again, then exactly that word is exchanged. Words that the next owner writes differ in
+ * their generation, deliveries or version. */
 static bool sweep_cells(struct segment *s, uint32_t slot, uint64_t identity)
 {
     bool changed = false;
-    /* First the ring: after this no helper can lease anything to the slot any more. */
+    /* First the ring: after this no process can finish a lease for the slot any more. */
     ring_finish_owner(s, slot);
     for (uint32_t x = 0; x < segment_cells(s); x++) {
         struct cell *c = segment_cell(s, x);
@@ -35,7 +35,7 @@ static bool sweep_cells(struct segment *s, uint32_t slot, uint64_t identity)
                 changed |= cell_free(s, x, h);
             break;
         case CELL_LEASED:
-            /* Withdrawn from a rendezvous: nobody has had it, and its sender is gone. */
+            /* Withdrawn from a rendezvous: it was never delivered, and its sender is gone. */
             changed |= cell_deliveries(h) == 0 ? cell_free(s, x, h) : cell_return(s, x, h);
             break;
         }
@@ -45,14 +45,15 @@ static bool sweep_cells(struct segment *s, uint32_t slot, uint64_t identity)
 
 static bool sweep(struct segment *s, uint32_t slot, uint64_t identity)
 {
-    /* Who never sent or received has nothing in the ring or the cells, nor who never sent, a
-     * receipt. */
+    /* A process that neither sent nor received has nothing in the ring or the cells; one that never
+     * sent has no receipt. */
     uint32_t roles = look32(&s->attachments[slot].roles);
     bool changed = roles != 0 && sweep_cells(s, slot, identity);
     if (roles & ROLE_SENDS)
         receipt_sweep(s, slot, identity);
     turn_sweep(s, slot, identity);
-    /* The next receiver's turn; or the end of the last sender, which a port's receiver awaits. */
+    /* The next receiver's turn, or the end of the last sender, for which a port's receiver
+     * waits. */
     return changed || s->geometry.access == LIAISON_EXCLUSIVE ||
            s->geometry.lifetime == LIAISON_LIFETIME_SENDERS;
 }

@@ -34,7 +34,7 @@ static int take(struct segment *s, bool alone)
             return LIAISON_BUSY;
         }
     }
-    return LIAISON_CORRUPT; /* a turn of nobody's */
+    return LIAISON_CORRUPT; /* a turn without an owner */
 }
 
 int turn_enter(struct segment *s) { return take(s, false); }
@@ -53,8 +53,8 @@ bool turn_free(struct segment *s)
     return owner == 0 || owner == segment_owner(s);
 }
 
-/* Doorbells are rung for messages alone: whoever comes for one that is not there has had the turn
- * for a moment itself, and would ring those who had to stand back meanwhile, and they it again. */
+/* Doorbells are rung for messages only: otherwise a process that finds none has had the turn for a
+ * moment, and would ring those that stood back meanwhile, and they would ring it in turn. */
 static bool any_message(struct segment *s) { return ring_count(s) || cell_count_returned(s); }
 
 void turn_leave(struct segment *s)
@@ -74,8 +74,8 @@ void turn_leave(struct segment *s)
             continue;
         if (!last)
             return;
-        /* Who was rung for a message that is being sent now, and stood back because of us, is
-         * rung again: the turn is free, and then we look. */
+        /* A process that was rung for a message which is being sent now, and stood back because of
+         * this turn, is rung again: free the turn, then look. */
         if (any_message(s))
             wait_after(s, RECEIVERS, before);
         else

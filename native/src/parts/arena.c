@@ -1,25 +1,25 @@
-/* arena.c — claiming blocks. What is promised is in arena.h.
+/* arena.c — claiming blocks; arena.h is the contract.
  *
- * The blocks of a 4 MiB unit form a tree with four children a block. A block's tag is
- *   FREE       nobody has it, nor any part of it
+ * The blocks of a 4 MiB unit form a tree with four children a block. A block's tag is FREE no cell
+ * has it, nor any part of it
  *   WHOLE(x)   cell x has all of it; when x's generation has moved on, the same as FREE
  *   SPLIT      its children are claimed one by one; they may all be free
- *   PROBING(x) somebody is finding out whether all parts of a split block are free; when x
+ *   PROBING(x) a claimer is finding out whether all parts of a split block are free; when x
  *              has moved on (it died at it), the same as SPLIT
  *
- * To claim a block, every block above it is made SPLIT, then its own tag exchanged. Two
- * claims can collide only as a block and a part of it, and then each announces before it
- * looks: who wants the part writes the part's tag and then looks whether all above is still
- * SPLIT; who wants the whole writes PROBING and then looks at the parts. At least one sees
- * the other and steps back. Both may: they try elsewhere. Nobody waits, and a claimer that
- * is stopped half-way keeps only what it claimed.
+ * To claim a block, every block above it is made SPLIT, then its own tag exchanged. Two claims can
+ * collide only as a block and a part of it, and then each announces before it looks: a claimer of
+ * the part writes the part's tag and then looks whether all blocks above are still SPLIT; a claimer
+ * of the whole writes PROBING and then looks at the parts. At least one sees the other and steps
+ * back. If both do, they try elsewhere. No process waits, and a claimer that is stopped half-way
+ * keeps only what it claimed.
  *
  * Rejected: a bitmap (who owns a bit after a crash? clearing it twice frees what another
  * has since claimed); free lists (a torn push loses the list); merging neighbours by
  * boundary tags (a sleeping reader of an old boundary claims the middle of a new block). */
 #include "parts/arena.h"
 
-/* Failed exchanges that are still taken for contention. */
+/* More failed exchanges than this are not contention. */
 #define TRIES 1000u
 
 static const uint32_t level_at[LEVELS] = {
@@ -44,7 +44,7 @@ static bool alive(const struct segment *s, uint64_t tag)
            cell_generation(look(&segment_cell(s, x)->header)) == tag_generation(tag);
 }
 
-/* Whether anybody has any part of a block whose tag said SPLIT. */
+/* Whether any part of a block whose tag said SPLIT is claimed. */
 static bool parts_claimed(const struct segment *s, uint32_t level, uint64_t i)
 {
     if (level == 0)
@@ -74,7 +74,7 @@ static bool parts_claimed(const struct segment *s, uint32_t level, uint64_t i)
     return false;
 }
 
-/* Makes the block one whose parts can be claimed. False: somebody has it whole. */
+/* Splits the block, so that its parts can be claimed. False: all of it is claimed. */
 static bool split(struct segment *s, uint32_t level, uint64_t i)
 {
     word64 *at = tag_at(s, level, i);
@@ -90,8 +90,8 @@ static bool split(struct segment *s, uint32_t level, uint64_t i)
     return false;
 }
 
-/* Claims one block. On failure `*blocked` is the level of the block that is in the way and
- * `*collided` tells that it may well be free in a moment. */
+/* Claims one block. On failure `*blocked` is the level of the block that is in the way, and
+ * `*collided` is whether it is likely to be free in a moment. */
 static bool claim(struct segment *s, uint32_t level, uint64_t i, uint32_t cell, uint32_t generation,
                   uint32_t *blocked, bool *collided)
 {
@@ -124,8 +124,8 @@ static bool claim(struct segment *s, uint32_t level, uint64_t i, uint32_t cell, 
         }
         replace(at, probing, whole);
     }
-    /* Upwards: once a parent was seen SPLIT with our tag below it, nobody can take it away
-     * unseen; downwards a parent could be claimed whole and split again between two looks. */
+    /* Upwards: once a parent was seen SPLIT with our tag below it, no process can claim it unseen;
+     * downwards a parent could be claimed whole and split again between two looks. */
     for (uint32_t above = level + 1; above <= TOP; above++)
         if (tag_kind(look(tag_at(s, above, i >> (2 * (above - level))))) != TAG_SPLIT) {
             replace(at, whole, tag_word(0, 0, TAG_FREE));
@@ -159,7 +159,7 @@ static bool claim_run(struct segment *s, uint32_t level, uint64_t from, uint64_t
             continue;
         }
         unclaim(s, level, first, i, cell, generation);
-        /* Go on behind whatever is in the way, which may be larger than a block. */
+        /* Go on behind the block that is in the way, which may be larger. */
         uint32_t shift = 2 * (blocked - level);
         first = i = ((i >> shift) + 1) << shift;
     }
@@ -181,8 +181,8 @@ uint64_t arena_largest(const struct segment *s)
     return limit / block_size(level_for(limit)) * block_size(level_for(limit));
 }
 
-/* Reserves more of the file, and the index that goes with it: by half of what there is,
- * so that growing stays rare, and at least what is wanted. */
+/* Reserves more of the file, and its part of the index: half of what is reserved, so that growing
+ * stays rare, and at least what is wanted. */
 static int grow(struct segment *s, uint64_t size, uint64_t wanted)
 {
     uint64_t limit = s->geometry.arena_limit;
@@ -209,7 +209,7 @@ static int grow(struct segment *s, uint64_t size, uint64_t wanted)
     int r = segment_reserve(s, s->geometry.arena_at + size, end - size);
     if (r != LIAISON_OK)
         return r;
-    /* Dying before this leaves pages that the next to grow finds reserved already. */
+    /* A death before this leaves pages that the next process to grow finds reserved. */
     uint64_t now = size;
     for (uint32_t tries = 0; tries < TRIES && now < end;
          tries++, now = glance(&s->header->arena_size))
@@ -218,9 +218,8 @@ static int grow(struct segment *s, uint64_t size, uint64_t wanted)
     return LIAISON_OK;
 }
 
-/* The coarsest level at which rounding up wastes no more than an eighth: the fewest
- * exchanges. Where blocks of that size are not to be had in one piece, level_for() finds
- * room between others. */
+/* The coarsest level at which rounding up wastes no more than an eighth: the fewest exchanges. If
+ * there is no run of blocks of that size, level_for() finds room between others. */
 static uint32_t coarsest_for(uint64_t size)
 {
     uint32_t level = level_for(size);
@@ -239,8 +238,8 @@ static bool claim_at(struct segment *s, uint32_t level, struct arena_cursor *cur
 {
     uint64_t block = block_size(level), n = (size + block - 1) / block;
     uint64_t total = reserved / block, start;
-    /* First the beginning: where few messages are under way the same blocks serve again and
-     * again, and stay in the cache. Then where there was room last. */
+    /* First the beginning: if few messages are under way the same blocks are used again and again,
+     * and stay in the cache. Then where there was room last. */
     uint64_t from = glance32(&cursor->next[level]), few = n + 7 < total ? n + 7 : total;
     if (from >= total)
         from = 0;

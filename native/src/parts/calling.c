@@ -9,25 +9,26 @@
 
 #define LOOKS_SOON 8u /* ms; see waiting/readiness.c */
 
-/* Rings an armed doorbell, and only then says so: who dies in between, or has no descriptor
- * left to ring with, leaves it armed for the next. The version in the word keeps a slow
- * waker from disarming a bell that was armed again meanwhile. */
+/* Rings an armed doorbell, and only then disarms it: a process that dies in between, or has no
+ * descriptor left to ring with, leaves it armed for the next. The version in the word keeps a slow
+ * caller from disarming a bell that was armed again meanwhile. */
 static void ring_doorbell(struct segment *s, struct waiter *e, uint32_t signal)
 {
     if ((signal & SIGNAL_MASK) == SIGNAL_WAITING && doorbell_ring(s->space, glance(&e->detail)))
         replace32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
 }
 
-/* First the mark, then the word that says it was made, then the call: who dies in between leaves
- * an entry that the next caller finds armed, or a mark that its owner finds before it sleeps, or a
+/* First the mark, then the word that disarms the entry, then the call: a death in between leaves an
+ * entry that the next caller finds armed, or a mark that its owner finds before it sleeps, or a
  * sleeper that the next caller wakes. An owner that has taken the mark already arms in another
- * version, and looks. The last is done in any case: whose exchange it was may be dead. */
+ * version, and looks. The call is made in any case: the process that disarmed the entry may be
+ * dead. */
 static void ring_board(struct segment *s, struct waiter *e, uint32_t signal)
 {
     uint64_t detail = glance(&e->detail);
     struct board *b = board_find(s->space, glance(&e->owner), detail);
     if (!b)
-        return; /* who is called there looks around by itself */
+        return; /* the sleeper there looks by itself */
     if ((signal & SIGNAL_MASK) == SIGNAL_WAITING) {
         board_mark(b, detail);
         replace32(&e->signal, signal, (signal & ~SIGNAL_MASK) | SIGNAL_WOKEN);
@@ -35,7 +36,7 @@ static void ring_board(struct segment *s, struct waiter *e, uint32_t signal)
     board_wake(b);
 }
 
-/* Whether its owner looks by itself in a few milliseconds, whatever becomes of who would ring. */
+/* Whether its owner looks by itself in a few milliseconds, even if no process rings. */
 static bool looks_soon(const struct waiter *e)
 {
     uint32_t since = process_tick() - look32(&e->signal) / SIGNAL_TICK;
@@ -43,8 +44,8 @@ static bool looks_soon(const struct waiter *e)
            since % (UINT32_MAX / SIGNAL_TICK + 1) <= LOOKS_SOON;
 }
 
-/* What is read after the word is what that was armed for; or the entry has become another's, who
- * armed it afterwards, and looks: then the exchange fails. */
+/* What is read after the word belongs to that arming; or the entry has another owner, which armed
+ * it later, and looks: then the exchange fails. */
 static void ring(struct segment *s, struct waiter *e)
 {
     uint32_t signal = look32(&e->signal), kind = glance32(&e->kind);
@@ -54,20 +55,20 @@ static void ring(struct segment *s, struct waiter *e)
         ring_doorbell(s, e, signal);
 }
 
-/* Whether so much is free that a sender which is called can fill more than one place. A call
- * for each place would have sender and receiver take turns on one processor, a message each. */
+/* Whether so much is free that a sender which is called can fill more than one place. With a call
+ * for each place, sender and receiver would take turns on one processor for each message. */
 static bool roomy(const struct segment *s)
 {
     uint32_t cells = s->geometry.cells;
     return s->geometry.rendezvous || ring_count_roughly(s) <= cells - cells / 4;
 }
 
-/* Of the doorbells and boards that are armed; `BELLS_OF_OLD`: but for those whose owners look soon
- * anyway. To ring these before there is anything would have the owner run in place of who rings,
- * for nothing. */
+/* Which of the armed doorbells and boards to ring; `BELLS_OF_OLD`: except those whose owners look
+ * soon anyway. If these were rung before the message is there, their owners would run in place of
+ * the caller, for nothing. */
 enum bells { NO_BELLS, BELLS_OF_OLD, ALL_BELLS };
 
-/* Whether some were spared. */
+/* Result: whether some were spared. */
 static bool ring_those(struct segment *s, enum waiter_role role, enum bells bells)
 {
     bool spared = false;
@@ -85,41 +86,41 @@ static bool ring_those(struct segment *s, enum waiter_role role, enum bells bell
 void wait_ring(struct segment *s, enum waiter_role role) { ring_those(s, role, ALL_BELLS); }
 
 /* ---- stand-ins ----------------------------------------------------------------------------
- * Who is called may be stopped, or die, before it has come, and then nobody knows of the message
- * but a caller that goes its way. So whoever calls sees to it that somebody of another process
- * sleeps lightly at that time, and makes sure of it when the message is there: the stand-in looks
- * for itself in LIGHT ms at most, and while messages keep coming somebody sleeps lightly anyway.
- * Only who was quiet for longer is disturbed: it is told to begin its slices anew, and neither
- * looks nor takes anything before the first of them is over.
+ * A called sleeper may be stopped, or die, before it acts, and its caller does not wait. So the
+ * caller makes a sleeper of another process stand in, and checks that again when the message is
+ * there: the stand-in sleeps lightly, which means that it looks by itself in LIGHT ms at most.
+ * While messages keep coming some thread sleeps lightly anyway. Only a thread that has slept for
+ * longer is disturbed: it must begin its slices anew, and neither looks nor takes anything before
+ * the first of them is over.
  *
- * Who leaves without having looked since somebody was called looks for another stand-in. */
+ * A stand-in that leaves without having looked since the call appoints another. */
 
 #define LIGHT 8u /* ms; the slices of 2, 4 and 8 ms are over 14 ms after the tick that says so */
 
 static bool asleep(uint32_t signal) { return signal == SIGNAL_WAITING || signal == SIGNAL_LIGHTLY; }
 
-/* Whether it is called now, by us. */
+/* Calls it. True: by this exchange. */
 static bool call(struct waiter *e)
 {
     return replace32(&e->signal, SIGNAL_WAITING, SIGNAL_WOKEN) ||
            replace32(&e->signal, SIGNAL_LIGHTLY, SIGNAL_WOKEN);
 }
 
-/* Whether thread `y` looks for itself within LIGHT ms, and lives on when `x` is killed. Its tick is
- * its own, so it does even where somebody who wanted it to has died at that. */
+/* Whether thread `y` looks by itself within LIGHT ms, and lives on when `x` is killed. It writes
+ * its tick itself, so this holds even if a caller died while it made `y` sleep lightly. */
 static bool stands_in(const struct waiter *y, const struct waiter *x, uint32_t now)
 {
     return y != x && look32(&y->signal) == SIGNAL_WAITING && !waiter_stays_armed(y) &&
            now - (uint32_t)look(&y->detail) <= LIGHT && glance(&y->owner) != glance(&x->owner);
 }
 
-/* Has `e` sleep lightly. False: it is dead, or has changed meanwhile. */
+/* Makes `e` sleep lightly. False: it is dead, or has changed meanwhile. */
 static bool lighten(struct segment *s, struct waiter *e)
 {
     uint64_t owner = glance(&e->owner);
     if (waiter_stays_armed(e))
         return false;
-    /* Whose exchange it was may be dead: so it is woken in any case. */
+    /* The process whose exchange it was may be dead: so it is woken in any case. */
     if (!replace32(&e->signal, SIGNAL_WAITING, SIGNAL_LIGHTLY) &&
         look32(&e->signal) != SIGNAL_LIGHTLY)
         return false;
@@ -129,7 +130,7 @@ static bool lighten(struct segment *s, struct waiter *e)
     return false;
 }
 
-/* Finds or makes a stand-in for `x`. Gives its entry + 1; 0: there is nobody. */
+/* Finds or makes a stand-in for `x`. Gives its entry + 1; 0: there is none. */
 static uint32_t find_stand_in(struct segment *s, enum waiter_role role, const struct waiter *x,
                               uint32_t now)
 {
@@ -152,7 +153,7 @@ static uint32_t find_stand_in(struct segment *s, enum waiter_role role, const st
     return 0;
 }
 
-/* Makes sure that entry `x`, which was called, has a stand-in still. */
+/* Makes sure that entry `x`, which was called, still has a stand-in. */
 static void keep_stand_in(struct segment *s, enum waiter_role role, uint32_t x, uint32_t now)
 {
     struct waiter *table = s->waiters[role];
@@ -161,7 +162,7 @@ static void keep_stand_in(struct segment *s, enum waiter_role role, uint32_t x, 
     uint32_t y = called_stand_in(w);
     if (called_entry(w) == x + 1 && called_tick(w) == now) {
         if (y == 0)
-            return; /* there was nobody, and whoever has come since sleeps lightly */
+            return; /* there was none, and later sleepers sleep lightly */
         if (y <= WAITERS && (stands_in(&table[y - 1], &table[x], now) ||
                              look32(&table[y - 1].signal) == SIGNAL_LIGHTLY))
             return; /* or was woken, before this was written, and is about to */
@@ -172,9 +173,9 @@ static void keep_stand_in(struct segment *s, enum waiter_role role, uint32_t x, 
 
 /* ---- calling ------------------------------------------------------------------------------ */
 
-/* Somebody was called a moment ago and has not come yet: entry + 1. When it does and there is more
- * than it takes, it calls the next: while messages pour in, a system call for each would cost more
- * than all the rest. Not so if it is late: it may be stopped, or dead. */
+/* The entry + 1 of a thread that was called a moment ago and has not acted yet. If there is more
+ * than it takes, it calls the next: in a stream of messages, a system call for each would cost more
+ * than all the rest. 0 if it is late: it may be stopped, or dead. */
 static uint32_t on_its_way(const struct segment *s, enum waiter_role role, uint32_t now)
 {
     uint64_t w = look(&s->header->called[role]);
@@ -184,10 +185,10 @@ static uint32_t on_its_way(const struct segment *s, enum waiter_role role, uint3
     return look32(&s->waiters[role][x - 1].signal) == SIGNAL_WOKEN ? x : 0;
 }
 
-/* Asleep for all that is known: also who was called, by somebody who may have died before the
- * system call that wakes. The tick of one that was called is of when it was woken. So one that is
- * only late is woken in vain once in a tick, by whoever calls then, who also asks whether it lives
- * and sees to a stand-in for it: a few system calls. */
+/* Possibly asleep: also a thread that was called, because its caller may have died before the
+ * system call that wakes it. Its tick is when it was last woken. So a thread that is only late is
+ * woken in vain once in a tick, by a caller that also checks that it lives and finds a stand-in for
+ * it: a few system calls. */
 static bool maybe_asleep(const struct waiter *e, uint32_t now)
 {
     uint32_t signal = look32(&e->signal);
@@ -215,13 +216,13 @@ static struct waiter *oldest_asleep(struct segment *s, enum waiter_role role, ui
     return oldest;
 }
 
-/* Wakes the oldest sleeper. An armed doorbell is rung besides: that a descriptor has become
- * readable does not mean that anybody comes for the message. */
+/* Wakes the oldest sleeper. Armed doorbells are rung in addition: a descriptor that becomes
+ * readable does not mean that its owner takes the message. */
 static struct wakeup wake(struct segment *s, enum waiter_role role, enum bells bells)
 {
     struct wakeup done = {.spared = ring_those(s, role, bells)};
     struct waiter *table = s->waiters[role];
-    uint32_t tick = process_tick(); /* one for all: nobody is woken twice */
+    uint32_t tick = process_tick(); /* one for the whole loop: no thread is woken twice */
     for (uint32_t tries = 0; tries < WAITERS; tries++) {
         done.entry = on_its_way(s, role, tick);
         if (done.entry) {
@@ -235,18 +236,18 @@ static struct wakeup wake(struct segment *s, enum waiter_role role, enum bells b
         uint64_t owner = glance(&e->owner);
         uint64_t before = look(&e->detail);
         if (waiter_stays_armed(e))
-            continue; /* another's, since we looked */
-        /* A sender that has just fallen asleep looks again by itself in a few milliseconds,
-         * whatever becomes of the receiver; one that has slept for longer is not kept waiting. */
+            continue; /* another thread's since we looked */
+        /* A sender that has just fallen asleep looks again by itself in a few milliseconds, even if
+         * the receiver dies; one that has slept for longer is called at once. */
         if (role == SENDERS && (uint32_t)before == tick && !roomy(s))
             return done;
-        /* First who stands in: then it is awake when we die. */
+        /* First the stand-in: then it is awake if we die. */
         uint32_t x = (uint32_t)(e - table) + 1, y = find_stand_in(s, role, e, tick);
         bool first = call(e);
         if (!first && !maybe_asleep(e, tick))
             continue;
-        /* From where, and when it is done that it was. By exchange: in a doorbell's or a board's
-         * entry it would overwrite where that is called. */
+        /* After the call: from which processor, and when. By exchange: in a doorbell's or a board's
+         * entry a store would overwrite its number. */
         uint64_t now = waiter_from_here(tick), from = waiter_from_here((uint32_t)before);
         replace(&e->detail, before, from);
         bool slept = futex_wake(&e->signal, 1) == 1;
@@ -255,7 +256,7 @@ static struct wakeup wake(struct segment *s, enum waiter_role role, enum bells b
         if (dead)
             wait_sweep(s, owner); /* the next one is woken in its place */
         if (slept || (first && !dead)) {
-            /* It slept, or was just about to and will not. */
+            /* It slept, or was about to, and will not. */
             note(&s->header->called[role], called_word(tick, y, x));
             done.entry = x;
             done.woken = now;
@@ -278,8 +279,9 @@ struct wakeup wait_wake_threads(struct segment *s, enum waiter_role role)
     return wake(s, role, NO_BELLS);
 }
 
-/* Still about to look: it will see the change. If it has looked already, too early, and gone back
- * to sleep, it needs another call; also where it has one, whose caller may not have woken it yet.
+/* Whether the called thread is still about to look: then it sees the change. If it has looked
+ * already, too early, and sleeps again, it needs another call; also if it has one, whose caller may
+ * not have woken it yet.
  */
 static bool still_coming(struct segment *s, enum waiter_role role, struct wakeup before)
 {
@@ -318,7 +320,7 @@ static void wake_where(struct segment *s, uint64_t owner)
             if (waiter_stays_armed(e)) {
                 ring(s, e);
             } else {
-                call(e); /* or somebody has, who may be dead */
+                call(e); /* or another caller has, which may be dead */
                 futex_wake(&e->signal, FUTEX_ALL);
             }
         }

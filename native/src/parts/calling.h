@@ -1,25 +1,26 @@
-/* calling.h — who calls whom of those that wait.
+/* calling.h — which waiters are called, and when.
  *
- * Callers wake the oldest sleeper, one for one message, and only if there is one: nobody asleep, no
- * system call.
+ * Callers wake the oldest sleeper, one for one message, and only if there is one: without a sleeper
+ * there is no system call.
  *
  * A caller can die between its change and its call. So it calls first (`wait_before`), makes the
- * change, and then makes sure (`wait_after`): whoever slept when it began is already awake when it
- * can die. Who goes to sleep in between sleeps in slices that begin short and grow with the time it
- * has slept: what it missed it finds after one to three times that, and three seconds at most. */
+ * change, and then makes sure (`wait_after`): a thread that slept when it began is already awake
+ * when it can die. A thread that falls asleep in between sleeps in slices, which grow with the time
+ * it has slept: it finds what it missed after one to three times that, and after three seconds at
+ * most. */
 #ifndef LIAISON_CALLING_H
 #define LIAISON_CALLING_H
 
 #include "parts/waiters.h"
 
 struct wakeup {
-    uint32_t entry; /* + 1; 0: nobody was woken */
-    bool spared;    /* a doorbell was not rung that is to be rung afterwards */
-    uint64_t woken; /* from where and when; another when it has come */
+    uint32_t entry; /* + 1; 0: none was woken */
+    bool spared;    /* a doorbell must be rung afterwards */
+    uint64_t woken; /* from where and when; changes when it has acted */
 };
 
 struct wakeup wait_wake(struct segment *s, enum waiter_role role);
-/* Before there is a reason. */
+/* Before the change. */
 struct wakeup wait_wake_early(struct segment *s, enum waiter_role role);
 /* Without ringing the doorbells and boards. */
 struct wakeup wait_wake_threads(struct segment *s, enum waiter_role role);
@@ -47,18 +48,18 @@ static inline struct wakeup wait_before_threads(struct segment *s, enum waiter_r
 }
 void wait_after_threads(struct segment *s, enum waiter_role role, struct wakeup before);
 
-/* Somebody has left in vain, on whom another caller may have relied. */
+/* A waiter has left without a message; a caller may have relied on it as a stand-in. */
 void wait_left(struct segment *s, enum waiter_role role);
 
-/* Everybody: the link is destroyed, or a dead process's messages came back. */
+/* All waiters: the link is destroyed, or a dead process's messages were returned. */
 void wait_wake_all(struct segment *s);
 /* The threads of this process only. */
 void wait_wake_own(struct segment *s);
 
-/* Whether somebody other than `except` watches over the messages that others hold. */
+/* Whether a waiter other than `except` watches the holders of messages. */
 bool wait_watched(struct segment *s, const struct waiter *except);
-/* Somebody now holds a message for a while: sees to it that one of the sleepers, if there
- * are any, sleeps lightly enough to notice its death. */
+/* Call this when a process begins to hold a message for a while: makes sure that one of the
+ * sleepers, if there are any, sleeps lightly enough to notice its death. */
 void wait_watch(struct segment *s);
 
 #endif

@@ -2,8 +2,8 @@
 
 #include "parts/ring.h"
 
-/* Looks at cells before more memory is reserved. Where so many in a row are taken, most are; with
- * no limit, senders would look at all those that are leased for long, each time anew. */
+/* Looks at cells before more memory is reserved. If so many in a row are taken, most are; without a
+ * limit, each send would look at all cells that are leased for long. */
 #define FEW 16u
 
 /* Of `n` cells, looking at `most`. */
@@ -20,10 +20,10 @@ static bool claim(struct segment *s, uint32_t n, uint32_t most, word32 *cursor, 
         if (cell_state(h) == CELL_FREE && replace(&c->header, h, loaned)) {
             uint32_t next = x + 1 < n ? x + 1 : 0;
             note32(cursor, next);
-            /* Its line lies in the cache of whoever freed it; ask for it while this
-             * message is under way. */
+            /* Its line lies in the cache of the process that freed it; fetch it while this message
+             * is under way. */
             __builtin_prefetch(segment_cell(s, next), 1);
-            /* A bit left by somebody who died just before returning it. */
+            /* A bit left by a process that died just before it returned the cell. */
             if (observe(&s->header->return_epoch) != glance(&s->header->clean_epoch))
                 clear_bits(&s->returned[x / 64], UINT64_C(1) << (x % 64));
             *cell = x;
@@ -38,8 +38,9 @@ static bool claim(struct segment *s, uint32_t n, uint32_t most, word32 *cursor, 
     return false;
 }
 
-/* Memory for more than `n` cells. Who dies before it is said leaves pages that the next one finds
- * reserved; who is stopped there holds up nobody, and finds that another was faster. */
+/* Reserves memory for more than `n` cells. A death before the exchange leaves pages that the next
+ * process finds reserved; a process that is stopped there delays no other, and its exchange fails
+ * when it continues. */
 static int reserve_more(struct segment *s, uint32_t n)
 {
     const struct geometry *g = &s->geometry;
@@ -54,7 +55,7 @@ int cell_claim(struct segment *s, word32 *cursor, uint32_t most, uint32_t *cell,
 {
     uint32_t all = s->geometry.cells, few = FEW;
     int r = LIAISON_OK;
-    /* Each time there are more cells than before, or the segment lies. */
+    /* Each time there are more cells than before, or the segment is corrupt. */
     for (uint32_t tries = 0; tries <= all / CELLS_STEP + 1; tries++) {
         uint32_t n = segment_cells(s);
         if (__builtin_expect(claim(s, n, n < all ? few : most, cursor, cell, header), 1))
@@ -67,7 +68,7 @@ int cell_claim(struct segment *s, word32 *cursor, uint32_t most, uint32_t *cell,
         if (r == LIAISON_OK)
             note32(cursor, n);
         else
-            few = all; /* those that there are have to do */
+            few = all; /* no more memory: look at all that have some */
     }
     return LIAISON_CORRUPT;
 }
@@ -92,8 +93,8 @@ bool cell_free(struct segment *s, uint32_t cell, uint64_t header)
                    cell_word(cell_generation(header) + 1, 0, 0, CELL_FREE));
 }
 
-/* The bit, then the epoch, then the cell: wherever this stops, whoever takes RETURNED cells
- * sees the epoch differ and finds the bit. A bit without a returned cell costs a look; a
+/* The bit, then the epoch, then the cell: wherever this stops, a process that takes RETURNED cells
+ * sees that the epoch has changed, and finds the bit. A bit without a returned cell costs a look; a
  * returned cell without a bit would be lost. */
 bool cell_return(struct segment *s, uint32_t cell, uint64_t header)
 {
@@ -133,8 +134,8 @@ int cell_take_returned(struct segment *s, uint32_t *cell, uint64_t *header)
             }
         }
         if (!found) {
-            /* Only a scan that saw no bit at all may say so: a bit whose cell is not
-             * returned yet belongs to somebody who is about to. */
+            /* Only after a scan that saw no bit at all: a bit whose cell is not returned yet
+             * belongs to a process that is about to return it. */
             if (!any)
                 replace(&s->header->clean_epoch, clean, epoch);
             return LIAISON_EMPTY;
@@ -145,7 +146,7 @@ int cell_take_returned(struct segment *s, uint32_t *cell, uint64_t *header)
         uint64_t leased =
             cell_word(cell_generation(oldest_header), deliveries, segment_owner(s), CELL_LEASED);
         if (replace(&segment_cell(s, oldest)->header, oldest_header, leased)) {
-            /* Ours now: nobody else can be returning it, so the bit may go. */
+            /* It is ours now: no other process can be returning it, so the bit can be cleared. */
             clear_bits(&s->returned[oldest / 64], UINT64_C(1) << (oldest % 64));
             *cell = oldest;
             *header = leased;
@@ -179,7 +180,7 @@ int cell_payload(struct segment *s, uint32_t cell, const uint8_t **data, uint64_
         *data = c->payload;
         return LIAISON_OK;
     }
-    /* What was reserved, not what may be: beyond it there are no pages. */
+    /* The size that is reserved, not the limit: beyond it there are no pages. */
     uint64_t block = glance(&c->block), limit = observe(&s->header->arena_size);
     if (limit > s->geometry.arena_limit || length > limit || block > limit - length)
         return LIAISON_CORRUPT;

@@ -1,4 +1,4 @@
-/* cell.h — where a message lives, and whose it is. */
+/* cell.h — the place of a message, and its owner. */
 #ifndef LIAISON_CELL_H
 #define LIAISON_CELL_H
 
@@ -6,9 +6,9 @@
 
 /* FREE -> LOANED by this process. `cursor` is the caller's hint of where to look, and `most` how
  * many cells to look at, UINT32_MAX for all: LIAISON_FULL when none of them is free. Looking at
- * cells that others have takes their lines from them. Where some have no memory yet, a few are
- * looked at and then more is reserved; where that cannot be had either, and all that have memory
- * are taken, it is LIAISON_NO_SPACE. */
+ * other processes' cells takes the lines from their caches. While some cells have no memory yet, it
+ * looks at a few and then reserves more; if that fails, and all cells that have memory are taken,
+ * it is LIAISON_NO_SPACE. */
 int cell_claim(struct segment *s, word32 *cursor, uint32_t most, uint32_t *cell, uint64_t *header);
 #define CELLS_AT_HAND 4u
 
@@ -26,8 +26,8 @@ int cell_take_returned(struct segment *s, uint32_t *cell, uint64_t *header);
 
 uint32_t cell_count_returned(struct segment *s);
 
-/* The payload's address, from fields that are checked here: LIAISON_CORRUPT when they
- * point outside. */
+/* The payload's address, from fields that are checked here: LIAISON_CORRUPT if they point
+ * outside. */
 int cell_payload(struct segment *s, uint32_t cell, const uint8_t **data, uint64_t *size);
 
 #endif

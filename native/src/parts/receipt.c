@@ -7,7 +7,7 @@
 #include "parts/calling.h"
 #include "space/member.h"
 
-/* Failed exchanges that are still taken for contention. */
+/* More failed exchanges than this are not contention. */
 #define TRIES 1000u
 
 /* claim   {generation 32 | owner 12 | state 1} */
@@ -132,7 +132,7 @@ int receipt_state(struct segment *s, const struct liaison_receipt *receipt,
             (void)member_peer(s->space, glance(&s->attachments[owner - 1].identity), 0, peer);
         return LIAISON_RECEIVED;
     }
-    /* Settled, by whoever noted the outcome last: it did so just before. */
+    /* Settled, by the process that noted the outcome last: it did so just before. */
     if (peer)
         member_peer_numbered(s->space, outcome_member(w), (int32_t)outcome_pid(w), peer);
     return outcome_kind(w) + 1 == LIAISON_DEAD_LETTERED ? LIAISON_DEAD_LETTERED

@@ -1,18 +1,18 @@
 #include "parts/ring.h"
 
-/* Every failed exchange means that somebody else got on. That many in a row, in one
- * operation, is not contention but a segment that lies. */
+/* Every failed exchange means that another process got on. So many in a row, in one operation, are
+ * not contention: the segment is corrupt. */
 #define TRIES (1u << 20)
 
 /* TAKEN(c, cell, o) -> EMPTY(c + 1), after the cell says LEASED(o). `w` was read from the
  * position's word. Idempotent, and harmless when stale:
  *   - the header is read, then the ring word again. If that is still `w`, the header read
  *     belongs to this very lease: the owner goes on to settle it only after the word has
- *     changed. (Otherwise a helper that slept could lease the cell's next message to the
- *     owner of its last.)
+ *     changed. (Otherwise a process that helps, and was stopped, could lease the cell's next
+ *     message to the owner of the last one.)
  *   - the exchange then names the generation, so it fails if the cell has moved on.
- * It can also fail because a sweeper took a dead sender's name off the header. Then the
- * cell is still QUEUED and must be tried again: freeing the ring word now would lose it. */
+ * It can also fail because a sweeper removed a dead sender from the header. Then the cell is still
+ * QUEUED and must be tried again: freeing the ring word now would lose it. */
 static void finish(struct segment *s, uint64_t position, uint64_t w)
 {
     word64 *at = ring_at(s, position);
@@ -20,7 +20,7 @@ static void finish(struct segment *s, uint64_t position, uint64_t w)
         struct cell *cell = segment_cell(s, ring_cell(w));
         for (uint32_t tries = 0;; tries++) {
             if (tries == TRIES)
-                return; /* left for who meets it next: the segment lies */
+                return; /* left for the next process: the segment is corrupt */
             uint64_t h = observe(&cell->header);
             if (cell_state(h) != CELL_QUEUED || observe(at) != w)
                 break;
@@ -35,9 +35,9 @@ static void finish(struct segment *s, uint64_t position, uint64_t w)
     replace(at, w, ring_word(ring_cycle(w) + 1, 0, 0, RING_EMPTY));
 }
 
-/* Asks for a small message's second line while its header's is on its way: for this core alone,
- * where the processor has an instruction for that, though it is only read here. Once the cell is
- * free again the line then goes straight to the next sender that writes it. */
+/* Fetches a small message's second line while its header's is on its way: for writing, if the
+ * processor has an instruction for that, although it is only read here. When the cell is free again
+ * the line then goes to the next sender without a further transfer. */
 static void ask_for_payload(const struct segment *s, uint32_t cell)
 {
     if (s->geometry.stride > 64)
@@ -57,7 +57,7 @@ int ring_push(struct segment *s, uint32_t cell, uint64_t *position)
         if (ahead == 0 && ring_state(w) == RING_CLOSED)
             return LIAISON_DESTROYED;
         if (ahead == 0 && ring_state(w) == RING_EMPTY) {
-            /* Said before it is true: recovery looks for the message here, and only here. */
+            /* Written before it is true: recovery looks for the message here, and only here. */
             note(&c->position, p);
             if (replace(at, w, ring_word(cycle, cell, 0, RING_FULL))) { /* acceptance */
                 advance(&h->tail, p);
@@ -65,7 +65,7 @@ int ring_push(struct segment *s, uint32_t cell, uint64_t *position)
                 return LIAISON_OK;
             }
         } else if (ahead >= 0) {
-            advance(&h->tail, p); /* somebody sent here and has not said so yet */
+            advance(&h->tail, p); /* a message was accepted here, and the hint not moved yet */
             p++;
             uint64_t tail = glance(&h->tail);
             if ((int64_t)(tail - p) > 0)
@@ -75,8 +75,8 @@ int ring_push(struct segment *s, uint32_t cell, uint64_t *position)
         } else if (ahead == -1 && ring_state(w) == RING_FULL && s->geometry.rendezvous) {
             return LIAISON_FULL;
         } else {
-            /* Still FULL from the cycle before: then every cell is queued, and yet the
-             * caller has one. Or the hint ran ahead, which it cannot. */
+            /* Still FULL from the cycle before: then every cell would be queued, but the caller has
+             * one; or the hint would be ahead, which cannot be. */
             return LIAISON_CORRUPT;
         }
     }
@@ -106,7 +106,7 @@ int ring_take(struct segment *s, uint32_t *cell, uint64_t *header)
                 advance(&h->head, p);
                 uint64_t now = observe(&segment_cell(s, x)->header);
                 if (cell_state(now) != CELL_LEASED || cell_owner(now) != me)
-                    return LIAISON_CORRUPT; /* nobody else may change it */
+                    return LIAISON_CORRUPT; /* no other process may change it */
                 *cell = x;
                 *header = now;
                 return LIAISON_OK;
@@ -145,7 +145,7 @@ bool ring_close(struct segment *s)
         } else if (ahead == -1 && ring_state(w) == RING_TAKEN) {
             finish(s, p - s->geometry.ring_size, w);
         } else {
-            return false; /* full to the brim: no word to say it in */
+            return false; /* full: there is no word to close */
         }
     }
     return false;
@@ -196,7 +196,7 @@ bool ring_full(struct segment *s, uint32_t cells)
     uint64_t tail = observe(&s->header->tail);
     uint64_t w = look(ring_at(s, head));
     if (ring_state(w) != RING_FULL || ring_cycle(w) != cycle_of(s, head))
-        return false; /* the hint lags: no certainty */
+        return false; /* the hint lags: it is uncertain */
     return (int64_t)(tail - head) >= (int64_t)cells;
 }
 

@@ -16,8 +16,8 @@ int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t
             continue;
         note(&e->ticket, add(&s->header->ticket, 1));
         note32(&e->kind, kind);
-        publish(&e->detail, detail); /* whoever sees it sees the kind as well */
-        /* A thread's has none: an entry that was one and became the other is not taken for it. */
+        publish(&e->detail, detail); /* a process that sees it sees the kind as well */
+        /* A thread's has none, so that an entry is not taken for what it was before. */
         uint32_t t = (uint32_t)glance(&e->ticket);
         announce32(&e->signal, kind == WAITER_DOORBELL
                                    ? signal_armed(t * SIGNAL_COUNT, process_tick())
@@ -37,14 +37,16 @@ uint32_t wait_join_crowd(struct segment *s, enum waiter_role role)
 {
     word32 *word = &s->header->crowd[role];
     uint32_t value = look32(word);
-    /* Who fails was overtaken by one that says the same, or by a caller: it will not sleep. */
+    /* If this fails, another thread has written the same, or a caller was faster: then this thread
+     * does not sleep. */
     if (!(value & CROWD_ASLEEP))
         (void)replace32(word, value, value | CROWD_ASLEEP);
     return value | CROWD_ASLEEP;
 }
 
-/* That somebody sleeps is taken back by who finds nobody, and then whoever was about to does not:
- * so it is said as long as there may be somebody, whoever of callers and sleepers dies. */
+/* A caller that finds no sleeper clears the ASLEEP bit, and then a thread that was about to sleep
+ * does not: so the bit is set for as long as a thread may sleep, whichever caller or sleeper
+ * dies. */
 void wait_call_crowd(struct segment *s, enum waiter_role role, int how_many)
 {
     word32 *word = &s->header->crowd[role];
@@ -66,7 +68,7 @@ uint32_t wait_leave(struct segment *s, enum waiter_role role, uint32_t i)
     struct waiter *e = &s->waiters[role][i];
     uint64_t me = glance(&s->identity), bit = UINT64_C(1) << (i % 64);
     if (glance(&e->owner) != me)
-        return SIGNAL_NONE; /* somebody wrote what is not its own; what is there now is not ours */
+        return SIGNAL_NONE; /* another process overwrote it: it is not ours any more */
     uint32_t signal = swap32(&e->signal, SIGNAL_NONE);
     clear_bits(&s->header->waiters[role][i / 64], bit);
     if (look(&s->header->armed[role][i / 64]) & bit)
@@ -82,8 +84,8 @@ void wait_sweep(struct segment *s, uint64_t identity)
     for (int role = 0; role < 2; role++)
         for (uint32_t i = 0; i < WAITERS; i++) {
             struct waiter *e = &s->waiters[role][i];
-            /* First make it ours. Clearing a dead process's bit without owning the entry
-             * could clear the bit of its next owner, who would then never be woken. */
+            /* First make it ours. Clearing a dead process's bit without owning the entry could
+             * clear the bit of its next owner, which would then never be woken. */
             if (glance(&e->owner) != identity ||
                 !replace(&e->owner, identity, glance(&s->identity)))
                 continue;

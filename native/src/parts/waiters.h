@@ -1,7 +1,7 @@
-/* waiters.h — the table of those who wait at a link: who is in it, and how one gets in and out.
+/* waiters.h — the table of a link's waiters: entering it, and leaving it.
  *
- * Whoever waits is in the table before it looks a last time; whoever has something for it looks at
- * the table after it has announced that. So one of them sees the other. */
+ * A waiter is in the table before it looks a last time; a process that has something for it
+ * announces that, and then looks at the table. So one of them sees the other. */
 #ifndef LIAISON_WAITERS_H
 #define LIAISON_WAITERS_H
 
@@ -10,12 +10,12 @@
 /* Claims an entry and announces it; LIAISON_EXHAUSTED when all are taken. */
 int wait_enter(struct segment *s, enum waiter_role role, uint32_t kind, uint64_t detail,
                uint32_t *entry);
-/* Gives the signal as it was when it was silenced: who was called meanwhile must know. */
+/* Gives the signal that it replaced: a waiter that was called meanwhile must know. */
 uint32_t wait_leave(struct segment *s, enum waiter_role role, uint32_t entry);
 
-/* Threads that find the table full sleep on one word, and try for a place when they wake. Nobody
- * calls them for a message, since there are those in the table; who leaves that half empty calls
- * one. Says that there is somebody, and gives the word's value to sleep on. */
+/* Threads that find the table full sleep on one word, and try for a place when they wake. They are
+ * not called for a message, because those in the table are; a process that leaves the table half
+ * empty calls one. Sets the ASLEEP bit, and gives the word's value to sleep on. */
 uint32_t wait_join_crowd(struct segment *s, enum waiter_role role);
 void wait_call_crowd(struct segment *s, enum waiter_role role, int how_many);
 
@@ -33,7 +33,8 @@ static inline bool wait_any(struct segment *s, enum waiter_role role)
 }
 _Static_assert(WAITER_WORDS == 4, "as many as are looked at above");
 
-/* Whether it is a doorbell's or a board's, which is called besides the threads and stays armed. */
+/* Whether it is a doorbell's or a board's, which is called in addition to the threads and stays
+ * armed. */
 static inline bool waiter_stays_armed(const struct waiter *e)
 {
     uint32_t kind = look32(&e->kind);

@@ -8,7 +8,7 @@ static bool claim_attachment(struct segment *s, uint64_t me)
     for (uint32_t i = 0; i < s->geometry.attachments; i++) {
         if (glance(&s->attachments[i].identity) != 0)
             continue;
-        /* The hint first: dying in between must not leave a place where nobody looks. */
+        /* The hint first: a death in between must not leave a place at which no process looks. */
         uint32_t top = glance32(&s->header->attachments_top);
         for (uint32_t tries = 0; top < i + 1 && tries < ATTACHMENTS;
              tries++, top = glance32(&s->header->attachments_top))
@@ -39,7 +39,7 @@ int segment_attach(struct segment *s)
         return r;
     process_lock();
     if (observe(&s->epoch) != epoch) {
-        note(&s->identity, me); /* sweeping others is done under our own name */
+        note(&s->identity, me); /* sweeping needs an identity of our own */
         bool placed = claim_attachment(s, me) || (recover_dead(s) && claim_attachment(s, me));
         if (placed) {
             segment_spare(s); /* announced, now look */

@@ -8,12 +8,12 @@
 
 #define RENDEZVOUS_CELLS 64u
 #define DEFAULT_STRIDE 128u
-#define ARENA_LIMIT (UINT64_C(1) << 30) /* where nothing was said */
+#define ARENA_LIMIT (UINT64_C(1) << 30) /* by default */
 #define MEMORY_MAX (UINT64_C(1) << 40)
 
 uint64_t geometry_checksum(const struct geometry *g)
 {
-    /* FNV-1a: against accident. Against malice the checks of every value are. */
+    /* FNV-1a: against accidents. The checks of every value are against malice. */
     uint64_t h = UINT64_C(0xcbf29ce484222325);
     const uint8_t *p = (const uint8_t *)g;
     for (size_t i = 0; i < sizeof *g; i++)
@@ -56,8 +56,9 @@ int geometry_plan(struct geometry *g)
     g->receipts_at = g->waiters_at + 2 * WAITERS * sizeof(struct waiter);
     g->returned_at = g->receipts_at + round_up(g->receipts * sizeof(struct receipt), LINE);
     g->cells_at = g->returned_at + round_up((g->cells + 63) / 64 * sizeof(word64), LINE);
-    /* What is reserved by itself, and the second half of a named pipe, which is mapped by itself,
-     * begin at pages whatever their size. On smaller ones the rest costs addresses, and no memory.
+    /* Parts that are reserved on their own, and the second half of a named pipe, which is mapped on
+     * its own, begin at a page of any size. With smaller pages the gap costs addresses, but no
+     * memory.
      */
     g->index_at = round_up(g->cells_at + (uint64_t)g->cells * g->stride, PAGE_MOST);
     g->arena_at = round_up(g->index_at + geometry_index_size(g), PAGE_MOST);
@@ -65,7 +66,7 @@ int geometry_plan(struct geometry *g)
     return LIAISON_OK;
 }
 
-/* What an address may be made of, and nothing that a terminal or a decoder stumbles over. */
+/* Whether it has only characters of an address, and none that disturb a terminal or a decoder. */
 static bool plain_text(const char *text, size_t size)
 {
     size_t n = strnlen(text, size);

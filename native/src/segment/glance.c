@@ -7,7 +7,7 @@
 
 #include "segment/mapping.h"
 
-/* Bytes of the file that lie there. */
+/* Copies bytes of the file. */
 static int copy_part(int file, void *to, uint64_t at, uint64_t size)
 {
     ssize_t n = size ? pread(file, to, size, (off_t)at) : 0;
@@ -16,11 +16,11 @@ static int copy_part(int file, void *to, uint64_t at, uint64_t size)
 
 #define TRIES 8
 
-/* Copies the label of a header anew, so that it is all of one name. It is copied in one call, and
- * in whatever order: so the word that names the half is looked at before that and after it. */
+/* Copies the label of a header again, so that all of it is one name. The call copies in any order:
+ * so the word that selects the half is read before and after. */
 static int copy_label(int file, struct header *h)
 {
-    uint64_t before = 0, after; /* 0: no label has been set yet, and what was copied is whole */
+    uint64_t before = 0, after; /* 0: no label has been set yet, so the copy is whole */
     for (int tries = 0; tries < TRIES; tries++, before = after) {
         int r = copy_part(file, &after, offsetof(struct header, naming), sizeof after);
         if (r != LIAISON_OK)
@@ -58,7 +58,7 @@ int segment_glance(struct liaison_space *space, int file, const struct stat *st,
     uint64_t users = glance32(&h.attachments_top);
     users = (users < g->attachments ? users : g->attachments) * sizeof(struct attachment);
     uint64_t cells = g->cells_at - g->returned_at + (uint64_t)segment_cells(s) * g->stride;
-    /* The ring, if that counts, and the attachments, then who waits, and the cells. */
+    /* The ring, if `counts`, and the attachments; then the waiters, and the cells. */
     uint64_t first = counts ? g->ring_at : g->attachments_at;
     uint64_t size[] = {g->attachments_at + users - first,
                        counts && waiting ? 2 * WAITERS * sizeof(struct waiter) : 0,

@@ -4,9 +4,9 @@
 
 #include "segment/segment.h"
 
-/* For one look by the caller alone, at the header, the attachments, and if `counts` at the ring,
- * the cells, who waits and the arena: the process's other threads do not find it. Where that is
- * little it is copied, which costs a third of mapping it. segment_close() gives it up. */
+/* A segment for one look, by the caller alone, at the header, the attachments, and if `counts` at
+ * the ring, the cells, the waiters and the arena: the process's other threads do not find it. A
+ * small one is copied, which costs a third of mapping it. segment_close() gives it up. */
 int segment_glance(struct liaison_space *space, int file, const struct stat *st, bool counts,
                    struct segment **out);
 

@@ -3,30 +3,29 @@
  *   0         header            4096   written once, before the segment has a name;
  *                                      the lines from 1024 on are the live words
  *   4096      ring              8 x ring_size      one word a position, modulo the size
- *             attachments      16 x attachments    who has the segment mapped
- *             waiters    2 x 32 x WAITERS          who sleeps: receivers, then senders
- *             receipts         24 x receipts       senders that want to know
+ *             attachments      16 x attachments    the processes on the link
+ *             waiters    2 x 32 x WAITERS          the sleepers: receivers, then senders
+ *             receipts         24 x receipts       what became of messages
  *             returned          8 x cells / 64     a bit per cell that may be RETURNED
  *             cells        stride x cells          the messages
  *             index    INDEX_SIZE x blocks         the arena's tags       (variable size)
  *             arena                                payloads too large for their cell
  *
- * The index, the arena and the end lie at multiples of 64 KiB, which is what the largest pages
- * of a kernel have.
+ * The index, the arena and the end lie at multiples of 64 KiB, the largest page of any kernel.
  *
- * The file is sparse. What was asked for has its memory from the beginning; a link for which
- * neither `memory` nor `max_message` was said begins with the first CELLS_STEP cells and no arena.
- * Two words of the header say how far there is memory, `cells_top` and `arena_size`: nothing
- * beyond them is touched, which would take a page, or be a SIGBUS where there is none.
+ * The file is sparse. With `memory` or `max_message` everything is reserved at creation; without
+ * them a link begins with the first CELLS_STEP cells and no arena. Two words of the header say how
+ * much is reserved, `cells_top` and `arena_size`: nothing beyond them is touched, because that
+ * would allocate a page, or raise SIGBUS if there is none.
  *
  * All zero is the initial state of everything but the header, so a new segment needs no
  * initialising pass: an empty ring word of cycle 0, a free cell of generation 0, no
  * attachment, no waiter, an arena of free blocks.
  *
- * Who may write what, and what a crash leaves, is said at each part. Three rules hold for
- * all of it: a word that has an owner changes by one compare-and-swap of the whole word;
- * a hint may be wrong in one direction only, which is named; and a value read from here is
- * range-checked against the private copy of the geometry before it is used as an index.
+ * Each part says which process may write what, and what a crash leaves. Three rules hold for all of
+ * it: a word that has an owner changes by one compare-and-swap of the whole word; a hint may be
+ * wrong in one direction only, which is named; and a value read from here is range-checked against
+ * the private copy of the geometry before it is used as an index.
  */
 #ifndef LIAISON_LAYOUT_H
 #define LIAISON_LAYOUT_H
@@ -52,10 +51,9 @@
  *   FULL(c, cell)     --receiver-->  TAKEN(c, cell, me)    the lease
  *   TAKEN(c, cell, o) --anybody-->   EMPTY(c + 1)          after the cell says LEASED(o)
  *   EMPTY(c)          --anybody-->   CLOSED(c)             of a port that ended, for good
- * A crash leaves any of them; TAKEN is finished by whoever meets it. A sender that takes its own
- * message back, which nobody has had, says so in the highest bit of the owner. Messages are
- * accepted at the first EMPTY word only, so one CLOSED word there ends acceptance: nobody gets past
- * it.
+ * A crash leaves any of them; any process that finds TAKEN finishes it. A sender that takes its own
+ * message back, before any receiver took it, sets the highest bit of the owner. Messages are
+ * accepted at the first EMPTY word only, so one CLOSED word there ends acceptance.
  */
 enum { RING_EMPTY = 0, RING_FULL = 1, RING_TAKEN = 2, RING_CLOSED = 3 };
 
@@ -75,15 +73,15 @@ static inline uint32_t ring_cycle(uint64_t w) { return (uint32_t)(w >> 32); }
  *   63        32 31 30          15 14     3 2     0
  *  | generation |  |  deliveries  |  owner | state |
  *
- * Authoritative. `owner` is an attachment's number + 1; 0, nobody.
+ * Authoritative. `owner` is an attachment's number + 1; 0: none.
  *   FREE(g) -> LOANED(me, g) -> QUEUED(me, g) -> LEASED(o, g) -> FREE(g + 1)
  *   LEASED(o, g) -> RETURNED(g) -> LEASED(o', g)         deliveries + 1 each time
  *   LEASED(me, g) -> FREE(g + 1)                         with 0 deliveries: withdrawn
  *   LOANED(me, g) -> FREE(g + 1)                          discarded
- * QUEUED is said before the ring word is tried: whether the message was accepted, the ring
- * word at the cell's `position` tells. The generation moves whenever a cell becomes free,
- * so everything that was hung on (cell, generation), such as arena blocks, is free at that
- * same instant without anybody touching it.
+ * QUEUED is written before the ring word is tried: the ring word at the cell's `position` shows
+ * whether the message was accepted. The generation moves whenever a cell becomes free, so
+ * everything that belongs to (cell, generation), such as arena blocks, is free at that same instant
+ * without being touched.
  */
 enum { CELL_FREE = 0, CELL_LOANED = 1, CELL_QUEUED = 2, CELL_LEASED = 3, CELL_RETURNED = 4 };
 #define DELIVERIES_MAX 0xffffu
@@ -113,14 +111,14 @@ struct cell {
     uint8_t payload[];
 };
 #define CELL_PAYLOAD 56u
-#define CELLS_STEP 128u /* whose memory is reserved at a time, where it was not asked for */
+#define CELLS_STEP 128u /* reserved at a time, if memory grows on demand */
 _Static_assert(offsetof(struct cell, payload) == CELL_PAYLOAD, "drawn");
 
 /* ---- attachments ----------------------------------------------------------------
- * A process's place on this link; its number + 1 is the owner in the words above.
- * `identity` 0: free. Claimed by exchange; given up by its owner after it has swept, or,
- * when the owner is dead, by whoever swept it. A crash leaves an identity whose member
- * lock is free. `held` is a hint for the living: leases and loans that its users hold. */
+ * A process's place on this link; its number + 1 is the owner in the words above. `identity` 0:
+ * free. Claimed by exchange; freed by its owner after it has swept, or, when the owner is dead, by
+ * the process that swept it. A crash leaves an identity whose member lock is free. `held` is a hint
+ * for the living: leases and loans that its users hold. */
 struct attachment {
     word64 identity;
     word32 held;
@@ -139,16 +137,16 @@ _Static_assert(sizeof(struct attachment) == 16 && ATTACHMENTS < RING_WITHDRAWN,
 struct waiter {
     word32 signal; /* the futex word */
     word32 kind;
-    word64 owner;  /* identity of the member; an attachment's number comes again */
+    word64 owner;  /* identity of the member; an attachment's number is reused */
     word64 ticket; /* order of arrival */
     word64 detail; /* a doorbell's number; a board's place, see board.h; of a thread, the tick of
                     * when it was last woken, or began to sleep in short slices */
 };
-/* LIGHTLY: a thread that is asleep, and is to sleep anew in short slices; see calling.c. */
+/* LIGHTLY: a sleeping thread that must begin its short slices anew; see calling.c. */
 enum { SIGNAL_NONE = 0, SIGNAL_WAITING = 1, SIGNAL_WOKEN = 2, SIGNAL_LIGHTLY = 3 };
 #define SIGNAL_MASK 3u
-/* A board's has a version above, {version 29 | 1}, another each time it is armed, and another for
- * each that the entry is given to. */
+/* A board's has a version above, {version 29 | 1}, a new one each time it is armed, and for each
+ * board that gets the entry. */
 #define SIGNAL_BOARD (1u << 2) /* always, so that it is never taken for a thread's */
 #define SIGNAL_VERSION (1u << 3)
 #define SIGNAL_OWNER (1u << 15)
@@ -156,8 +154,8 @@ static inline uint32_t signal_board(uint32_t before)
 {
     return ((before + SIGNAL_VERSION) & ~SIGNAL_MASK) | SIGNAL_BOARD | SIGNAL_WAITING;
 }
-/* A doorbell's has a version above, {tick 20 | count 9 | 1}, another each time it is armed; the
- * tick, in milliseconds, is of when its owner last began to look by itself, soon and then less
+/* A doorbell's has a version above, {tick 20 | count 9 | 1}, a new one each time it is armed; the
+ * tick, in milliseconds, is when its owner last began to look by itself, first soon and then less
  * and less often. */
 #define SIGNAL_COUNT (1u << 3)
 #define SIGNAL_TICK (1u << 12)
@@ -166,10 +164,11 @@ static inline uint32_t signal_armed(uint32_t before, uint32_t tick)
     uint32_t count = (before + SIGNAL_COUNT) & (SIGNAL_TICK - SIGNAL_COUNT);
     return tick * SIGNAL_TICK | count | 4u | SIGNAL_WAITING;
 }
-/* A watcher looks after the leases of others: it sleeps in short slices. Doorbells and boards
- * stay armed while nobody waits at them: they are called besides, never instead of a thread. */
+/* A watcher checks that holders of leases live: it sleeps in short slices. Doorbells and boards
+ * stay armed while no thread waits at them: they are called in addition to a thread, never
+ * instead. */
 enum { WAITER_THREAD = 0, WAITER_WATCHER = 1, WAITER_DOORBELL = 2, WAITER_BOARD = 3 };
-/* Who was called last, and who stands in for it: {tick 32 | stand-in + 1 16 | called + 1 16}. */
+/* The entry that was called last, and its stand-in: {tick 32 | stand-in + 1 16 | called + 1 16}. */
 static inline uint64_t called_word(uint32_t tick, uint32_t stand_in, uint32_t called)
 {
     return (uint64_t)tick << 32 | (uint64_t)stand_in << 16 | called;
@@ -184,16 +183,16 @@ enum waiter_role { RECEIVERS = 0, SENDERS = 1 };
 _Static_assert(sizeof(struct waiter) == 32, "drawn");
 
 /* ---- receipts -----------------------------------------------------------------------
- * Outlive the cell, so that a sender can learn who took its message after the cell went
- * on to carry another. `claim` is the sender's; `outcome` is written by the message's
- * holder, by exchange, and only while the generations agree.
+ * Outlive the cell, so that a sender can learn who took its message after the cell carries another.
+ * `claim` is the sender's; `outcome` is written by the message's holder, by exchange, and only
+ * while the generations agree.
  *   claim    {generation 32 | owner 12 | state 1}
  *   outcome  {generation 28 | member 12 | pid 22 | kind 2} */
 struct receipt {
     word64 claim;
     word64 outcome;
     word32 signal;  /* futex word, raised with every outcome */
-    word32 waiting; /* somebody may be asleep on it */
+    word32 waiting; /* a thread may be asleep on it */
 };
 _Static_assert(sizeof(struct receipt) == 24, "drawn");
 
@@ -224,8 +223,8 @@ static inline uint32_t tag_generation(uint64_t t) { return (uint32_t)(t >> 32); 
 _Static_assert((LIAISON_NAME_MAX + 4) % sizeof(word64) == 0, "whole words");
 #define ALIASES 16u
 
-/* Written once. Checked at attach, together with the checksum, and copied into private
- * memory; nobody looks at it in the segment again. */
+/* Written once. Checked at attach, together with the checksum, and copied into private memory; it
+ * is not read from the segment again. */
 struct geometry {
     uint64_t magic;
     uint32_t version;
@@ -260,16 +259,16 @@ struct geometry {
 /* LIVE -> DESTROYED. A port goes there by way of one or both of two others:
  *   ENDED      its senders have ended, its receiver takes what is left
  *   ORPHANED   its receiver has ended, what is left goes to the dead letters
- * A pipe goes to one of those two and stays there: what is left in it nobody gets.
- * None of them accepts messages. Each step is one exchange, by whoever noticed; a crash leaves
- * the step before, which is noticed again, or a link that is DESTROYED and still has a name,
- * which whoever asks for the name removes.
+ * A pipe goes to one of those two and stays there: what is left in it is lost. None of them accepts
+ * messages. Each step is one exchange, by the process that notices; a crash leaves the state
+ * before, which is noticed again, or a link that is DESTROYED and still has a name, which the next
+ * process that wants the name removes.
  *
- * CONDEMNED is said besides one of them, by who cleans and has seen nobody attached: it announces
- * that, looks at the attachments again, and only then exchanges that word for DESTROYED. Whoever
- * attaches announces its place and then looks at the state, and takes the word back: one of the
- * two sees the other, see segment_spare(). So it means nothing but to these two, and what a crash
- * leaves of it the next one of either takes back. */
+ * CONDEMNED is a bit beside one of them, set by a cleaner that has seen no process attached: it
+ * sets the bit, looks at the attachments again, and only then exchanges that word for DESTROYED. A
+ * process that attaches writes its attachment, then looks at the state and clears the bit: so one
+ * of the two sees the other, see segment_spare(). Nothing else reads the bit, and if a crash leaves
+ * it, the next process that attaches or cleans clears it. */
 enum {
     LINK_LIVE = 0,
     LINK_DESTROYED = 1,
@@ -282,43 +281,42 @@ struct header {
     struct geometry geometry;
     uint64_t checksum; /* of the geometry */
 
-    /* Read by every operation, written seldom: stays in everybody's cache. */
+    /* Read by every operation, written seldom: stays in every core's cache. */
     _Alignas(1024) word32 state; /* LINK_LIVE, and how it goes on from there */
     word32 attachments_top;      /* hint, never too low: attachments in use lie below */
     word64 return_epoch;         /* raised before a cell becomes RETURNED */
     word64 clean_epoch;          /* a scan at this return_epoch found no bit set */
     word64 waiters[2][WAITER_WORDS];
-    word64 second;   /* of a named pipe: identity of who came to its creator, once and for all */
-    word32 closings; /* of a pipe: raised after an end of it was closed, for the others to look */
+    word64 second;      /* of a named pipe: identity of the second side, set once */
+    word32 closings;    /* of a pipe: raised after an end was closed, so that others look */
     word32 sender_came; /* to a port; raised by each sender once it has its place */
     word32 cells_top;   /* cells below it have their memory; never too high, and never lowered */
 
     _Alignas(LINE) word64 tail; /* hint, never too high: every position below was sent */
     _Alignas(LINE) word64 head; /* hint, never too high: every position below was taken */
 
-    _Alignas(LINE) word64 turn; /* to receive exclusively, to bury a port's messages:
-                                   {version 32 | count 20 | owner 12} */
+    _Alignas(LINE) word64 turn; /* {version 32 | count 20 | owner 12}, see turn.h */
     word64 ticket;              /* of the next waiter */
     word64 arena_size;          /* bytes reserved so far; never too high */
     word64 called[2];           /* by role; a hint */
     word32 crowd[2];            /* by role: {version 31 | asleep 1}; see waiters.h */
-    word32 looked[2];           /* milliseconds; when somebody looked for the dead: among the
-                                   likely ones, among all who take part */
+    word32 looked[2];           /* ms; last look for the dead: the likely ones, all */
     word32 look_from;           /* attachment; where the next look begins */
-    /* Of the waiters those that stay armed: set before their bit there, cleared after it. */
+    /* The waiters that stay armed: set before their bit in the bitmap, cleared after it. */
     word64 armed[2][WAITER_WORDS];
 
-    /* What an endpoint is called now; of a pair's link, by which name its sender knows the
-     * receiver. `naming`, {changes 63 | half 1}, is raised by every change of the names and says
-     * which half of `label` counts. Written by one process: who has the endpoint's turn, who sends
-     * on the pair's link. The half is written first, then the word: a crash leaves the old. */
+    /* An endpoint's present name; of a pair's link, the name by which its sender knows the
+     * receiver. `naming`, {changes 63 | half 1}, is raised by every change of the names and selects
+     * the valid half of `label`. Written by one process: the one that has the endpoint's turn, or
+     * sends on the pair's link. The half is written first, then the word: a crash leaves the old
+     * name. */
     _Alignas(LINE) word64 naming;
     word64 label[2][LABEL_WORDS];
 
-    /* Names that the link was given besides its first, so that nobody has to look for them among
-     * all others. Written with the lock of its names, before the name is there; a crash leaves one
-     * that leads elsewhere, or half of one. What counts is where a name leads, and the file's own
-     * count of its names tells whether there are more than fit here. */
+    /* The link's names after its first, so that they need not be searched for in the directory.
+     * Written with the lock of its names, before the name exists; a crash leaves one that leads
+     * elsewhere, or half of one. What counts is where a name leads, and the file's link count shows
+     * whether there are more than fit here. */
     _Alignas(LINE) word64 aliases[ALIASES][LABEL_WORDS];
 };
 _Static_assert(offsetof(struct header, state) == 1024, "drawn");

@@ -11,7 +11,7 @@
 #include "base/process.h"
 #include "segment/recover.h"
 
-/* Those that this process has mapped, by their files' numbers; guarded by process_lock. */
+/* The segments that this process has mapped, by their files' inodes; guarded by process_lock. */
 #define BUCKETS 1024u
 static struct segment *segments[BUCKETS];
 
@@ -91,7 +91,7 @@ static void unmap(struct segment *s)
         s->kind->leave(s);
     if (s->first)
         segment_close(s->first);
-    if (s->stays) /* the guard has a word of it */
+    if (s->stays) /* the guard raises a flag in it */
         space_release(s->space);
     else
         mapping_end(s);

@@ -16,12 +16,12 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
 
-/* Not in the space's file system, but memory that no path leads to, and that nobody can cut off;
- * `sealed`. Where there is none, a file of the space that never gets a name. */
+/* Memory that has no path and cannot be truncated (`sealed`), outside the space's file system. If
+ * the system has none, a file of the space that never gets a name. */
 static int memory_file(struct liaison_space *space, bool *sealed)
 {
     *sealed = true;
-    /* Nor run as a program, where the kernel knows of that. */
+    /* It cannot be run as a program either, if the kernel knows that flag. */
     int fd = memfd_create("liaison", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
     if (fd < 0 && errno == EINVAL)
         fd = memfd_create("liaison", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -96,7 +96,7 @@ int segment_adopt(struct liaison_space *space, int file, struct segment **out)
             return r;
         s = mapping_enlist_or_find(s);
     }
-    /* Of another space, who lives there would seem dead here. */
+    /* The living processes of another space would seem dead here. */
     if (!s->kind->nameless || !segment_is_at_home(&s->geometry, space))
         r = LIAISON_MISMATCH;
     if (r == LIAISON_OK)

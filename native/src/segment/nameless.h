@@ -1,5 +1,5 @@
-/* nameless.h — segments that no name leads to: a pipe's memory, and the second half of a named
- * pipe's file. */
+/* nameless.h — segments without a name: a pipe's memory, and the second half of a named pipe's
+ * file. */
 #ifndef LIAISON_NAMELESS_H
 #define LIAISON_NAMELESS_H
 

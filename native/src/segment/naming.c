@@ -13,8 +13,8 @@
 
 #define TRIES 8
 
-/* How often a creator looks whether a name is free, and how often it sleeps before it does, each
- * time for a moment. */
+/* How often a creator looks whether a name is free, and how many of these looks follow a short
+ * sleep. */
 #define LOOKS 100
 #define NAPS 200
 #define MOMENT 500000L
@@ -39,7 +39,7 @@ static int take_away(int directory, const char *name, const struct stat *file)
 {
     int r = leads(directory, name, file->st_dev, file->st_ino);
     if (r == LIAISON_OK && unlinkat(directory, name, 0) != 0)
-        r = errno == ENOENT ? LIAISON_NOT_FOUND : -errno; /* by somebody who knows no locks */
+        r = errno == ENOENT ? LIAISON_NOT_FOUND : -errno; /* by another program */
     return r == LIAISON_NAME_TAKEN ? LIAISON_NOT_FOUND : r;
 }
 
@@ -73,8 +73,8 @@ static int take_all_away(struct naming *n, const struct stat *file)
     return r;
 }
 
-/* With the lock held: the names that stand in the header, which is read from the file, for what is
- * to be cleared may not be mapped. What it says that is not so leads elsewhere. */
+/* With the lock held: removes the names that the header holds. It is read from the file, because
+ * the link may not be mapped. A wrong name in it leads elsewhere, and stays. */
 static int take_noted_away(const struct naming *n, const struct geometry *g, const struct stat *st)
 {
     char alias[ALIASES][LABEL_WORDS * sizeof(word64)];
@@ -101,7 +101,8 @@ int naming_clear(struct naming *n, const struct geometry *g)
     int permanent = leads(n->links, id, st.st_dev, st.st_ino);
     if (r >= 0 && fstat(n->file, &st) != 0)
         r = -errno;
-    /* It has names that stand nowhere: more than there was room for, or somebody else's. */
+    /* It has names that the header does not hold: more than it has room for, or names that another
+     * program made. */
     if (r >= 0 && st.st_nlink > (permanent == LIAISON_OK))
         r = take_all_away(n, &st);
     if (r >= 0)
@@ -114,7 +115,7 @@ void naming_finish(struct liaison_space *space, int names, int file, const struc
     int links = space_part(space, SPACE_LINKS);
     if (links < 0)
         return;
-    /* Who has the lock is about to do it; and whoever asks for the name next does it otherwise. */
+    /* If another process has the lock, that one does it, or the next that wants the name. */
     if (naming_lock(file, 0) == LIAISON_OK) {
         (void)naming_clear(&(struct naming){links, names, file, -1}, g);
         unlock_file(file);
@@ -148,14 +149,14 @@ size_t naming_list(const struct segment *s, int names, char list[ALIASES + 1][LI
 void naming_leave(struct naming *n)
 {
     if (n->file >= 0)
-        close(n->file); /* which may be what sets its memory free: not while anything is locked */
+        close(n->file); /* which may free its memory: not with a lock held */
     if (n->every >= 0)
         close(n->every);
     close(n->names);
     close(n->links);
 }
 
-/* By its permanent name, or, where that was removed behind our back, by its first. */
+/* By its permanent name, or, if that was removed without liaison, by its first. */
 int naming_reach(const struct segment *s, struct naming *n, bool every)
 {
     char id[40];
@@ -232,8 +233,8 @@ int naming_restore(struct segment *s, int file, int names, const char *name)
     return r == -EEXIST ? LIAISON_OK : r < 0 ? space_result(r) : r;
 }
 
-/* With the lock held: writes the name down, in the place of one that leads elsewhere by now. Where
- * there is no place it is found by the count of the names alone. */
+/* With the lock held: writes the name into the header, over one that leads elsewhere by now. If
+ * there is no room, only the file's link count shows that there is another name. */
 static void note_alias(struct segment *s, int names, const char *name)
 {
     uint64_t words[LABEL_WORDS] = {0};
@@ -260,7 +261,7 @@ int naming_add(struct segment *s, const char *name)
         return r == LIAISON_NOT_FOUND ? LIAISON_DESTROYED : r;
     r = naming_lock(n.file, LOCK_PATIENCE);
     if (r == LIAISON_OK) {
-        r = segment_look(s); /* who ends it takes the names away after this, or has done so */
+        r = segment_look(s); /* ending the link removes its names after this, or has done so */
         if (r == LIAISON_OK) {
             if (strcmp(name, s->geometry.name) != 0)
                 note_alias(s, n.names, name);
@@ -274,7 +275,7 @@ int naming_add(struct segment *s, const char *name)
         r = leads(n.names, name, s->device, s->inode);
     naming_leave(&n);
     if (r == LIAISON_NOT_FOUND)
-        r = LIAISON_NAME_TAKEN; /* another link's a moment ago: the caller may try again */
+        r = LIAISON_NAME_TAKEN; /* another link had it a moment ago: the caller may try again */
     return r < 0 ? space_result(r) : r;
 }
 
@@ -290,8 +291,9 @@ int naming_remove(struct segment *s, const char *name)
         unlock_file(n.file);
     }
     naming_leave(&n);
-    /* Afterwards: who looks again because of this must not find the name any more. Who dies in
-     * between leaves senders that know the name and may still use it; nobody new finds it. */
+    /* Afterwards: a sender that looks again because of this must not find the name any more. A
+     * death in between leaves senders that remember the name and may still use it; no other finds
+     * it. */
     if (r == LIAISON_OK || r == LIAISON_NOT_FOUND)
         naming_changed(s);
     return r < 0 ? space_result(r) : r;
@@ -304,7 +306,7 @@ uint64_t naming_label(struct segment *s, char label[LIAISON_NAME_MAX + 4])
     uint64_t words[LABEL_WORDS];
     uint64_t before = observe(&s->header->naming);
     for (int tries = 0; tries < TRIES; tries++) {
-        /* Acquire, each of them: none may be read after the version is looked at again. */
+        /* Acquire, each of them: none may be read after the second look at the version. */
         for (size_t i = 0; i < LABEL_WORDS; i++)
             words[i] = observe(&s->header->label[before & 1][i]);
         uint64_t after = observe(&s->header->naming);
@@ -324,7 +326,8 @@ void naming_set_label(struct segment *s, const char *label)
     uint64_t words[LABEL_WORDS] = {0};
     memcpy(words, label, strnlen(label, LIAISON_NAME_MAX));
     process_lock();
-    /* Into the half that nobody reads, and then the word that says so: a death leaves the old. */
+    /* First the half that is not read, then the word that selects it: a death leaves the old
+     * name. */
     uint64_t naming = glance(&s->header->naming), other = 1 - (naming & 1);
     for (size_t i = 0; i < LABEL_WORDS; i++)
         note(&s->header->label[other][i], words[i]);

@@ -28,7 +28,7 @@ static int create(struct liaison_space *space, const char *name,
     h.checksum = geometry_checksum(g);
     struct draft draft = {.fd = -1};
     struct segment *s = NULL;
-    /* Told at once when the name is taken, rather than after reserving all that memory. */
+    /* Fail at once if the name is taken, rather than after reserving all that memory. */
     struct stat st;
     if (fstatat(names, name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
         r = S_ISREG(st.st_mode) ? -EEXIST : -EACCES;
@@ -42,7 +42,7 @@ static int create(struct liaison_space *space, const char *name,
     if (r == 0)
         r = mapping_make(space, draft.fd, &st, g, 0, &s);
     if (r == 0)
-        r = segment_attach(s); /* before it has a name: nobody can be in our way */
+        r = segment_attach(s); /* before it has a name: no other process can interfere */
     if (r == 0) {
         mapping_enlist(s); /* before another thread can find the name */
         char id[40];
@@ -81,7 +81,7 @@ int segment_find(struct liaison_space *space, int names, const char *name, struc
     struct segment *s;
     r = segment_map(space, fd, st, &s);
     if (r == LIAISON_OK) {
-        /* Whether it was mapped before the table was replaced, or is opened after that. */
+        /* Whether it was created before the table was replaced. */
         bool stray = !segment_is_at_home(&s->geometry, space);
         if (!stray)
             sides_look(s, true);
@@ -121,7 +121,7 @@ static int open_named(struct liaison_space *space, const char *name,
         r = s->kind->admit ? s->kind->admit(s) : LIAISON_OK;
         if (r == LIAISON_OK)
             r = segment_attach(s);
-        /* Destroyed meanwhile, perhaps by a cleaner that saw nobody attached. */
+        /* Destroyed meanwhile, perhaps by a cleaner that saw no process attached. */
         if (r == LIAISON_OK && segment_state(s) != LINK_LIVE)
             r = LIAISON_NOT_FOUND;
     }

@@ -3,9 +3,9 @@
 #include "base/process.h"
 #include "space/member.h"
 
-#define EVERY 2u /* ms; of all processes one looks so often */
-/* Attachments probed by one look, and of those that held nothing we know of where all are not
- * looked at. */
+#define EVERY 2u /* ms between two looks, by any process */
+/* Attachments that one look probes; or, unless it looks at all, so many of those that hold
+ * nothing. */
 #define MOST 32u
 #define FEW 2u
 
@@ -65,7 +65,7 @@ static bool look_for_dead(struct segment *s, uint32_t most, uint32_t few)
 
 bool recover_dead(struct segment *s) { return look_for_dead(s, UINT32_MAX, UINT32_MAX); }
 
-/* Once in a tick of the clock that is fast enough to be asked in each operation. */
+/* Once in a tick of the clock that is fast enough to be read in each operation. */
 static bool once_in_a_tick(word32 *last)
 {
     uint32_t now = process_tick(), then = glance32(last);
@@ -77,8 +77,8 @@ bool recover_before_failing(struct segment *s)
     return once_in_a_tick(&s->failed) && look_for_dead(s, MOST, MOST);
 }
 
-/* Whether nobody looked lately, in any process; and now we do. By the clock that is slower to ask,
- * and goes on by less than ten milliseconds everywhere. */
+/* Whether no process has looked lately; then this one does. By the clock that is slower to read,
+ * whose tick is below ten milliseconds everywhere. */
 static bool nobody_looked(word32 *looked)
 {
     uint32_t now = (uint32_t)(process_now() / 1000000), last = glance32(looked);
@@ -108,8 +108,8 @@ bool recover_others_hold(struct segment *s)
 
 void recover_leave(struct segment *s)
 {
-    /* The waiters table goes by identity, and another thread may just have opened the link
-     * again, in our name but in another place: its sleepers are not ours to clear. We have
+    /* The waiters table uses identities, and another thread may just have opened the link again,
+     * with our identity but another attachment: its sleepers must stay. This attachment has
      * none. */
     uint32_t slot = glance32(&s->slot);
     uint64_t me = glance(&s->identity);

@@ -14,7 +14,7 @@
 static int reopen(struct segment *s, int *fd, struct stat *st)
 {
     char id[40];
-    if (s->kind->nameless) { /* no path leads to it: only while it is kept */
+    if (s->kind->nameless) { /* no path leads to it: only by the descriptor that is kept */
         int kept = descriptor_number(&s->file);
         *fd = kept < 0 ? kept : fcntl(kept, F_DUPFD_CLOEXEC, 0);
         if (*fd >= 0 && fstat(*fd, st) == 0 && descriptor_is(&s->file, st))
@@ -41,7 +41,7 @@ static int reserve_in_file(struct segment *s, uint64_t offset, uint64_t length)
     struct stat st;
     int r = reopen(s, &fd, &st);
     if (r == -ENOENT || r == LIAISON_NOT_FOUND)
-        return LIAISON_DESTROYED; /* removed behind our back, or by who destroyed it */
+        return LIAISON_DESTROYED; /* removed without liaison, or by its destroyer */
     if (r != 0)
         return r;
     uint64_t at = s->first ? s->geometry.size : 0; /* of a named pipe's way back */
@@ -57,7 +57,7 @@ int segment_reserve(struct segment *s, uint64_t offset, uint64_t length)
     uint64_t page = platform_page();
     uint64_t from = offset / page * page, to = round_up(offset + length, page);
     int r = platform_populate(s->base + from, to - from);
-    /* The file tells more: whether it is full, or cut off; and it can do what the mapping cannot.
+    /* The file shows more: whether it is full, or truncated; and it can do what the mapping cannot.
      */
     if (r == -ENOSYS || r == -EFAULT)
         r = reserve_in_file(s, from, to - from);
@@ -75,14 +75,15 @@ static bool linked(const struct segment *s)
     snprintf(path, sizeof path, "links/%s", id);
     if (fstatat(space, path, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return errno != ENOENT && errno != ENOTDIR; /* other failures are no sign of removal */
-    /* The permanent name alone: the others were removed, and nobody can find it. */
+    /* The permanent name alone does not count: then the others were removed, and it cannot be
+     * opened. */
     return st.st_ino == s->inode && st.st_dev == s->device && st.st_nlink > 1 &&
            space_stands(s->space);
 }
 
 bool segment_vanished(struct segment *s)
 {
-    /* The coarse clock, for every send asks; the file system once a second. */
+    /* By the coarse clock, because every send asks; the file system is asked once a second. */
     uint32_t now = process_tick(), last = glance32(&s->last_seen);
     if (now - last >= 1000 && replace32(&s->last_seen, last, now) &&
         (table_lost(s->space) != LIAISON_OK || (!s->kind->nameless && !linked(s))))

@@ -1,7 +1,7 @@
 /* segment.h — one link's shared memory, as this process has it mapped.
  *
- * A segment is built where nobody finds it, complete, and then given a name (draft.h): no
- * reader sees half of one, of racing creators exactly one wins. All handles of a process share a
+ * A segment is built without a name, complete, and then given one (draft.h): no reader sees half of
+ * one, and exactly one of several racing creators succeeds. All handles of a process share a
  * mapping and an attachment. No descriptor is kept.
  */
 #ifndef LIAISON_SEGMENT_H
@@ -13,14 +13,14 @@
 struct segment {
     struct segment *next, **at; /* process table; guarded by process_lock */
     int references;             /* likewise */
-    bool stays;                 /* likewise; mapped for good, whoever gives it up */
+    bool stays;                 /* likewise; stays mapped when it is closed */
     dev_t device;
     ino_t inode;
     struct liaison_space *space;
     const struct kind *kind;
     struct geometry geometry; /* private, validated: the only one that is used */
     word32 broken;            /* raised by the guard */
-    word32 vanished;          /* its files were removed behind our back */
+    word32 vanished;          /* its files were removed without liaison */
 
     uint8_t *base;
     bool copied; /* for one look, and not mapped: see segment_glance() */
@@ -40,7 +40,7 @@ struct segment {
     /* This process's place on the link: valid while `epoch` is the process's own. */
     word64 epoch;
     word32 slot;
-    word32 roles; /* those already told */
+    word32 roles; /* those already announced */
     word64 identity;
     word32 pid;
     word32 passed;    /* tick; when we last looked for the dead in passing */
@@ -48,10 +48,10 @@ struct segment {
     word32 last_seen; /* tick; when we last looked for the file */
     word32 last_look; /* tick; when we last looked for a port's other side */
     word32 senders;   /* this process's handles that send to a port */
-    word64 burying;   /* epoch of this process while a thread of it buries a port's messages */
+    word64 draining;  /* epoch of this process while a thread of it drains the port */
 
-    /* Of a pipe; all guarded by process_lock. By role: the handles of this process that are such
-     * an end, and of one without a name their token. */
+    /* Of a pipe; all guarded by process_lock. By role: the handles of this process that are such an
+     * end, and their token if it has no name. */
     uint32_t ends[2];
     struct descriptor token[2];
     struct descriptor file; /* the memory's own, to be passed on */
@@ -64,9 +64,9 @@ static inline struct cell *segment_cell(const struct segment *s, uint32_t i)
 {
     return (struct cell *)(s->cells + (uint64_t)i * s->geometry.stride);
 }
-/* How many cells have their memory. Nobody looks at another: that would take a page, or be a SIGBUS
- * where there is none. The count is raised before a cell is used, so whoever has seen a cell's
- * number in a word, and then looks here, finds it covered. */
+/* How many cells have their memory. No process touches another: that would allocate a page, or
+ * raise SIGBUS if there is none. The count is raised before a cell is used, so a process that has
+ * read a cell's number in a word, and then reads the count, finds it above the number. */
 static inline uint32_t segment_cells(const struct segment *s)
 {
     uint32_t top = look32(&s->header->cells_top);
@@ -78,11 +78,11 @@ static inline uint32_t segment_owner(const struct segment *s) { return glance32(
 
 /* Makes sure that this process, not its parent, is attached. In attachment.c. */
 int segment_attach(struct segment *s);
-/* Who this process, which has it open, is to the others on the link. */
+/* This process's identity on the link, which it has open. */
 int segment_identity(struct segment *s, uint64_t *me);
 
-/* What a result about the space means to who has the link open, a forked child too: what nobody can
- * judge any more is gone. To who comes it is another's, or is not there. */
+/* Converts a result about the space for a process that has the link open, or its forked child: if
+ * the users are unknown, or the space is gone, the link is destroyed. */
 static inline int segment_with_its_space(int r)
 {
     return r == LIAISON_FOREIGN || r == LIAISON_NOT_FOUND ? LIAISON_DESTROYED : r;
@@ -91,19 +91,20 @@ static inline int segment_with_its_space(int r)
 /* Reserves bytes of the file that lie beyond what was reserved at creation. */
 int segment_reserve(struct segment *s, uint64_t offset, uint64_t length);
 
-/* Whether the link can no longer be found: its file was removed behind our back, and
- * whoever asks for its name now gets another. Looks at most once in a second, and
- * keeps what it found. Asked by whatever finds nothing, and by what sends: so each way of waiting,
- * which tries now and then, ends with it. What is left can still be received. */
+/* Whether the link can no longer be found: its file was removed without liaison, and its name now
+ * leads to another link or none. Looks at most once in a second, and keeps the answer. Every
+ * operation that finds nothing asks, and every send: so each way of waiting, which tries now and
+ * then, ends. What is left can still be received. */
 bool segment_vanished(struct segment *s);
 
-/* Whether its users are members of the space, as that is now: all others would seem dead. */
+/* Whether its users are members by the space's present table: users by another one would seem
+ * dead. */
 static inline bool segment_is_at_home(const struct geometry *g, const struct liaison_space *space)
 {
     return g->table[0] == space->table[0] && g->table[1] == space->table[1];
 }
 
-/* Whether there is nothing left of it to look at. */
+/* Whether nothing is left of it to inspect. */
 static inline bool segment_gone(const struct geometry *g, uint32_t state)
 {
     const struct kind *kind = kind_find(g->kind);
@@ -112,26 +113,26 @@ static inline bool segment_gone(const struct geometry *g, uint32_t state)
     return state != LINK_LIVE && !(on_its_way && kind && kind->sides);
 }
 
-/* Where the link is on its way, whatever a cleaner is about to do. */
+/* The link's state, without a cleaner's bit. */
 static inline uint32_t segment_state(const struct segment *s)
 {
     return look32(&s->header->state) & ~(uint32_t)LINK_CONDEMNED;
 }
 
-/* The same for who takes part, and has announced its place: from now on no cleaner that has
- * condemned the link comes to its end, as the word that it wants to exchange is another. One that
- * was faster has destroyed it. */
+/* The same for a process that has written its attachment: clears that bit, so that a cleaner which
+ * has condemned the link fails, because the word that it wants to exchange has changed. A faster
+ * cleaner has destroyed it. */
 static inline uint32_t segment_spare(struct segment *s)
 {
     uint32_t word = look32(&s->header->state);
     if (__builtin_expect((word & LINK_CONDEMNED) == 0, 1))
         return word;
     (void)replace32(&s->header->state, word, word & ~(uint32_t)LINK_CONDEMNED);
-    /* One that says so again has yet to look at the attachments, and sees us there. */
+    /* A cleaner that sets the bit again has yet to look at the attachments, and sees ours. */
     return segment_state(s);
 }
 
-/* A step of its state, condemned or not. False: that is another by now. */
+/* A step of its state, condemned or not. False: the state has changed. */
 static inline bool segment_step(struct segment *s, uint32_t from, uint32_t to)
 {
     for (int tries = 0; tries < 16; tries++) {
@@ -141,10 +142,10 @@ static inline bool segment_step(struct segment *s, uint32_t from, uint32_t to)
         if (replace32(&s->header->state, word, to))
             return true;
     }
-    return false; /* somebody writes there what no cleaner does */
+    return false; /* the word holds what no cleaner writes */
 }
 
-/* What looking begins with. */
+/* The checks before inspecting it. */
 static inline int segment_look(const struct segment *s)
 {
     if (s->broken)
@@ -153,7 +154,7 @@ static inline int segment_look(const struct segment *s)
     return gone ? LIAISON_DESTROYED : LIAISON_OK;
 }
 
-/* What taking part begins with. */
+/* The checks before taking part. */
 static inline int segment_check(struct segment *s, uint64_t epoch)
 {
     if (__builtin_expect(observe(&s->epoch) != epoch, 0)) {
@@ -181,11 +182,11 @@ static inline bool sides_watched(const struct segment *s)
 
 static inline void segment_tell_role(struct segment *s, uint32_t role)
 {
-    uint32_t told = observe32(&s->roles);
-    if (__builtin_expect(told & role, role))
+    uint32_t known = observe32(&s->roles);
+    if (__builtin_expect(known & role, role))
         return;
-    /* The shared word before the private one, or another thread could go ahead untold and
-     * its process be swept as one that never took part: see recover.c. */
+    /* The shared word before the private one, or another thread could go on before it is announced,
+     * and its process be swept as one that never took part: see recover.c. */
     atomic_fetch_or(&s->attachments[glance32(&s->slot)].roles, role);
     atomic_fetch_or_explicit(&s->roles, role, memory_order_release);
 }

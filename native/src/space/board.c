@@ -10,8 +10,8 @@
 struct board *board_find(const struct liaison_space *space, uint64_t owner, uint64_t detail)
 {
     uint32_t member = identity_number(owner);
-    /* A forked child that is no member yet has not its parent's mapping; who is called there
-     * looks around by itself. */
+    /* A forked child that is no member yet does not have its parent's mapping; the sleeper there
+     * looks by itself when its slice ends. */
     if (member >= MEMBERS || !space->boards || observe(&space->epoch) != process_epoch())
         return NULL;
     return &space->boards[member * BOARDS + (uint32_t)detail % BOARDS];
@@ -65,11 +65,11 @@ void board_wake(struct board *b)
     if (!(state & BOARD_ASLEEP))
         return;
     note32(&b->processor, (uint32_t)sched_getcpu());
-    /* First the call, then the word that says it was made: who dies in between leaves a board
-     * that the next caller still finds asleep. */
+    /* First the call, then the word that records it: a death in between leaves a board that the
+     * next caller still finds asleep. */
     if (futex_wake(&b->state, 1) == 0 && !(state & BOARD_CALLED)) {
-        /* The sleeper was on its way, and may have gone to sleep just before the word is changed.
-         * So it is called again, and the word says that it sleeps until that is done. */
+        /* The sleeper was not asleep yet, and may fall asleep just before the word is changed. So
+         * it is called again, and until that is done the word says that it sleeps. */
         (void)replace32(&b->state, state, state | BOARD_CALLED); /* or another caller has */
         state |= BOARD_CALLED;
         futex_wake(&b->state, 1);

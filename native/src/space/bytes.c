@@ -27,8 +27,8 @@ int byte_look(int fd, uint32_t byte, bool *locked)
     return r;
 }
 
-/* The kernel tells of any one lock in a range, so the range is cut until it tells of none: a few
- * calls for each member, where asking for each number would be thousands. */
+/* The kernel reports any one lock in a range, so the range is cut until it reports none: a few
+ * calls for each member, where asking for each number would take thousands. */
 int bytes_next(int fd, uint32_t *at, uint32_t end)
 {
     while (*at < end) {

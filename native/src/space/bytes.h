@@ -1,4 +1,4 @@
-/* bytes.h — the bytes of the members file that processes have locked, and what each lock tells.
+/* bytes.h — the bytes of the members file that processes lock, and what each lock means.
  *
  * They are locks of an open file description, which the kernel frees with the last descriptor and
  * the last mapping of it. Nothing is read or written at these bytes. */
@@ -10,8 +10,8 @@
 
 #include "space/table.h"
 
-/* The number is a living process's; somebody is about to take it; its process uses the space. The
- * last is a shared lock: when the number changes hands, the one before may not have freed its own.
+/* The number is a living process's; a process is about to take it; its process uses the space. The
+ * last is a shared lock: when the number gets a new owner, the previous one's may not be freed yet.
  */
 #define NUMBER(n) (n)
 #define CLAIM(n) (MEMBERS + (n))

@@ -13,8 +13,9 @@
 #include "base/order.h"
 #include "base/platform.h"
 
-/* And sixteen digits, which are random: a directory that is being made. And one that is being
- * removed, with its own number: what was moved by mistake has another, and is left alone. */
+/* Prefixes of names. With sixteen random digits: a directory that is being made. With its own inode
+ * number: one that is being removed; a directory that was moved there by mistake has another
+ * number, and is left alone. */
 #define FRESH ".liaison-new-"
 #define OLD ".liaison-old-"
 #define DIGITS 16
@@ -94,8 +95,9 @@ static void unmake(int parent, const char *fresh, int fd, const struct content *
     unlinkat(parent, fresh, AT_REMOVEDIR);
 }
 
-/* One that whoever comes cannot find. Several may do this at once: there is nothing to wait for.
- * Again where something was put there meanwhile, by who had found it before. */
+/* Empties and removes a directory that cannot be found any more. Several processes may do this at
+ * once, and none waits. It tries again if a process that had found the directory before has put
+ * something there meanwhile. */
 static int finish(int parent, const char *old, int fd, const struct content *content, int most)
 {
     int r = -ENOTEMPTY;
@@ -109,9 +111,9 @@ static int finish(int parent, const char *old, int fd, const struct content *con
     return r;
 }
 
-/* Where the kernel cannot be told not to replace (before Linux 3.15), a directory replaces none but
- * an empty one: of makers that race, the one whose directory went finds its own gone, and begins
- * again: see liaison_space_open(). */
+/* Without RENAME_NOREPLACE (before Linux 3.15) a directory still replaces none but an empty one: of
+ * makers that race, the one whose directory was replaced finds it gone, and begins again: see
+ * liaison_space_open(). */
 static int reveal(int parent, const char *fresh, const char *name)
 {
     struct stat st;
@@ -134,13 +136,13 @@ int directory_remove(int parent, const char *name, int fd, const struct content 
     if (r != 0)
         return r == -EWOULDBLOCK ? -EBUSY : platform_refused(-r) ? platform_lacks("flock()") : r;
     name_of(OLD, st.st_ino, old);
-    /* Whoever takes its name away has this lock: nobody else can have done it and another have been
-     * made between the look and the renaming. */
+    /* Removing the name needs this lock: between the check and the renaming no other process can
+     * have removed it, and a third have made another directory. */
     if (!leads_to(parent, name, fd))
         r = -ENOENT;
     else if (renameat(parent, name, parent, old) != 0)
         r = -errno;
-    /* Its owner knows no locks, and has put something else there: that is to be there again. */
+    /* Something that takes no locks has put another directory there: move that back. */
     if (r == 0 && !leads_to(parent, old, fd)) {
         (void)reveal(parent, old, name);
         r = -ENOENT;
@@ -250,7 +252,8 @@ int directory_make(int parent, const char *name, const struct shape *shape,
     int r = make_once(parent, name, shape, content);
     for (int tries = 0; r == -EBUSY && tries < TRIES; tries++)
         r = make_once(parent, name, shape, content);
-    /* It reads all names: whoever makes ten thousand directories does not do so for each. */
+    /* Sweeping reads all names, so a process that makes ten thousand directories does not do it for
+     * each. */
     static word32 made;
     uint32_t n = add32(&made, 1);
     if (n < OFTEN || n % OFTEN == 0)
@@ -261,7 +264,7 @@ int directory_make(int parent, const char *name, const struct shape *shape,
 int directory_open(int parent, const char *name, const struct shape *shape)
 {
     int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    /* Another user's root of shared spaces may be passed through, not read. */
+    /* Another user's root of shared spaces may be searched, not read. */
     if (fd < 0 && errno == EACCES)
         fd = openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)

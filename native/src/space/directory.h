@@ -1,8 +1,8 @@
 /* directory.h — a directory that is there whole or not at all.
  *
- * It is made under another name and renamed when it is complete, so that neither racing makers nor
- * dying ones show half of one; and renamed once more before anything in it is removed. What is left
- * under such names, by who died, is removed by whoever sweeps. */
+ * It is made under another name and renamed when it is complete, so that neither a race of makers
+ * nor a death shows half of one; and renamed once more before anything in it is removed. Sweeping
+ * removes what dead processes have left under such names. */
 #ifndef LIAISON_DIRECTORY_H
 #define LIAISON_DIRECTORY_H
 
@@ -32,7 +32,7 @@ struct content {
 };
 extern const struct content directory_empty;
 
-/* Opens `name` under `parent`, following nothing. Result: a descriptor, or a negative errno,
+/* Opens `name` under `parent`, following no link. Result: a descriptor, or a negative errno,
  * -EACCES when it is not of this shape. */
 int directory_open(int parent, const char *name, const struct shape *shape);
 
@@ -41,10 +41,10 @@ int directory_open(int parent, const char *name, const struct shape *shape);
 int directory_make(int parent, const char *name, const struct shape *shape,
                    const struct content *content);
 
-/* Removes the directory that `fd` is, if `name` still leads to it: at once out of the way, and then
- * for good. Result: 0; -ENOENT, it has another name or none; -EBUSY, another process is about to do
- * this, and does not get on; -ENOTEMPTY, it has no name any more, but there is something in it that
- * is not its content; or another negative errno. */
+/* Removes the directory of `fd`, if `name` still leads to it: first renames it, then empties it.
+ * Result: 0; -ENOENT, it has another name or none; -EBUSY, another process is doing this, and does
+ * not finish; -ENOTEMPTY, it does not have its name any more, but there is something in it that is
+ * not its content; or another negative errno. */
 int directory_remove(int parent, const char *name, int fd, const struct content *content);
 
 /* Removes what this user's makers and removers left in `parent` when they died. */

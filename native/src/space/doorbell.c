@@ -34,7 +34,7 @@ static bool is_bell(const struct liaison_space *space, const struct stat *st)
            (space->file_mode == 0600 ? st->st_uid == space->owner : st->st_gid == space->group);
 }
 
-/* Opens a bell; -1, with ENXIO when what is there is none. */
+/* Opens a bell; -1, with ENXIO if the file there is not a bell. */
 static int open_fifo(const struct liaison_space *space, int bells, const char *name)
 {
     struct stat st;
@@ -56,8 +56,8 @@ static int open_fifo(const struct liaison_space *space, int bells, const char *n
     return -1;
 }
 
-/* In a directory that nobody else can enter, where its name cannot be another file's, until it has
- * its rights and is open: then nobody rings what nobody hears. */
+/* Made in a directory that no other user can enter, so its name cannot be another file's, until it
+ * has its rights and is open: so no sender rings a bell that its owner cannot hear. */
 static int create_fifo(const struct liaison_space *space, int bells, const char *name, int *fifo)
 {
     char fresh[32];
@@ -89,7 +89,7 @@ static bool listen_to(int epoll, int fd)
     return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &readable) == 0;
 }
 
-/* Those of bells that were rung are above. */
+/* The marks above these are those of the bells that this process rings. */
 static int mark_of(const struct doorbell *bell)
 {
     return 1 + (int)(bell->number % (MARK_LAST - KEPT));
@@ -144,7 +144,8 @@ int doorbell_create(struct liaison_space *space, struct doorbell *bell)
 
 void doorbell_close(struct doorbell *bell)
 {
-    /* What is not all there cannot be told apart: of that the FIFO alone is closed. */
+    /* If a part is missing, the others cannot be told from other files: then only the FIFO is
+     * closed. */
     if (doorbell_stands(bell)) {
         close(bell->timer);
         close(bell->fd);
@@ -153,8 +154,8 @@ void doorbell_close(struct doorbell *bell)
     *bell = DOORBELL_NONE;
 }
 
-/* Of two bells all numbers can be the other's, where all was closed in between: that the FIFO
- * tells, and no mark. */
+/* If all descriptors were closed in between, all numbers of a bell can be another bell's: the
+ * FIFO's inode shows that, a mark does not. */
 bool doorbell_stands(const struct doorbell *bell)
 {
     return descriptor_number(&bell->fifo) >= 0 && descriptor_marked(bell->timer, mark_of(bell)) &&
@@ -162,8 +163,8 @@ bool doorbell_stands(const struct doorbell *bell)
 }
 
 /* Bells that were rung lately: opening one takes longer than all the rest of a message, and fstat
- * as long as sending it: so they are known by a mark. `holder`: the epoch of the process of which a
- * thread uses it. */
+ * as long as sending it, so they are recognised by a mark. `holder`: the epoch of the process of
+ * which a thread uses it. */
 static struct kept {
     word64 holder;
     uint64_t number;
@@ -188,7 +189,7 @@ static bool strike(int fd)
     return write(fd, "", 1) == 1 || errno == EAGAIN; /* a full pipe is readable enough */
 }
 
-/* Gives the bell's descriptor; -1 with whether it is certain that there is nobody to hear it. */
+/* Gives the bell's descriptor; or -1, and whether it is certain that the bell has no owner. */
 static int open_bell(struct liaison_space *space, uint64_t number, bool *settled)
 {
     int bells = space_part(space, SPACE_BELLS);
@@ -199,7 +200,7 @@ static int open_bell(struct liaison_space *space, uint64_t number, bool *settled
     char name[24];
     name_of(number, name);
     int fd = open_fifo(space, bells, name);
-    /* What is no doorbell has nobody to hear it either. */
+    /* A file that is not a doorbell has no owner either. */
     *settled = fd < 0 && (errno == ENOENT || errno == ENXIO);
     close(bells);
     return fd;
@@ -246,8 +247,8 @@ bool doorbell_silence(const struct doorbell *bell)
     int fifo = descriptor_number(&bell->fifo);
     if (fifo < 0)
         return false;
-    /* As much as a pipe can hold and no more: others may write while this reads, and who
-     * never stops is only heard again. */
+    /* As much as a pipe can hold and no more: others may write while this reads, and a writer that
+     * never stops only makes it readable again. */
     char drain[PIPE_SIZE_MAX / READS];
     for (int i = 0; i < READS && read(fifo, drain, sizeof drain) == sizeof drain; i++)
         ;
@@ -256,7 +257,8 @@ bool doorbell_silence(const struct doorbell *bell)
 
 void doorbell_remind(struct doorbell *bell, int64_t nanoseconds)
 {
-    /* In a stream of messages the one that was set for the last will do: that saves two calls. */
+    /* In a stream of messages the time that was set for the last one is kept: that saves two
+     * calls. */
     int64_t now = process_now(), left = (int64_t)glance(&bell->due) - now;
     if (left >= nanoseconds / 2 && left <= nanoseconds)
         return;
@@ -296,7 +298,7 @@ void doorbell_remove(struct liaison_space *space, uint64_t number)
     close(bells);
 }
 
-/* Removes what a maker left that died. A living one, whose directory goes, makes another. */
+/* Removes what a dead maker has left. A living maker whose directory is removed makes another. */
 static bool clean_fresh(int bells, const char *fresh, const struct stat *st)
 {
     struct shape same = {st->st_uid, st->st_mode & 07777, (gid_t)-1};

@@ -1,7 +1,7 @@
 /* doorbell.h — a descriptor that becomes readable when there may be a message.
  *
- * A FIFO with a name in the space, since senders of other processes must find it; only who
- * asked for one has one, and only a sender that meets an armed one pays for ringing. */
+ * A FIFO with a name in the space, because senders of other processes must find it. Only a handle
+ * that was asked for one has one, and only a sender that finds it armed has to ring it. */
 #ifndef LIAISON_DOORBELL_H
 #define LIAISON_DOORBELL_H
 
@@ -15,20 +15,20 @@ struct doorbell {
     word64 due; /* when the timer ends */
 };
 #define DOORBELL_NONE ((struct doorbell){.fifo = DESCRIPTOR_NONE, .timer = -1, .fd = -1})
-/* LIAISON_NOT_FOUND: the directory of the space's bells is gone. -EAGAIN: it is there, and cleaners
- * have taken away each bell that was being made in it. */
+/* LIAISON_NOT_FOUND: the directory of the space's bells is gone. -EAGAIN: it is there, but cleaners
+ * have removed each bell that was being made in it. */
 int doorbell_create(struct liaison_space *space, struct doorbell *bell);
 /* Whether all of it is still there: its numbers may be other files' since. */
 bool doorbell_stands(const struct doorbell *bell);
-/* Closes of it what is still there. */
+/* Closes those of its descriptors that are still its own. */
 void doorbell_close(struct doorbell *bell);
-/* Whether neither a ring nor the end of the timer is to be heard. */
+/* Whether it is not readable, neither by a ring nor by the end of the timer. */
 bool doorbell_quiet(const struct doorbell *bell);
-/* Of what was rung; `doorbell_remind` silences the timer. False, and nothing was done: somebody has
- * closed all descriptors, and whoever asks for this one again gets another. */
+/* Makes it unreadable after a ring; `doorbell_remind` does so for the timer. False, and nothing was
+ * done: its descriptors were closed, and asking for this bell again makes another. */
 bool doorbell_silence(const struct doorbell *bell);
-/* Has the descriptor readable after so long, or half as long, even if nobody rings: who waits on it
- * must look after the dead now and then, like any sleeper. */
+/* Makes the descriptor readable after so long, or half as long, even without a ring: a program that
+ * waits on it must check for dead processes now and then, as any sleeper does. */
 void doorbell_remind(struct doorbell *bell, int64_t nanoseconds);
 /* Whether it is certain that the owner hears it, or that there is none. */
 bool doorbell_ring(struct liaison_space *space, uint64_t number);
@@ -37,7 +37,7 @@ void doorbell_forget(void);
 void doorbell_remove(struct liaison_space *space, uint64_t number);
 /* Removes those that nobody has open for reading. Result: how many. */
 uint32_t doorbell_clean(struct liaison_space *space);
-/* Of a space that is removed: what makers of bells left when they died. */
+/* Removes, from a space that is removed, what dead makers of bells have left. */
 void doorbell_sweep(int bells);
 
 #endif

@@ -19,7 +19,7 @@
 
 static word32 names_needed; /* files without a name cannot be made, or given one */
 
-/* Locked, so that it is alone its maker's. The kernel releases the lock when that process ends,
+/* Locked, so that it is its maker's alone. The kernel releases the lock when that process ends,
  * unless a child that was forked meanwhile lives on. -EBUSY: it was swept before it was locked. */
 static int begin_with_name(struct draft *d, mode_t mode)
 {
@@ -54,7 +54,8 @@ int draft_begin(struct draft *d, int directory, mode_t mode)
         d->fd = openat(directory, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
         if (d->fd >= 0)
             return 0;
-        /* EISDIR: before Linux 3.11. EACCES is a sandbox's too, or what the other way also meets.
+        /* EISDIR: before Linux 3.11. EACCES may come from a sandbox; if it is about rights, the
+         * other way fails with it as well.
          */
         if (!platform_refused(errno) && errno != EISDIR)
             return -errno;

@@ -34,8 +34,8 @@ static int map_words(struct liaison_space *space, int fd)
     return LIAISON_OK;
 }
 
-/* The record of a member is written, and its boards are reserved, with the file open and the number
- * its own. Later there is no descriptor, and a page that is not there is a SIGBUS. */
+/* A member's record is written, and its boards are reserved, while the file is open and the number
+ * its own. Later there is no descriptor, and touching a page that is not reserved raises SIGBUS. */
 static int write_record(int fd, uint32_t number, const struct record *record)
 {
     off_t boards = BOARDS_AT + (off_t)number * BOARDS_OF_MEMBER;
@@ -47,9 +47,9 @@ static int write_record(int fd, uint32_t number, const struct record *record)
     return platform_reserve(fd, boards, BOARDS_OF_MEMBER, true);
 }
 
-/* Finds a number that is nobody's, and locks its claim: its record is then ours to write. Only when
- * that tells the new generation is the number itself locked. The other way round, who had it before
- * would seem alive until then. */
+/* Finds a free number, and locks its claim: then its record is ours to write. The number itself is
+ * locked only when the record holds the new generation: otherwise its previous owner would seem
+ * alive until then. */
 static int claim(int fd, uint32_t *out)
 {
     for (uint32_t number = 0; number < MEMBERS; number++) {
@@ -61,7 +61,8 @@ static int claim(int fd, uint32_t *out)
             e = byte_lock(fd, CLAIM(number));
         if (e == -EAGAIN || e == -EACCES)
             continue;
-        /* Once more: who had the claim since we looked has the number now, or is dead. */
+        /* Once more: a process that had the claim since we looked has the number now, or is
+         * dead. */
         if (e == 0)
             e = byte_look(fd, NUMBER(number), &held);
         if (e != 0)
@@ -76,8 +77,8 @@ static int claim(int fd, uint32_t *out)
 }
 
 /* With the process lock held: takes a number. The lock has a mapping of its own: the file may be
- * cut off like any other, and the guard then puts a page of our own in the place of the one that is
- * looked at. If that one held the lock as well, we would be dead to the others. */
+ * truncated like any other, and then the guard replaces the page that is read by a private one. If
+ * that mapping held the lock as well, we would seem dead to the others. */
 static int enrol(struct liaison_space *space)
 {
     int fd;
@@ -124,9 +125,9 @@ static void unmap_words(struct liaison_space *space)
     space->boards = NULL;
 }
 
-/* With the process lock held. That this process uses the space is said by a lock which the mappings
- * of the words keep: so it is freed with them, when the process rests, or dies. It is said first,
- * and then counted: see removal.h. */
+/* With the process lock held. A lock shows that this process uses the space; the mappings of the
+ * words keep it, so it is freed with them when the process rests, or dies. The lock comes first,
+ * then the count: see removal.h. */
 static int settle_in(struct liaison_space *space)
 {
     int fd, r = LIAISON_OK;
@@ -199,8 +200,8 @@ void member_leave(struct liaison_space *space)
         munmap(space->lock, TABLE_ALIGNMENT);
 }
 
-/* The descriptor for probing, opened anew when somebody closed it behind our back. Where there is
- * none to be had nobody can tell who lives; the result is the reason. */
+/* The descriptor for probing, opened anew if the program has closed it. Without it, it is unknown
+ * which processes live; the result is the reason. */
 static int probe_descriptor(struct liaison_space *space, int *fd)
 {
     int fresh;
@@ -225,7 +226,7 @@ int member_look(struct liaison_space *space, uint64_t identity, bool *alive)
     uint32_t number = identity_number(identity);
     *alive = false;
     if (identity == 0 || number >= MEMBERS)
-        return LIAISON_OK; /* not an identity: nobody will miss it */
+        return LIAISON_OK; /* not an identity, so no process is lost */
     *alive = true;
     if (glance(&space->enrolled) == process_epoch() && identity == glance(&space->identity))
         return LIAISON_OK;
@@ -238,8 +239,8 @@ int member_look(struct liaison_space *space, uint64_t identity, bool *alive)
     if (r != LIAISON_OK)
         return r;
     if (locked) {
-        /* The lock first, then the generation: where the lock is a successor's, that has counted up
-         * before it locked. Unless what is in the file is no more what was written. */
+        /* The lock first, then the generation: if the lock is a successor's, that has raised the
+         * generation before it locked; unless the file has been overwritten. */
         uint64_t generation = 0;
         ssize_t n = pread(fd, &generation, sizeof generation, RECORD_AT(number));
         if (n != sizeof generation)
@@ -262,7 +263,7 @@ bool member_alive(struct liaison_space *space, uint64_t identity)
     return alive;
 }
 
-/* What is written down about a member. */
+/* Reads a member's record. */
 static int read_record(int fd, uint32_t number, struct record *record)
 {
     ssize_t n = pread(fd, record, sizeof *record, RECORD_AT(number));
@@ -314,7 +315,7 @@ int members_list(struct liaison_space *space, bool using, struct liaison_peer *p
     int fd;
     int r = probe_descriptor(space, &fd);
     if (r != LIAISON_OK)
-        return r == LIAISON_NOT_FOUND ? LIAISON_OK : r; /* of a space that is gone nobody is one */
+        return r == LIAISON_NOT_FOUND ? LIAISON_OK : r; /* a space that is gone has no members */
     uint32_t first = using ? USE(0) : NUMBER(0), at = first, end = first + MEMBERS;
     for (; r == LIAISON_OK && *count < max; at++) {
         r = space_result(bytes_next(fd, &at, end));
@@ -344,7 +345,7 @@ int member_spin_begin(struct liaison_space *space)
         if (holder == 0 && replace(w, 0, me))
             return (int)i;
     }
-    /* All taken. Now and then see whether a holder was killed while it span. */
+    /* All taken. Now and then check whether a holder was killed while it spun. */
     static word32 tries;
     if ((add32(&tries, 1) & 63) == 0)
         for (unsigned i = 0; i < permits; i++) {

@@ -18,7 +18,7 @@ int space_result(int r)
     case -EACCES:
     case -EPERM:
     case -ELOOP:   /* O_NOFOLLOW met a symbolic link */
-    case -ENOTDIR: /* something else stands where the directory belongs */
+    case -ENOTDIR: /* another kind of file has the directory's name */
     case -EISDIR:
     case -ENXIO:
     case -ENODEV:
@@ -36,15 +36,15 @@ int space_result(int r)
 
 static const char *const part_names[SPACE_PARTS] = {"", "links", "names", "bells"};
 
-/* Any member of the group may remove a link whose maker is dead, so the directories of links are
- * not sticky. A doorbell is its owner's alone. */
+/* Any member of the group may remove a link whose creator is dead, so the directories of links are
+ * not sticky. A doorbell may be removed by its owner only. */
 static mode_t part_mode(int part, mode_t mode)
 {
     return part == SPACE_LINKS || part == SPACE_NAMES ? mode & ~(mode_t)S_ISVTX : mode;
 }
 mode_t place_file_mode(mode_t mode) { return mode & 070 ? 0660 : 0600; }
 
-/* By name: nobody else can enter the directory while it is being made. */
+/* By name: no other user can enter the directory while it is being made. */
 int place_make_parts(int fd, const struct shape *shape)
 {
     int r = 0;
@@ -72,7 +72,7 @@ int place_find(const char *root, uid_t owner, const char *name, bool create, int
 {
     bool shared = root_is_shared(root);
     if (create && owner != geteuid())
-        create = false; /* nobody makes a space for somebody else */
+        create = false; /* no user makes another user's space */
     /* Sticky, so that no member of the group puts another directory in the place of one of ours. */
     struct shape whole = {owner, shared ? 03770 : 0700, gid < 0 ? (gid_t)-1 : (gid_t)gid};
     int parent = root_open(root, owner, create);
@@ -104,8 +104,8 @@ int place_find(const char *root, uid_t owner, const char *name, bool create, int
     return r;
 }
 
-/* Sees that it is this part. Not by its number alone: that of a directory that was removed comes
- * again. Result: the descriptor, or it is closed. */
+/* Checks that it is this part. Not by its inode number alone: the number of a removed directory is
+ * used again. Result: the descriptor, which is closed on failure. */
 static int check_part(const struct liaison_space *space, enum space_part part, int fd)
 {
     struct shape shape = {space->owner, part_mode(part, space->mode),
@@ -125,7 +125,7 @@ int space_directory(struct liaison_space *space)
     if (fd != -EBADF)
         return fd;
     int number = atomic_load(&space->directory.fd);
-    /* By a path: where it leads is seen by what was found. */
+    /* By a path: the check of what was found shows where it leads. */
     fd = open(space->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     fd = fd < 0 ? -errno : check_part(space, SPACE_TOP, fd);
     return fd < 0 ? fd : descriptor_renew(&space->directory, number, fd);
@@ -168,7 +168,7 @@ int space_links_and_names(struct liaison_space *space, int *links, int *names)
 int space_file(const struct liaison_space *space, int directory, const char *name, int flags,
                int *out, struct stat *st)
 {
-    /* O_NONBLOCK: a FIFO that somebody put here must not hold us up. */
+    /* O_NONBLOCK: opening must not wait if there is a FIFO here. */
     int fd = openat(directory, name, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) /* EAGAIN: its owner holds a lease on it (F_SETLEASE) */
         return errno == EAGAIN ? LIAISON_BUSY : space_result(-errno);

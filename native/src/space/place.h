@@ -1,4 +1,4 @@
-/* place.h — a space as it lies on disk: opening what is in it, and seeing that it is that. */
+/* place.h — a space in the file system: opening its parts, and checking that they are its own. */
 #ifndef LIAISON_PLACE_H
 #define LIAISON_PLACE_H
 
@@ -26,7 +26,7 @@ enum space_part {
 struct liaison_space {
     struct liaison_space *next;  /* process table; guarded by process_lock */
     int references;              /* likewise */
-    int uses;                    /* likewise: of these, links that are open and those who look */
+    int uses;                    /* likewise: of these, open links and looks */
     struct descriptor directory; /* open while there are uses */
     dev_t device;
     ino_t inodes[SPACE_PARTS];
@@ -57,43 +57,43 @@ struct liaison_space {
 /* A plain file of a space whose directory has this mode. */
 mode_t place_file_mode(mode_t mode);
 
-/* Opens the space, or makes it with what `space` says it consists of, looks at each of its
- * directories, and tells which they are. Result: the descriptor of its directory, or a negative
- * errno. */
+/* Opens the space, or makes it with the content `space`, checks each of its directories, and writes
+ * which they are. Result: the descriptor of its directory, or a negative errno. */
 int place_find(const char *root, uid_t owner, const char *name, bool create, int64_t gid,
                const struct content *space, struct stat st[SPACE_PARTS]);
 
 /* The directories in a space that is made or removed; the former 0 or a negative errno. */
 int place_make_parts(int fd, const struct shape *shape);
 void place_remove_parts(int fd);
-/* Opens one of them as it lies there, following nothing. Result: a descriptor or a negative errno.
+/* Opens one of them by its name, following no link. Result: a descriptor or a negative errno.
  */
 int place_open_part(int fd, enum space_part part);
 
 /* The space's own directory, kept open while the space is used: so neither a chroot nor a new mount
- * namespace changes where it is. Opened anew, by its path, when somebody closed it. Result: its
- * number, which is the space's; -ENOENT when it is gone or another, or another negative errno. */
+ * namespace changes where it is. Opened anew, by its path, if the program has closed it. Result:
+ * its descriptor, which stays the space's; -ENOENT if it is gone or another, or another negative
+ * errno. */
 int space_directory(struct liaison_space *space);
 
-/* Whether it still has its name: whoever comes would find another, or none. */
+/* Whether it still has its name: otherwise opening that name finds another, or none. */
 bool space_stands(struct liaison_space *space);
 
-/* Opens one of the space's directories anew and checks that it is still the same one: in a space
- * that is shared, whoever may rename a directory could put another in its place, or a symbolic link
- * to somewhere else. So what lies in a directory is named by one component below a descriptor from
- * here, and never by a path. Result: a descriptor, -ENOENT when the directory is gone or another,
- * or another negative errno. */
+/* Opens one of the space's directories anew and checks that it is still the same one: in a shared
+ * space, a member that may rename a directory could put another in its place, or a symbolic link.
+ * So what is in a directory is named by one component below a descriptor from here, and never by a
+ * path. Result: a descriptor, -ENOENT if the directory is gone or another, or another negative
+ * errno. */
 int space_part(struct liaison_space *space, enum space_part part);
 
-/* The two that have the names of links. */
+/* The two directories that hold the names of links. */
 int space_links_and_names(struct liaison_space *space, int *links, int *names);
 
-/* Opens a file in one of the space's directories, following nothing. LIAISON_DENIED when it is not
- * a plain file with the owner and mode that the space's files have. */
+/* Opens a file in one of the space's directories, following no link. LIAISON_DENIED if it is not a
+ * plain file with the owner and mode of the space's files. */
 int space_file(const struct liaison_space *space, int directory, const char *name, int flags,
                int *fd, struct stat *status);
 
-/* A negative errno as a result: what users can meet becomes a condition. */
+/* Makes a result of a negative errno: an error that users can handle becomes a condition. */
 int space_result(int negative_errno);
 
 #endif

@@ -15,7 +15,7 @@ int liaison_root(uint32_t uid, bool shared, char *path, size_t size)
 {
     /* The same place for a login session, a cron job and `sudo -u`: XDG_RUNTIME_DIR is set in the
      * first only. */
-    const char *given = secure_getenv("LIAISON_ROOT"); /* not what a setuid program was told */
+    const char *given = secure_getenv("LIAISON_ROOT"); /* no environment for a setuid program */
     const char *end = shared ? ".shared" : "";
     bool said = given && given[0];
     if (said && given[0] != '/')
@@ -36,7 +36,7 @@ int root_open_or_make(int parent, const char *name, const struct shape *shape, b
 }
 
 /* Opens the directory in which the root is: the user's own choice, which symbolic links may lead
- * to, but no place where anybody could rename the root. */
+ * to, but not a directory in which other users could rename the root. */
 static int open_above(const char *root, uid_t owner, bool create)
 {
     char above[PATH_MAX];
@@ -46,7 +46,8 @@ static int open_above(const char *root, uid_t owner, bool create)
     char *slash = strrchr(above, '/');
     slash[slash == above] = 0;
     int fd = open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    /* What the system lacks is not made for all its users by whoever comes first as root. */
+    /* /dev/shm is for all users: liaison does not make it if the system lacks it, not even as
+     * root. */
     bool system = strcmp(above, PLATFORM_SHM) == 0;
     if (fd < 0 && errno == ENOENT && system)
         return platform_lacks(PLATFORM_SHM);

@@ -35,8 +35,7 @@ static void remove_all(int fd)
     unlinkat(fd, MEMBERS_NAME, 0);
     draft_sweep_all(fd);
 }
-/* Also what was put there since, the table last: while that is there, it is seen that the space was
- * removed. */
+/* Also what was put there since; the table last, because it shows that the space was removed. */
 static void empty_all(int fd)
 {
     for (int i = SPACE_TOP + 1; i < SPACE_PARTS; i++) {
@@ -72,7 +71,7 @@ void space_sweep(const struct liaison_space *space)
 
 static bool same(const struct liaison_space *a, const struct liaison_space *b)
 {
-    /* By the members file too: the numbers of directories that were removed come again. */
+    /* By the members file too: the inode numbers of removed directories are used again. */
     return a->device == b->device && memcmp(a->inodes, b->inodes, sizeof a->inodes) == 0 &&
            a->probe.inode == b->probe.inode && memcmp(a->table, b->table, sizeof a->table) == 0;
 }
@@ -97,8 +96,8 @@ static struct liaison_space *describe(const char *path, const struct stat st[SPA
     return s;
 }
 
-/* Takes the space that `fd` is out of the way, and removes it. 0 or a negative errno, of which
- * -ENOTEMPTY is about the latter alone. */
+/* Renames the space of the directory `fd`, and removes it. 0 or a negative errno; -ENOTEMPTY: it
+ * was renamed, but not removed. */
 static int take_away(const char *root, uid_t owner, const char *name, int fd)
 {
     int parent = root_open(root, owner, false);
@@ -131,8 +130,8 @@ int space_way_open(struct liaison_space *space, struct space_way *way)
 {
     char root[PATH_MAX];
     root_of(space, root);
-    /* A descriptor of its own: the one that is kept is also that of children forked meanwhile, and
-     * where this process is killed with the lock they would have it. */
+    /* A descriptor of its own: children that are forked meanwhile share the one that is kept, and
+     * if this process is killed with the lock they would keep that. */
     *way = (struct space_way){-1, space_part(space, SPACE_TOP), {-1, -1, -1}};
     int r = way->top;
     if (r >= 0)
@@ -151,7 +150,7 @@ int space_remove(struct liaison_space *space, struct space_way *way)
     publish32(&space->lost, LIAISON_NOT_FOUND);
     close_spares(way);
     int r = directory_remove(way->parent, strrchr(space->path, '/') + 1, way->top, &whole_space);
-    /* Where another process has begun with it, it goes on, or whoever comes next does. */
+    /* If another process has begun it, that one finishes it, or the next process that finds it. */
     return r == -ENOENT || r == -EBUSY ? LIAISON_OK : space_result(r);
 }
 
@@ -166,8 +165,8 @@ int space_remove_ruin(const char *root, uid_t owner, const char *name)
     return r == -EBUSY ? LIAISON_BUSY : space_result(r);
 }
 
-/* One that was removed and is still there is in the way of nobody but those who would make one in
- * its place, and of these only while it cannot be taken away. */
+/* A removed space that still has its name matters only to a process that makes one of that name,
+ * and only while it cannot be renamed. */
 static int open_once(const char *root, uid_t owner, const char *name, bool create, int64_t gid,
                      const char *path, struct liaison_space **out)
 {
@@ -180,7 +179,7 @@ static int open_once(const char *root, uid_t owner, const char *name, bool creat
     if (r == LIAISON_DESTROYED) {
         int e = owner == geteuid() ? take_away(root, owner, name, fd) : 0;
         r = LIAISON_NOT_FOUND;
-        if (create && e != 0 && e != -ENOTEMPTY) /* it is in the way still, but for -ENOENT */
+        if (create && e != 0 && e != -ENOTEMPTY) /* it still has the name, except for -ENOENT */
             r = e == -EBUSY ? LIAISON_BUSY : space_result(e);
     }
     if (r == LIAISON_OK) {
@@ -203,8 +202,8 @@ int liaison_space_enter(const char *root, uint32_t owner, const char *name, bool
         (size_t)snprintf(path, sizeof path, "%s/%s", root, name) >= sizeof path)
         return LIAISON_INVALID;
     int r = open_once(root, owner, name, create, gid, path, &fresh);
-    /* What was just opened can have been another maker's, and have been replaced (see directory.c),
-     * or have been removed. */
+    /* The space that was just opened may have been another maker's, and have been replaced (see
+     * directory.c), or have been removed. */
     for (int tries = 0; r == LIAISON_NOT_FOUND && create && tries < TRIES; tries++)
         r = open_once(root, owner, name, create, gid, path, &fresh);
     if (r != LIAISON_OK)

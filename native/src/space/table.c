@@ -49,7 +49,7 @@ struct head {
 };
 _Static_assert(offsetof(struct head, comings) == offsetof(struct members_page, comings), "drawn");
 
-/* Opens what has its name, and sees that it was made there. */
+/* Opens the file of its name, and checks that it was made there. */
 static int open_named(const struct liaison_space *space, int directory, int *fd, struct stat *st,
                       struct head *head)
 {

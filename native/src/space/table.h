@@ -1,15 +1,15 @@
-/* table.h — the members file: the bytes of it, and seeing that it is the one that it was.
+/* table.h — the members file: its bytes, and checking that it is still the same file.
  *
  *   0       preamble, and shared words   struct members_page
  *   64 KiB  records     256 x MEMBERS     read and written by system calls: they are looked at
  *                                         seldom, and so their pages need no reserving
  *           boards     1024 x MEMBERS     of a member; reserved before it is one
  *
- * Who lives, the locks on its bytes tell, and locks are the inode's. So whoever has another file
- * under its name, a copy of it too, takes the living for dead. Therefore each segment says by which
- * table its users are known, the file itself at which inode it was made, and a space that it is the
- * same file still. One that is longer than it should be is as good as before; one that is shorter
- * has lost what was in it.
+ * Locks on its bytes show which processes live, and locks belong to the inode. So a process that
+ * finds another file under its name, even a copy, would take the living for dead. Therefore each
+ * segment records by which table its users are known, the file records at which inode it was made,
+ * and a space checks that it is still the same file. A file that is longer than it should be does
+ * no harm; one that is shorter has lost its content.
  *
  * Each part begins where a page does, of 64 KiB too.
  */
@@ -20,7 +20,7 @@
 
 #define MEMBERS 4096u
 #define MEMBERS_NAME "members"
-/* Bytes that each member has for its boards; drawn in board.h. */
+/* Bytes that each member has for its boards; see board.h. */
 #define BOARDS_OF_MEMBER 1024u
 
 #define TABLE_MAGIC UINT64_C(0x314d454d4941494c) /* "LIAIMEM1", little endian */
@@ -36,8 +36,8 @@ struct preamble {
     uint64_t inode; /* its own: a copy has another */
 };
 
-/* In the place of how often a process came: none can any more, and whoever finds the space's
- * directory takes it away. The lower half counts on, for those who come in vain. */
+/* Stands where `comings` was counted: no process can begin to use the space any more, and any that
+ * finds its directory removes that. The lower half goes on counting, for newcomers that fail. */
 #define SPACE_REMOVED UINT64_C(0x4d45523a00000000)
 static inline bool table_is_removed(uint64_t comings)
 {
@@ -67,29 +67,30 @@ _Static_assert(sizeof(struct record) == 256, "drawn");
 #define TABLE_SIZE (BOARDS_AT + (off_t)BOARDS_SIZE)
 _Static_assert(BOARDS_AT % TABLE_ALIGNMENT == 0, "mapped");
 
-/* Makes the file, whole or not at all, in a space's directory; its group is the directory's.
+/* Makes the file, whole or not at all, in a space's directory; it has the directory's group.
  * -EEXIST when there is one; another negative errno. */
 int table_create(int directory, mode_t mode);
 
-/* Learns which the space's table is, making one where somebody removed it: links of the one before
- * are strangers' then, see segment_open. `directory` is the space's. LIAISON_FOREIGN where there
- * is a file that is no table, or no longer one of this place; LIAISON_DESTROYED where the space was
- * removed, but for its directory. One whose directory has no name any more is found to be gone when
- * that is opened by its path: space_directory(). */
+/* Finds the space's table, and makes one if it was removed: then links of the previous one are
+ * foreign, see segment_open. `directory` is the space's. LIAISON_FOREIGN: the file is not a table,
+ * or was made elsewhere; LIAISON_DESTROYED: the space was removed, and only its directory is left.
+ * If the directory itself is gone, opening it by its path shows that: space_directory(). */
 int table_find(struct liaison_space *space, int directory);
 
-/* Opens it. LIAISON_NOT_FOUND: the space is gone. LIAISON_FOREIGN: the table is, or is another. */
+/* Opens it. LIAISON_NOT_FOUND: the space is gone. LIAISON_FOREIGN: the table is gone, or
+ * another. */
 int table_open(struct liaison_space *space, int *fd);
 
 /* Maps a part of it, which no child inherits. 0 or a negative errno. */
 int table_map(int fd, int protection, off_t at, size_t size, void **part);
 
-/* Whether an open one still says that it is the space's. */
+/* Whether the content of an open one is still that of the space's table. */
 bool table_intact(const struct liaison_space *space, int fd);
 
-/* Whether the space is of no use any more. LIAISON_FOREIGN: the table was removed, replaced or
- * damaged since the space was opened: whoever comes is known by another one, and nobody can tell
- * who lives. LIAISON_NOT_FOUND: the space was removed. For good. Looks at most once in a second. */
+/* Whether the space cannot be used any more, which never changes back. LIAISON_FOREIGN: the table
+ * was removed, replaced or damaged since the space was opened: newcomers are known by another one,
+ * and it is unknown which processes live. LIAISON_NOT_FOUND: the space was removed. Looks at most
+ * once in a second. */
 int table_lost(struct liaison_space *space);
 
 #endif

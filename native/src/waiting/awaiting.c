@@ -25,8 +25,8 @@ static int attempt_state(void *context)
     return state >= a->state ? LIAISON_OK : LIAISON_EMPTY;
 }
 
-/* Nobody else tells who waits here of the other side's end, so each looks for itself; the messages
- * that others hold are watched over by those who wait for messages. */
+/* A waiter here is not called when the other side ends, so each looks by itself; receivers that
+ * wait check the holders of messages. */
 static int64_t look_around(struct segment *s, const struct surroundings *around, int64_t slice)
 {
     unsigned care = around->look(s, slice_looks_at_all(slice));

@@ -6,7 +6,7 @@
 #include "waiting/sleeping.h"
 #include "waiting/spin.h"
 
-/* Until its message has come to `state`. LIAISON_EMPTY when the time is over. */
+/* Waits until its message has reached `state`. LIAISON_EMPTY when the time is over. */
 int receipt_await(struct segment *s, const struct surroundings *around,
                   const struct liaison_receipt *receipt, int state, const struct liaison_wait *wait,
                   struct spin *spin, word32 *closed);

@@ -5,9 +5,9 @@
 
 #define PLACES_LEAST 32u
 #define SHORTEST 250u /* ns */
-#define ENOUGH 3u     /* found, for it to have paid */
+#define ENOUGH 3u     /* found, for it to be worth while */
 #define INTERVAL_FIRST 64u
-#define INTERVAL_AGAIN 4u /* after it has paid: the other may just have stayed away itself */
+#define INTERVAL_AGAIN 4u /* after it was worth while: perhaps the other side lingered */
 #define INTERVAL_LAST 8192u
 
 void linger_begin(struct linger *l, uint32_t longest, uint32_t places)

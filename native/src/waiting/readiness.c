@@ -32,9 +32,9 @@ void readiness_arm(struct readiness *d, struct segment *s, enum waiter_role role
         doorbell_quiet(&d->door))
         return;
     if (!doorbell_silence(&d->door))
-        return; /* its numbers are other files' by now */
-    /* The first few slices find what somebody left who died before it rang; so none rings before
-     * it sends, while the tick in the word says that they have just begun. */
+        return; /* its numbers are other files' now */
+    /* The first few slices find what a sender left that died before it rang; so no sender rings
+     * before it sends while the tick in the word shows that the slices have just begun. */
     int64_t slice = (int64_t)glance(&d->slice);
     uint32_t tick = signal / SIGNAL_TICK;
     if ((signal & SIGNAL_MASK) == SIGNAL_WOKEN || slice == 0) {
@@ -45,7 +45,7 @@ void readiness_arm(struct readiness *d, struct segment *s, enum waiter_role role
     }
     note(&d->slice, (uint64_t)slice);
     doorbell_remind(&d->door, slice);
-    /* Announce, then look. Another version: a waker that is slow cannot disarm this one. */
+    /* Announce, then look. Another version: a slow caller cannot disarm this one. */
     announce32(&e->signal, signal_armed(signal, tick));
 }
 
@@ -54,7 +54,7 @@ int readiness_make(struct readiness *d, struct segment *s, enum waiter_role role
     struct doorbell door;
     readiness_close(d, s, role); /* a parent's: only the descriptors are ours */
     int r = doorbell_create(s->space, &door);
-    if (r == LIAISON_NOT_FOUND) { /* a space's directories are removed with all that is in it */
+    if (r == LIAISON_NOT_FOUND) { /* the space was removed, with all its content */
         note32(&s->vanished, 1);
         r = LIAISON_DESTROYED;
     }

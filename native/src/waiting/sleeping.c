@@ -5,7 +5,7 @@
 #include "base/futex.h"
 #include "base/process.h"
 
-#define ASKED 64u /* rounds between one question and the next */
+#define ASKED 64u /* rounds between two questions */
 #define HASTY 32u
 #define NO_SLEEP (20 * INT64_C(1000)) /* ns; less than a sleep and a wake-up take */
 #define NAP (1000 * INT64_C(1000))

@@ -1,8 +1,8 @@
 /* sleeping.h — what every wait for a word does between one look and the next.
  *
- * Whoever can write the word can keep it from being slept on, round after round. So the deadline
- * and Ctrl-C are asked for by rounds and not only where a sleep ended by itself; and who finds the
- * word changed again and again, as fast as it looks, naps beside it. */
+ * A process that may write the word can prevent sleeping on it, round after round. So the deadline
+ * and Ctrl-C are checked after some rounds, and not only when a sleep has ended by itself; and a
+ * waiter that finds the word changed again and again, as fast as it looks, sleeps without it. */
 #ifndef LIAISON_SLEEPING_H
 #define LIAISON_SLEEPING_H
 
@@ -11,13 +11,13 @@
 
 struct segment;
 
-/* What somebody who waits at a link does besides, now and then. Whoever waits gives it, since it
- * differs from kind to kind. */
+/* What a waiter at a link does now and then. It differs from kind to kind, so the waiter gives
+ * it. */
 struct surroundings {
-    /* Looks after the dead, all of them or the likely ones, and says what to care for (slices.h).
+    /* Looks for dead processes, among all or the likely ones, and returns what to watch (slices.h).
      */
     unsigned (*look)(struct segment *s, bool all);
-    /* Says so without looking. */
+    /* Returns that without looking. */
     unsigned (*care)(struct segment *s);
 };
 

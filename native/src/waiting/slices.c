@@ -19,7 +19,7 @@ bool slice_looks_at_all(int64_t slice) { return slice <= SLICE_ALL; }
 
 int64_t slice_end(const struct liaison_wait *wait, int64_t now)
 {
-    /* Further off than the clock goes is for ever. */
+    /* Beyond the range of the clock is for ever. */
     return wait->timeout < 0 || wait->timeout > INT64_MAX - now ? -1 : now + wait->timeout;
 }
 

@@ -36,7 +36,7 @@ void spin_ended(struct spin *spin, uint32_t worth, bool paid)
 void spin_slept(struct spin *spin, int64_t slept)
 {
     if (slept < SHORT)
-        note32(&spin->worth, WORTH_MOST / 2); /* so short a sleep had better been a spin */
+        note32(&spin->worth, WORTH_MOST / 2); /* better a spin than so short a sleep */
 }
 
 void spin_woken(struct spin *spin, uint32_t processor, int64_t slept)

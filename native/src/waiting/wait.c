@@ -29,12 +29,13 @@ int wait_spin(const struct waiting *w, int64_t end)
     return r;
 }
 
-/* After a sleep that nobody ended: somebody may have died at it. `e` is NULL for one of the crowd.
+/* After a sleep that ended by itself: a process may have died before it called. `e` is NULL for a
+ * thread outside the table.
  */
 static int64_t look_around(const struct waiting *w, struct waiter *e, int64_t slice)
 {
     unsigned care = w->around->look(w->segment, slice_looks_at_all(slice));
-    /* One who watches is enough, and it goes on doing so. */
+    /* One watcher is enough, and it continues. */
     bool watch = e && care & CARE_WATCH &&
                  (glance32(&e->kind) == WAITER_WATCHER || !wait_watched(w->segment, e));
     if (e)
@@ -60,8 +61,8 @@ int wait_until(const struct waiting *w)
     for (;;) {
         if (!e && wait_enter(s, w->role, WAITER_THREAD, 0, &index) == LIAISON_OK)
             e = &s->waiters[w->role][index];
-        /* Announce, then look. A call that came while we looked around is heard, too: its caller
-         * may be dead before there is what it called for. */
+        /* Announce, then look. A call that came while we looked around counts, too: its caller may
+         * die before its message is there. */
         uint32_t signal = e ? swap32(&e->signal, SIGNAL_WAITING) : SIGNAL_NONE;
         word32 *word = e ? &e->signal : &s->header->crowd[w->role];
         uint32_t value = e ? SIGNAL_WAITING : wait_join_crowd(s, w->role);
@@ -70,7 +71,8 @@ int wait_until(const struct waiting *w)
             sleeping.slice = SLICE_FIRST;
         if (e && sleeping.slice == SLICE_FIRST)
             note(&e->detail, waiter_from_here(process_tick()));
-        /* A stand-in leaves the message to who was called for it, as long as there is time. */
+        /* A stand-in leaves the message to the thread that was called for it, as long as there is
+         * time. */
         bool over = sleeping_over(&sleeping);
         if (look32(w->closed))
             r = LIAISON_CLOSED;
@@ -92,7 +94,7 @@ int wait_until(const struct waiting *w)
         if (slept == -ETIMEDOUT) {
             sleeping.slice = look_around(w, e, sleeping.slice);
             if (segment_vanished(s)) {
-                r = LIAISON_DESTROYED; /* removed behind our back: nobody will come */
+                r = LIAISON_DESTROYED; /* removed without liaison: it cannot be opened any more */
                 break;
             }
         }
@@ -100,8 +102,8 @@ int wait_until(const struct waiting *w)
     if (!e)
         return r;
     bool was_watching = glance32(&e->kind) == WAITER_WATCHER;
-    /* Called and not coming: pass the call on. Leaving and learning of the call is one exchange: a
-     * call between the two would be nobody's, and its caller content. */
+    /* Called, but without taking anything: pass the call on. Leaving and learning of the call are
+     * one exchange: a call between two steps would be lost. */
     bool called = wait_leave(s, w->role, index) == SIGNAL_WOKEN || woken;
     if ((r != LIAISON_OK && called) || (was_watching && w->around->care(s) & CARE_WATCH))
         wait_wake(s, w->role);

@@ -1,4 +1,4 @@
-/* wait.h — try, spin a little, sleep: in slices, and between them one looks around. */
+/* wait.h — try, spin a little, sleep in slices, and look around between them. */
 #ifndef LIAISON_WAIT_H
 #define LIAISON_WAIT_H
 
@@ -14,16 +14,16 @@ struct waiting {
     const struct surroundings *around;
     struct spin *spin; /* the handle's */
     word32 *closed;    /* the handle's */
-    bool announced;    /* be seen waiting from the first moment: do not spin before */
+    bool announced;    /* enter the table at once: do not spin before */
     int pending;       /* the result of `attempt` that means: not yet */
     int (*attempt)(void *context);
     void *context;
 };
-/* Repeats `attempt` until it gives something other than `pending`, and waits between.
- * Gives that, or `pending` when the time is over, or INTERRUPTED or CLOSED. */
+/* Repeats `attempt` until its result is not `pending`, and waits in between. Gives that result, or
+ * `pending` when the time is over, or INTERRUPTED or CLOSED. */
 int wait_until(const struct waiting *w);
-/* The beginning of that, before anybody is announced: for microseconds, not beyond `end` (-1: as
- * long as it is worth), and only while there is a processor to spare. */
+/* The beginning of that, before the waiter is announced: for microseconds, not beyond `end` (-1: as
+ * long as it is worth while), and only while there is a processor to spare. */
 int wait_spin(const struct waiting *w, int64_t end);
 
 #endif

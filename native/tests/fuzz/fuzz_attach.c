@@ -1,8 +1,8 @@
 /* A file of a mailbox with the fuzzer's bytes laid over it is opened, used and closed.
  *
- * The first byte of an input says what is made of it, so that the fuzzer gets behind the checks
- * too; the others are combined with the bytes of a good file by exclusive or: an input of zeros
- * is that file as it was. */
+ * The first byte of an input says how it is used, so that the fuzzer also gets past the checks; the
+ * others are combined with the bytes of a good file by exclusive or: an input of zeros is that file
+ * unchanged. */
 #include <string.h>
 #include <unistd.h>
 
@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 1; i < size && at < forgery->length; i++, at++)
         forgery->bytes[at] ^= data[i];
     uint64_t length = forgery->size;
-    if (flags & PLAN) { /* a file that somebody else's policy could have made */
+    if (flags & PLAN) { /* a file that another policy could have made */
         struct geometry g;
         memcpy(&g, forgery->bytes, sizeof g);
         if (geometry_plan(&g) == LIAISON_OK && g.index_at < 1 << 20 &&

@@ -1,4 +1,4 @@
-/* caller.h — a process that sends a message, and calls who waits for one, step by step. */
+/* caller.h — a process that sends a message, and calls a waiter, step by step. */
 #ifndef CALLER_H
 #define CALLER_H
 
@@ -19,11 +19,11 @@ struct caller caller_begin(liaison_space *space, const char *link);
 bool caller_step(const struct caller *c, unsigned long steps);
 void caller_kill(const struct caller *c);
 
-/* The same in peace. */
+/* The same without interruption. */
 void caller_send(liaison_space *space, const char *link);
 
-/* Whether a process lies on a futex, where nobody has woken it; it says so in `awake` when somebody
- * has. Waits until it has come to either. */
+/* Whether a process sleeps on a futex; it sets `awake` when it is woken. Waits until either is
+ * certain. */
 bool lies_on_the_futex(pid_t pid, const volatile int *awake);
 
 #endif

@@ -1,8 +1,8 @@
 /* image.h — a segment as a bystander sees it: its file mapped, without the engine.
  *
- * Of a segment only some windows ever change in these tests (few processes attach, few
- * sleep, the arena is small); comparing and keeping those makes a step cheap. That nothing
- * outside them changed is checked at the end of every operation. */
+ * Only some windows of a segment ever change in these tests (few processes attach, few sleep, the
+ * arena is small); comparing and keeping only those makes a step cheap. At the end of every
+ * operation it is checked that nothing outside them has changed. */
 #ifndef IMAGE_H
 #define IMAGE_H
 

@@ -173,7 +173,7 @@ static const char *check_cell(const struct witness *w, uint32_t x)
     }
 }
 
-/* What has no memory is nobody's. */
+/* Places without memory have no owner. */
 static const char *check_places(const struct witness *w)
 {
     const struct geometry *g = w->geometry;
@@ -199,9 +199,9 @@ static const char *check_owners(const struct witness *w)
     }
     for (uint32_t role = 0; role < 2; role++)
         for (uint32_t i = 0; i < WAITERS; i++) {
-            bool told = header(w)->waiters[role][i / 64] >> (i % 64) & 1;
+            bool waiting = header(w)->waiters[role][i / 64] >> (i % 64) & 1;
             uint64_t owner = waiter(w, role, i)->owner;
-            if (told && !owner)
+            if (waiting && !owner)
                 return say("waiter %u of role %u is announced and nobody's", i, role);
         }
     for (uint32_t i = 0; i < g->receipts; i++) {
@@ -232,7 +232,7 @@ static bool claimed(const struct witness *w, uint64_t t)
            cell_generation(cell(w, tag_cell(t))->header) == tag_generation(t);
 }
 
-/* Who has the smallest blocks, by every tag that is in force; -1 nobody, -2 two. */
+/* The owners of the smallest blocks, by every valid tag; -1: none, -2: two. */
 static void owners_of_blocks(const struct witness *w, int *owner, uint64_t blocks)
 {
     for (uint64_t i = 0; i < blocks; i++) {
@@ -245,7 +245,7 @@ static void owners_of_blocks(const struct witness *w, int *owner, uint64_t block
     }
 }
 
-/* Bytes of the message in cell x lie in blocks that are the cell's and nobody else's. */
+/* Bytes of the message in cell x lie in blocks that belong to this cell alone. */
 static const char *check_payload(const struct witness *w, uint32_t x, const int *owner,
                                  uint64_t blocks)
 {
@@ -371,7 +371,7 @@ const char *invariants_idle(const struct witness *w)
 
 /* ---- the story ---------------------------------------------------------------------------- */
 
-struct told {
+struct message {
     bool returned, held;
     uint64_t position;
     uint32_t attempt;
@@ -395,7 +395,7 @@ static char letter_of(const struct witness *w, uint32_t x)
 
 static int earlier(const void *a, const void *b)
 {
-    const struct told *s = a, *t = b;
+    const struct message *s = a, *t = b;
     if (s->held != t->held)
         return s->held ? 1 : -1;
     if (s->returned != t->returned)
@@ -403,12 +403,11 @@ static int earlier(const void *a, const void *b)
     return s->position < t->position ? -1 : s->position > t->position;
 }
 
-/* Whether the cell holds an accepted message, and what becomes of it when the dead have
- * been swept. */
-static bool tell(const struct witness *w, uint32_t x, struct told *t)
+/* Whether the cell holds an accepted message, and its state when the dead have been swept. */
+static bool accepted(const struct witness *w, uint32_t x, struct message *t)
 {
     uint64_t h = cell(w, x)->header, word = word_of(w, x);
-    *t = (struct told){.position = cell(w, x)->position, .attempt = cell_deliveries(h) + 1};
+    *t = (struct message){.position = cell(w, x)->position, .attempt = cell_deliveries(h) + 1};
     switch (cell_state(h)) {
     case CELL_QUEUED:
         if (ring_state(word) == RING_TAKEN) {
@@ -431,7 +430,7 @@ static bool tell(const struct witness *w, uint32_t x, struct told *t)
 
 void invariants_story(const struct witness *w, char story[STORY])
 {
-    struct told list[64];
+    struct message list[64];
     size_t n = 0, at = 0;
     /* A port's messages end with its receiver, unless they have somewhere to go. */
     if (header(w)->state == LINK_DESTROYED ||
@@ -440,7 +439,7 @@ void invariants_story(const struct witness *w, char story[STORY])
         return;
     }
     for (uint32_t x = 0; x < w->geometry->cells && n < 64; x++)
-        if (tell(w, x, &list[n]))
+        if (accepted(w, x, &list[n]))
             list[n++].letter = letter_of(w, x);
     qsort(list, n, sizeof *list, earlier);
     story[0] = 0;

@@ -89,17 +89,22 @@ static struct liaison_loan first_loan(struct actor *a)
     return first;
 }
 
+static void keep_lease(struct actor *a, const struct liaison_delivery *d)
+{
+    if (a->result == LIAISON_OK) {
+        CHECK(a->leases < SCRIPT_HELD);
+        a->lease[a->leases++] = *d;
+    }
+    note_down(a, '<', letter_of(d));
+}
+
 static void take(struct actor *a, int64_t timeout)
 {
     struct liaison_wait wait = {.timeout = timeout};
     struct liaison_delivery d = {.data = ""};
     a->result = timeout == 0 ? liaison_mailbox_try_take(a->mailbox, &d)
                              : liaison_mailbox_take(a->mailbox, &wait, &d);
-    if (a->result == LIAISON_OK) {
-        CHECK(a->leases < SCRIPT_HELD);
-        a->lease[a->leases++] = d;
-    }
-    note_down(a, '<', letter_of(&d));
+    keep_lease(a, &d);
 }
 
 static void wait_in_a_set(struct actor *a, int64_t timeout)
@@ -118,39 +123,35 @@ static void wait_in_a_set(struct actor *a, int64_t timeout)
 static void undelivered(struct actor *a)
 {
     struct liaison_delivery d = {.data = ""};
-    a->result = liaison_port_undelivered(a->burial, &d);
-    if (a->result == LIAISON_OK) {
-        CHECK(a->leases < SCRIPT_HELD);
-        a->lease[a->leases++] = d;
-    }
-    note_down(a, '<', letter_of(&d));
+    a->result = liaison_port_undelivered(a->drained, &d);
+    keep_lease(a, &d);
 }
 
 static void settle(struct actor *a, char how)
 {
-    if (a->leases == 0) /* what was to be taken was another's */
+    if (a->leases == 0) /* another process had taken the message */
         return;
     struct liaison_delivery first = a->lease[0];
     char letter = letter_of(&first);
     a->settled = first.cell + 1;
     memmove(a->lease, a->lease + 1, sizeof first * (size_t)--a->leases);
-    liaison_mailbox *m = a->burial ? a->burial : a->mailbox;
+    liaison_mailbox *m = a->drained ? a->drained : a->mailbox;
     a->result = how == '!'   ? liaison_mailbox_acknowledge(m, &first)
-                : how == '^' ? liaison_mailbox_bury(m, &first)
+                : how == '^' ? liaison_mailbox_dead_letter(m, &first)
                              : liaison_mailbox_release(m, &first);
     if (how == '!' && a->result == LIAISON_DESTROYED)
         a->result = LIAISON_OK; /* it is settled, though the link is gone */
     note_down(a, how == '~' ? '~' : '!', letter);
 }
 
-static void bury_all(struct actor *a)
+static void drain(struct actor *a)
 {
-    while (a->burial) {
+    while (a->drained) {
         undelivered(a);
         if (a->result != LIAISON_OK)
             return;
-        if (a->burying)
-            a->burying(letter_of(&a->lease[a->leases - 1]));
+        if (a->forwarding)
+            a->forwarding(letter_of(&a->lease[a->leases - 1]));
         settle(a, '^');
     }
 }
@@ -171,10 +172,10 @@ void script_run_interrupted(struct actor *a, const char *script,
     struct segment *s;
     CHECK_OK(segment_open(a->space, a->name, NULL, false, &s));
     trap_begin_accesses(s->base, s->geometry.size, reached);
-    if (a->mailbox || a->burial)
+    if (a->mailbox || a->drained)
         segment_close(s); /* or closing the other would not be leaving */
     script_run(a, script);
-    if (a->mailbox || a->burial)
+    if (a->mailbox || a->drained)
         trap_end();
 }
 
@@ -228,7 +229,7 @@ static void command(struct actor *a, char what, char letter, size_t size)
         break;
     case '_':
         a->result = liaison_mailbox_withdraw(a->mailbox, &a->receipt);
-        if (a->result != LIAISON_LEASE_LOST) /* it was taken: it is with who took it */
+        if (a->result != LIAISON_LEASE_LOST) /* otherwise its taker has it */
             note_down(a, '!', a->offered);
         break;
     case 'f':
@@ -290,14 +291,14 @@ static void command(struct actor *a, char what, char letter, size_t size)
         liaison_port_end(a->mailbox);
         break;
     case 'b':
-        a->result = liaison_mailbox_open(a->space, a->name, LIAISON_BURY, NULL, &a->burial);
+        a->result = liaison_mailbox_open(a->space, a->name, LIAISON_DRAIN, NULL, &a->drained);
         break;
     case 'd':
-        if (a->burial)
+        if (a->drained)
             undelivered(a);
         break;
     case 'g':
-        bury_all(a);
+        drain(a);
         break;
     case 'o':
         CHECK_OK(liaison_mailbox_open(a->space, a->name, LIAISON_OPEN, NULL, &a->mailbox));
@@ -305,10 +306,10 @@ static void command(struct actor *a, char what, char letter, size_t size)
     case 'c':
         liaison_several_close(a->several);
         a->several = NULL;
-        liaison_mailbox_close(a->burial ? a->burial : a->mailbox);
-        if (!a->burial)
+        liaison_mailbox_close(a->drained ? a->drained : a->mailbox);
+        if (!a->drained)
             a->mailbox = NULL;
-        a->burial = NULL;
+        a->drained = NULL;
         break;
     case '#':
         a->wanted = a->settled;

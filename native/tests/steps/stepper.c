@@ -64,7 +64,7 @@ pid_t stepper_start(const struct body *body)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
-        /* Also where it is only stopped: a test that fails leaves nobody who has its output open.
+        /* Also a stopped child: a test that fails must leave no process that has its output open.
          */
         CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
         if (body->prepare)
@@ -123,7 +123,7 @@ static bool changes_files(uint64_t number)
     return false;
 }
 
-/* Whether a system call goes by a file's name, or reads names. */
+/* Whether a system call uses a file's name, or reads names. */
 static bool goes_by_name(uint64_t number)
 {
     static const long calls[] = {

@@ -33,8 +33,8 @@ struct body {
 pid_t stepper_start(const struct body *body);
 
 /* One instruction, or up to the next entry or exit of a system call, or up to the entry of the next
- * one that can change files, or that goes by a file's name as well. False when the operation is
- * over. A child that dies by itself fails the test. */
+ * one that can change files, or also one that uses a file's name. False when the operation is over.
+ * A child that dies by itself fails the test. */
 bool stepper_step(pid_t pid, const struct shared *shared);
 bool stepper_call(pid_t pid, const struct shared *shared);
 bool stepper_system_call(pid_t pid, const struct shared *shared);

@@ -1,11 +1,11 @@
-/* Killed at any instruction of a send, whoever calls a board leaves its sleeper awake, or in a
- * state in which the next caller wakes it: also where the sleeper was on its way to sleep, or has
- * not yet said that it sleeps, and where the next caller is killed, too.
+/* Killed at any instruction of a send, a caller of a board leaves its sleeper awake, or in a state
+ * in which the next caller wakes it: also if the sleeper is about to sleep, or has not yet written
+ * that it sleeps, and if the next caller is killed, too.
  *
- * The sleeper is played: it sleeps on the board's word for ever, where a set would sleep in
- * slices, so that nothing but a call wakes it. It stands on the futex; or right before it, having
- * looked for the last time; or before it takes its marks and arms again; or before it says that it
- * sleeps. Without --all, a sample of the instructions. */
+ * The sleeper is simulated: it sleeps on the board's word for ever, where a set would sleep in
+ * slices, so that only a call wakes it. It is in the futex call; or right before it, after its last
+ * look; or before it takes its marks and arms again; or before it writes that it sleeps. Without
+ * --all, a sample of the instructions. */
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -167,7 +167,7 @@ static void begin(int what)
 
 static void call_in_peace(void) { caller_send(space, name); }
 
-/* The sleeper must be awake: somebody has called it that has not died. */
+/* The sleeper must be awake: a caller that lives has called it. */
 static void end(const char *what, unsigned long at, unsigned long and_at)
 {
     if (sleeps()) {
@@ -254,7 +254,7 @@ static void twice(void)
         }
 }
 
-/* The next call is made while it has not yet said that it sleeps: on that it may not be told. */
+/* The next call is made before it writes that it sleeps. */
 static void still_up(void)
 {
     bool within = true;

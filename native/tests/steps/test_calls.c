@@ -1,10 +1,9 @@
-/* Killed at any instruction of a send, a caller leaves, once its message counts, the one that it
- * called awake, and another one told to look in a moment: for the called one may not come. Where
- * its message does not count, the next caller does both.
+/* Killed at any instruction of a send after its message was accepted, a caller leaves the sleeper
+ * that it called awake, and another one standing in, because the called one may not act. If the
+ * message was not accepted, the next caller does both.
  *
- * The sleepers are played, each by a process: they sleep on their words for ever, as after
- * slices that have become long, so that nothing but a call wakes them. Without --all, a sample of
- * the instructions. */
+ * The sleepers are simulated, each by a process: they sleep on their words for ever, as with long
+ * slices, so that only a call wakes them. Without --all, a sample of the instructions. */
 #include <linux/futex.h>
 #include <signal.h>
 #include <string.h>
@@ -83,9 +82,9 @@ static void end(liaison_mailbox *seen)
     liaison_mailbox_close(seen);
 }
 
-/* How many are awake: called, and told to look in a moment. */
+/* How many are awake: called, and standing in. */
 struct awake {
-    int called, told;
+    int called, stand_ins;
 };
 static struct awake who_is_awake(void)
 {
@@ -93,20 +92,20 @@ static struct awake who_is_awake(void)
     for (int i = 0; i < sleeping; i++)
         if (!lies_on_the_futex(sleepers[i].pid, &sleepers[i].awake)) {
             n.called += sleepers[i].signal == SIGNAL_WOKEN;
-            n.told += sleepers[i].signal == SIGNAL_LIGHTLY;
+            n.stand_ins += sleepers[i].signal == SIGNAL_LIGHTLY;
         }
     return n;
 }
 
-/* One is called, another one told; one more may be called, where the first caller came so far. */
+/* One is called, another stands in; one more may be called, if the first caller came so far. */
 static void judge(const char *when, unsigned long at, int at_most)
 {
     struct awake n = who_is_awake();
-    if (n.called >= 1 && n.called <= at_most && (sleeping == 1 || n.called + n.told >= 2) &&
-        n.told <= 1)
+    if (n.called >= 1 && n.called <= at_most && (sleeping == 1 || n.called + n.stand_ins >= 2) &&
+        n.stand_ins <= 1)
         return;
-    printf("VIOLATION: %s, of %d asleep, at instruction %lu: %d called, %d told\n", when, sleeping,
-           at, n.called, n.told);
+    printf("VIOLATION: %s, of %d asleep, at instruction %lu: %d called, %d stand in\n", when,
+           sleeping, at, n.called, n.stand_ins);
     fflush(stdout);
     failures++;
 }

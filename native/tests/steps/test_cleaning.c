@@ -1,9 +1,8 @@
-/* No message that was accepted is ever in a link without a name, and nobody who has opened a link
- * finds it cleaned away: before each access to a link's state and attachments of whoever cleans,
- * another process opens it, or sends by what its dead parent had opened, or buries a port's
- * messages, or destroys it; before each access of these somebody cleans. Whoever was overtaken
- * then goes on, or is killed there, and somebody cleans again. */
-#include <dirent.h>
+/* No accepted message is ever in a link without a name, and no process that has opened a link loses
+ * it to a cleaner: before each access of a cleaner to a link's state and attachments, another
+ * process opens it, or sends by an end that its dead parent had opened, or drains a port, or
+ * destroys it; before each access of these a cleaner runs. The process that was overtaken then goes
+ * on, or is killed there, and another cleans again. */
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -19,14 +18,14 @@
 #include "steps/trees.h"
 
 #define NAME "link"
-#define PLACES 8 /* of the attachments: nobody has one behind these */
+#define PLACES 8 /* of the attachments: none is used behind these */
 
 static const struct liaison_policy letters = {
-    .kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 100, .dead_letters = "grave"};
+    .kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 100, .dead_letters = "dead"};
 
-/* What becomes of it, as those say who do it. */
+/* The results, written by the processes that act. */
 static struct outcome {
-    volatile int at, accesses; /* where the first is stopped, and how far it has come */
+    volatile int at, accesses; /* where the first is stopped, and how many accesses it has made */
     volatile int opened, sent; /* results; -1: not yet */
 } *outcome;
 
@@ -53,7 +52,7 @@ static void inherit(void)
 {
     CHECK_OK(liaison_mailbox_open(space, NAME, LIAISON_OPEN, NULL, &box));
     if (fork() != 0)
-        _exit(0); /* the one that opened it; who goes on has no place yet */
+        _exit(0); /* the process that opened it; its child is not attached yet */
 }
 static void clean(void) { tree_clean_all(space); }
 static void open_or_create(void)
@@ -64,9 +63,9 @@ static void open_it(void)
 {
     outcome->opened = liaison_mailbox_open(space, NAME, LIAISON_OPEN, NULL, &box);
 }
-static void open_to_bury(void)
+static void open_to_drain(void)
 {
-    outcome->opened = liaison_mailbox_open(space, NAME, LIAISON_BURY, NULL, &box);
+    outcome->opened = liaison_mailbox_open(space, NAME, LIAISON_DRAIN, NULL, &box);
 }
 static void send(void)
 {
@@ -139,7 +138,7 @@ static const struct role {
     void (*ready)(void), (*operate)(void), (*afterwards)(void); /* when both have operated */
 } cleans = {nothing, clean, nothing}, opens = {nothing, open_and_send, nothing},
   only_opens = {nothing, open_it, send}, inherits = {inherit, send_by_the_inherited, nothing},
-  buries = {nothing, open_to_bury, take_undelivered}, destroys = {nothing, destroy, nothing},
+  drains = {nothing, open_to_drain, take_undelivered}, destroys = {nothing, destroy, nothing},
   ends = {nothing, end_unneeded, nothing}, claims = {nothing, claim, still_claimed},
   passes = {nothing, open_send_and_close, nothing};
 
@@ -147,8 +146,8 @@ static const struct pair {
     const char *name;
     void (*before)(liaison_space *);
     const struct role *first, *second;
-    bool must_send; /* whoever has opened it can send, or take what is in it */
-    bool destroyed; /* what was opened may be gone: somebody said so */
+    bool must_send; /* a process that has opened it can send, or take what is in it */
+    bool destroyed; /* the link may be gone: a process destroyed it */
 } pairs[] = {
     {"clean / open, send", make, &cleans, &opens, true, false},
     {"clean / open; send later", make, &cleans, &only_opens, true, false},
@@ -158,13 +157,13 @@ static const struct pair {
     {"open, send / end an unneeded one", make, &opens, &ends, true, false},
     {"end an unneeded endpoint / claim", make_endpoint, &ends, &claims, true, false},
     {"claim / end an unneeded endpoint", make_endpoint, &claims, &ends, true, false},
-    {"clean / bury", make_orphan, &cleans, &buries, true, false},
+    {"clean / drain", make_orphan, &cleans, &drains, true, false},
     {"clean / destroy", make, &cleans, &destroys, false, true},
     {"clean / clean", make, &cleans, &cleans, false, false},
     {"open, send / clean", make, &opens, &cleans, true, false},
     {"open; send later / clean", make, &only_opens, &cleans, true, false},
     {"send by the inherited / clean", make, &inherits, &cleans, false, false},
-    {"bury / clean", make_orphan, &buries, &cleans, true, false},
+    {"drain / clean", make_orphan, &drains, &cleans, true, false},
 };
 
 /* ---- processes ------------------------------------------------------------------------------ */
@@ -284,9 +283,9 @@ static int can_be_made(void *context)
     (void)context;
     space = tree_open_space();
     clean();
-    if (liaison_mailbox_open(space, NAME, LIAISON_BURY, NULL, &box) == LIAISON_OK) {
+    if (liaison_mailbox_open(space, NAME, LIAISON_DRAIN, NULL, &box) == LIAISON_OK) {
         liaison_mailbox_close(box);
-        tree_bury(space);
+        tree_drain(space);
     }
     outcome->opened = -1;
     open_and_send();
@@ -305,19 +304,6 @@ static const char *judge(const struct pair *p, bool killed)
     if (outcome->sent == LIAISON_OK && !other && test_wait(test_child(waits_there, NULL)) != 0)
         return "the accepted message is not where the name leads";
     return NULL;
-}
-
-static int counted(const char *part)
-{
-    char path[300];
-    int n = 0;
-    snprintf(path, sizeof path, "%s/trees/%s", tree_directory, part);
-    DIR *listing = opendir(path);
-    for (struct dirent *e; listing && (e = readdir(listing));)
-        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-    if (listing)
-        closedir(listing);
-    return n;
 }
 
 static int failures;
@@ -350,7 +336,7 @@ static bool try_one(const struct pair *p, int at, bool die)
     go(&second);
     CHECK(done(&second));
     const char *s = judge(p, killed);
-    /* Nothing that a living process uses goes by cleaning once more, with the links too. */
+    /* Cleaning once more, with links, removes nothing that a living process uses. */
     CHECK(test_wait(test_child(clean_alone, space)) == 0);
     CHECK(test_wait(test_child(clean_alone, &points)) == 0);
     bool stays = p->second != &passes && !(killed && p->first->operate != clean);
@@ -362,7 +348,7 @@ static bool try_one(const struct pair *p, int at, bool die)
     if (!s && test_wait(test_child(can_be_made, NULL)) != 0)
         s = "it cannot be made anew";
     CHECK(test_wait(test_child(clean_alone, &points)) == 0);
-    if (!s && counted("links") + counted("names") != 0)
+    if (!s && tree_count("links") + tree_count("names") != 0)
         s = "something is left of it";
     if (s) {
         printf("VIOLATION in '%s', overtaken before access %d%s: %s (%d, %d)\n", p->name, at,

@@ -1,6 +1,6 @@
-/* Whoever looks at a link copies its bytes while others change them: between any two words of that
- * copy its endpoint is renamed twice, so that the name which the copy had begun with is
- * overwritten. The look shows one of the names that it had, and no part of another.
+/* An observer copies a link's bytes while others change them: between any two words of that copy
+ * its endpoint is renamed twice, so that the name with which the copy began is overwritten. The
+ * observer sees one of the names that it had, and no part of another.
  *
  * The kernel copies in one call, in whatever order it likes, so this file's own pread() stands in
  * for it: word by word, upwards and downwards. */
@@ -68,7 +68,7 @@ int main(void)
                 failures++;
             }
         } while (words > overtaken_at);
-        CHECK(words > 0); /* it was copied at all */
+        CHECK(words > 0); /* there was a copy */
     }
     CHECK_OK(liaison_mailbox_destroy(endpoint, true));
     liaison_mailbox_close(endpoint);

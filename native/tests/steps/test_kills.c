@@ -1,6 +1,7 @@
-/* Killed at any instruction, for real: a process that sends, receives, leases or acknowledges
- * is single-stepped to instruction k and gets SIGKILL; a survivor receives what was accepted,
- * each message once, what was delivered before flagged. Without --all, a sample of the ks. */
+/* Killed at any instruction, for real: a process that sends, receives, leases or acknowledges is
+ * single-stepped to instruction k and gets SIGKILL; a survivor receives what was accepted, each
+ * message once, and those that were delivered before with a higher attempt. Without --all, a sample
+ * of the ks. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,13 +13,13 @@
 #define NEXT(k) ((k) + 3 + (k) / 25)
 
 #define LETTERS                                                                                    \
-    {.kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 60, .dead_letters = "grave"}
+    {.kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 60, .dead_letters = "dead"}
 #define SENDERS                                                                                    \
     {.kind = LIAISON_KIND_PORT,                                                                    \
      .capacity = 2,                                                                                \
      .max_message = 60,                                                                            \
      .lifetime = LIAISON_LIFETIME_SENDERS,                                                         \
-     .dead_letters = "grave"}
+     .dead_letters = "dead"}
 
 /* clang-format off */
 static const struct scenario scenarios[] = {
@@ -35,7 +36,7 @@ static const struct scenario scenarios[] = {
     {"port: send", LETTERS, {{"p+A", STAYS}}, "", "+X", "A1 > A1 X1"},
     {"port: end", LETTERS, {{"+B", LEAVES}}, "p+A<", "e", "A2 B1"},
     {"port: close, a sender asleep", LETTERS, {{"]C", SLEEPS_AND_STAYS}}, "p+A+B", "c", "A1 B1"},
-    {"port: bury", LETTERS, {{"p+A<", DIES}}, "b", "g", "A2 > A3 > > gone"},
+    {"port: drain", LETTERS, {{"p+A<", DIES}}, "b", "g", "A2 > A3 > > gone"},
     {"port: take the last of its senders'", SENDERS, {{"+A", LEAVES}}, "p", "<!<", "A1 > A2 >"},
 };
 /* clang-format on */

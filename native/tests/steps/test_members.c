@@ -1,6 +1,6 @@
 /* While a process takes the number that a dead one had, at no instruction does the dead one seem
- * alive: a port, a turn or an endpoint that it held can be had at once. Killed at any of them, who
- * takes the number is dead as well, and the next one has it. */
+ * alive: a port, a turn or an endpoint that it held is free at once. If the process that takes the
+ * number is killed at any instruction, it is dead as well, and the next one gets the number. */
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,8 +30,8 @@ static int be_a_member_for_a_moment(void *context)
 
 static bool alive(uint64_t identity) { return identity && member_alive(space, identity); }
 
-/* A member takes the number of one who is dead, and is looked at before each instruction; after so
- * many it is killed, or, with -1, goes on to the end. False when it had come to its end before. */
+/* A process takes the number of a dead one, and is looked at before each instruction; after so many
+ * it is killed, or, with -1, goes on to the end. False when it had come to its end before. */
 static bool try_one(uint64_t dead, long on)
 {
     struct shared *shared = stepper_shared();
@@ -69,7 +69,7 @@ int main(int argc, char **argv)
     bool all = argc > 1 && strcmp(argv[1], "--all") == 0;
     liaison_space_close(test_space());
     snprintf(directory, sizeof directory, "%s/here", getenv("LIAISON_ROOT"));
-    CHECK_OK(liaison_space_open(directory, geteuid(), "members", true, -1, &space));
+    space = test_space_in(directory, "members");
     uint64_t mine, *dead = shared_memory(sizeof *dead);
     CHECK_OK(member_identity(space, &mine));
     CHECK(test_wait(test_child(be_a_member_for_a_moment, dead)) == 0);

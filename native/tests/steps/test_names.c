@@ -1,7 +1,6 @@
-/* Killed at any instruction of saying what an endpoint is called, and before any system call of
- * renaming, retiring and claiming, whoever does it leaves an endpoint that is called as before or
- * as after, is reached by the name that it has, and can be taken by the next process. */
-#include <dirent.h>
+/* A process that is killed at any instruction of setting an endpoint's label, or before any system
+ * call of renaming, retiring and claiming, leaves an endpoint that has the old name or the new one,
+ * is reached by it, and can be taken by the next process. */
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
@@ -20,16 +19,10 @@ static char directory[200];
 static liaison_mailbox *endpoint;
 static int failures;
 
-static liaison_space *open_space(void)
-{
-    liaison_space *space;
-    CHECK_OK(liaison_space_open(directory, geteuid(), "names", true, -1, &space));
-    return space;
-}
-
 static void have(void)
 {
-    CHECK_OK(liaison_mailbox_open(open_space(), OLD, LIAISON_OPEN_OR_CREATE, &policy, &endpoint));
+    CHECK_OK(liaison_mailbox_open(test_space_in(directory, "names"), OLD, LIAISON_OPEN_OR_CREATE,
+                                  &policy, &endpoint));
 }
 static void have_claimed(void)
 {
@@ -73,27 +66,21 @@ static const struct names_case {
 static void prepare(void *context) { ((const struct names_case *)context)->before(); }
 static void operate(void *context) { ((const struct names_case *)context)->operate(); }
 
-/* What a sender keeps of it, who looked before. */
+/* The version that an earlier sender remembers. */
 static uint64_t version_before;
 
 static int count(const char *part)
 {
     char path[300];
-    int n = 0;
     snprintf(path, sizeof path, "%s/names/%s", directory, part);
-    DIR *listing = opendir(path);
-    for (struct dirent *e; listing && (e = readdir(listing));)
-        n += e->d_name[0] != '.' || strlen(e->d_name) > 2;
-    if (listing)
-        closedir(listing);
-    return n;
+    return test_entries(path);
 }
 
 static int judge(void *context)
 {
     const struct names_case *c = context;
     alarm(60);
-    liaison_space *space = open_space();
+    liaison_space *space = test_space_in(directory, "names");
     struct liaison_cleaned out;
     CHECK_OK(liaison_space_clean(space, false, &out)); /* a name that was left aside comes back */
     liaison_mailbox *old = NULL, *new = NULL, *m;
@@ -109,11 +96,11 @@ static int judge(void *context)
     if (strcmp(called, OLD) != 0 && strcmp(called, NEW) != 0)
         return 3;
     if ((strcmp(called, NEW) == 0 ? q : r) != LIAISON_OK)
-        return 4; /* it is not reached by what it is called */
+        return 4; /* it is not reached by its label */
     CHECK_OK(liaison_mailbox_open(space, called, LIAISON_OPEN_OR_CREATE, &policy, &m));
     if (liaison_endpoint_claim(m) != LIAISON_OK)
         return 5;
-    /* Who knows it by the old name must learn that this is no name of it any more. */
+    /* A sender that remembers the old name must notice that it is not a name of it any more. */
     if (r == LIAISON_NOT_FOUND && liaison_link_version(m) == version_before)
         return 6;
     CHECK_OK(liaison_mailbox_destroy(m, true));

@@ -1,8 +1,7 @@
-/* Killed at any instruction of creating, adopting, opening, using, ending, destroying or cleaning
- * a pipe, with a name or without: the other side finds the messages of before or of after, each
- * once, and then the end; nobody waits for ever; and nothing is left in the space. Without --all,
- * a sample of the instructions, and every system call that can change files. */
-#include <dirent.h>
+/* Killed at any instruction of creating, adopting, opening, using, ending, destroying or cleaning a
+ * pipe, with a name or without: the other side finds the messages of before or of after, each once,
+ * and then the end; no process waits for ever; and nothing is left in the space. Without --all, a
+ * sample of the instructions, and every system call that can change files. */
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -162,14 +161,8 @@ static const char *learns_of_the_end(void)
 static int counted(const char *part)
 {
     char path[300];
-    int n = 0;
     snprintf(path, sizeof path, "%s/pipes/%s", directory, part);
-    DIR *listing = opendir(path);
-    for (struct dirent *e; listing && (e = readdir(listing));)
-        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-    if (listing)
-        closedir(listing);
-    return n;
+    return test_entries(path);
 }
 static const char *is_nothing_there(void)
 {
@@ -265,7 +258,7 @@ static const struct pipes_case after_a_dead_one[] = {
     {"clean a dead one's", NULL, nothing, clean, NEITHER, is_the_name_free},
 };
 
-/* Another waits at the other end while the killed one works. */
+/* Another process waits at the other end while the killed one works. */
 static const struct pipes_case beside_a_sleeper[] = {
     {"send to who sleeps", "", be_the_writer, send_x, READER, finds_x_or_the_end},
     {"end, the reader asleep", "", be_the_writer, end_writer, READER, finds_x_or_the_end},
@@ -318,7 +311,7 @@ static int sweep(void *context)
 
 struct judged {
     const struct pipes_case *c;
-    volatile char *text; /* shared with who finds it out */
+    volatile char *text; /* shared with the process that finds it */
 };
 static int judge(void *context)
 {
@@ -404,7 +397,7 @@ static bool try_one(const struct pipes_case *c, bool has_name, bool after, bool 
     bool within = true;
     for (unsigned long i = 0; i < k && within; i++)
         within = calls ? stepper_system_call(pid, shared) : stepper_step(pid, shared);
-    /* It holds what it holds when this process learns that nobody can send any more. */
+    /* This process learns that no process can send any more. */
     if (reader && !sleeper)
         (void)liaison_mailbox_ready(reader);
     stepper_kill(pid);
@@ -416,10 +409,10 @@ static bool try_one(const struct pipes_case *c, bool has_name, bool after, bool 
     if (asleep) {
         int r = test_wait(asleep);
         if (r != 0)
-            snprintf(text, sizeof text, "who slept ended with %d", r);
+            snprintf(text, sizeof text, "the sleeper ended with %d", r);
     }
-    /* By who was there before, who has not looked after the dead by coming; and this process alone
-     * is the first side. */
+    /* By this process, which was there before, so that it has not swept the dead by attaching; and
+     * it alone is the first side. */
     if (!text[0] && c->keeps != NEITHER) {
         alarm(WATCHDOG);
         const char *s = c->judge();
@@ -473,7 +466,7 @@ int main(int argc, char **argv)
     liaison_space_close(test_space());
     finding = shared_memory(200);
     snprintf(directory, sizeof directory, "%s/here", getenv("LIAISON_ROOT"));
-    CHECK_OK(liaison_space_open(directory, geteuid(), "pipes", true, -1, &space));
+    space = test_space_in(directory, "pipes");
     EXPLORE(nameless, false, false, false);
     EXPLORE(beside_a_sleeper, false, false, true);
     EXPLORE(named, true, false, false);

@@ -1,9 +1,9 @@
 /* Wherever one process is overtaken by another, nothing is lost, doubled or leaked: between
  * any two accesses of its operation to the segment, another process does a whole operation.
  *
- * Between two accesses nothing can tell where the other came in, so a pre-emption before each
- * access is one at every instruction. At each, twice: the one that was overtaken goes on; and
- * it is killed where it stood. */
+ * Where between two accesses the other process ran makes no difference, so a pre-emption before
+ * each access is one at every instruction. Each is tried twice: the process that was overtaken goes
+ * on; and it is killed where it stood. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -27,13 +27,13 @@ struct pair {
 #define EXCLUSIVE {.capacity = 4, .access = LIAISON_EXCLUSIVE}
 #define PORT {.kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 60}
 #define LETTERS                                                                                    \
-    {.kind = LIAISON_KIND_PORT, .capacity = 3, .max_message = 60, .dead_letters = "grave"}
+    {.kind = LIAISON_KIND_PORT, .capacity = 3, .max_message = 60, .dead_letters = "dead"}
 #define SENDERS                                                                                    \
     {.kind = LIAISON_KIND_PORT,                                                                    \
      .capacity = 3,                                                                                \
      .max_message = 60,                                                                            \
      .lifetime = LIAISON_LIFETIME_SENDERS,                                                         \
-     .dead_letters = "grave"}
+     .dead_letters = "dead"}
 
 /* clang-format off */
 static const struct pair pairs[] = {
@@ -81,7 +81,7 @@ static const struct pair pairs[] = {
     {{"release / release, take, acknowledge", ANY(4), {{"+A+B", LEAVES}}, "<", "~", ""}, "<", "~<!<", "!"},
     {{"release / take, acknowledge, send", ANY(4), {{"+A+B", LEAVES}}, "<", "~", ""}, "", "<!+X", ""},
 
-    /* The place of the dead is swept, and its next holder in it sends and takes. */
+    /* The dead process's attachment is swept, and its next owner sends and takes. */
     {{"sweep / sweep", ANY(4), {{"+A+B<*Y", DIES}}, "", "r", ""}, "", "r", ""},
     {{"sweep / sweep and take the place", ANY(4), {{"+A+B<", DIES}}, "", "r", ""}, "", "rco<", "!"},
     {{"sweep / sweep, take the place, send", ANY(4), {{"+A+B<", DIES}}, "", "r", ""}, "", "rco+X*Y", "="},
@@ -130,25 +130,25 @@ static const struct pair pairs[] = {
     {{"rendezvous: take / withdraw", RENDEZVOUS, {{0}}, "", "<!", ""}, "&X", "_", ""},
     {{"rendezvous: take / withdraw and offer", RENDEZVOUS, {{0}}, "", "<!", ""}, "&X", "_&Y", ""},
 
-    /* The receiver of the port is who makes it, the second. */
+    /* The port's receiver is its creator, the second process. */
     {{"port: send / take", LETTERS, {{0}}, "", "+X", ""}, "p+A", "<!<", "!"},
     {{"port: send / end", LETTERS, {{0}}, "", "+X", ""}, "p+A", "e", ""},
-    {{"port: send / end and bury", LETTERS, {{0}}, "", "+X", ""}, "p+A", "ebg", ""},
-    {{"port: send / end and bury, full", LETTERS, {{0}}, "*X", "=", ""}, "p+A+B", "ebg", ""},
-    {{"port: two sends / end and bury nothing", LETTERS, {{0}}, "", "+X+Y", ""}, "p", "ebg", ""},
+    {{"port: send / end and drain", LETTERS, {{0}}, "", "+X", ""}, "p+A", "ebg", ""},
+    {{"port: send / end and drain, full", LETTERS, {{0}}, "*X", "=", ""}, "p+A+B", "ebg", ""},
+    {{"port: two sends / end and drain nothing", LETTERS, {{0}}, "", "+X+Y", ""}, "p", "ebg", ""},
     {{"port: send / end, without dead letters", PORT, {{0}}, "", "+X", ""}, "p+A", "e", ""},
     {{"port: send / close", LETTERS, {{0}}, "", "+X", ""}, "p+A<", "c", ""},
     {{"port: senders: send / take and be told", SENDERS, {{0}}, "", "+X", ""}, "p", "<!", "<!"},
     {{"port: senders: leave / take and be told", SENDERS, {{0}}, "+X", "c", ""}, "p", "<!<", ""},
     {{"port: senders: come / look", SENDERS, {{0}}, "O", "o", ""}, "p", "<<", ""},
-    /* The living receiver, the second, has leased what is left and gives it back. */
-    {{"port: bury / release", LETTERS, {{0}}, "b", "g", ""}, "p+A+B<e", "~", ""},
-    {{"port: bury / acknowledge", LETTERS, {{0}}, "b", "g", ""}, "p+A+B<e", "!", ""},
-    {{"port: bury / send what was loaned", LETTERS, {{0}}, "b", "g", ""}, "p+A*Ze", "=", ""},
+    /* The living receiver, the second process, has leased what is left and releases it. */
+    {{"port: drain / release", LETTERS, {{0}}, "b", "g", ""}, "p+A+B<e", "~", ""},
+    {{"port: drain / acknowledge", LETTERS, {{0}}, "b", "g", ""}, "p+A+B<e", "!", ""},
+    {{"port: drain / send what was loaned", LETTERS, {{0}}, "b", "g", ""}, "p+A*Ze", "=", ""},
     /* The receiver, the first of those before, is dead. */
-    {{"port: bury / bury", LETTERS, {{"p+A+B<", DIES}}, "b", "g", ""}, "O", "bg", ""},
-    {{"port: put back / bury", LETTERS, {{"p+A+B", DIES}}, "bd", "~c", ""}, "O", "bg", ""},
-    {{"port: begin to bury / bury", LETTERS, {{"p+A", DIES}}, "O", "b", ""}, "O", "bgc", ""},
+    {{"port: drain / drain", LETTERS, {{"p+A+B<", DIES}}, "b", "g", ""}, "O", "bg", ""},
+    {{"port: put back / drain", LETTERS, {{"p+A+B", DIES}}, "bd", "~c", ""}, "O", "bg", ""},
+    {{"port: begin to drain / drain", LETTERS, {{"p+A", DIES}}, "O", "b", ""}, "O", "bgc", ""},
 };
 /* clang-format on */
 #define PAIRS (sizeof pairs / sizeof *pairs)
@@ -175,7 +175,7 @@ static void reached(const void *base, const void *at)
     char c = 0;
     size_t entry = ((size_t)((const uint8_t *)at - (const uint8_t *)base) - geometry->waiters_at) /
                    sizeof(struct waiter);
-    /* Of the waiters all but the first are nobody's, whenever one looks. */
+    /* All waiters' entries but the first are free at any time. */
     if (entry < 2 * WAITERS && entry % WAITERS >= SLEEPING)
         return;
     if (both->accesses++ != both->overtake_at)
@@ -256,7 +256,7 @@ static const char *conserved(const char *before, const char *after, const struct
     for (int c = 'A'; c <= 'Z'; c++) {
         if (count[c] == 0)
             continue;
-        /* The killed one may have sent what it had not said, or settled what it had. */
+        /* The killed process may have sent what its log does not show, or settled what it had. */
         const char *own = strchr(pair->scenario.operate, c);
         bool sends = count[c] == -1 && (own || strchr(pair->scenario.operate, '='));
         bool settles = count[c] == 1 && strpbrk(pair->scenario.operate, "!_g");
@@ -322,7 +322,7 @@ static bool overtake(struct world *w, const struct pair *pair, const uint8_t *or
     if (anew)
         world_watch(w);
     geometry = &w->watched.geometry;
-    /* Both are alive and hold what they hold: told as if they did not, for the letters. */
+    /* Both are alive and hold messages: the story shows these as if they did not. */
     pid_t first = 0;
     int living = w->living_count;
     first = start(w, 0, pair->scenario.ready, pair->scenario.operate, "");

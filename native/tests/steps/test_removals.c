@@ -1,8 +1,9 @@
-/* A space is removed whole or not at all, and no message that was accepted goes with it, nor a link
- * that a living process has open: before and after each system call of whoever removes a space,
- * another process comes to use it, and before and after each of whoever comes, another removes it.
- * Whoever was overtaken then goes on, or is killed there: without --all, or a pair by name, at
- * every fifth. Whatever is left of it, the space can be used and removed, and nothing remains. */
+/* A space is removed whole or not at all, and no accepted message is removed with it, nor a link
+ * that a living process has open: before and after each system call of a remover, another process
+ * begins to use the space, and before and after each system call of a newcomer, another removes it.
+ * The process that was overtaken then goes on, or is killed there: without --all, or a pair by
+ * name, at every fifth. Whatever is left of it, the space can be used and removed, and nothing
+ * remains. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -284,7 +285,7 @@ static bool sensible(const struct process *p, bool overtakes, bool killed)
     bool uses = p->role == &user || p->role == &late || p->role == &passing;
     if (uses && r == LIAISON_OK)
         return sent == LIAISON_OK;
-    /* Who is stopped while it takes the directory away is in the way. */
+    /* A remover that is stopped while it removes the directory is in the way. */
     if (uses)
         return overtakes && r == LIAISON_BUSY;
     return r == LIAISON_OK || r == LIAISON_BUSY || r == LIAISON_NOT_FOUND ||
@@ -422,9 +423,9 @@ static int makes_another(void *context)
     return liaison_space_open(root, geteuid(), "other", true, -1, &space);
 }
 
-/* The owner, who knows no locks, moves the space elsewhere, and a directory that looks like one to
- * where it was: before and after each system call of whoever removes it, who puts it back, or dies
- * at the next one, and others sweep. That stays whole. */
+/* The owner, without taking a lock, moves the space elsewhere, and a directory that looks like one
+ * to where it was: before and after each system call of a remover, which moves that back, or dies
+ * at its next call, and others sweep. That directory stays whole. */
 static bool something_else_stays(int k, bool die)
 {
     CHECK(test_wait(test_child(make_before, &(struct pair){.before = make})) == -SIGKILL);
@@ -472,9 +473,9 @@ static int stops_of_making(void)
     return n;
 }
 
-/* What was removed, but for something that is not ours to remove, is tried once by whoever comes.
+/* A removed space that holds something which liaison may not remove is tried once by each newcomer.
  */
-static void what_stays_makes_nobody_slow(void)
+static void what_stays_slows_no_process(void)
 {
     int alone = stops_of_making();
     CHECK(command("mkdir %s/0 && mkdir %s/0/strange && cd %s && mv 0 "
@@ -515,7 +516,7 @@ int main(int argc, char **argv)
         printf("%-42s %3d stops\n", PRECIOUS, k);
     }
     if (strstr(BESIDE, only))
-        what_stays_makes_nobody_slow();
+        what_stays_slows_no_process();
     printf("%lu overtakings; %d violations\n", points, failures);
     return failures != 0;
 }

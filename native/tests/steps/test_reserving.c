@@ -1,8 +1,9 @@
-/* Whatever instruction a process is killed at, there is memory for all that the header says there
- * is: the places below `cells_top`, and the arena with its index as far as `arena_size`.
+/* At whichever instruction a process is killed, memory is reserved for all that the header says:
+ * the places below `cells_top`, and the arena with its index up to `arena_size`.
  *
- * A process that sends what takes more of both is single-stepped, and at each instruction the file
- * is asked how much it has. Nobody else maps it, as looking alone would take what is missing. */
+ * A process that sends messages which need more of both is single-stepped, and at each instruction
+ * the file system is asked how much the file has. No other process maps it, because even reading
+ * would allocate what is missing. */
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>

@@ -1,7 +1,6 @@
-/* A space is there whole or not at all, whoever makes it is killed before any of its system calls,
- * and whoever else makes it at the same time; what a dead maker left is removed by the next. A
- * directory is never taken for another that has its number. */
-#include <dirent.h>
+/* A space exists whole or not at all, before whichever of its system calls a maker is killed, and
+ * whichever others make it at the same time; the next maker removes what a dead one left. A
+ * directory is never taken for another that has its inode number. */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -31,17 +30,6 @@ static void operate(void *context)
     make(&space);
 }
 
-static int entries(const char *path)
-{
-    int n = 0;
-    DIR *listing = opendir(path);
-    for (struct dirent *e; listing && (e = readdir(listing));)
-        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0;
-    if (listing)
-        closedir(listing);
-    return n;
-}
-
 /* Whether the space, if it is there, has all that it consists of, and the rights it should have. */
 static bool whole(void)
 {
@@ -52,7 +40,7 @@ static bool whole(void)
     snprintf(path, sizeof path, "%s/lab", root);
     if (stat(root, &st) != 0 || stat(path, &st) != 0)
         return true;
-    bool good = (st.st_mode & 07777) == top && entries(path) == 4;
+    bool good = (st.st_mode & 07777) == top && test_entries(path) == 4;
     for (size_t i = 0; i < 4; i++) {
         mode_t mode = i < 2 ? top & ~(mode_t)S_ISVTX : i == 2 ? top : shared_space ? 0660 : 0600;
         snprintf(path, sizeof path, "%s/lab/%s", root, parts[i]);
@@ -107,7 +95,7 @@ static int kill_at_every_call(const char *top)
         if (!whole())
             violation("half of a space is seen after a kill", k);
         CHECK(test_wait(test_child(use, NULL)) == 0);
-        if (entries(root) != 1 || entries(above) != 1)
+        if (test_entries(root) != 1 || test_entries(above) != 1)
             violation("what the dead maker left is still there", k);
         shared_memory_free(shared, sizeof *shared);
     }
@@ -141,7 +129,7 @@ static void race_all(const char *top)
         for (int j = 0; j < RACERS; j++)
             if (test_wait(racers[j]) != 0)
                 violation("a racing maker was refused", i);
-        if (!whole() || entries(root) != 1)
+        if (!whole() || test_entries(root) != 1)
             violation("what racing makers made is not one space", i);
     }
 }

@@ -1,11 +1,11 @@
-/* Whatever instruction of an operation a process is killed at, and whatever instruction its
- * recovery is killed at, the next process finds the messages of before or of after, each once,
- * and nothing is lost of the mailbox.
+/* At whichever instruction of an operation a process is killed, and at whichever instruction its
+ * recovery is killed, the next process finds the messages of before or of after, each once, and no
+ * part of the mailbox is lost.
  *
- * Each operation is single-stepped once and every state that the segment passes through is
- * kept. Each must satisfy the checker as it is; a fresh process must be able to recover it,
- * receive everything, fill it and receive everything again; and a recovery is watched in the
- * same way, each state that it passes through being recovered by yet another process. */
+ * Each operation is single-stepped once and every state that the segment passes through is kept.
+ * Each must satisfy the checker as it is; a new process must be able to recover it, receive
+ * everything, fill it and receive everything again; and a recovery is watched in the same way: yet
+ * another process recovers each state that it passes through. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,13 +23,13 @@
 #define RENDEZVOUS {.capacity = 0}
 #define PORT(n) {.kind = LIAISON_KIND_PORT, .capacity = (n), .max_message = 60}
 #define LETTERS(n)                                                                                 \
-    {.kind = LIAISON_KIND_PORT, .capacity = (n), .max_message = 60, .dead_letters = "grave"}
+    {.kind = LIAISON_KIND_PORT, .capacity = (n), .max_message = 60, .dead_letters = "dead"}
 #define SENDERS_PORT                                                                               \
     {.kind = LIAISON_KIND_PORT,                                                                    \
      .capacity = 3,                                                                                \
      .max_message = 60,                                                                            \
      .lifetime = LIAISON_LIFETIME_SENDERS,                                                         \
-     .dead_letters = "grave"}
+     .dead_letters = "dead"}
 
 /* clang-format off */
 static const struct scenario scenarios[] = {
@@ -88,7 +88,7 @@ static const struct scenario scenarios[] = {
     {"acknowledge the second", ANY(4), {{"+A+B", LEAVES}}, "<<~<", "!", "A3 B2 > A3"},
     {"acknowledge, sleeping senders", ANY(1), {{"+A", LEAVES}, {"]B", SLEEPS_AND_STAYS}}, "<", "!", "A2 >"},
     {"acknowledge, dead senders", ANY(1), {{"+A", LEAVES}, {"]B", SLEEPS_AND_DIES}}, "<", "!", "A2 >"},
-    {"bury", ANY(4), {{"+A+B", LEAVES}}, "<", "^", "A2 B1 > B1"},
+    {"dead-letter", ANY(4), {{"+A+B", LEAVES}}, "<", "^", "A2 B1 > B1"},
     {"release", ANY(4), {{"+A+B", LEAVES}}, "<", "~", "A2 B1"},
     {"release, a sleeper", ANY(4), {{"[", SLEEPS_AND_STAYS}}, "+A<", "~", "A2"},
     {"take and acknowledge", ANY(4), {{"+A+B", LEAVES}}, "", "<!", "A1 B1 > A2 B1 > B1"},
@@ -140,7 +140,7 @@ static const struct scenario scenarios[] = {
     {"take with a receipt", ANY(3), {{"%A", STAYS}}, "", "<", "A1 > A2"},
     {"take with a dead's receipt", ANY(3), {{"%A", DIES}}, "", "<", "A1 > A2"},
     {"acknowledge with a receipt", ANY(3), {{"%A", STAYS}}, "<", "!", "A2 >"},
-    {"bury with a receipt", ANY(3), {{"%A", STAYS}}, "<", "^", "A2 >"},
+    {"dead-letter with a receipt", ANY(3), {{"%A", STAYS}}, "<", "^", "A2 >"},
     {"wait on a receipt", ANY(3), {{0}}, "%A", "?", "A1"},
     {"drop a receipt", ANY(3), {{0}}, "%A", "/", "A1"},
 
@@ -173,7 +173,8 @@ static const struct scenario scenarios[] = {
     {"sweep a senders' doorbell", ANY(1), {{"+Aa", DIES}}, "", "r", "A1"},
 
     {"rendezvous: nobody there", RENDEZVOUS, {{0}}, "", "+X", ""},
-    /* Who dies while it takes its message back has taken it back: nobody has had it. */
+    /* If the sender dies while it takes its message back, the message is taken back: it was never
+     * delivered. */
     {"rendezvous: nobody comes", RENDEZVOUS, {{0}}, "", "$X", "> X1 >"},
     {"rendezvous: nobody comes, two", RENDEZVOUS, {{"]A", SLEEPS_AND_STAYS}}, "", "$X", "A1 > A1 X1 > A1"},
     {"rendezvous: a stopped receiver", RENDEZVOUS, {{"[", SLEEPS_AND_STAYS}}, "", "$X", "> X1 >"},
@@ -193,7 +194,8 @@ static const struct scenario scenarios[] = {
     {"rendezvous: release", RENDEZVOUS, {{"]A", SLEEPS_AND_STAYS}}, "<", "~", "A2"},
     {"rendezvous: take, nobody", RENDEZVOUS, {{0}}, "", "{", ""},
 
-    /* The receiver of a port is who creates it: who is ready by `p`, or the first of those before. */
+    /* The receiver of a port is its creator: the process that is ready by `p`, or the first of
+     * those before. */
     {"port: send", LETTERS(3), {{"p+A", STAYS}}, "", "+X", "A1 > A1 X1"},
     {"port: send, a sleeping receiver", LETTERS(3), {{"p[", SLEEPS_AND_STAYS}}, "", "+X", "> X1"},
     {"port: send, without dead letters", PORT(3), {{"p+A", STAYS}}, "", "+X", "A1 > A1 X1"},
@@ -218,19 +220,19 @@ static const struct scenario scenarios[] = {
     {"port: release after its end", LETTERS(3), {{0}}, "p+A+B<e", "~", "A2 B1"},
     {"port: close", LETTERS(3), {{0}}, "p+A+B<", "c", "A2 B1"},
     {"port: close, with a doorbell", LETTERS(3), {{0}}, "p+A@", "c", "A1"},
-    {"port: begin to bury", LETTERS(3), {{"p+A<+B", DIES}}, "O", "b", "A2 B1"},
+    {"port: begin to drain", LETTERS(3), {{"p+A<+B", DIES}}, "O", "b", "A2 B1"},
     {"port: begin after a dead one", LETTERS(3), {{"p+A+B", DIES}, {"bd", DIES}}, "O", "b", "A2 B1"},
     {"port: begin beside a living one", LETTERS(3), {{"p+A", DIES}, {"b", STAYS}}, "O", "b", "A1"},
-    {"port: bury one of two", LETTERS(3), {{"p+A<+B", DIES}}, "b", "d^", "A2 B1 > A3 B1 > B1"},
-    {"port: bury the last", LETTERS(3), {{"p+A", DIES}}, "b", "d^d", "A1 > A2 > > gone"},
-    {"port: bury, full", LETTERS(2), {{"p+A+B", DIES}}, "b", "d^d^d", "A1 B1 > A2 B1 > B1 > B2 > > gone"},
-    {"port: bury nothing", LETTERS(3), {{"p", DIES}}, "b", "d", "> gone"},
-    {"port: bury, wrapped round", LETTERS(3), {{"pw+A", DIES}}, "b", "d^d", "A1 > A2 > > gone"},
-    {"port: bury beside the living", LETTERS(3), {{"p+A+B<e", STAYS}}, "b", "d^d", "B1 (A) > B2 (A) > (A)"},
-    {"port: end and bury, beside loans", LETTERS(3), {{"*B", STAYS}, {"*C", DIES}}, "p+A", "ebg", "A1 > A2 > > gone"},
-    {"port: put back what was to be buried", LETTERS(3), {{"p+A", DIES}}, "bd", "~", "A2"},
-    {"port: close while burying", LETTERS(3), {{"p+A+B", DIES}}, "bd", "c", "A2 B1"},
-    {"port: sweep a dead burier", LETTERS(3), {{"p+A", DIES}, {"bd", DIES}}, "Ob", "r", "A2"},
+    {"port: drain one of two", LETTERS(3), {{"p+A<+B", DIES}}, "b", "d^", "A2 B1 > A3 B1 > B1"},
+    {"port: drain the last", LETTERS(3), {{"p+A", DIES}}, "b", "d^d", "A1 > A2 > > gone"},
+    {"port: drain, full", LETTERS(2), {{"p+A+B", DIES}}, "b", "d^d^d", "A1 B1 > A2 B1 > B1 > B2 > > gone"},
+    {"port: drain nothing", LETTERS(3), {{"p", DIES}}, "b", "d", "> gone"},
+    {"port: drain, wrapped round", LETTERS(3), {{"pw+A", DIES}}, "b", "d^d", "A1 > A2 > > gone"},
+    {"port: drain beside the living", LETTERS(3), {{"p+A+B<e", STAYS}}, "b", "d^d", "B1 (A) > B2 (A) > (A)"},
+    {"port: end and drain, beside loans", LETTERS(3), {{"*B", STAYS}, {"*C", DIES}}, "p+A", "ebg", "A1 > A2 > > gone"},
+    {"port: put back a dead letter", LETTERS(3), {{"p+A", DIES}}, "bd", "~", "A2"},
+    {"port: close while forwarding", LETTERS(3), {{"p+A+B", DIES}}, "bd", "c", "A2 B1"},
+    {"port: sweep a dead drainer", LETTERS(3), {{"p+A", DIES}, {"bd", DIES}}, "Ob", "r", "A2"},
     {"port: the last sender leaves", SENDERS_PORT, {{"p", STAYS}}, "+X", "c", "X1"},
     {"port: a sender comes", SENDERS_PORT, {{"p[", SLEEPS_AND_STAYS}}, "O", "t", ""},
     {"port: take, the last sender gone", SENDERS_PORT, {{"+A", LEAVES}}, "p", "<!<", "A1 > A2 >"},
@@ -300,7 +302,7 @@ static void violation(const struct world *w, const char *where, int first, int s
 /* ---- the operation's states ---------------------------------------------------------------- */
 
 /* The part of the scenario's story that says what there is after `changes` of it. */
-static bool told(const char *story, int changes, char part[STORY])
+static bool part_of(const char *story, int changes, char part[STORY])
 {
     for (; changes > 0; changes--) {
         story = strchr(story, '>');
@@ -324,7 +326,7 @@ static void watch_operation(struct world *w, struct watched_process p)
     char now[STORY], expected[STORY], next[STORY];
     const char *s;
     int changes = 0;
-    CHECK(told(w->scenario->story, 0, expected));
+    CHECK(part_of(w->scenario->story, 0, expected));
     *operation.count = 0;
     unsigned long steps = 0;
     do {
@@ -337,7 +339,7 @@ static void watch_operation(struct world *w, struct watched_process p)
         invariants_story(&witness, now);
         if (strcmp(now, expected) == 0)
             continue;
-        if (told(w->scenario->story, changes + 1, next) && strcmp(now, next) == 0) {
+        if (part_of(w->scenario->story, changes + 1, next) && strcmp(now, next) == 0) {
             changes++;
             memcpy(expected, next, sizeof expected);
             continue;
@@ -348,7 +350,7 @@ static void watch_operation(struct world *w, struct watched_process p)
         break;
     } while (stepper_step(p.pid, p.shared));
     instructions += steps;
-    if (told(w->scenario->story, changes + 1, next))
+    if (part_of(w->scenario->story, changes + 1, next))
         violation(w, "at the end", *operation.count, -1, "it did not come to what it should");
     if (!image_rest_unchanged(&w->watched))
         violation(w, "at the end", *operation.count, -1,
@@ -377,17 +379,17 @@ static int recover_watched(void *context)
     struct world *w = context;
     struct actor a = {.space = w->space, .name = w->name};
     bool port = w->scenario->policy.kind == LIAISON_KIND_PORT;
-    a.burying = port ? one_more_forwarded : NULL;
+    a.forwarding = port ? one_more_forwarded : NULL;
     script_run(&a, port ? "" : "o");
     keep(&recovery);
-    /* Whether there is something to bury, it finds out by trying. */
+    /* Whether there is something to drain, it finds out by trying. */
     script_run(&a, port ? "b" : "");
     script_sweep_watched(&a, port ? "g" : "", recovery_changed);
     return 0;
 }
 
-/* Of a port being buried: whether what is told now is missing no more than what was forwarded,
- * the oldest first, and has lost nothing else. */
+/* Of a port that is being drained: whether the story now lacks no more than what was forwarded, the
+ * oldest first, and has lost nothing else. */
 static bool shorter_by(const char *story, const char *now, int forwarded)
 {
     if (strcmp(now, "gone") == 0)
@@ -432,7 +434,7 @@ static void watch_recovery(struct world *w, int first, const char *story)
     }
 }
 
-/* Whether whoever asks before any recovery is told of every message of the story, and no other. */
+/* Whether an observer, before any recovery, counts every message of the story, and no other. */
 static const char *counted(const struct world *w, const char *story)
 {
     static char text[80];

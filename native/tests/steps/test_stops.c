@@ -1,5 +1,5 @@
-/* Stopped at any instruction, a process stops nobody: others complete their operations, and
- * when it goes on it completes its own, or is told that it came too late.
+/* A process that is stopped at any instruction stops no other: others complete their operations,
+ * and when it continues it completes its own, or gets a result that it was too late.
  *
  * SIGSTOP at instruction k of send, receive, lease, acknowledge and release, while another
  * process sends, takes and acknowledges. Without --all a sample of the ks. */
@@ -16,7 +16,7 @@
 #define EVERY 61          /* of a sample */
 
 #define LETTERS                                                                                    \
-    {.kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 60, .dead_letters = "grave"}
+    {.kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 60, .dead_letters = "dead"}
 #define EVERY_OF_PORT 401 /* they scan every place on the link */
 
 /* clang-format off */
@@ -30,8 +30,8 @@ static const struct scenario scenarios[] = {
     {"release", {.capacity = 4}, {{"+A", LEAVES}}, "<", "~", ""},
     {"ask for a senders' doorbell", {.capacity = 4}, {{"+A", LEAVES}}, "", "a", ""},
     {"ask whether there is one", {.capacity = 4}, {{"+A", LEAVES}}, "@", "y", ""},
-    {"port: begin to bury", LETTERS, {{"p+A", DIES}}, "O", "b", ""},
-    {"port: bury", LETTERS, {{"p+A", DIES}}, "b", "g", ""},
+    {"port: begin to drain", LETTERS, {{"p+A", DIES}}, "O", "b", ""},
+    {"port: drain", LETTERS, {{"p+A", DIES}}, "b", "g", ""},
 };
 /* clang-format on */
 
@@ -68,8 +68,8 @@ static int others(void *context)
     return 0;
 }
 
-/* Each tries again and again to open a port whose burier is stopped, and to bury what is in it:
- * it is told at once that it cannot, or does it all. */
+/* Each tries again and again to open a port whose drainer is stopped, and to drain it: it gets an
+ * error at once, or drains everything. */
 static int others_of_port(void *context)
 {
     struct traffic *t = context;
@@ -80,7 +80,7 @@ static int others_of_port(void *context)
         CHECK(a.result == LIAISON_ORPHANED || a.result == LIAISON_NOT_FOUND);
         script_run(&a, "b");
         CHECK(a.result == LIAISON_OK || a.result == LIAISON_BUSY || a.result == LIAISON_NOT_FOUND);
-        if (!a.burial)
+        if (!a.drained)
             continue;
         script_run(&a, "g");
         CHECK(a.result == LIAISON_EMPTY || a.result == LIAISON_BUSY);

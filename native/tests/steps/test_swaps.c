@@ -1,11 +1,11 @@
-/* Whatever is put in the place of a space's directories and files between two system calls of an
- * operation, nothing outside the space is changed.
+/* Whatever replaces a space's directories and files between two system calls of an operation,
+ * nothing outside the space is changed.
  *
  * In a space that a group shares, a member may rename what is in it, and its owner all of it. So
- * before each system call of an operation somebody puts a symbolic link to a directory full of
- * precious files in the place of one of the space's own, or links to such files in the place of
- * each of its files, or FIFOs of the user's own in the place of each doorbell; and takes them away
- * again some calls later, or never. */
+ * before each system call of an operation the test replaces one of the space's directories by a
+ * symbolic link to a directory full of precious files, or each of its files by a link to such a
+ * file, or each doorbell by a FIFO of the user's own; and undoes that some calls later, or
+ * never. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -151,8 +151,8 @@ static void swap_file(const char *path, const char *name)
     CHECK(rename(from, to) == 0 && symlink(target, from) == 0);
 }
 
-/* FIFOs that the user keeps to itself, which somebody else could move but not open. They are looked
- * at through descriptors: where they lie now, they may be removed. */
+/* Private FIFOs of the user, which another user could move but not open. They are looked at through
+ * descriptors: where they lie now, they may be removed. */
 static int fifos[16];
 static size_t fifos_count;
 static void swap_fifo(const char *path, const char *name)

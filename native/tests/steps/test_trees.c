@@ -1,11 +1,10 @@
-/* Killed before any system call that can change files, whoever creates, opens, destroys, closes,
- * rings or cleans leaves a space in which the next process finds the link of before or of after,
- * can create it anew, and of which cleaning leaves nothing that belongs to nobody.
+/* A process that is killed before any system call that can change files, while it creates, opens,
+ * destroys, closes, rings or cleans, leaves a space in which the next process finds the link of
+ * before or of after, can create it anew, and in which cleaning leaves nothing without an owner.
  *
- * The operations on names are made of system calls: a kill before each leaves every state that
- * the directory passes through. Then cleaning, which is the recovery here, is killed before
- * each of its own calls. What lies in the directory is looked at without the engine. */
-#include <dirent.h>
+ * The operations on names are made of system calls: a kill before each leaves every state that the
+ * directory passes through. Then cleaning, which is the recovery here, is killed before each of its
+ * own calls. The content of the directories is checked without the engine. */
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,20 +17,6 @@
 
 static unsigned long kills[2];
 static int failures;
-
-static int counted(const char *part, const char *but)
-{
-    char path[300];
-    int n = 0;
-    snprintf(path, sizeof path, "%s/trees/%s", tree_directory, part);
-    DIR *listing = opendir(path);
-    for (struct dirent *e; listing && (e = readdir(listing));)
-        n += strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-             (!but || strcmp(e->d_name, but) != 0);
-    if (listing)
-        closedir(listing);
-    return n;
-}
 
 /* Kills `run` before its k-th system call that can change files. False when there are fewer. */
 static bool kill_before(struct tree_run *run, int k)
@@ -58,7 +43,7 @@ static int survive(void *context)
     char text[8];
     int r = liaison_mailbox_open(space, "link", LIAISON_OPEN, NULL, &m);
     if (r == LIAISON_ORPHANED) {
-        tree_bury(space);
+        tree_drain(space);
         r = liaison_mailbox_open(space, "link", LIAISON_OPEN, NULL, &m);
     }
     if (r != LIAISON_OK && r != LIAISON_NOT_FOUND)
@@ -75,7 +60,7 @@ static int survive(void *context)
     CHECK(test_receive(other, text, sizeof text, 0) == 1);
     CHECK_OK(liaison_space_clean(space, true, &out));
     CHECK_OK(liaison_mailbox_open(space, "link", LIAISON_OPEN, NULL, &other)); /* in use: stays */
-    if (counted("links", NULL) != 1)
+    if (tree_count("links") != 1)
         return 2;
     CHECK_OK(liaison_mailbox_destroy(m, true));
     return 0;
@@ -85,11 +70,10 @@ static const char *judge(void)
 {
     static char text[100];
     int r = test_wait(test_child(survive, NULL));
-    if (r == 0 && counted("links", NULL) + counted("names", NULL) == 0 &&
-        counted("bells", NULL) == 0)
+    if (r == 0 && tree_count("links") + tree_count("names") == 0 && tree_count("bells") == 0)
         return NULL;
     snprintf(text, sizeof text, "result %d; left: %d links, %d names, %d bells", r,
-             counted("links", NULL), counted("names", NULL), counted("bells", NULL));
+             tree_count("links"), tree_count("names"), tree_count("bells"));
     return text;
 }
 
@@ -127,8 +111,8 @@ static int clean_now(void *context)
     return 0;
 }
 
-/* Who asks for a doorbell gets one, though somebody cleans before any of its calls: a doorbell that
- * is being made cannot be told from what a dead maker left. */
+/* A process that asks for a doorbell gets one even if another cleans before any of its calls: a
+ * doorbell that is being made looks like one that a dead maker left. */
 static void clean_beside_a_bell(const struct tree_case *c)
 {
     bool within = true;
@@ -141,10 +125,10 @@ static void clean_beside_a_bell(const struct tree_case *c)
             within = stepper_name(pid, run.shared);
         CHECK(test_wait(test_child(clean_now, NULL)) == 0);
         bool ended = stepper_finish(pid, run.shared);
-        /* It ends without giving the doorbell up: one that it did not get is not there. */
-        if (within && (!ended || counted("bells", NULL) != 1)) {
+        /* It ends without giving the doorbell up: if it did not get one, there is none. */
+        if (within && (!ended || tree_count("bells") != 1)) {
             printf("VIOLATION in '%s', cleaned beside its call %d: %d bells\n", c->name, k,
-                   counted("bells", NULL));
+                   tree_count("bells"));
             failures++;
         }
         shared_memory_free(run.shared, sizeof *run.shared);

@@ -1,10 +1,8 @@
-/* Whoever takes a link's names away takes none away that has come to be another link's: before each
- * system call of destroying, opening what is half destroyed, retiring, ending and cleaning,
- * somebody else destroys the link, makes another of its name and sends to it. What was stopped then
- * goes on, or is killed. The new link keeps its name and its message; and where it could not be
- * made, because the other was stopped with the lock, it can be made when that has gone on or is
- * dead. */
-#include <dirent.h>
+/* Removing a link's names never removes one that another link has got meanwhile: before each system
+ * call of destroying, opening a half-destroyed link, retiring, ending and cleaning, another process
+ * destroys the link, makes another of its name and sends to it. The stopped process then goes on,
+ * or is killed. The new link keeps its name and its message; and if it could not be made, because
+ * the other was stopped with the lock, it can be made when that has continued or is dead. */
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,7 +20,7 @@ static const struct liaison_policy
     passage = {.capacity = 2, .max_message = 100, .pair_capacity = -1};
 
 static struct outcome {
-    volatile int made, sent; /* results of the other's */
+    volatile int made, sent; /* results of the other process */
 } *outcome;
 
 static liaison_mailbox *box, *way_back;
@@ -95,7 +93,7 @@ static const struct unnaming_case {
 
 /* ---- the other ------------------------------------------------------------------------------ */
 
-/* Destroys what has the name, if that can be, and makes a link of that name. Stays. */
+/* Destroys the link of the name, if possible, and makes another of that name. Stays. */
 static void make_another(void *context)
 {
     const struct unnaming_case *c = context;
@@ -147,18 +145,6 @@ static int try_again(void *context)
     return outcome->sent == LIAISON_OK ? waits_there(NULL) : 1;
 }
 
-static int counted(const char *part)
-{
-    char path[300];
-    int n = 0;
-    snprintf(path, sizeof path, "%s/trees/%s", tree_directory, part);
-    DIR *listing = opendir(path);
-    for (struct dirent *e; listing && (e = readdir(listing));)
-        n += e->d_name[0] != '.';
-    if (listing)
-        closedir(listing);
-    return n;
-}
 static int clean_all(void *context)
 {
     (void)context;
@@ -196,7 +182,7 @@ static bool try_one(const struct unnaming_case *c, int k, bool die)
     held_up += !made;
     if (made && outcome->sent != LIAISON_OK)
         s = "what was made cannot be sent to";
-    /* An alias that could not be taken away is still the endpoint's. */
+    /* An alias that could not be removed is still the endpoint's. */
     bool refused =
         outcome->made == LIAISON_DESTROYED || (c->retires && outcome->made == LIAISON_NAME_TAKEN);
     if (!made && !(within && refused))
@@ -206,7 +192,7 @@ static bool try_one(const struct unnaming_case *c, int k, bool die)
     kill(maker, SIGKILL);
     test_wait(maker);
     CHECK(test_wait(test_child(clean_all, NULL)) == 0);
-    if (!s && counted("links") + counted("names") != 0)
+    if (!s && tree_count("links") + tree_count("names") != 0)
         s = "something is left";
     if (s) {
         printf("VIOLATION in '%s', stopped at call %d%s: %s (%d, %d)\n", c->tree.name, k,
@@ -270,8 +256,9 @@ static void grow(void)
     }
 }
 
-/* What others have costs nothing: as many calls among thousands of names, a look at which takes
- * several, as among few. And aliases of which the header has no room are found all the same. */
+/* Other links' names cost nothing: there are as many calls among thousands of names, which take
+ * several calls to read, as among few. And aliases for which the header has no room are found all
+ * the same. */
 static void among_many(void)
 {
     static const struct {
@@ -290,8 +277,8 @@ static void among_many(void)
             if (among)
                 grow();
             calls[among][i] = calls_of(each[i].ready, each[i].operate);
-            if (counted("names") != each[i].left + (among ? MANY + 1 : 0)) {
-                printf("VIOLATION in '%s': %d names are left\n", each[i].name, counted("names"));
+            if (tree_count("names") != each[i].left + (among ? MANY + 1 : 0)) {
+                printf("VIOLATION in '%s': %d names are left\n", each[i].name, tree_count("names"));
                 failures++;
             }
         }
@@ -318,8 +305,8 @@ int main(int argc, char **argv)
         for (bool within = true; within; k++) {
             unsigned long before = held_up;
             within = try_one(c, k, false);
-            /* While it has the lock the other waits for it, so that of these there is a sample;
-             * what kills leave there, test_trees sees. */
+            /* While it has the lock the other waits for it, so only a sample of these is tried;
+             * test_trees checks what kills leave there. */
             if (within && (held_up == before || all))
                 try_one(c, k, true);
             else if (within)

@@ -29,6 +29,13 @@ liaison_space *tree_open_space(void)
     return space;
 }
 
+int tree_count(const char *part)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/trees/%s", tree_directory, part);
+    return test_entries(path);
+}
+
 void tree_empty(void)
 {
     static const char *const parts[] = {"links", "names", "bells", ""};
@@ -91,7 +98,7 @@ static void create_and_destroy_half(liaison_space *space)
 {
     create(space);
     char path[400];
-    /* What a destroyer leaves that dies at its first call. */
+    /* What a destroyer leaves if it dies at its first call. */
     snprintf(path, sizeof path, "%s/names/link", liaison_space_path(space));
     FILE *file = fopen(path, "r+");
     uint32_t destroyed = 1;
@@ -164,7 +171,7 @@ void tree_decide(liaison_space *space)
 static const struct liaison_policy port = {
     .kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 100};
 static const struct liaison_policy port_with_letters = {
-    .kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 100, .dead_letters = "grave"};
+    .kind = LIAISON_KIND_PORT, .capacity = 2, .max_message = 100, .dead_letters = "dead"};
 
 static void create_port(liaison_space *space)
 {
@@ -180,14 +187,14 @@ static void end_port(liaison_space *space)
     (void)space;
     liaison_port_end(box);
 }
-void tree_bury(liaison_space *space)
+void tree_drain(liaison_space *space)
 {
     struct liaison_delivery d;
     liaison_mailbox *m;
-    if (liaison_mailbox_open(space, "link", LIAISON_BURY, NULL, &m) != LIAISON_OK)
+    if (liaison_mailbox_open(space, "link", LIAISON_DRAIN, NULL, &m) != LIAISON_OK)
         return;
     while (liaison_port_undelivered(m, &d) == LIAISON_OK)
-        liaison_mailbox_bury(m, &d);
+        liaison_mailbox_dead_letter(m, &d);
     liaison_mailbox_close(m);
 }
 
@@ -208,7 +215,7 @@ const struct tree_case tree_cases[] = {
     {"create over a dead receiver's port", create_port, enrol, create, true, true},
     {"end a port", tree_nothing, create_port, end_port, false, true},
     {"close a port", tree_nothing, create_port, shut, false, true},
-    {"bury a port", create_port_with_letters, enrol, tree_bury, false, true},
+    {"drain a port", create_port_with_letters, enrol, tree_drain, false, true},
     {"clean a dead receiver's port", create_port, enrol, tree_clean_all, false, true},
 };
 const size_t tree_cases_count = sizeof tree_cases / sizeof *tree_cases;

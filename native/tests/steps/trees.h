@@ -1,4 +1,4 @@
-/* trees.h — what processes do that changes what lies in a space's directories. */
+/* trees.h — operations that change the content of a space's directories. */
 #ifndef TREES_H
 #define TREES_H
 
@@ -20,12 +20,14 @@ extern const struct liaison_policy tree_policy; /* the link's */
 
 void tree_nothing(liaison_space *space);
 void tree_clean(liaison_space *space);
-void tree_clean_all(liaison_space *space); /* with links in nobody's use */
-void tree_bury(liaison_space *space);
-void tree_decide(liaison_space *space); /* that the space, which nobody uses, is removed */
+void tree_clean_all(liaison_space *space); /* with unused links */
+void tree_drain(liaison_space *space);
+void tree_decide(liaison_space *space); /* that the unused space is removed */
 
 /* All of them happen in a space below this directory, which a group may share. */
 extern char tree_directory[200];
+/* How many entries a part of the space has: "links", "names" or "bells". */
+int tree_count(const char *part);
 void tree_begin(bool shared);
 liaison_space *tree_open_space(void);
 /* Removes every file of the space, but not its directories. */

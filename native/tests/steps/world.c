@@ -37,8 +37,8 @@ static void perform(void *context)
     p->shared->result = p->actor.result;
 }
 
-/* The engine looks for the dead at most once in two milliseconds, and after the other side of a
- * port once a tick of the coarse clock: whoever comes now looks. */
+/* The engine looks for the dead at most once in two milliseconds, and for the other side of a port
+ * once a tick of the coarse clock: after this the next process looks. */
 static void await_next_look(void)
 {
     uint32_t was = process_tick();
@@ -221,9 +221,9 @@ void world_end(struct world *w)
 
 int late_deaths;
 
-/* A process's memory can outlive the process for a moment, and its lock with it: while
- * anybody reads of it in /proc. It counts as alive for so long, which is right, but not what
- * is to be tried here. */
+/* A process's memory can outlive the process for a moment, and its lock with it, while another
+ * process reads about it in /proc. It counts as alive for so long, which is right, but not what is
+ * tested here. */
 static bool lives(const struct world *w, uint64_t identity)
 {
     for (int i = 0; i < w->living_count; i++) /* a number may have been given again */
@@ -300,7 +300,7 @@ __attribute__((format(printf, 1, 2))) static void found(const char *format, ...)
 }
 
 /* Receives what the story tells, in its order. */
-static void drain(struct actor *a, const char *story)
+static void receive_all(struct actor *a, const char *story)
 {
     struct liaison_delivery d;
     int r;
@@ -329,7 +329,7 @@ static void drain(struct actor *a, const char *story)
         found("received %c beyond '%s' (%d)", r ? '?' : *(const char *)d.data, story, r);
 }
 
-/* As many messages fit as there are cells that nobody has. */
+/* As many messages fit as there are free cells. */
 static void fill(struct actor *a, const struct witness *w)
 {
     uint32_t room = w->geometry->cells - invariants_held(w), n = 0;
@@ -365,13 +365,13 @@ static void all_memory_in_one(struct actor *a, const struct witness *w)
     liaison_mailbox_discard(a->mailbox, &loan);
 }
 
-/* What is left of the story is what whoever buries finds, in its order. */
-static void bury(struct actor *a, const char *story, bool by_the_living)
+/* Draining the port finds what is left of the story, in its order. */
+static void drain_port(struct actor *a, const char *story, bool by_the_living)
 {
     int held = 0;
     script_run(a, "b");
     if (a->result != (by_the_living ? LIAISON_BUSY : LIAISON_OK))
-        found("opening it to bury gave %d", a->result);
+        found("opening it to drain it gave %d", a->result);
     if (by_the_living)
         return;
     for (const char *s = story; *s; s += s[0] == ' ') {
@@ -382,21 +382,21 @@ static void bury(struct actor *a, const char *story, bool by_the_living)
         }
         script_run(a, "d");
         if (a->result != LIAISON_OK)
-            found("'%s' is left of '%s' and burying gave %d", s, story, a->result);
+            found("'%s' is left of '%s' and forwarding gave %d", s, story, a->result);
         char letter = *(const char *)a->lease[0].data, *end;
         if (letter != s[0] || a->lease[0].attempt != strtoul(s + 1, &end, 10))
-            found("buried %c%u where '%s' is left of '%s'", letter, a->lease[0].attempt, s, story);
+            found("drained %c%u where '%s' is left of '%s'", letter, a->lease[0].attempt, s, story);
         s = end;
         script_run(a, "^");
         if (a->result != LIAISON_OK)
-            found("burying %c gave %d", letter, a->result);
+            found("settling %c gave %d", letter, a->result);
     }
     script_run(a, "d");
     if (a->result != (held ? LIAISON_BUSY : LIAISON_EMPTY))
-        found("burying beyond '%s' gave %d", story, a->result);
+        found("forwarding beyond '%s' gave %d", story, a->result);
 }
 
-/* What the next one finds of a port, its receiver being dead, stopped, or about to be. */
+/* What the next process finds of a port whose receiver is dead, stopped, or about to be. */
 static void verify_port(const struct world *w, const char *story)
 {
     struct actor a = {.space = w->space, .name = w->name};
@@ -433,10 +433,10 @@ static void verify_port(const struct world *w, const char *story)
     }
     const struct attachment *place =
         (const void *)(w->watched.base + w->watched.geometry.attachments_at);
-    uint32_t burier = (uint32_t)h->turn & 0xfff;
-    bool by_the_living = burier && lives(w, place[burier - 1].identity);
+    uint32_t drainer = (uint32_t)h->turn & 0xfff;
+    bool by_the_living = drainer && lives(w, place[drainer - 1].identity);
     if (expected == LIAISON_ORPHANED)
-        bury(&a, story, by_the_living);
+        drain_port(&a, story, by_the_living);
     bool held = by_the_living || strchr(story, '(');
     if ((s = expected == LIAISON_ORPHANED && !held ? invariants_idle(&witness)
                                                    : invariants_always(&witness)))
@@ -469,7 +469,7 @@ static void verify(const struct world *w, const char *story)
     invariants_story(&witness, now);
     if (strcmp(now, story) != 0)
         found("recovery made '%s' of '%s'", now, story);
-    drain(&a, story);
+    receive_all(&a, story);
     if ((s = invariants_idle(&witness)))
         found("after receiving all: %s", s);
     fill(&a, &witness);

@@ -7,8 +7,8 @@
 #include "steps/script.h"
 #include "steps/stepper.h"
 
-/* Who is to die in its sleep is stopped in it, and killed when all are there; who dies at last,
- * when the watched process stands before its operation. */
+/* A process that dies in its sleep is stopped in it, and killed when all are there; one that dies
+ * at last is killed when the watched process stands before its operation. */
 enum fate { LEAVES, DIES, STAYS, SLEEPS_AND_DIES, SLEEPS_AND_STAYS, DIES_LAST };
 #define ACTORS 4
 struct scenario {
@@ -16,14 +16,14 @@ struct scenario {
     struct liaison_policy policy;
     struct {
         const char *script;
-        enum fate fate; /* who stays is stopped: it lives and does nothing */
+        enum fate fate; /* a process that stays is stopped: it lives and does nothing */
     } before[ACTORS];
     const char *ready;   /* what the watched process does before it is watched */
     const char *operate; /* what is watched */
     const char *story;   /* of the messages, at first > after each change */
 };
-/* A port is created by the first process of `before`, or by the watched one where that is `ready`
- * by it; then the others come after that. */
+/* A port is created by the first process of `before`, or by the watched one if its `ready` does
+ * that; then the others come later. */
 
 struct world {
     const struct scenario *scenario;
@@ -46,19 +46,19 @@ struct watched_process {
 };
 struct watched_process world_start(struct world *w, const char *ready, const char *operate);
 
-/* Begins to watch a port that somebody has just created. */
+/* Begins to watch a port that was just created. */
 void world_watch(struct world *w);
 /* Gives the file back the names that the end of a port has taken from it. */
 void world_name(struct world *w);
-/* Whether the watched process makes it, so that every trial needs a world of its own. */
+/* Whether the watched process creates it, so that every trial needs a world of its own. */
 bool world_is_made_by_the_watched(const struct scenario *scenario);
 
 /* As the checker sees it, with the living as noted. */
 struct witness world_witness(const struct world *w);
 
-/* What a fresh process finds that recovers the mailbox, receives everything, fills it and
- * receives everything again: NULL, or what was wrong. Of a port whose receiver is dead it buries
- * everything, and the port must be gone. The segment is used up by it. */
+/* Lets a new process recover the mailbox, receive everything, fill it and receive everything again:
+ * NULL, or what was wrong. It drains a port whose receiver is dead, and the port must be gone. The
+ * segment cannot be used afterwards. */
 extern int late_deaths; /* whose lock was still held when the process was gone */
 const char *world_verify(const struct world *w, const char *story);
 

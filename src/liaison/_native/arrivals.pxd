@@ -5,7 +5,7 @@ cdef enum:
     WINDOW = 1 << 16  # bytes that are received at once at most
 
 cdef enum Found:
-    NOTHING, MESSAGE, GOODBYE, NO_FRAME
+    NOTHING, MESSAGE, LAST_FRAME, NO_FRAME
 
 
 cdef class Arrivals:

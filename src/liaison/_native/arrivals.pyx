@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
-"""What has arrived of a stream of frames and was not taken yet; it knows no socket.
+"""The bytes of a stream of frames that have arrived and were not taken yet; it uses no socket.
 
 Small frames lie in a window, one after the other. A large message comes straight to where it stays,
 and its header is believed only as far as bytes follow it: memory is taken for 1 MiB at first, and
@@ -16,7 +16,7 @@ from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
 
-from liaison._native.header cimport FAREWELL, HEAD, LAST_FORMAT, kind_in, size_in, word_at
+from liaison._native.header cimport BYE, HEAD, LAST_FORMAT, kind_in, size_in, word_at
 
 from liaison.errors import Corrupt, TooLarge
 
@@ -77,20 +77,20 @@ cdef class Arrivals:
             self.end += count
 
     cdef int grow(self) except -1:
-        """Take memory for more of a large message, of which all that there is memory for came."""
+        """Take memory for more of a large message, whose memory is full."""
         cdef uint64_t room = min(self.large_size, 2 * self.large_room)
         cdef PyObject *raw
         if self.kind == ARRAY:
             PyByteArray_Resize(self.large, room)
             self.large_at = PyByteArray_AS_STRING(self.large)
         else:
-            # In its place where the system can: it moves pages, not bytes. It has to be ours alone.
+            # The system moves pages rather than bytes where it can. No other reference may exist.
             raw = <PyObject *>self.large
             Py_INCREF(self.large)
             self.large = None
             try:
                 _PyBytes_Resize(&raw, room)
-            except MemoryError:  # what came of it is gone
+            except MemoryError:  # what had arrived of it is lost
                 self.forgone = self.large_size
                 raise
             self.large = <object>raw
@@ -123,11 +123,11 @@ cdef class Arrivals:
         self.kind = kind_in(word)
         self.size = size
         if self.kind > LAST_FORMAT:
-            if self.kind != FAREWELL or size:
+            if self.kind != BYE or size:
                 return NO_FRAME
             self.seen = word_at(at + 8)
             self.start += HEAD
-            return GOODBYE
+            return LAST_FRAME
         if size > self.most:
             return NO_FRAME
         if size <= <uint64_t>here:
@@ -205,7 +205,7 @@ cdef class Arrivals:
         return seen
 
     cdef str cut(self):
-        """What is to be said of a message that was cut off at the end of the bytes."""
+        """For an error's text: the message that was cut off at the end of the bytes."""
         cdef Py_ssize_t here = self.here()
         cdef uint64_t size
         if self.large is not None:

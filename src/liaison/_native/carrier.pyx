@@ -10,8 +10,8 @@ cimport cython
 
 from liaison import errors
 
-# Called with an end that is about to be closed, and with one that was: so that who waits on its
-# descriptor learns it. And with an endpoint's end when somebody new may have sent to it.
+# Callables. They get an end before it is closed, and after it was closed, so that waiters on its
+# descriptor are woken; and an endpoint's end when a new sender may have sent to it.
 closing = []
 closed = []
 arriving = []
@@ -101,12 +101,12 @@ cdef class TwoWay(CarrierEnd):
         """Give up this end; idempotent. The other side learns it at once."""
         if self.reader.closed:
             return
-        for told in closing:
-            told(self)
+        for callback in closing:
+            callback(self)
         self.writer.close()
         self.reader.close()
-        for told in closed:
-            told(self)
+        for callback in closed:
+            callback(self)
 
     def destroy(self, *, bint force=False):
         """Destroy the link for both sides, with what is in it."""

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
-"""What protects frames on their way through the socket, and TLS, which is one such thing.
+"""What protects frames on their way through the socket: its interface, and TLS.
 
-The other is in records.pyx.
+The other protection is in records.pyx.
 """
 
 cimport cython
@@ -34,7 +34,7 @@ cdef class Seal:
         raise NotImplementedError
 
     cdef Py_ssize_t unwrap(self, char *target, Py_ssize_t size) except -2:
-        """Bytes that were proven; 0 at the end, -1 when more has to come first.
+        """Bytes that were verified; 0 at the end, -1 when more has to come first.
 
         Raises `Corrupt`, from then on each time.
         """
@@ -61,9 +61,9 @@ cdef class Cipher(Seal):
     """A TLS session that was established.
 
     It works in memory (`ssl.MemoryBIO`), so that a thread may send while another receives, which
-    OpenSSL itself forbids. Python's `ssl` looks for signals after it has worked and then loses how
-    much it did; such a session is of no use any more (`torn`). So those that are there are looked
-    for before, and none comes to this thread meanwhile.
+    OpenSSL itself forbids. Python's `ssl` handles signals after it has worked, and if a handler
+    raises it loses how much it did; such a session is of no use any more (`torn`). So pending
+    signals are handled before, and this thread blocks all signals meanwhile.
     """
 
     def __cinit__(self, session, incoming, outgoing):

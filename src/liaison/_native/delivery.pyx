@@ -98,7 +98,7 @@ cdef class Delivery(Held):
         self.settle()
         try:
             if end.max_deliveries and self.delivery.attempt >= end.max_deliveries:
-                end.bury(&self.delivery)  # or, raising, releases it
+                end.dead_letter(&self.delivery)  # or, raising, releases it
             else:
                 r = liaison_mailbox_release(end.box, &self.delivery)
         finally:

@@ -1,7 +1,7 @@
 """Why a space may not be used: which directory is wrong, and the remedy.
 
-The engine says only that it is so; this looks once more, for the words. What somebody changes in
-between makes them wrong, and nothing else.
+The engine reports only that it is refused; this looks once more, for the text. A change in between
+makes the text wrong, and nothing else.
 """
 
 from __future__ import annotations

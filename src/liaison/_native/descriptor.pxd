@@ -16,7 +16,7 @@ cdef enum:
 cdef inline bint bears(int number, int mark) noexcept:
     """Whether the number has this mark, see `base/descriptor.h`."""
     cdef int found = fcntl(number, F_GETSIG)
-    # Asked once more, unless it was closed: who takes it for closed leaks it.
+    # Asked once more, unless it was closed: taking it for closed would leak it.
     if found < 0 and errno != EBADF:
         found = fcntl(number, F_GETSIG)
     return found == mark

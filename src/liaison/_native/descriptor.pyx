@@ -43,7 +43,7 @@ cdef class Descriptor:
         cdef status found
         if self.number < 0:
             return False
-        # Asked once more, unless it was closed: who takes it for closed leaks it.
+        # Asked once more, unless it was closed: taking it for closed would leak it.
         if (fstat(self.number, &found) != 0
                 and (errno == EBADF or fstat(self.number, &found) != 0)):
             return False

@@ -12,8 +12,8 @@ cdef class End(Handle):
     cdef readonly bint rendezvous
     cdef object coder  # made when a message first needs one: see `translator`
     cdef object make_coder
-    cdef object undertaker  # callable(end, format, payload, attempt): moves to the dead letters
-    cdef object mourner  # callable(space, address) where a dead receiver's messages go there
+    cdef object forwarder  # callable(end, format, payload, attempt): sends a dead letter
+    cdef object drainer  # callable(space, address), of a port with dead letters: drains it
     cdef str kind
     cdef bint created
     cdef bint bytes_only  # messages are bytes and arrive as bytes: no need to ask the coder
@@ -31,7 +31,7 @@ cdef class End(Handle):
     cdef object translator(self)
     cdef object fail(self, int r, Py_ssize_t size=*)
     cdef int refuse(self) except -1
-    cdef int lay_to_rest(self) except -1
+    cdef int drain_port(self) except -1
     cdef int copy_in(self, char *to, const char *head, Py_ssize_t h, const char *body,
                      Py_ssize_t n) except -1
     cdef int reserve(self, Py_ssize_t size, bint receipt, const liaison_wait *wait,
@@ -41,7 +41,7 @@ cdef class End(Handle):
     cdef int put(self, uint32_t format, const char *head, Py_ssize_t h, const char *body,
                  Py_ssize_t n, const liaison_wait *wait, liaison_receipt *receipt) except? -1
     cdef int get(self, const liaison_wait *wait, liaison_delivery *d) except? -1
-    cdef int bury(self, liaison_delivery *d) except -1
+    cdef int dead_letter(self, liaison_delivery *d) except -1
     cdef object copy_out(self, const liaison_delivery *d)
     cdef object read(self, liaison_delivery *d)
 

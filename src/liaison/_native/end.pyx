@@ -33,10 +33,10 @@ cdef size_t MAX_ATTACHED = 1024
 OPEN, CREATE, OPEN_OR_CREATE, OBSERVE = 1, 2, 3, 4
 
 
-cdef int mourn_quietly(mourner, space, address) except -1:
-    """For who has an error of its own to tell: whoever comes next tries again."""
+cdef int drain_quietly(drainer, space, address) except -1:
+    """For a caller that raises an error of its own: the next process tries again."""
     try:
-        mourner(space, address)
+        drainer(space, address)
     except (errors.LiaisonError, OSError):
         pass
     return 0
@@ -46,7 +46,7 @@ cdef class End(Handle):
     """One end of a link in shared memory."""
 
     def begin_link(self, SpaceHandle space not None, str name, str address, int how, make_coder,
-               bint bytes_only, undertaker, mourner, *, kind=None, int64_t capacity=-1,
+               bint bytes_only, forwarder, drainer, *, kind=None, int64_t capacity=-1,
                access=None, max_message=0, memory=0, uint32_t max_deliveries=0,
                str dead_letters="", str default_dead_letters="", lifetime=None,
                int64_t pair_capacity=-1):
@@ -54,10 +54,10 @@ cdef class End(Handle):
         cdef liaison_policy policy
         cdef liaison_info info
         cdef bytes what = name.encode()
-        cdef bytes buried = dead_letters.encode()
-        if len(buried) >= LIAISON_ADDRESS_MAX:
+        cdef bytes letters = dead_letters.encode()
+        if len(letters) >= LIAISON_ADDRESS_MAX:
             raise errors.InvalidAddress(
-                f"dead_letters= has {len(buried)} bytes; at most {LIAISON_ADDRESS_MAX - 1} fit")
+                f"dead_letters= has {len(letters)} bytes; at most {LIAISON_ADDRESS_MAX - 1} fit")
         memset(&policy, 0, sizeof(policy))
         policy.kind = _KIND_NUMBERS[kind] if kind is not None else 0
         policy.capacity = capacity
@@ -67,13 +67,13 @@ cdef class End(Handle):
         policy.max_deliveries = max_deliveries
         policy.lifetime = _LIFETIMES[lifetime]
         policy.pair_capacity = pair_capacity
-        strncpy(policy.dead_letters, buried, LIAISON_ADDRESS_MAX - 1)
+        strncpy(policy.dead_letters, letters, LIAISON_ADDRESS_MAX - 1)
         self.space = space
         self.address = address
         self.observing = how == OBSERVE
         self.make_coder = make_coder
         self.bytes_only = bytes_only
-        self.undertaker = undertaker
+        self.forwarder = forwarder
         self.kind = kind
         self.created = how == CREATE
         self.is_closed = False  # it may be the second attempt
@@ -87,14 +87,14 @@ cdef class End(Handle):
                     r = liaison_mailbox_open(space.space, called, opening, &policy, box)
                 if r == LIAISON_ORPHANED:
                     if how == OPEN:  # its name is free, or will be
-                        mourn_quietly(mourner, space, address)
+                        drain_quietly(drainer, space, address)
                         r = LIAISON_NOT_FOUND
                         break
-                    mourner(space, address)
+                    drainer(space, address)
                 elif ((r == LIAISON_MISMATCH or r == LIAISON_NAME_TAKEN) and how != OBSERVE
                         and kind != "port" and kind is not None):
                     # A port that has ended keeps no name from other kinds of links either.
-                    if not mourner(space, address):
+                    if not drainer(space, address):
                         break
                 elif r == LIAISON_INTERRUPTED:
                     propagate()
@@ -115,10 +115,10 @@ cdef class End(Handle):
             self.dead_letters = default_dead_letters
         self.has_dead_letters = bool(self.dead_letters) and self.kind != "direct"
         if self.kind == "port" and self.has_dead_letters:
-            self.mourner = mourner
+            self.drainer = drainer
 
     cdef int learn(self, const liaison_info *info) except -1:
-        """What the link is that was opened."""
+        """Note the properties of the link that was opened."""
         self.kind = _KINDS[info.policy.kind]
         self.max_deliveries = info.policy.max_deliveries
         self.dead_letters = (<bytes>info.policy.dead_letters).decode()
@@ -135,14 +135,14 @@ cdef class End(Handle):
         return self.coder
 
     cdef object fail(self, int r, Py_ssize_t size=0):
-        """The exception for what the engine answered. A port's messages are seen to before."""
+        """The exception for the engine's result. An orphaned port is drained before."""
         if r == LIAISON_DESTROYED and liaison_space_lost(self.space.space):
             return errors.Destroyed(
                 f"{self.address} is gone: {self.space.path}/members, the table of the processes "
                 "that use its space, was removed, replaced or cut off, and nobody can tell any "
                 "more which of them live; end them, and remove what is left with `liaison clean`")
-        if r == LIAISON_DESTROYED and self.mourner is not None and not self.observing:
-            mourn_quietly(self.mourner, self.space, self.address)
+        if r == LIAISON_DESTROYED and self.drainer is not None and not self.observing:
+            drain_quietly(self.drainer, self.space, self.address)
         elif r == LIAISON_DENIED and self.kind == "port":
             return errors.AccessDenied(
                 f"{self.address} has one receiver, the process that created it; "
@@ -160,20 +160,20 @@ cdef class End(Handle):
         """Give up this end; idempotent."""
         if self.is_closed or self.box == NULL:
             return
-        for told in closing:
-            told(self)
+        for callback in closing:
+            callback(self)
         self.shut()
-        for told in closed:
-            told(self)
-        if self.mourner is not None and self.created:
-            self.lay_to_rest()
+        for callback in closed:
+            callback(self)
+        if self.drainer is not None and self.created:
+            self.drain_port()
 
-    cdef int lay_to_rest(self) except -1:
-        """Moves what is in an orphaned port to its dead letters."""
+    cdef int drain_port(self) except -1:
+        """Move what is in an orphaned port to its dead letters."""
         try:
-            self.mourner(self.space, self.address)
+            self.drainer(self.space, self.address)
         except errors.Busy:
-            pass  # the receiver still has a message of it, or somebody was faster
+            pass  # the receiver still has a message of it, or another process drains it
         return 0
 
     def destroy(self, *, bint force=False):
@@ -182,15 +182,15 @@ cdef class End(Handle):
         r = liaison_mailbox_destroy(self.box, force)
         if r != LIAISON_OK:
             raise failure(r, self.address)
-        if self.mourner is not None:
-            self.lay_to_rest()
+        if self.drainer is not None:
+            self.drain_port()
 
     # ---- payloads that go in ------------------------------------------------------------
 
     @cython.final
     cdef int copy_in(self, char *to, const char *head, Py_ssize_t h, const char *body,
                      Py_ssize_t n) except -1:
-        """The caller is inside (`users`) where it may be much."""
+        """The caller is inside (`users`) where the payload may be large."""
         if h:
             memcpy(to, head, h)
         if n < LARGE:
@@ -267,7 +267,7 @@ cdef class End(Handle):
                         raise failure(LIAISON_CLOSED, self.address)
             if r == LIAISON_OK:
                 if self.max_deliveries and d.attempt > self.max_deliveries:
-                    self.bury(d)
+                    self.dead_letter(d)
                     self.check()  # which ran Python
                     continue
                 self.received += 1
@@ -279,13 +279,13 @@ cdef class End(Handle):
             raise self.fail(r)
 
     @cython.final
-    cdef int bury(self, liaison_delivery *d) except -1:
-        """Moves a message to the dead letters. If they have no room it stays, and that is said."""
+    cdef int dead_letter(self, liaison_delivery *d) except -1:
+        """Move a message to the dead letters; if they have no room it stays, and raise `Full`."""
         view = PyMemoryView_FromMemory(<char *>d.data, d.size, PyBUF_READ)
         self.enter()
         try:
-            self.undertaker(self, d.format, view, d.attempt)
-            liaison_mailbox_bury(self.box, d)
+            self.forwarder(self, d.format, view, d.attempt)
+            liaison_mailbox_dead_letter(self.box, d)
         except BaseException:
             liaison_mailbox_release(self.box, d)
             raise
@@ -321,15 +321,15 @@ cdef class End(Handle):
 
     @cython.final
     cdef object read(self, liaison_delivery *d):
-        """The message, still leased; settled, if it cannot be had."""
+        """The message, still leased; settled, if it cannot be decoded."""
         try:
             return self.copy_out(d)
         except errors.DecodeError:
-            # It would fail for the next one too. The exception has the payload; where there are
-            # dead letters they get it as well.
+            # It would fail for the next receiver too. The exception has the payload, and so have
+            # the dead letters, if the link has them.
             if self.box != NULL:
                 if self.has_dead_letters:
-                    self.bury(d)
+                    self.dead_letter(d)
                 else:
                     liaison_mailbox_acknowledge(self.box, d)
             raise

@@ -128,7 +128,7 @@ def call_sender(End end not None, name not None):
 def end_unneeded(End end not None):
     """Destroy an endpoint that nobody has, or another link that is empty and in nobody's use.
 
-    Whether it is destroyed now: whoever comes to use it meanwhile keeps it.
+    Returns whether it is destroyed now: a process that begins to use it meanwhile keeps it.
     """
     cdef int r
     end.check()
@@ -150,7 +150,7 @@ def holder(End end not None):
 
 
 def introduce(SpaceHandle space not None, str name not None):
-    """Say what this process is called in the space."""
+    """Publish what this process is called in the space."""
     cdef bytes text = name.encode()
     r = liaison_space_introduce(space.space, text)
     if r != LIAISON_OK:
@@ -162,7 +162,7 @@ cdef class EndpointEnd(CarrierEnd):
 
     A subclass has ``reach(to, sending)``, which gives a `Route`, ``introduced(ids, all)``, which
     takes in new links, ``ended(end)``, which gives one up that was destroyed, and ``refuse()``,
-    which raises what is to be said when this end is of no use any more.
+    which raises the error for an end that is of no use any more.
     """
 
     cdef readonly End own  # its own link, on which it is told of new senders
@@ -194,7 +194,7 @@ cdef class EndpointEnd(CarrierEnd):
         return bool(liaison_endpoint_first(own.box))
 
     def heard(self):
-        """Whether everybody was taken in who has said so; also after it was destroyed."""
+        """Whether every introduction was taken in; also after it was destroyed."""
         return not (self.hearing or self.missed) and bool(liaison_endpoint_heard(self.own.box))
 
     @property
@@ -256,10 +256,10 @@ cdef class EndpointEnd(CarrierEnd):
                 ids.append((<const char *>d.data)[:d.size])
                 liaison_mailbox_acknowledge(box, d)
                 told = liaison_mailbox_try_take(box, d) == LIAISON_OK
-            # As many as there is room for: another may have found none. It opened its link before
-            # it tried, and what we took is acknowledged, so that whoever comes now finds room.
+            # As many as there is room for: another sender may have found no room. It created its
+            # link before it tried, and what we took is acknowledged, so later senders find room.
             self.introduced(ids, every or len(ids) >= self.introductions)
-        except BaseException:  # a signal's handler raised, say: no introduction comes twice
+        except BaseException:  # a signal's handler raised, for example: no introduction comes twice
             self.missed = True
             self.call()  # this thread may not come back, and another can look
             raise
@@ -286,7 +286,7 @@ cdef class EndpointEnd(CarrierEnd):
                 self.refuse()
             self.looks += 1
             if self.looks % OFTEN == 0 and self.ask(d) == LIAISON_OK:
-                continue  # who always finds something is to hear of others, too
+                continue  # a receiver that always finds a message must notice new senders, too
             ways = self.others
             n = len(ways)
             i = self.following if self.following < n else 0
@@ -336,7 +336,7 @@ cdef class EndpointEnd(CarrierEnd):
                         way = <MailboxEnd>self.others[0]
                         if liaison_mailbox_poll(way.box, POLL, d) == LIAISON_OK:
                             return way
-                        break  # and whatever else it said, who waits is told
+                        break  # await_any() reports any other result
             else:
                 route = self.route(source, False)
                 if route is not None:
@@ -365,7 +365,7 @@ cdef class EndpointEnd(CarrierEnd):
         return self.ask(d) == LIAISON_OK
 
     cdef int await_any(self, bint any, const liaison_wait *wait) except -1:
-        """Waits for a message from anyone, or only to be told of a new sender."""
+        """Wait for a message from anyone, or only for a new sender's introduction."""
         cdef Several several = self.idle.pop() if self.idle else Several(self.own.space)
         cdef uint64_t tag
         cdef size_t count
@@ -427,7 +427,7 @@ cdef class EndpointEnd(CarrierEnd):
             self.idle.clear()
 
     def inherited(self):
-        """In a forked child: of those who waited only the thread that forked is here."""
+        """In a forked child: of the waiting threads only the one that forked exists."""
         cdef Several several
         cdef unsigned long me = PyThread_get_thread_ident()
         for several in self.waiting:

@@ -161,7 +161,7 @@ cdef extern from "liaison.h" nogil:
     void liaison_mailbox_unhold(liaison_mailbox *mailbox, uint64_t epoch)
     int liaison_mailbox_acknowledge(liaison_mailbox *mailbox, const liaison_delivery *delivery)
     int liaison_mailbox_release(liaison_mailbox *mailbox, const liaison_delivery *delivery)
-    int liaison_mailbox_bury(liaison_mailbox *mailbox, const liaison_delivery *delivery)
+    int liaison_mailbox_dead_letter(liaison_mailbox *mailbox, const liaison_delivery *delivery)
     void liaison_port_end(liaison_mailbox *mailbox)
     int liaison_port_undelivered(liaison_mailbox *mailbox, liaison_delivery *out)
     int liaison_pipe_create(liaison_space *space, const liaison_policy *policy,

@@ -50,8 +50,8 @@ def look(SpaceHandle space not None, int names, str name not None, str address, 
          bint counts):
     """The facts about what has this name in the directory `names`, and its statistics if `counts`.
 
-    An endpoint has none of its own. Raises as observing it does. `known` keeps who is who from one
-    link to the next.
+    An endpoint has no statistics of its own. Raises as observing it does. `known` keeps the peers
+    from one link to the next.
     """
     cdef liaison_info info
     cdef liaison_statistics counted
@@ -81,7 +81,7 @@ cdef tuple known_peer(SpaceHandle space, uint64_t identity, str address, dict kn
     found = known.get(identity)
     if found is None:
         r = liaison_space_peer(space.space, identity, &peer)
-        if r != LIAISON_OK:  # nobody can tell who of the link's users lives
+        if r != LIAISON_OK:  # it is unknown which of the link's users live
             raise failure(r, address)
         found = known[identity] = (peer_of(&peer), bool(peer.alive))
     return found

@@ -1,4 +1,4 @@
-"""The exception for each result of the engine, with a text that says what to do about it."""
+"""The exception for each result of the engine, with a text that says what to do."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ without it, the end of the bytes is a death or a cut. Under TLS or with a token 
 through a `Seal`, and BYE with them, so that nobody on the way can make a cut look like the end.
 
 This is compiled for two reasons. A message costs one system call at either end and little beside
-it. And a signal's handler (Ctrl-C) runs here only where it is called, by PyErr_CheckSignals, and
-never between a system call and the note of what it did: from then on the stream would be nonsense.
+it. And a signal's handler (Ctrl-C) runs here only where PyErr_CheckSignals calls it, never between
+a system call and the note of what it did, after which the stream could not be read any more.
 
 From the bottom: a `Stream` is the socket and who uses it, a `Sender` sends frames by it, `Arrivals`
 finds frames in what comes, a `Receiver` receives them. `Frames` is the whole end, from its
@@ -20,7 +20,7 @@ from libc.string cimport memcpy
 
 from liaison._native.arrivals cimport WINDOW
 from liaison._native.clock cimport now
-from liaison._native.header cimport FAREWELL, HEAD
+from liaison._native.header cimport BYE as _BYE, HEAD
 from liaison._native.receiver cimport Receiver
 from liaison._native.thread cimport PyThread_get_thread_ident
 
@@ -28,7 +28,7 @@ import socket
 
 from liaison.errors import Closed, Disconnected
 
-HEADER, BYE = HEAD, FAREWELL
+HEADER, BYE = HEAD, _BYE
 LARGEST = (1 << 32) - 4096  # bytes of a message, as in a mailbox
 
 cdef enum:
@@ -105,21 +105,21 @@ cdef class Frames(Receiver):
         self.users += 1
         try:
             if mine:
-                done = self.say_goodbye(0)
+                done = self.send_bye(0)
         finally:
             if done:
-                self.take_leave(mine)
+                self.finish_closing(mine)
         return done
 
     def linger(self):
         """Wait up to a second for the other end to make room, and leave."""
         try:
-            self.say_goodbye(now() + LINGER)
+            self.send_bye(now() + LINGER)
         finally:
-            self.take_leave(True)
+            self.finish_closing(True)
 
-    cdef bint say_goodbye(self, int64_t end) except -1:
-        """Whether everything is said, or cannot be said any more."""
+    cdef bint send_bye(self, int64_t end) except -1:
+        """Whether BYE was sent, or cannot be sent any more."""
         if self.sending.owner == PyThread_get_thread_ident():
             return True  # from a signal's handler, within a send
         self.closer = PyThread_get_thread_ident()
@@ -128,7 +128,7 @@ cdef class Frames(Receiver):
                 return False
             try:
                 if self.failure is None and not self.finished:
-                    if not self.depart(end):
+                    if not self.push_bye(end):
                         return False
                     self.transport.shutdown(socket.SHUT_WR)
             finally:
@@ -139,7 +139,7 @@ cdef class Frames(Receiver):
             self.closer = 0
         return True
 
-    cdef int take_leave(self, bint mine) except -1:
+    cdef int finish_closing(self, bint mine) except -1:
         try:
             # TCP answers bytes that nobody read by a reset, which overtakes what was sent.
             if mine and self.transport.family != socket.AF_UNIX:
@@ -162,7 +162,7 @@ cdef class Frames(Receiver):
         raise TypeError("a connection is this process's: let the other process connect, or fork it")
 
     def __del__(self):
-        """Close an end that nobody has any more."""
+        """Close an end that was dropped."""
         try:
             self.close()
         except Exception:

@@ -2,11 +2,11 @@
 """An end's hold on the engine's handle of a link, and what was handed out that needs it.
 
 An end may be closed by one thread while another waits in it. So the engine's handle is given up
-only when nobody is inside (`users`) and nothing that was handed out still looks at its memory
-(`pins`); until then a closed end just refuses. Of those who are inside at a fork the child has one
-thread only, the one that forked. And what had been handed out by then is its parent's: it pins
-nothing in the child, where many a variable that has it is a thread's that is not there. Somebody
-may look at it all the same, so its memory then stays.
+only when no thread is inside (`users`) and nothing that was handed out still uses its memory
+(`pins`); until then a closed end refuses every operation. In a forked child only the thread that
+forked exists, so only that one is still inside. And what had been handed out before the fork is the
+parent's: it pins nothing in the child, because the variables that hold it may belong to threads
+that do not exist there. The child may read it all the same, so its memory stays mapped.
 """
 
 cimport cython
@@ -73,7 +73,7 @@ cdef class Handle(CarrierEnd):
 
     @cython.final
     cdef void enter(self) noexcept:
-        """From here on the end may be closed by whoever runs, and is still needed."""
+        """From here on another thread may close the end, which is still needed."""
         if self.forks != forks:
             self.recount()
         self.users += 1
@@ -94,7 +94,7 @@ cdef class Handle(CarrierEnd):
         self.forks = forks
 
     cdef unsigned pin(self) noexcept:
-        """From here on something handed out needs the end's memory; what to give `unpin`."""
+        """From here on something handed out needs the memory; returns what to give `unpin`."""
         if self.forks != forks:
             self.recount()
         self.pins += 1
@@ -119,7 +119,7 @@ cdef class Handle(CarrierEnd):
         return 0
 
     cdef void leave(self) noexcept:
-        """Gives the engine's handle up when the end is closed and nobody needs it any more."""
+        """Give the engine's handle up when the end is closed and not needed any more."""
         cdef liaison_mailbox *box = self.box
         if self.forks != forks:
             self.recount()
@@ -157,9 +157,9 @@ cdef class Handle(CarrierEnd):
         return self.is_closed
 
 
-@cython.no_gc_clear  # who settles it at the end of its life needs its end still
+@cython.no_gc_clear  # settling it at the end of its life needs its end
 cdef class Held:
-    """Something of an end's that a user has: it must be settled, and keeps the memory mapped.
+    """What an end has handed to the user: it must be settled, and keeps the memory mapped.
 
     A message, or an error with its traceback, may refer to the delivery that it came with. Of such
     a cycle the collector frees what refers back, and the delivery with it.
@@ -182,7 +182,7 @@ cdef class Held:
         return 0
 
     cdef int settle(self) except -1:
-        """From now on nobody else may: said before the interpreter's lock is given up."""
+        """Mark it as settled, before the interpreter's lock is released to another thread."""
         cdef Handle end = self.end
         self.settled = True
         if self.previous != NULL:
@@ -200,7 +200,7 @@ cdef class Held:
         return 0
 
     cdef int withdraw(self) except -1:
-        """Makes sure that nobody looks at the memory any more."""
+        """Make sure that no view of the memory is left."""
         window = None if self.window is None else self.window()
         if window is not None:
             window.release()  # BufferError when an array still uses it
@@ -212,7 +212,7 @@ cdef class Held:
         return 0
 
     cdef void abandon(self) noexcept:
-        """Gives it back to the engine, however that is done."""
+        """Give it back to the engine, in the subclass's way."""
 
     cdef void give_up(self) noexcept:
         if self.settled:

@@ -1,7 +1,7 @@
 """The header of a frame: 16 bytes, little endian, in front of the payload::
 
     0        payload's size in bytes (7 bytes)
-    7        kind: the message's format (liaison.codec.Format), or FAREWELL
+    7        kind: the message's format (liaison.codec.Format), or BYE
     8        how many messages the frame's sender has received so far (8 bytes)
     16       payload
 
@@ -19,7 +19,7 @@ cdef enum:
     HEAD = 16
     KIND = 56  # the bit at which it begins
     LAST_FORMAT = 0x7F  # formats above are the protocol's own
-    FAREWELL = 0xFF
+    BYE = 0xFF
 
 
 cdef inline uint64_t word_at(const char *place) noexcept:

@@ -29,7 +29,7 @@ def keeping(
     creator: Peer,
     users: list[Peer],
 ) -> Exception:
-    """Say what the engine answered, and of which link, about a space that was to be removed.
+    """The exception for the engine's answer about a space that was to be removed.
 
     `here`: this process uses it; else these `users` do, as far as they are still there.
     """

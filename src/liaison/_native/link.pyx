@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
-"""What users hold: an object that has an end, and asks it for all that it does.
+"""The user's objects: each has an end, which carries out its operations.
 
 It is attached to its end once, and has one from the beginning: a call of the end's takes no
 reference to it. A method that was taken from a class can be called with anything for `self`, and
@@ -188,7 +188,7 @@ cdef class Receiving(Looped):
         return self.end.try_receive_object(default)
 
     def receive_many(self, Py_ssize_t max, *, timeout=None):
-        """Wait for one message, then take what is there besides: at most `max` in all.
+        """Wait for one message, then take those that follow it: at most `max` in all.
 
         Raises as `receive` does.
         """
@@ -221,15 +221,15 @@ cdef class Corresponding(Looped):
     """How endpoints send and receive.
 
     ``to`` and ``source`` are an endpoint's name or address, or a `Peer` that has a name. A bare
-    name is in the space of the endpoint that it is said to.
+    name is in the space of the endpoint whose method is called.
     """
 
     def send(self, to, message, *, timeout=None, bint receipt=False):
         """Send one message to the endpoint called `to`; the link to it is set up at first use.
 
-        It need not have a process at the moment: who takes its name next finds the message. If
-        either of the two has ``capacity=0`` they meet in rendezvous: this returns once the
-        message was received. With ``receipt=True`` returns a receipt.
+        It need not have a process at the moment: the next process that takes its name finds the
+        message. If either of the two has ``capacity=0`` they meet in rendezvous: this returns once
+        the message was received. With ``receipt=True`` returns a receipt.
 
         Raises `NotFound` when there is no endpoint of that name, `Mismatch` when the name is
         another kind of link's, `Full` when there was no room within `timeout` seconds,
@@ -261,8 +261,8 @@ cdef class Corresponding(Looped):
 
         From one endpoint, messages come in the order in which it sent them. From anyone, the
         senders that have sent something have their turns. A source that does not exist yet is
-        waited for. When a name is retired and becomes another's, who waits for it already goes on
-        waiting for the one that had it. Who sent a message, `lease` tells.
+        waited for. When a name is retired and given to another endpoint, a receiver that waits for
+        it already goes on waiting for the endpoint that had it. `lease` reports who sent a message.
 
         Raises `Empty` when none came within `timeout` seconds, `DecodeError`, `Destroyed`,
         `Closed`, and `AccessDenied` in a forked child.
@@ -353,7 +353,7 @@ cdef class Conversing(Attached):
         return self.end.try_receive_object(default)
 
     def receive_many(self, Py_ssize_t max, *, timeout=None):
-        """Wait for one message, then take what is there besides: at most `max` in all.
+        """Wait for one message, then take those that follow it: at most `max` in all.
 
         Raises as `receive` does, and `ValueError` for a `max` below 1.
         """
@@ -394,7 +394,7 @@ cdef class Conversing(Attached):
     def confirmed(self):
         """How many of those `sent` the other program is known to have received.
 
-        It says so with each of its own messages that is received here, and when it is closed.
+        It reports that with each of its own messages that is received here, and when it is closed.
         """
         return self.end.confirmed
 

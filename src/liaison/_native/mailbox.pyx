@@ -57,7 +57,7 @@ cdef class MailboxEnd(End):
 
     @cython.final
     cdef int send_at_once(self, bytes message) except -1:
-        """Whether it was sent; if not, an attempt with more patience tells why.
+        """Whether it was sent; if not, a slower attempt reports why.
 
         No Python runs in here, so nobody can close this end meanwhile.
         """
@@ -181,9 +181,9 @@ cdef class MailboxEnd(End):
                 self.leave()
 
     def room(self):
-        """A descriptor that is readable when there may be room, or news of a receipt.
+        """A descriptor that is readable when there may be room, or a receipt has changed.
 
-        Arms it: whoever waits on it looks once more after this call.
+        Arms it: look once more after this call, before waiting on it.
         """
         cdef int fd
         self.take_part()
@@ -256,8 +256,7 @@ cdef class MailboxEnd(End):
         return result
 
     def offer(self, Loan loan not None):
-        """Rendezvous: put it where it can be taken, without waiting; a receipt, or None: not now.
-        """
+        """Rendezvous: let it be taken, without waiting; a receipt, or None if there is no room."""
         cdef liaison_receipt ticket
         cdef Receipt result
         if loan.settled:
@@ -275,7 +274,7 @@ cdef class MailboxEnd(End):
         return result
 
     def withdraw(self, Receipt receipt not None, bint raising=False):
-        """Take an offer back, unless somebody has taken it; `raising`, say `NoReceiver` then."""
+        """Take an offer back, unless it was taken; with `raising`, raise `NoReceiver` then."""
         self.require_memory()
         cdef int r = liaison_mailbox_withdraw(self.box, &receipt.receipt)
         if r != LIAISON_OK and r != LIAISON_LEASE_LOST:
@@ -385,11 +384,11 @@ cdef class MailboxEnd(End):
                 raise self.fail(r)
             if not self.max_deliveries or d.attempt <= self.max_deliveries:
                 return self.receive_one(&d)
-            self.bury(&d)
+            self.dead_letter(&d)
             self.check()  # which ran Python
 
     def receive_many(self, Py_ssize_t max, *, timeout=None):
-        """Wait for one message and take what is there besides, at most `max`."""
+        """Wait for one message and take those that follow it, at most `max` in all."""
         return self.receive_objects(max, timeout)
 
     cdef list receive_objects(self, Py_ssize_t max, object timeout):
@@ -419,7 +418,7 @@ cdef class MailboxEnd(End):
                     if r != LIAISON_OK:
                         break
                     if self.max_deliveries and taken[count].attempt > self.max_deliveries:
-                        self.bury(&taken[count])
+                        self.dead_letter(&taken[count])
                         continue
                     try:
                         messages.append(self.copy_out(&taken[count]))
@@ -429,15 +428,15 @@ cdef class MailboxEnd(End):
                     count += 1
                     self.received += 1
             except errors.LiaisonError:
-                # It cannot be decoded, or not be buried. Those before it first; it came back, and
-                # is the first of the next call.
+                # It cannot be decoded, or the dead letters have no room. It was released, and is
+                # the first of the next call; this one returns those before it.
                 pass
             except BaseException:
                 for i in range(count):
                     liaison_mailbox_release(self.box, &taken[i])
                 raise
-            # Acknowledged together at the end: dying in between gives all of them back. The last one
-            # first: a sender waits for the first one's place, and then finds all of them.
+            # Acknowledged together at the end: a death before returns all of them. The last one
+            # first: a sender waits for the first one's place, and then finds all places free.
             for i in range(count - 1, -1, -1):
                 liaison_mailbox_acknowledge(self.box, &taken[i])
             return messages
@@ -486,8 +485,8 @@ cdef class MailboxEnd(End):
         cdef liaison_loan loan
         cdef int r = liaison_mailbox_ready(self.box)
         if liaison_mailbox_vanished(self.box):
-            return LIAISON_DESTROYED  # whoever receives it: nobody who comes from now on
-        if r == LIAISON_DENIED:  # who only sends learns it by trying that
+            return LIAISON_DESTROYED  # no new receiver can find the link
+        if r == LIAISON_DENIED:  # this end only sends: it learns by trying to
             r = liaison_mailbox_try_loan(self.box, 0, False, &loan)
             if r == LIAISON_OK:
                 liaison_mailbox_discard(self.box, &loan)

@@ -17,7 +17,7 @@ def label_of(End end not None):
 
 
 def set_label(End end not None, str label not None):
-    """Say what the link is called."""
+    """Set what the link is called."""
     cdef bytes text = label.encode()
     end.check()
     r = liaison_link_set_label(end.box, text)
@@ -44,7 +44,7 @@ def retire(End end not None, str name not None):
 
 
 def noted_names_of(SpaceHandle space not None, str id not None):
-    """What leads to the link with this id; None: more than stands in the link."""
+    """The names of the link with this id; None: it has more than are noted in its header."""
     cdef char names[LIAISON_NAMES_NOTED][104]
     cdef size_t count = 0, i
     cdef boolean all = False

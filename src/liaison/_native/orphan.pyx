@@ -11,13 +11,13 @@ from liaison._native.space cimport SpaceHandle
 from liaison._native.failure import failure
 
 cdef enum:
-    BURY = 8  # of the engine's ways to open a link
+    DRAIN = 8  # of the engine's ways to open a link
 
 
 cdef class Orphan:
     """A port without its receiver, opened to move what is in it to its dead letters.
 
-    Raises `NotFound` when there is none, `Busy` while somebody living does it already.
+    Raises `NotFound` when there is none, `Busy` while a living process drains it already.
     """
 
     cdef liaison_mailbox *box
@@ -35,7 +35,7 @@ cdef class Orphan:
         policy.capacity = policy.pair_capacity = -1
         self.space = space
         self.address = address
-        cdef int r = liaison_mailbox_open(space.space, what, <liaison_open>BURY, &policy, &self.box)
+        cdef int r = liaison_mailbox_open(space.space, what, <liaison_open>DRAIN, &policy, &self.box)
         if r != LIAISON_OK:
             raise failure(r, address, 0, "port")
         liaison_mailbox_describe(self.box, &info)
@@ -45,7 +45,7 @@ cdef class Orphan:
         self.close()
 
     cpdef close(self):
-        """Let somebody else go on; idempotent."""
+        """Let another process drain the rest; idempotent."""
         cdef liaison_mailbox *box = self.box
         self.box = NULL
         if box != NULL:
@@ -76,4 +76,4 @@ cdef class Orphan:
                 raise
             finally:
                 view.release()
-            liaison_mailbox_bury(self.box, &d)
+            liaison_mailbox_dead_letter(self.box, &d)

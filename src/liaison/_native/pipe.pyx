@@ -90,7 +90,7 @@ cdef class PipeEnd(MailboxEnd):
                 f"{self.address} has ended: everything was received, and nobody is left who "
                 "could send more", clean=clean, received=self.received)
         if liaison_mailbox_statistics(self.box, &s) == LIAISON_OK:
-            # Of those that others sent, all may have been taken before ours.
+            # All messages of other writers may have been taken before ours.
             taken = <int64_t>s.taken - (<int64_t>s.accepted - self.sent)
         return errors.Disconnected(
             f"{self.address} is broken: nobody is left who could receive from it",

@@ -1,13 +1,14 @@
 # cython: language_level=3, auto_pickle=False
 """A set of descriptors that is kept, in which one waits for any of them, and is called.
 
-It is an epoll set with a bell in it: a socket that leads nowhere and so always has room. To ring is
-to have the set tell of that room, to silence it not to. Where it is wanted a timer is in it too.
+It is an epoll set with a bell in it: a socket that leads nowhere and so always has room. To ring it
+is to have the set report that room, to silence it is to stop that. Where it is wanted a timer is in
+it too.
 
 All epolls are one file to fstat, and all timers. So they bear a mark, as the engine's do (see
-`base/descriptor.h`), and the bell, whose inode nobody else has, tells one set from another. Of what
-was closed behind its back, as by a daemon, nothing is touched: whoever keeps a set asks whether it
-stands, and makes another.
+`base/descriptor.h`), and the bell, which alone has its inode, tells one set from another. A set
+whose descriptors were closed without it, as daemons do, touches none of their numbers: its owner
+asks whether it stands, and makes another.
 """
 
 cimport cython
@@ -175,18 +176,17 @@ cdef class Poll:
             free(events)
 
     cpdef ring(self):
-        """Have it be readable, and whoever waits return, until it is silenced."""
+        """Make it readable, and every waiter return, until it is silenced."""
         if self.bell.stands():  # the set is changed only where the bell is in it
             self.control(EPOLL_CTL_MOD, self.bell.number, EPOLLOUT)
 
     cpdef silence(self):
-        """Have it be readable only for what is in it."""
+        """Make it readable only for what is in it."""
         if self.bell.stands():
             self.control(EPOLL_CTL_MOD, self.bell.number, 0)
 
     def remind(self, seconds):
-        """Be readable after so many seconds, which may be over, until this is said anew; or never.
-        """
+        """Be readable after so many seconds, until this is called again; None: never."""
         cdef itimerspec when
         cdef long long left
         when = itimerspec()
@@ -210,7 +210,7 @@ cdef class Poll:
         cdef int epoll = self.epoll, timer = self.timer
         if self.bell is None:
             return
-        # What is not all there cannot be told apart: of that the bell alone is closed.
+        # A set that is not complete cannot be told from other files: only its bell is closed.
         cdef bint stands = self.stands()
         self.epoll = self.timer = -1
         self.bell.close()

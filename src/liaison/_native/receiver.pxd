@@ -11,7 +11,7 @@ cdef class Receiver(Sender):
     cdef Py_ssize_t hello  # its bytes
     cdef bint bytes_only  # RAW messages arrive as bytes: no need to ask the coder
     cdef str lost  # why nothing can come any more
-    cdef object untold  # the error by which that was found, until a receive has raised it
+    cdef object unreported  # the error that showed it, until a receive has raised it
     cdef list kept  # messages that an interrupted receive_many had taken, the first last
 
     cdef object empty(self)

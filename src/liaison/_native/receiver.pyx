@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
-"""Receiving frames from a stream, and finding out that there will be none any more.
+"""Receiving frames from a stream, and noticing its end.
 
 A receiver is a sender too: while it waits it sends on what is pending, because the other end may
 want the rest of a message to answer it.
@@ -8,7 +8,7 @@ want the rest of a message to answer it.
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.stdint cimport int64_t, uint64_t
 
-from liaison._native.arrivals cimport GOODBYE, MESSAGE, NO_FRAME, Arrivals
+from liaison._native.arrivals cimport LAST_FRAME, MESSAGE, NO_FRAME, Arrivals
 from liaison._native.sender cimport Sender
 from liaison._native.stream cimport FOREVER
 from liaison._native.thread cimport PyErr_CheckSignals, PyThread_get_thread_ident
@@ -41,7 +41,7 @@ cdef class Receiver(Sender):
         return self.try_receive_object(default)
 
     def receive_many(self, Py_ssize_t max, *, timeout=None):
-        """Wait for one message, then take what is there besides: at most `max` in all."""
+        """Wait for one message, then take those that follow it: at most `max` in all."""
         return self.receive_objects(max, timeout)
 
     cdef object receive_object(self, object timeout):
@@ -80,7 +80,7 @@ cdef class Receiver(Sender):
                 while len(messages) < max and self.find(0):
                     messages.append(self.take(True))
             except (LiaisonError, EOFError, OSError):
-                pass  # an end, or what cannot be read, is for the next call to tell
+                pass  # the next call reports the end, or the error
             except BaseException:
                 messages.reverse()
                 self.kept = messages if self.kept is None else self.kept + messages
@@ -106,15 +106,15 @@ cdef class Receiver(Sender):
         return Empty(f"no message came over {self.name} in time, or another thread was receiving")
 
     cdef bint seek(self, int64_t end) except -1:
-        """Whether there is a message to `take` before `end`; tells the caller why there is none."""
+        """Whether there is a message to `take` before `end`; raises why there will be none."""
         try:
             return self.find(end)
         except LiaisonError:
-            self.untold = None
+            self.unreported = None
             raise
 
     cdef bint find(self, int64_t end) except -1:
-        """The same where an error is not told to the caller: it is for the next one to raise."""
+        """The same where the caller does not raise an error: the next `seek` raises it."""
         cdef int found
         cdef bint again = False
         self.check()
@@ -122,14 +122,14 @@ cdef class Receiver(Sender):
             return True
         if self.finished:
             raise self.ended()
-        if self.untold is not None:
-            raise self.untold
+        if self.unreported is not None:
+            raise self.unreported
         while True:
             if self.greeting is None:
                 found = self.arrivals.next()
                 if found == MESSAGE:
                     return True
-                if found == GOODBYE:
+                if found == LAST_FRAME:
                     self.finished = True
                     raise self.ended()
                 if found == NO_FRAME:
@@ -138,14 +138,14 @@ cdef class Receiver(Sender):
                 self.greet()
                 continue
             if again:
-                PyErr_CheckSignals()  # one that came together with bytes
+                PyErr_CheckSignals()  # a signal that came together with bytes
                 self.check()
             again = True
             if not self.fill(end):
                 return False
 
     cdef object take(self, bint readable=False):
-        """The message that was found. It is gone once it is decoded, or cannot be.
+        """The message that was found. It is consumed, also if it cannot be decoded.
 
         With `readable`, one that cannot be decoded stays.
         """
@@ -173,11 +173,11 @@ cdef class Receiver(Sender):
         return 0
 
     cdef int greet(self) except -1:
-        """Takes the hello of the other end, which was not waited for when connecting."""
+        """Take the hello of the other end, for which connecting did not wait."""
         try:
             self.greeting.receive_hello(self.arrivals.first(self.hello))
         except (LiaisonError, OSError) as error:
-            self.untold = error
+            self.unreported = error
             self.lose(f"its other end is not what was expected: {error}")
             raise
         self.largest = min(self.largest, <uint64_t>self.greeting.theirs)
@@ -229,7 +229,7 @@ cdef class Receiver(Sender):
             return False
         if count == 0:
             self.check()
-            self.lose("its other end went away without introducing itself"
+            self.lose("its other end went away during the handshake"
                       if self.greeting is not None
                       else "its other end went away without closing it")
             raise self.ended()
@@ -276,7 +276,7 @@ cdef class Receiver(Sender):
             if count >= 0:
                 return count
             raw = self.seal.room(&size)
-            # Not all of a record's worth, or of anything else's: more may never come.
+            # Never wait for all of `size`: no more may come.
             count = self.get(raw, size, False, end)
             if count < 0:
                 return -1
@@ -296,7 +296,7 @@ cdef class Receiver(Sender):
     # ---- the end
 
     cdef int lose(self, str why) except -1:
-        """Nothing comes any more, so that nobody is there to be sent anything either."""
+        """Nothing comes any more, so nothing can be sent either."""
         self.lost = why
         if self.failure is None:
             self.failure = why
@@ -304,13 +304,13 @@ cdef class Receiver(Sender):
         return 0
 
     cdef object refused(self, error):
-        """The error, once it is certain that nothing is taken any more."""
-        self.untold = error
+        """The error, after making sure that nothing more is received."""
+        self.unreported = error
         self.give_up(f"what came over it is no message: {error}")
         return error
 
     cdef int give_up(self, str why) except -1:
-        """What comes next is in the middle of something: the other end is to notice that, too."""
+        """End the stream, so that the peer notices: what follows cannot be read as frames."""
         self.lose(why)
         if self.descriptor.stands():
             try:
@@ -320,7 +320,7 @@ cdef class Receiver(Sender):
         return 0
 
     cdef int look_for_the_end(self) except -1:
-        """Sees whether the other end said, before it went, what it had received."""
+        """Look whether the other end reported, before it went, what it had received."""
         if self.receiving.owner == PyThread_get_thread_ident():
             return 0  # from within a receive
         if not self.take_turn(&self.receiving, 0):

@@ -10,8 +10,8 @@
 The tag is a keyed BLAKE2b hash over the record's number (8 bytes, from 0), its length and its
 bytes. The number is not sent, both ends count; each direction has a key of its own, which the
 handshake makes of the token and of both ends' nonces. So a record that is changed, made up, left
-out, repeated, moved, or sent back to who made it, or that comes from another connection, has a
-wrong tag, and after it nothing is taken any more. Nothing is secret: this is not encryption.
+out, repeated, moved, or sent back to its sender, or that comes from another connection, has a wrong
+tag, and after it nothing more is accepted. Nothing is secret: this is not encryption.
 
 BLAKE2b rather than HMAC-SHA256: for the 100 bytes of a small message's record it takes a quarter of
 the time; for large records half of SHA-256's speed where the processor computes that itself, and
@@ -144,7 +144,7 @@ cdef class Records(Seal):
         cdef const char *right = PyBytes_AS_STRING(tag)
         cdef const char *said = record + LENGTH + length
         cdef int i, difference = 0
-        for i in range(TAG):  # all of them, so that the time tells nothing
+        for i in range(TAG):  # all of them, so that the time reveals nothing
             difference |= right[i] ^ said[i]
         if difference:
             self.broken = True

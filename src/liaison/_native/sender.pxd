@@ -14,10 +14,10 @@ cdef class Sender(Stream):
     cdef Seal seal  # None where nothing protects the frames
     cdef object coder
     cdef readonly uint64_t largest  # bytes of a message that the other end takes
-    cdef bint finished  # the other end said that it is done
-    cdef bint departing  # the last frame is on its way
+    cdef bint finished  # the other end has sent BYE
+    cdef bint bye_begun
     cdef str failure  # why nothing can be sent any more
-    cdef uint64_t received_  # messages, which the other end is told with each frame
+    cdef uint64_t received_  # messages; each frame reports it to the other end
     cdef uint64_t sent_
 
     # What is being sent: bytes for the socket, then bytes still to be sealed.
@@ -41,6 +41,6 @@ cdef class Sender(Stream):
     cdef bint push(self, int64_t end) except -1
     cdef bint push_wire(self, int64_t end) except -1
     cdef bint push_beside(self) except -1
-    cdef bint depart(self, int64_t end) except -1
+    cdef bint push_bye(self, int64_t end) except -1
     cdef int fail(self, int problem) except -1
     cdef object disconnected(self)

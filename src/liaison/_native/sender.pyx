@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
-"""Sending frames over a stream, and keeping the rest of what did not go out in time.
+"""Sending frames over a stream, and keeping the rest of a frame that was not sent in time.
 
 A message of which a part has been sent cannot be taken back. When a timeout passes, or Ctrl-C
-comes, in the middle of one, the rest is kept, and goes out with whatever is done next here: the
-message counts as sent. `Full` always means that nothing of the message was sent.
+comes, in the middle of one, the rest is kept, and the next operation here sends it: the message
+counts as sent. `Full` always means that nothing of the message was sent.
 """
 
 from cpython.buffer cimport (
@@ -15,7 +15,7 @@ from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from liaison._native.header cimport FAREWELL, HEAD, put_header
+from liaison._native.header cimport BYE, HEAD, put_header
 from liaison._native.stream cimport Stream
 from liaison._native.thread cimport PyErr_CheckSignals, PyThread_get_thread_ident
 
@@ -152,7 +152,7 @@ cdef class Sender(Stream):
             self.leave_turn(&self.sending)
 
     cdef bint clear_the_way(self, int64_t end) except -1:
-        """Sends what is left of the frame before, or tells why nothing can be sent."""
+        """Send what is left of the last frame, or raise why nothing can be sent."""
         self.check()
         if self.finished and self.failure is None:
             self.failure = "its other end was closed"
@@ -340,10 +340,10 @@ cdef class Sender(Stream):
         return True
 
     cdef bint push_beside(self) except -1:
-        """Sends on while receiving: the other end may want the rest of a message to answer it.
+        """Send on while receiving: the other end may need the rest of a message to answer it.
 
-        False when it is another's turn to send: another thread's, or that of what looks from here
-        for the end because it could not send.
+        False when it is not this call's turn: another thread sends, or a failed send of this thread
+        looks for the end.
         """
         if self.sending.owner == PyThread_get_thread_ident():
             return False
@@ -363,21 +363,21 @@ cdef class Sender(Stream):
     cdef bint has_rest(self) except -1:
         return self.failure is None and (self.wire is not None or self.plain is not None)
 
-    cdef bint depart(self, int64_t end) except -1:
+    cdef bint push_bye(self, int64_t end) except -1:
         """Send what is pending and the last frame, while this end is closed already."""
-        cdef bytes farewell
+        cdef bytes bye
         cdef char header[HEAD]
-        put_header(header, 0, FAREWELL, self.received_)
-        farewell = header[:HEAD]
+        put_header(header, 0, BYE, self.received_)
+        bye = header[:HEAD]
         if not self.push(end):
             return False
-        if not self.departing:
-            self.departing = True
+        if not self.bye_begun:
+            self.bye_begun = True
             if self.seal is None:
-                self.wire = farewell
+                self.wire = bye
                 self.wire_done = 0
             else:
-                self.wrap(NULL, 0, PyBytes_AS_STRING(farewell), HEAD)
+                self.wrap(NULL, 0, PyBytes_AS_STRING(bye), HEAD)
         if not self.push(end):
             return False
         self.sent_ -= 1  # it was no message
@@ -396,5 +396,5 @@ cdef class Sender(Stream):
         raise self.disconnected()
 
     cdef object disconnected(self):
-        """The error that tells how many messages have arrived."""
+        """The error that reports how many messages have arrived."""
         raise NotImplementedError

@@ -22,13 +22,13 @@ cdef class Stream(CarrierEnd):
     cdef int fd, mark
     cdef str name
     cdef bint is_closed
-    cdef unsigned long closer  # the thread that says goodbye
+    cdef unsigned long closer  # the thread that sends BYE
     cdef unsigned long epoch
     cdef Py_ssize_t users
     cdef Turn sending, receiving
     cdef Poll watch
     cdef bint ringing
-    cdef bint for_room  # whether the descriptor tells of room, too
+    cdef bint for_room  # whether the descriptor is readable also for room to send
 
     cdef int hold(self, str name, connection) except -1
     cdef bint take_turn(self, Turn *turn, int64_t end) except -1

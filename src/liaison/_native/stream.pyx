@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
-"""A connected stream socket: whose turn it is, who is inside, how one waits for it, and its end.
+"""A connected stream socket: turns, the threads that use it, waiting for it, and its end.
 
 A thread may send while another receives; several senders, or receivers, take turns. What belongs to
 sending changes only in the turn of `sending`, what belongs to receiving in that of `receiving`. A
@@ -35,7 +35,7 @@ cdef extern from "<poll.h>" nogil:
 cdef frozenset GONE = frozenset(
     (ECONNABORTED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ENOTCONN, EPIPE, ETIMEDOUT))
 
-# Forks of this process: an end belongs, of all processes that have it, to the one that uses it.
+# Forks of this process: of all processes that have an end, it belongs to the one that uses it.
 cdef unsigned long forks = 0
 _all = WeakSet()
 _numbered = WeakValueDictionary()  # by their descriptors
@@ -82,7 +82,7 @@ cdef class Stream(CarrierEnd):
         if fcntl(self.fd, F_SETSIG, self.mark) != 0:
             self.mark = 0  # a sandbox does not allow it
         before = _numbered.get(self.fd)
-        if before is not None:  # whose descriptor was closed behind its back
+        if before is not None:  # its descriptor was closed without it
             (<Stream>before).disown()
         _numbered[self.fd] = self
         self.epoch = forks
@@ -90,7 +90,7 @@ cdef class Stream(CarrierEnd):
         _all.add(self)
         return 0
 
-    # ---- turns, and who is inside
+    # ---- turns, and the threads that use it
 
     cdef bint take_turn(self, Turn *turn, int64_t end) except -1:
         """Whether it is this thread's turn before `end`."""
@@ -120,7 +120,7 @@ cdef class Stream(CarrierEnd):
     cdef int leave_turn(self, Turn *turn) except -1:
         turn.owner = 0
         PyThread_release_lock(turn.lock)
-        try:  # still as a user: what is rung must not be given up meanwhile
+        try:  # still as a user: the set that is rung must not be closed meanwhile
             if self.watch is not None:
                 if turn == &self.receiving:
                     self.ring()
@@ -137,17 +137,17 @@ cdef class Stream(CarrierEnd):
         return 0
 
     cdef int own(self) except -1:
-        """What comes before the socket is used: a process may have closed all that it has.
+        """Check the descriptor before each use: a process may have closed all that it has.
 
-        By its mark: fstat would take a sixth of the time of a message. Of connections with the same
-        one the last has the number; and what is no socket at all does nothing but fail.
+        The check is by its mark: fstat would take a sixth of the time of a message. Of connections
+        with the same mark the last one has the number; and on anything but a socket the call fails.
         """
         if not (bears(self.fd, self.mark) if self.mark else self.descriptor.stands()):
             self.lose_number()
         return 0
 
     cdef int look_closer(self) except -1:
-        """What comes after it failed."""
+        """Check the descriptor by its inode, after a call failed."""
         if not self.descriptor.stands():
             self.lose_number()
         return 0
@@ -159,7 +159,7 @@ cdef class Stream(CarrierEnd):
             "have; connect again")
 
     cdef int disown(self) except -1:
-        """The number is another file's, or none: this end is closed, and leaves it alone."""
+        """Close this end, whose number is another file's or none; leave that file alone."""
         self.is_closed = True
         if self.fd >= 0:
             self.fd = -1
@@ -175,15 +175,15 @@ cdef class Stream(CarrierEnd):
     def outlet(self):
         """The descriptor that is writable when there is room to send; -1: this end is closed.
 
-        So is one without its descriptor, from now on. One that is being closed has it for as long
-        as somebody is inside.
+        An end that has lost its descriptor is closed by this. An end that is being closed keeps its
+        descriptor for as long as a thread is inside.
         """
         if self.fd >= 0 and not self.descriptor.stands():
             self.disown()
         return -1 if self.is_closed else self.fd
 
     cdef int leave(self) except -1:
-        """Closes the socket when the end is closed and nobody needs it any more."""
+        """Close the socket when the end is closed and no thread is inside."""
         if not self.users and self.fd >= 0:
             self.fd = -1
             self.descriptor.release(self.transport)
@@ -191,7 +191,7 @@ cdef class Stream(CarrierEnd):
         return 0
 
     cdef bint gone(self, problem) except -1:
-        """Whether an error's number tells that nobody is there any more."""
+        """Whether an error's number means that the other end is gone."""
         return problem in GONE
 
     cdef bint mine(self) except -1:
@@ -199,7 +199,7 @@ cdef class Stream(CarrierEnd):
         return (self.epoch == forks or self.users > 0) and self.descriptor.stands()
 
     cdef int after_fork(self) except -1:
-        """In the child: the turns of the parent's other threads are nobody's here."""
+        """In the child: free the turns of the parent's other threads."""
         cdef unsigned long me = PyThread_get_thread_ident()
         self.users = 0
         for turn in (0, 1):
@@ -256,8 +256,8 @@ cdef class Stream(CarrierEnd):
     def fileno(self):
         """Return a descriptor that is readable when there may be a message.
 
-        So it is at the end, and when more of what is `pending` can be sent, which whoever then
-        receives does. For selectors and event loops; the first call costs two descriptors.
+        It is also readable at the end, and when more of what is `pending` can be sent, which the
+        next receive does. For selectors and event loops; the first call costs two descriptors.
         """
         cdef Poll watch
         self.check()
@@ -294,9 +294,9 @@ cdef class Stream(CarrierEnd):
         return 0
 
     cdef int look_for_room(self) except -1:
-        """Has who waits for the descriptor send on: the other end may want the rest to answer it.
+        """Wake a waiter also to send the rest, which the other end may need to answer.
 
-        A thread that sends sees to its rest itself.
+        A thread that is sending sends its rest itself.
         """
         cdef bint on = not self.sending.owner and self.has_rest()
         if on != self.for_room and self.fd >= 0:
@@ -305,7 +305,7 @@ cdef class Stream(CarrierEnd):
         return 0
 
     cdef int unwatch(self) except -1:
-        """Gives up what tells of messages, once."""
+        """Close the set that `fileno` made."""
         cdef Poll watch = self.watch
         self.watch = None
         if watch is not None:

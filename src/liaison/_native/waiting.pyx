@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, auto_pickle=False
 """How long an operation waits, and what a signal that comes meanwhile does.
 
-A signal's handler that raises ends the wait: the engine says INTERRUPTED, and the exception stays
-set until `propagate` passes it on.
+A signal's handler that raises ends the wait: the engine returns INTERRUPTED, and the exception
+stays set until `propagate` passes it on.
 """
 
 from libc.stdint cimport int64_t
@@ -19,7 +19,7 @@ cdef boolean interrupted(void *context) noexcept with gil:
     return PyErr_CheckSignals() < 0
 
 
-# While much memory is reserved: what then comes of it is INTERRUPTED.
+# Also while much memory is reserved; that then returns INTERRUPTED.
 liaison_heed(interrupted, NULL)
 
 

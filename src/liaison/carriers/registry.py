@@ -46,7 +46,7 @@ def local_carrier() -> Carrier:
 
 
 def pipes_carrier(space: Address) -> Carrier:
-    """The carrier of pipes that have no name, for who is in a space: its own, or this machine's."""
+    """The carrier of nameless pipes of a space: the space's own, or else this machine's."""
     try:
         found = carrier_of(space)
     except InvalidAddress:  # it carries sockets, or is not there yet

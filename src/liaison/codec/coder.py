@@ -100,13 +100,8 @@ class Coder:
 
     @property
     def bytes_only(self) -> bool:
-        """Whether RAW messages arrive as bytes."""
-        return self._type is None or self._type is bytes
-
-    @property
-    def takes_bytes(self) -> bool:
         """Whether bytes are a valid message, and arrive unchanged."""
-        return self._type in (None, bytes)
+        return self._type is None or self._type is bytes
 
     def encode(self, message: Any) -> Encoded:
         r"""Encode an object as ``(format, head, body)``.
@@ -213,7 +208,7 @@ class Coder:
     # ---- decoding
 
     def _read_raw(self, payload: Buffer) -> Any:
-        if self._type is None or self._type is bytes:
+        if self.bytes_only:
             return bytes(payload)
         if self._type is bytearray:
             return bytearray(payload)

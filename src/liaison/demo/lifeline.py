@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import os
 import signal
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
-__all__ = ["end_with", "undisturbed"]
+__all__ = ["addresses", "end_with", "undisturbed"]
 
 _PR_SET_PDEATHSIG = 1
 _DISTURBANCES = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -23,6 +24,18 @@ def end_with(parent: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it ended before the line above
         sys.exit(1)
+
+
+def addresses(description: str, *names: str) -> list[str]:
+    """Return the addresses on the command line, and end with the parent from now on."""
+    parser = argparse.ArgumentParser(description=description)
+    for name in names:
+        parser.add_argument(name, help="a mailbox's address")
+    parser.add_argument("--parent", type=int, help="end when this process, the parent, ends")
+    options = parser.parse_args()
+    if options.parent:
+        end_with(options.parent)
+    return [getattr(options, name) for name in names]
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,7 +9,7 @@ from functools import cache
 
 import liaison
 from liaison.demo.figures import Unreadable
-from liaison.demo.lifeline import end_with
+from liaison.demo.lifeline import addresses
 from liaison.demo.messages import Box, Done, Job, Order, Ready, Sent, Task
 from liaison.demo.survey import load, reason
 
@@ -50,18 +49,14 @@ def _messages(task: Task) -> Iterator[Job | Done]:
 
 def main() -> None:
     """Open the mailboxes that the command line names."""
-    parser = argparse.ArgumentParser(description="Read files for the workers of `liaison demo`.")
-    for name in ("orders", "files", "results"):
-        parser.add_argument(name, help="a mailbox's address")
-    parser.add_argument("--parent", type=int, help="end when this process, the parent, ends")
-    options = parser.parse_args()
-    if options.parent:
-        end_with(options.parent)
+    orders, files, results = addresses(
+        "Read files for the workers of `liaison demo`.", "orders", "files", "results"
+    )
     with suppress(liaison.Destroyed, liaison.NotFound):
         read(
-            liaison.Mailbox.open(options.orders, type=Order),
-            liaison.Mailbox.open(options.files, type=Job),
-            liaison.Mailbox.open(options.results),
+            liaison.Mailbox.open(orders, type=Order),
+            liaison.Mailbox.open(files, type=Job),
+            liaison.Mailbox.open(results),
         )
 
 

@@ -55,7 +55,7 @@ class Worker(msgspec.Struct, frozen=True):
 
 
 class Kill(msgspec.Struct, frozen=True):
-    """The killed worker, the file that it had leased, and who got that next, how soon."""
+    """The killed worker, the file that it had leased, and which worker got that next, how soon."""
 
     signal: str
     pid: int

@@ -15,7 +15,6 @@ from rich.text import Text
 from liaison.demo import picture
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     from liaison.demo.report import Kill, Worker
@@ -83,13 +82,7 @@ class Screen:
             self._console.print(picture.heading(*self._subject))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Remove the picture."""
+    def __exit__(self, *_: object) -> None:
         # Otherwise it would be drawn once more with all its lines, more than the terminal has.
         self._over = True
         self._live.stop()

@@ -10,7 +10,6 @@ from liaison.demo.lifeline import undisturbed
 from liaison.demo.messages import Box
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     from liaison.demo.collector import Collector
@@ -68,13 +67,7 @@ class Team(ABC, Generic[_Box]):
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End and remove everything."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._finish(completed=kind is None)
 
     def _finish(self, completed: bool) -> None:

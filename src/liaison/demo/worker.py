@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from contextlib import suppress
 
 import liaison
 from liaison.demo.figures import figures_of
-from liaison.demo.lifeline import end_with
+from liaison.demo.lifeline import addresses
 from liaison.demo.messages import Box, Done, Job, Ready, Taken
 
 __all__ = ["work"]
@@ -33,18 +32,9 @@ def work(files: Box, results: Box) -> None:
 
 def main() -> None:
     """Open the mailboxes that the command line names."""
-    parser = argparse.ArgumentParser(description="Compute for `liaison demo`.")
-    for name in ("files", "results"):
-        parser.add_argument(name, help="a mailbox's address")
-    parser.add_argument("--parent", type=int, help="end when this process, the parent, ends")
-    options = parser.parse_args()
-    if options.parent:
-        end_with(options.parent)
+    files, results = addresses("Compute for `liaison demo`.", "files", "results")
     with suppress(liaison.Destroyed, liaison.NotFound):
-        work(
-            liaison.Mailbox.open(options.files, type=Job),
-            liaison.Mailbox.open(options.results),
-        )
+        work(liaison.Mailbox.open(files, type=Job), liaison.Mailbox.open(results))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A process of one's own that tells where it is, and can be stopped and killed there.
+"""A process that reports where it is, and can be stopped and killed there.
 
 Between the two goes a socket pair with pickles on it. The child sends ``("point", name, value)``,
 ``("result", value)`` or ``("raised", error, traceback)``; the parent sends a value to let a child
@@ -23,12 +23,11 @@ from liaison.testing.waiting import PATIENCE, Watchdog, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Self
 
 __all__ = ["Process", "ProcessDied", "point"]
 
-_parent: list[Connection[Any, Any]] = []  # in a child: the way to who started it
+_parent: list[Connection[Any, Any]] = []  # in a child: the connection to its parent
 _PR_SET_PDEATHSIG = 1
 
 
@@ -194,16 +193,9 @@ class Process:
             signal.pidfd_send_signal(self._pidfd, number)
 
     def __enter__(self) -> Self:
-        """Give it; the block kills it at its end."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Kill it, and give up what belonged to it."""
+    def __exit__(self, *_: object) -> None:
         self.kill()
         self._child.close()
         if self._pidfd >= 0:

@@ -1,4 +1,4 @@
-"""What makes links, and what it is told of them."""
+"""What makes links, and what a user says of a link."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ class Reading:
 
     @classmethod
     def of(cls, type: Any, codec: Codec | CodecName | None) -> Reading:
-        """What was said of a link's messages: their type, and who encodes them."""
+        """Make it of the `type` and the `codec` that a user gave."""
         make_coder = _coders()
         if type is None and codec is None:
             return cls(make_coder, True)
         coder = make_coder(type, codec)
-        return cls(lambda: coder, coder.takes_bytes)
+        return cls(lambda: coder, coder.bytes_only)
 
 
 @cache
@@ -120,14 +120,14 @@ class Carrier(ABC):
     def endpoint(
         self, where: Address, capacity: int | None, reading: Reading, *, passing: bool
     ) -> CarrierEnd:
-        """The `EndpointEnd` of who is the endpoint at `where` from now on.
+        """The `EndpointEnd` by which this process is the endpoint at `where` from now on.
 
         A `passing` one ends with this process.
         """
         raise self.unable("endpoint", where)
 
     def observe_endpoint(self, where: Address) -> ObservedEndpoint:
-        """The endpoint at `where`, for who only looks."""
+        """The endpoint at `where`, for an observer."""
         raise self.unable("endpoint", where)
 
     def space(self, where: Address, *, create: bool, group: int | None = None) -> SpaceEnd:
@@ -138,7 +138,7 @@ class Carrier(ABC):
         raise self.unable("space", where)
 
     def spaces(self) -> list[str]:
-        """What spaces of the caller's there are, as `Address.parse_space` reads them."""
+        """The caller's spaces, as `Address.parse_space` reads them."""
         return []
 
     def remove_space(self, where: Address, *, force: bool) -> None:
@@ -146,11 +146,11 @@ class Carrier(ABC):
         raise self.unable("space", where)
 
     def listen(self, where: Address, terms: Terms) -> ListenerEnd:
-        """Who listens at `where` from now on."""
+        """Listen at `where`."""
         raise self.no_socket(where)
 
     def connecting(self, where: Address, terms: Terms) -> Steps[CarrierEnd]:
-        """Connect to who listens at `where`: the `ConnectionEnd`, in the end."""
+        """Connect to the listener at `where`; the last step returns the `ConnectionEnd`."""
         raise self.no_socket(where)
 
     def no_socket(self, where: Address) -> InvalidAddress:
@@ -160,5 +160,5 @@ class Carrier(ABC):
         )
 
     def unable(self, kind: str, where: object) -> InvalidAddress:
-        """The error of a carrier that has not this kind of links."""
+        """The error of a carrier that has no links of this kind."""
         return InvalidAddress(f"{where}: no {kind} can be carried there")

@@ -1,4 +1,4 @@
-"""Connections, where others connect to, and what was said of both."""
+"""Connections, listeners, and the terms of both."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["ConnectionEnd", "ListenerEnd", "Terms"]
 
 
 class Terms:
-    """What was said of a connection, or of all that a listener accepts; see `liaison.listen`."""
+    """What a user says of a connection, or of all that a listener accepts; see `liaison.listen`."""
 
     __slots__ = ("codec", "insecure", "max_message", "tls", "token", "type")
 
-    LARGEST = 1 << 26  # bytes of a message that is taken, where nothing else is said
+    LARGEST = 1 << 26  # bytes of the largest message, unless the user says otherwise
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class ConnectionEnd(ExchangingEnd):
 
 
 class ListenerEnd(ABC):
-    """Where others connect to."""
+    """A listener."""
 
     __slots__ = ()
 
@@ -119,11 +119,11 @@ class ListenerEnd(ABC):
     @property
     @abstractmethod
     def dropped(self) -> int:
-        """How many connections were dropped that had not introduced themselves."""
+        """How many connections were dropped before their handshake was complete."""
 
     @abstractmethod
     def accept(self, timeout: float | None = None) -> CarrierEnd:
-        """The `ConnectionEnd` of who has connected, and introduced themselves as asked."""
+        """The `ConnectionEnd` of the next connection whose handshake is complete."""
 
     @abstractmethod
     def fileno(self) -> int:

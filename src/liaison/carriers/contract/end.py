@@ -20,7 +20,7 @@ __all__ = ["End", "ExchangingEnd", "KeepingEnd", "PipeEnd", "Several"]
 
 
 class AnyEnd(CarrierEnd, ABC):
-    """What every end of a link has, be it for sending, receiving, or to look."""
+    """What every end of a link has, whether it sends, receives or observes."""
 
     __slots__ = ()
 
@@ -45,7 +45,7 @@ class AnyEnd(CarrierEnd, ABC):
 
 
 class KeepingEnd(AnyEnd):
-    """What every end of a link that keeps messages has beside."""
+    """What the end of a link that keeps messages also has."""
 
     __slots__ = ()
 
@@ -95,7 +95,7 @@ class ExchangingEnd(AnyEnd):
 
     @abstractmethod
     def receive_many(self, max: int, *, timeout: float | None = None) -> list[Any]:
-        """Wait for one message, and take what is there besides, at most `max`."""
+        """Wait for one message; receive it and those that wait behind it, at most `max` in all."""
 
     @abstractmethod
     def fileno(self) -> int:
@@ -109,8 +109,8 @@ class ExchangingEnd(AnyEnd):
 class End(KeepingEnd, ExchangingEnd):
     """One end of a link that carries messages.
 
-    First what users call besides; then the steps of which the same consists for who waits by a
-    descriptor, as tasks do.
+    First what users also call; then the steps of which the same consists for tasks, which wait by a
+    descriptor.
     """
 
     __slots__ = ()
@@ -176,12 +176,12 @@ class End(KeepingEnd, ExchangingEnd):
 class Several(ABC):
     """What waits for several ends of one carrier together, quicker than by their descriptors.
 
-    It knows the users' links by identity and keeps none of them: whoever keeps it gives it up when
-    one of them dies. One thread at a time waits with it.
+    It knows the users' links by identity and keeps none of them alive: its owner closes it when one
+    of them dies. One thread at a time waits with it.
     """
 
-    references: list[Any]  # of who keeps it
-    exhausted: bool  # nobody else can wait like this now: ask the kernel instead
+    references: list[Any]  # weak ones, of its owner
+    exhausted: bool  # no other set can be made now: wait by the kernel instead
 
     @abstractmethod
     def knows(self, links: list[Any]) -> bool:
@@ -197,7 +197,7 @@ class Several(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Give it up; who waits with it looks again."""
+        """Give it up; a thread that waits with it looks again."""
 
     @abstractmethod
     def abandon(self) -> None:

@@ -1,4 +1,4 @@
-"""An endpoint, for the process that it names and for those that look at it."""
+"""An endpoint, for the process that it names and for observers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _AnyEndpoint(KeepingEnd):
 
 
 class EndpointEnd(_AnyEndpoint):
-    """An endpoint, as the process has it that it names.
+    """An endpoint, for the process that it names.
 
     First what users call, with the meaning that it has for `liaison.Endpoint`; then the steps of
     which the same consists for tasks. What goes from one endpoint to another lies on a link of
@@ -79,7 +79,7 @@ class EndpointEnd(_AnyEndpoint):
 
     @abstractmethod
     def rename(self, new: str) -> None:
-        """Be called `new` from now on; who knows the old name still reaches it."""
+        """Be called `new` from now on; the old name still reaches it."""
 
     @abstractmethod
     def retire(self, old: str) -> None:
@@ -97,7 +97,7 @@ class EndpointEnd(_AnyEndpoint):
 
     @abstractmethod
     def check(self) -> None:
-        """Raise what is to be said when this end is of no use any more."""
+        """Raise the error of an end that is closed, destroyed or another process's."""
 
     @abstractmethod
     def ready(self) -> bool:
@@ -132,7 +132,7 @@ class EndpointEnd(_AnyEndpoint):
 
 
 class ObservedEndpoint(_AnyEndpoint):
-    """An endpoint for who looks at it and takes no part."""
+    """An endpoint, observed."""
 
     @abstractmethod
     def known_as(self) -> dict[str, list[Peer]]:

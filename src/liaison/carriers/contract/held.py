@@ -1,4 +1,4 @@
-"""What a link gives out: a message, memory for one, and what became of one."""
+"""What a link gives out: deliveries, loans and receipts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from liaison.message import Generic, Message, Message_co
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Any, Literal, Self, TypeAlias
 
     from liaison.link import Peer
@@ -29,17 +28,10 @@ class Held(ABC):
         """The bytes in place, writable those of a loan."""
 
     @abstractmethod
-    def __enter__(self) -> Self:
-        """Give it."""
+    def __enter__(self) -> Self: ...
 
     @abstractmethod
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Settle it."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None: ...
 
 
 class Delivery(Held, Generic[Message_co]):

@@ -1,4 +1,4 @@
-"""A space that is open, and what is told of what lies in it."""
+"""A space that is open, and what it tells of its links."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from liaison._native.space import SpaceHandle
     from liaison.carriers.contract import How
 
-__all__ = ["mourn", "open_link", "sizes"]
+__all__ = ["empty_orphan", "open_link", "sizes"]
 
 _PATIENCE = 2.0  # seconds for somebody else who moves a port's messages; it may have been stopped
 
@@ -39,7 +39,7 @@ def open_link(where: Address, how: How, policy: Policy, reading: Reading) -> Mai
         "dead_letters": policy.dead_letters or "",
         "lifetime": policy.lifetime,
     }
-    end.start(where, how, reading, bury, mourn, **words)
+    end.start(where, how, reading, dead_letter, empty_orphan, **words)
     return end
 
 
@@ -52,15 +52,15 @@ def sizes(policy: Policy) -> dict[str, int]:
     }
 
 
-def _grave(link: str, dead_letters: str) -> MailboxEnd:
+def _dead_letters_of(link: str, dead_letters: str) -> MailboxEnd:
     """The mailbox of a link's dead letters, made where it is missing."""
     where = beside(Address.parse(link), dead_letters)
     return open_link(where, "open or create", Policy(kind="mailbox"), Reading.of(None, None))
 
 
-def bury(end: MailboxEnd, format: int, payload: memoryview, attempt: int) -> None:
+def dead_letter(end: MailboxEnd, format: int, payload: memoryview, attempt: int) -> None:
     """Send a message that was delivered too often to its link's dead letters."""
-    with closing(_grave(end.address, end.dead_letters)) as dead:
+    with closing(_dead_letters_of(end.address, end.dead_letters)) as dead:
         try:
             dead.forward(format, payload)
         except Full:
@@ -70,7 +70,7 @@ def bury(end: MailboxEnd, format: int, payload: memoryview, attempt: int) -> Non
             ) from None
 
 
-def mourn(space: SpaceHandle, address: str) -> bool:
+def empty_orphan(space: SpaceHandle, address: str) -> bool:
     """Move what a port's dead receiver did not settle to its dead letters; then the port is gone.
 
     Returns whether there was such a port. Raises `Full` when the dead letters have no room,
@@ -93,7 +93,7 @@ def mourn(space: SpaceHandle, address: str) -> bool:
         def forward(format: int, payload: memoryview) -> None:
             nonlocal dead
             if dead is None:  # made when it is needed, not before
-                dead = opened.enter_context(closing(_grave(address, orphan.dead_letters)))
+                dead = opened.enter_context(closing(_dead_letters_of(address, orphan.dead_letters)))
             dead.forward(format, payload)
 
         try:

@@ -73,8 +73,8 @@ class MailboxEnd(NativeEnd):
         where: Address,
         how: How,
         reading: Reading,
-        undertaker: Callable[[Any, int, memoryview, int], None],
-        mourner: Callable[[SpaceHandle, str], object],
+        dead_letter: Callable[[Any, int, memoryview, int], None],
+        empty_orphan: Callable[[SpaceHandle, str], object],
         name: str = "",
         **words: Any,
     ) -> None:
@@ -83,7 +83,7 @@ class MailboxEnd(NativeEnd):
         def begin(space: SpaceHandle) -> None:
             self.begin_link(
                 *(space, name or where.name, str(where), _HOW[how]),
-                *(reading.coder, reading.bytes_only, undertaker, mourner),
+                *(reading.coder, reading.bytes_only, dead_letter, empty_orphan),
                 default_dead_letters=f"{where}.dead",
                 **words,
             )

@@ -1,4 +1,4 @@
-"""The carrier of one machine, for endpoints: whom a name means, and who has sent."""
+"""Endpoints in shared memory: which endpoint a name means, and which ones have sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from liaison._native.names import alias, label_of, retire, set_label, version_of
 from liaison._native.poll import Poll
 from liaison.address import Address, check_name
 from liaison.carriers import contract
-from liaison.carriers.shm.dead_letters import mourn
+from liaison.carriers.shm.dead_letters import empty_orphan
 from liaison.carriers.shm.pairs import (
     Caller,
     Own,
@@ -61,7 +61,7 @@ class _Ours(Exception):
 
 
 def _patiently(attempt: Callable[[], _Got]) -> _Got:
-    """Try again while a place is taken: who has it may be dying."""
+    """Try again while a place is taken: the process that has it may be dying."""
     patience = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -89,7 +89,7 @@ class EndpointEnd(native.EndpointEnd):
         lifetime = "receiver" if passing else None
         policy = {"pair_capacity": -1 if capacity is None else capacity, "lifetime": lifetime}
         while True:
-            own = Own.begin(where, "open or create", policy, mourn)
+            own = Own.begin(where, "open or create", policy, empty_orphan)
             try:
                 facts = own.about()
                 first = self._take_name(own)
@@ -317,20 +317,20 @@ class EndpointEnd(native.EndpointEnd):
         except (errors.Destroyed, errors.NotFound):
             if not version_of(endpoint) & 1:
                 raise
-        # Who destroys an endpoint says so first, and then looks for what leads there.
+        # Its destroyer marks an endpoint first, and then looks for the links that lead to it.
         if version_of(endpoint) & 1:
             way.destroy(force=True)
             raise errors.Destroyed(f"{where} was destroyed")
 
-    # ---- who sends ----------------------------------------------------------------------------
+    # ---- senders ------------------------------------------------------------------------------
 
     def introduced(self, ids: list[bytes], every: bool) -> None:
         """Take in the links of new senders."""
-        told = {id.decode("ascii", "replace") for id in ids}
+        senders = {id.decode("ascii", "replace") for id in ids}
         with self._lock:
             if every:
-                told |= senders_to(self._space, self._id)
-            for sender in sorted(told - self._incoming.keys()):
+                senders |= senders_to(self._space, self._id)
+            for sender in sorted(senders - self._incoming.keys()):
                 way = self._begun(sender) if _ID.match(sender) else None
                 if way is not None:
                     self._incoming[sender] = way
@@ -345,8 +345,8 @@ class EndpointEnd(native.EndpointEnd):
                             self._register(self._set, way)
                 self.ways = tuple(self._incoming.values())
                 self.call()
-                for told in arriving:
-                    told(self.own)
+                for notify in arriving:
+                    notify(self.own)
 
     def _begun(self, sender: str) -> Way | None:
         """The link of a new sender; None when it is gone again, or not what it should be."""
@@ -406,8 +406,8 @@ class EndpointEnd(native.EndpointEnd):
             for name, route in list(self.routes.items()):
                 if route.back is end:
                     del self.routes[name]
-            for told in closing:
-                told(end)
+            for notify in closing:
+                notify(end)
             end.close()
 
     # ---- seeing -------------------------------------------------------------------------------
@@ -475,12 +475,12 @@ class EndpointEnd(native.EndpointEnd):
         return self.useless
 
     def check(self) -> None:
-        """Raise what is to be said when this end is of no use any more."""
+        """Raise the error of an end that is closed, or another process's."""
         if self.useless:
             self.refuse()
 
     def refuse(self) -> None:
-        """Say why it is of no use."""
+        """Raise the error that says why it is of no use."""
         if self.own.closed:
             raise errors.Closed(f"{self._address} was closed here; make the endpoint again")
         raise errors.AccessDenied(
@@ -489,7 +489,7 @@ class EndpointEnd(native.EndpointEnd):
         )
 
     def close(self) -> None:
-        """Give the name up; idempotent. What was sent to it waits for who takes it next."""
+        """Give the name up; idempotent. Its next process receives what was sent meanwhile."""
         if self.useless:
             if not self.own.closed:  # a forked child's copy
                 self._put_down()
@@ -508,8 +508,8 @@ class EndpointEnd(native.EndpointEnd):
 
     def _put_down(self) -> None:
         for end in (self, self.own, *self.ways, *(way for way, _ in self._outgoing.values())):
-            for told in closing:
-                told(end)
+            for notify in closing:
+                notify(end)
         if self._set is not None:
             self._set.close()
         for way in (*self.ways, *(way for way, _ in self._outgoing.values())):
@@ -518,8 +518,8 @@ class EndpointEnd(native.EndpointEnd):
             route.endpoint.close()
         self.own.close()
         self.call()
-        for told in closed:
-            told(self)
+        for notify in closed:
+            notify(self)
 
     def destroy(self, *, force: bool = False) -> None:
         """Destroy the endpoint with all that was sent to it and not received."""
@@ -533,7 +533,8 @@ class EndpointEnd(native.EndpointEnd):
             self.hear()
         with suppress(errors.Destroyed):
             self.own.destroy(force=True)
-        # In this order: who introduces itself from now on sees afterwards that it was in vain.
+        # In this order: a sender that introduces itself from now on sees afterwards that the
+        # endpoint was destroyed.
         try:
             if self._complete and self.heard():
                 remove_known(self._incoming.values(), [way for way, _ in self._outgoing.values()])

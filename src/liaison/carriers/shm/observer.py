@@ -1,4 +1,4 @@
-"""An endpoint as others see it: for who looks at it and takes no part."""
+"""An endpoint for its observers."""
 
 from __future__ import annotations
 
@@ -33,17 +33,14 @@ class ObservedEndpoint(contract.ObservedEndpoint):
 
     @property
     def address(self) -> str:
-        """Its address now, a URL."""
         return str(self._where.called(label_of(self._own)))
 
     @property
     def aliases(self) -> list[str]:
-        """The other names by which it is reached."""
         name = label_of(self._own)
         return [one for one in names_of(self._space, self._id) if one != name]
 
     def known_as(self) -> dict[str, list[Peer]]:
-        """The names by which senders know it, and the living processes that use them."""
         found: dict[str, list[Peer]] = {}
         with self._ways() as ways:
             for way in ways:
@@ -53,7 +50,6 @@ class ObservedEndpoint(contract.ObservedEndpoint):
 
     @property
     def link(self) -> Link:
-        """What it is, and who has it or sends to it at this moment."""
         with self._ways() as ways:
             senders = {peer: None for way in ways for peer in self._senders(way)}
             total = sum(way.link.bytes for way in ways)
@@ -68,7 +64,6 @@ class ObservedEndpoint(contract.ObservedEndpoint):
         return Statistics.together(each).but(free=room)
 
     def peek(self, max: int = 10) -> list[Any]:
-        """Copies of at most `max` messages that wait, those of one sender after the other's."""
         found: list[Any] = []
         with self._ways() as ways:
             for way in ways:
@@ -76,7 +71,6 @@ class ObservedEndpoint(contract.ObservedEndpoint):
         return found
 
     def __len__(self) -> int:
-        """Count the messages that wait."""
         with self._ways() as ways:
             return sum(map(len, ways))
 
@@ -97,11 +91,9 @@ class ObservedEndpoint(contract.ObservedEndpoint):
 
     @property
     def closed(self) -> bool:
-        """Whether this end was closed."""
         return self._own.closed
 
     def close(self) -> None:
-        """Look no longer; idempotent."""
         self._own.close()
 
     @contextmanager

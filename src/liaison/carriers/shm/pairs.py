@@ -68,12 +68,12 @@ class Own(MailboxEnd):
         where: Address,
         how: How,
         policy: dict[str, Any],
-        mourner: Callable[[SpaceHandle, str], object] | None = None,
+        empty_orphan: Callable[[SpaceHandle, str], object] | None = None,
     ) -> Own:
-        """Open it, as ``how`` says; `mourner` moves what a dead port of that name has left."""
+        """Open it, as ``how`` says; `empty_orphan` moves what a dead port of that name has left."""
         end = cls.__new__(cls)
         policy = {"kind": "endpoint", **policy}
-        end.start(where, how, _PLAIN, _no_burial, mourner or _nothing_to_mourn, **policy)
+        end.start(where, how, _PLAIN, _no_dead_letters, empty_orphan or _no_orphan, **policy)
         return end
 
     def about(self) -> dict[str, Any]:
@@ -102,9 +102,7 @@ class Way(MailboxEnd):
         end = cls.__new__(cls)
         end.sender_id = sender
         policy = {"kind": "direct", **(policy or {})}
-        end.start(
-            *(where, how, reading, _no_burial, _nothing_to_mourn), f"~{to}.{sender}", **policy
-        )
+        end.start(*(where, how, reading, _no_dead_letters, _no_orphan), f"~{to}.{sender}", **policy)
         return end
 
     @property
@@ -119,11 +117,11 @@ class Way(MailboxEnd):
         return "" if name.startswith("~") else name
 
 
-def _no_burial(*_: object) -> None:
+def _no_dead_letters(*_: object) -> None:
     raise errors.Corrupt("what endpoints send has no dead letters")
 
 
-def _nothing_to_mourn(*_: object) -> bool:
+def _no_orphan(*_: object) -> bool:
     return False
 
 
@@ -224,7 +222,7 @@ def senders_to(space: SpaceHandle, id: str) -> set[str]:
 
 
 def ways_to(where: Address, id: str) -> list[Way]:
-    """Observed ends of all that leads to the endpoint, for who is to close them."""
+    """Observed ends of all links that lead to the endpoint; the caller closes them."""
     found: list[Way] = []
     for receiver, sender in _pairs_at(where):
         if receiver == id:

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from liaison.carriers.contract import Cleaned, Policy, Reading, SpaceEnd
-from liaison.carriers.shm.dead_letters import mourn, open_link
+from liaison.carriers.shm.dead_letters import empty_orphan, open_link
 from liaison.carriers.shm.listing import listed
 from liaison.carriers.shm.pairs import clean_pairs
 from liaison.carriers.shm.space import directory, link_names, open_space
@@ -30,35 +30,29 @@ class SharedSpace(SpaceEnd):
 
     @property
     def path(self) -> str:
-        """The directory in which it lies."""
         return self._handle.path
 
     @property
     def gone(self) -> bool:
-        """Whether it was removed."""
         return self._handle.gone
 
     def names(self) -> list[str]:
-        """The names of its links."""
         return link_names(self._handle)
 
     def listed(self, *, counts: bool) -> list[Listed | tuple[str, LiaisonError]]:
-        """Its links, by name."""
         return listed(self._where, self._handle, counts=counts)
 
     def members(self) -> list[Peer]:
-        """The living processes that have used it."""
         return self._handle.members()
 
     def clean(self, *, links: bool) -> Cleaned:
-        """Remove what dead processes left behind."""
         ports = 0
         with self._handle:
             for name in self.names():
                 where = self._where.called(name)
                 try:
                     open_link(where, "observe", Policy(), Reading.of(None, None)).close()
-                    ports += mourn(self._handle, str(where))
+                    ports += empty_orphan(self._handle, str(where))
                 except NotFound:
                     ports += 1  # opening it noticed that it is over
                 except LiaisonError:

@@ -34,18 +34,16 @@ class Sockets(Carrier):
         raise self.unable(policy.kind or "link", where)
 
     def unable(self, kind: str, where: object) -> InvalidAddress:
-        """The error of who wants something else of a socket."""
+        """The error of another kind of link at a socket's address."""
         return InvalidAddress(
             f"{where}: no {kind} can be carried by a socket, but connections (liaison.listen and "
             "liaison.connect); use a bare name or shm://"
         )
 
     def listen(self, where: Address, terms: Terms) -> Listening:
-        """Listen at an address."""
         return Listening(where, Trust(where, terms, server=True))
 
     def connecting(self, where: Address, terms: Terms) -> Steps[Conversation]:
-        """Connect to where somebody listens."""
         return dial(where, Trust(where, terms, server=False))
 
 

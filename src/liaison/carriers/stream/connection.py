@@ -21,7 +21,7 @@ __all__ = ["Conversation"]
 
 
 class Conversation(Frames, ConnectionEnd):
-    """A socket whose other end has introduced itself, or is about to (`unfinished`)."""
+    """A socket after its handshake; `unfinished` where the other end's hello is still to come."""
 
     __slots__ = ("_accepted", "_address", "_peer", "_peer_address")
 
@@ -56,7 +56,6 @@ class Conversation(Frames, ConnectionEnd):
 
     @property
     def address(self) -> str:
-        """The address that was listened on, a URL."""
         return self._address
 
     @property
@@ -71,7 +70,6 @@ class Conversation(Frames, ConnectionEnd):
 
     @property
     def link(self) -> Link:
-        """What this link is, and who is on it."""
         if self.outlet() < 0:
             raise Closed(f"this end of {self._address} was closed; connect again")
         here = place.own()

@@ -57,10 +57,10 @@ def dial(where: Address, trust: Trust) -> Steps[Conversation]:
             context=trust.context,
             hostname=trust.hostname,
         )
-        # Where nobody has to prove anything, messages may follow at once: what the other end says
-        # of itself is seen by who receives.
+        # Where nobody has to prove anything, messages may follow at once: the first receive checks
+        # the other end's hello.
         unfinished = trust.key is None and trust.context is None
-        yield from _introduce(connection, greeting, str(where), wait=not unfinished)
+        yield from _shake_hands(connection, greeting, str(where), wait=not unfinished)
         connection.setblocking(True)
         return Conversation(
             connection,
@@ -114,7 +114,7 @@ def _reach(connection: socket.socket, target: Any, where: str) -> Steps[None]:
         raise place.explained(error, where) from error
 
 
-def _introduce(
+def _shake_hands(
     connection: socket.socket, greeting: Greeting, where: str, *, wait: bool
 ) -> Steps[None]:
     try:
@@ -142,9 +142,8 @@ def _introduce(
     except LiaisonError as error:
         raise error.__class__(f"{where}: {error}") from error
     except TimeoutError:
-        raise CallTimeout(f"{where} did not introduce itself in time") from None
+        raise CallTimeout(f"{where} did not complete the handshake in time") from None
     except ConnectionError as error:
         raise AccessDenied(
-            f"{where} closed the connection during the introduction: has it the same token= and "
-            "tls=?"
+            f"{where} closed the connection during the handshake: has it the same token= and tls=?"
         ) from error

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Greeting"]
 
-_MOST = 4096  # bytes from who has not proven anything
+_MOST = 4096  # bytes from an end that has not proven anything
 _MOST_WITH_CERTIFICATES = 16384  # where the other end has to send certificates
 
 
@@ -96,9 +96,7 @@ class Greeting:
             return self.session.cipher()
         assert self._handshake is not None
         keys = self._handshake.keys
-        if keys is None:
-            return None
-        return Records(*keys)
+        return None if keys is None else Records(*keys)
 
     def receive(self, data: bytes) -> None:
         """Take bytes of the socket; none is the end.
@@ -110,7 +108,7 @@ class Greeting:
                 "the other end closed the connection instead of proving that it has the token: "
                 "has it the same token=?"
                 if self.awaits_proof
-                else "the other end closed the connection instead of introducing itself"
+                else "the other end closed the connection before the handshake was complete"
             )
         self._left -= len(data)
         if self.session is None:
@@ -140,7 +138,7 @@ class Greeting:
             if count is None:
                 break
             if not count:
-                raise AccessDenied("the other end closed the connection during the introduction")
+                raise AccessDenied("the other end closed the connection during the handshake")
             try:
                 handshake.receive(bytes(piece[:count]))
             finally:

@@ -11,10 +11,10 @@
 
 A proof is HMAC-SHA256, keyed by the token, over the prover's role, both hellos and what identifies
 the TLS session. The nonces make each proof good for one handshake (no replay), the role keeps it
-from being sent back to who made it (no reflection), the flags are proven with the rest, and an end
+from being sent back to its maker (no reflection), the flags are proven with the rest, and an end
 that was given a token takes nothing less (no downgrade), and a proof from one TLS session says
-nothing in another (nobody in between). The client proves first: who only connects learns nothing
-that could be used to guess tokens at leisure.
+nothing in another (nobody in between). The client proves first: a stranger that connects learns
+nothing by which it could guess tokens offline.
 
 Without TLS anybody in between could hand these proofs on, and then say what they like. So what
 follows is sent in records (`liaison._native.records`), whose keys, one for each direction, are made
@@ -134,18 +134,15 @@ class Handshake:
             if self.greeted:
                 self._check_proof(self._cut(PROOF))
             else:
-                self._check_hello(self._cut(HELLO))
-
-    def receive_hello(self, hello: bytes) -> None:
-        """Take the other end's hello, all of it; again does no harm, after an interruption."""
-        self._check_hello(hello)
+                self.receive_hello(self._cut(HELLO))
 
     def _cut(self, size: int) -> bytes:
         piece = bytes(self._buffer[:size])
         del self._buffer[:size]
         return piece
 
-    def _check_hello(self, hello: bytes) -> None:
+    def receive_hello(self, hello: bytes) -> None:
+        """Take the other end's hello, all of it; again does no harm, after an interruption."""
         magic, version, flags, largest, nonce = _hello.unpack(hello)
         if magic != _MAGIC:
             raise Corrupt("what answers there does not speak liaison's protocol")
@@ -159,7 +156,7 @@ class Handshake:
         else:
             self._hellos = self._ours + hello
         if flags & ~_WITH_TOKEN:
-            raise Corrupt(f"the other end's greeting has unknown flags: {flags:#x}")
+            raise Corrupt(f"the other end's hello has unknown flags: {flags:#x}")
         if bool(flags & _WITH_TOKEN) != (self._token is not None):
             raise AccessDenied(
                 "the other end has no token, and this end asks for one"
@@ -167,7 +164,7 @@ class Handshake:
                 else "the other end asks for a token: give it with token="
             )
         if hmac.compare_digest(nonce, self._ours[-_NONCE:]):
-            raise AccessDenied("the other end sent this end's own greeting back")
+            raise AccessDenied("the other end sent this end's own hello back")
         self.theirs = largest
         self.greeted = True
         if self._token is None:

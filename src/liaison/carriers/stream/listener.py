@@ -1,4 +1,4 @@
-"""Where others connect to, and who is let in."""
+"""Listeners: which connections are accepted."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ os.register_at_fork(after_in_child=_forked)
 
 
 class _Newcomer(Newcomer):
-    """A connection that has not introduced itself yet."""
+    """A connection whose handshake is not complete."""
 
     __slots__ = ("came_from", "descriptor", "greeting", "socket", "watched")
 
@@ -67,9 +67,9 @@ class _Newcomer(Newcomer):
 
 
 class Listening(ListenerEnd):
-    """A socket that is listened on, and those who are introducing themselves.
+    """A socket that is listened on, and the connections whose handshake goes on.
 
-    Nothing runs in the background: they go on while `accept` waits.
+    Nothing runs in the background: these make progress while `accept` waits.
     """
 
     __slots__ = (
@@ -120,7 +120,7 @@ class Listening(ListenerEnd):
         return self._address
 
     def accept(self, timeout: float | None = None) -> Conversation:
-        """Wait for somebody to connect and to introduce themselves as asked.
+        """Wait for a connection and its complete handshake.
 
         Raises `Empty` when nobody did within `timeout` seconds, `Closed`, and `OSError` when this
         process may open no more files.
@@ -159,14 +159,13 @@ class Listening(ListenerEnd):
 
     @property
     def dropped(self) -> int:
-        """How many connections were dropped that had not introduced themselves.
+        """How many connections were dropped before their handshake was complete.
 
         The logger ``liaison.listener`` says from where, once a second at most.
         """
         return self._newcomers.dropped
 
     def fileno(self) -> int:
-        """Return a descriptor that is readable when `accept` has something to do."""
         self._check_open()
         return self._poll.fileno()
 
@@ -205,7 +204,6 @@ class Listening(ListenerEnd):
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
         return self._closed
 
     def __del__(self) -> None:
@@ -234,7 +232,7 @@ class Listening(ListenerEnd):
                 self._watch()
 
     def _wind(self) -> None:
-        """Have the timer wake who waits when there is something to do, whatever comes."""
+        """Have the timer wake the waiting thread when there is something to do."""
         due = self._newcomers.due()
         if due != self._wound:
             self._wound = due
@@ -304,10 +302,10 @@ class Listening(ListenerEnd):
         if loser is not None:
             self._close(loser)
         self._numbers[newcomer.number] = newcomer
-        return self._hear(newcomer)  # who has said something already is not taken for silent
+        return self._hear(newcomer)  # one that has sent something already is not taken for silent
 
     def _hear(self, newcomer: _Newcomer) -> Conversation | None:
-        """Let it go on introducing itself; the connection when that is done."""
+        """Go on with its handshake; return the connection when that is complete."""
         greeting, connection = newcomer.greeting, newcomer.socket
         if not newcomer.descriptor.stands():
             self._dismiss(newcomer)
@@ -369,10 +367,10 @@ class Listening(ListenerEnd):
                 self._poll.unregister(newcomer.number)
 
     def _answer(self, connection: socket.socket, greeting: Greeting) -> None:
-        """Say what is to be said; it fits into an empty socket, and who does not read is dropped.
+        """Send the answer, which fits into an empty socket: an end that does not read is dropped.
 
-        But who has closed its end already, after all that was asked of it and perhaps messages, is
-        to be heard.
+        But an end that has closed already, after a complete handshake and perhaps messages, is
+        still accepted.
         """
         outgoing = greeting.take()
         try:

@@ -1,4 +1,4 @@
-"""Which connections that have not introduced themselves may stay, and which of them are heard.
+"""Which connections without a complete handshake may stay, and which of them are heard.
 
 No input or output happens here, and the time is given by the caller.
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Newcomer", "Newcomers", "neighbourhood_of"]
 
 PLACES = 64
-PATIENCE = 5.0  # seconds to introduce oneself
+PATIENCE = 5.0  # seconds to complete the handshake
 GUESSES = 4  # wrong proofs of one neighbourhood within PAUSE
 PAUSE = 1.0  # seconds that a wrong proof counts, and waits for its answer
 
@@ -55,7 +55,7 @@ def neighbourhood_of(host: str) -> str:
 
 
 class Newcomer:
-    """A connection that has not introduced itself: from where, and until when it may stay."""
+    """A connection without a complete handshake: from where, and until when it may stay."""
 
     __slots__ = ("neighbourhood", "standing", "until")
 
@@ -75,11 +75,7 @@ class _Crowd(Generic[_N]):
     __slots__ = ("parts",)
 
     def __init__(self) -> None:
-        self.parts: tuple[OrderedDict[_N, None], ...] = (
-            OrderedDict(),
-            OrderedDict(),
-            OrderedDict(),
-        )
+        self.parts: list[OrderedDict[_N, None]] = [OrderedDict() for _ in range(3)]
 
     def __len__(self) -> int:
         return sum(map(len, self.parts))

@@ -38,8 +38,8 @@ __all__ = [
 ]
 
 _BACKLOG = 4096  # the system makes it what it allows: many come at once, strangers or not
-_DEFERRED = 1  # seconds that the system keeps back who has connected over TCP and says nothing
-_PATIENCE = 5.0  # seconds for who else replaces a stale socket in the same directory
+_DEFERRED = 1  # seconds that the system keeps back a TCP connection on which nothing has come
+_PATIENCE = 5.0  # seconds for another process that replaces a stale socket of the directory
 _credentials = struct.Struct("3i")
 # A TCP peer that was silent for so many seconds is asked whether it is still there, so often, so
 # many times: a machine that is gone without a word is noticed within a minute and a half.
@@ -147,7 +147,7 @@ def _name(fresh: str, name: str, path: str, directory: int) -> None:
         return
     except FileExistsError:
         _check_dead(name, path, directory)
-    # Who replaces a dead one holds the directory's lock, so that it is not replaced twice.
+    # A dead one is replaced under the directory's lock, so that it is not replaced twice.
     deadline = Deadline(_PATIENCE)
     while True:
         try:
@@ -183,9 +183,7 @@ def _check_dead(name: str, path: str, directory: int) -> None:
         probe.setblocking(False)
         try:
             probe.connect(_below(directory, name))
-        except ConnectionRefusedError:
-            return
-        except FileNotFoundError:
+        except (ConnectionRefusedError, FileNotFoundError):
             return
         except OSError as error:
             if error.errno == errno.EPROTOTYPE:
@@ -234,7 +232,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def explained(error: OSError, address: str) -> OSError:
-    """What the system's error means for who wanted to use the address."""
+    """The error of liaison that the system's error means at this address."""
     if error.errno == errno.EADDRINUSE:
         return NameTaken(f"{address}: another process listens there")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -252,7 +250,7 @@ def _url(scheme: str, where: tuple[str, int]) -> str:
 
 
 def peer_url(scheme: str, where: tuple[str, int]) -> str | None:
-    """The address of the other end; None on a Unix socket, where who connects has none."""
+    """The address of the other end; None on a Unix socket, whose client has none."""
     return None if scheme == "unix" else _url(scheme, where)
 
 

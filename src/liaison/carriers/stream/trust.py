@@ -1,4 +1,4 @@
-"""What makes a connection safe: who has to prove what, and what may be done without."""
+"""What makes a connection safe: what each end has to prove, and what needs no proof."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 It is there to be read and believed, and to be compared with: the tests of the contract run over it
 as over every carrier. No process can reach another one's memory here, so that "processes" are
-parties, played by threads of one process (`playing`). One condition of one lock is told of every
-change, and who waits looks again. Slow, and nothing to hide.
+parties, played by threads of one process (`playing`). One condition of one lock is notified of
+every change, and everyone who waits looks again. That is slow, and easy to follow.
 
 ``memory://WORLD/NAME`` is a link of a `World`, which is made when it is first named. It lives here
 because no program should use it: what it carries is gone with its process, and a program that is

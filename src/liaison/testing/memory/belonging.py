@@ -50,7 +50,7 @@ class Belonging:
     _bell: Bell | None = None
 
     def present(self) -> None:
-        """Say what is the matter when this cannot be the party."""
+        """Raise the error when this thread cannot be the party."""
         if os.getpid() != self.party.world.process:
             raise RuntimeError("memory:// is the memory of one process, and this is its child")
         if not self.party.alive:
@@ -75,7 +75,7 @@ class Belonging:
     def await_item(
         self, waiter: Waiter, line: list[Any], allowed: Callable[[], None], deadline: Deadline
     ) -> Item | None:
-        """Wait in line, with the lock held, for what the box gives to who waits; None: too late."""
+        """Wait in line, with the lock held, until the box gives an item; None: too late."""
         line.append(waiter)
         self.box.arrange()
 

@@ -126,7 +126,7 @@ class Box:
         return not self.memory or sum(held) + size <= self.memory
 
     @property
-    def grave(self) -> str:
+    def dead_letters_at(self) -> str:
         """The address of its dead letters; "" without any."""
         if self.dead_letters or not self.max_deliveries:
             return self.dead_letters
@@ -202,26 +202,27 @@ class Box:
         self.returned.sort(key=lambda one: one.number)
         self.arrange()
 
-    def bury(self, item: Item) -> None:
+    def dead_letter(self, item: Item) -> None:
         """Move a leased message to the dead letters; where they have no room it goes back."""
         try:
-            self.send_to_grave(item)
+            self.send_to_dead_letters(item)
         except BaseException:
             self.give_back(item)
             raise
         self.settle(item, "dead-lettered")
 
-    def send_to_grave(self, item: Item) -> None:
+    def send_to_dead_letters(self, item: Item) -> None:
         """Give a message to the dead letters, which are made where there are none."""
-        grave = self.world.links.get(self.grave)
-        if grave is None:
-            where = Address.parse(self.grave)
-            grave = self.world.links[self.grave] = Box(self.world, where, Policy(), self.world.here)
-        if not isinstance(grave, Box):
-            raise errors.Mismatch(f"{self.grave} is a {grave.kind}")
-        if grave.free < 1:
-            raise errors.Full(f"{self.grave} is full")
-        grave.accept(item.format, item.payload, item.sender)
+        letters = self.world.links.get(self.dead_letters_at)
+        if letters is None:
+            where = Address.parse(self.dead_letters_at)
+            letters = Box(self.world, where, Policy(), self.world.here)
+            self.world.links[self.dead_letters_at] = letters
+        if not isinstance(letters, Box):
+            raise errors.Mismatch(f"{self.dead_letters_at} is a {letters.kind}")
+        if letters.free < 1:
+            raise errors.Full(f"{self.dead_letters_at} is full")
+        letters.accept(item.format, item.payload, item.sender)
 
     # ---- how ends end
 
@@ -247,9 +248,9 @@ class Box:
         """End with the receiver, whose messages go to the dead letters."""
         left = [*self.returned, *self.queue]
         self.destroy()
-        if self.grave:
+        if self.dead_letters_at:
             for item in left:
-                self.send_to_grave(item)
+                self.send_to_dead_letters(item)
                 item.state = "dead-lettered"
 
     def destroy(self) -> None:

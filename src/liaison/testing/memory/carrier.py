@@ -29,7 +29,6 @@ class Memory(contract.Carrier):
     carries_pipes = True
 
     def open(self, where: Address, how: How, policy: Policy, reading: Reading) -> CarrierEnd:
-        """An end of the link at `where`."""
         if how == "observe" and policy.kind is None:
             found = world_of(where).links.get(str(where))
             if isinstance(found, Desk):
@@ -39,36 +38,29 @@ class Memory(contract.Carrier):
         return LinkEnd(where, how, policy, reading)
 
     def pipe(self, space: Address, policy: Policy, reading: Reading) -> tuple[PipeEnd, PipeEnd]:
-        """The reading and the writing end of a new pipe."""
         return pipe(world_of(space), policy, reading)
 
     def named_pipe(self, where: Address, policy: Policy, reading: Reading) -> CarrierEnd:
-        """This party's side of a named pipe."""
         return named_pipe(where, policy, reading)
 
     def endpoint(
         self, where: Address, capacity: int | None, reading: Reading, *, passing: bool
     ) -> EndpointEnd:
-        """Be the endpoint at `where`."""
         return EndpointEnd(where, capacity, reading, passing=passing)
 
     def space(self, where: Address, *, create: bool, group: int | None = None) -> WorldEnd:
-        """The world at `where`."""
         return WorldEnd(where, create=create)
 
     def spaces(self) -> list[str]:
-        """What worlds there are."""
         return [f"memory://{name}" for name in worlds]
 
     def remove_space(self, where: Address, *, force: bool) -> None:
-        """Forget a world, if nobody has anything in it."""
         world = WorldEnd(where, create=False)
         if world.names() and not force:
             raise Busy(f"{where} has links: {', '.join(world.names())}")
         del worlds[where.space]
 
     def observe_endpoint(self, where: Address) -> ObservedEndpoint:
-        """The endpoint at `where`, for who only looks."""
         return ObservedEndpoint(where)
 
 

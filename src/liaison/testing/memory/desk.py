@@ -1,7 +1,6 @@
 """Endpoints: what a name leads to is a desk, at which at most one party sits.
 
-Who sends to a desk has a box of its own there, and so what a pair has sent each other is in two
-boxes.
+Each sender has a box of its own at a desk, so what a pair has sent each other is in two boxes.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class Desk:
         self.creator = creator
         self.names = {str(where)}
         self.letters: list[Letters] = []  # from whom nothing was taken for the longest time first
-        self.holder: EndpointEnd | None = None  # the endpoint of who sits there
+        self.holder: EndpointEnd | None = None  # the endpoint of the party that sits there
         self.waiting: list[Reader] = []  # the oldest first
         self.destroyed = False
         world.places.add(self)
@@ -45,6 +44,12 @@ class Desk:
     def address(self) -> str:
         """Where it is now."""
         return str(self.where)
+
+    @property
+    def aliases(self) -> list[str]:
+        """The names that it had, and has not retired."""
+        names = {Address.parse(address).name for address in self.names}
+        return sorted(names - {self.where.name})
 
     def letters_from(self, desk: Desk) -> Letters | None:
         """The box of one sender."""

@@ -39,10 +39,10 @@ class End(Belonging, contract.End):
         self.box = box
         self._coder = reading.coder()
 
-    # ---- what every operation begins with
+    # ---- with one of these every operation begins
 
     def check(self) -> None:
-        """What can be done with a link that is there."""
+        """Raise the error of an end that is closed, or of a link that was destroyed."""
         self.present()
         if self.over:
             raise errors.Closed(f"this end of {self.address} was closed; open it again")
@@ -50,41 +50,39 @@ class End(Belonging, contract.End):
             raise errors.Destroyed(f"{self.address} was destroyed")
 
     def may_learn(self) -> None:
-        """What can be done with a message that was sent."""
+        """Raise the error that says why nothing more can become known of a message."""
         self.check()
 
     def take_part(self) -> None:
-        """What can be done by who does not only look."""
+        """Raise the error of an end that only observes."""
         if not self.over and self._observing:
             raise errors.AccessDenied(f"{self.address} was opened to observe it")
         self.check()
 
     def may_send(self) -> None:
-        """What can be done by who may send."""
+        """Raise the error of an end that may not send."""
         self.take_part()
         if self.box.ending:
             raise errors.Destroyed(f"{self.address} takes no more")
 
     def is_receiver(self) -> None:
-        """What can be done by who is there to receive."""
+        """Raise the error of an end that is no receiver's."""
         self.take_part()
         if self.box.kind == "port" and self.box.receiver is not self:
             raise errors.AccessDenied(f"{self.address} has one receiver")
 
     def may_receive(self) -> None:
-        """What can be done by who may receive."""
+        """Raise the error of an end that may not receive."""
         self.is_receiver()
         if self.box.ending and not (self.box.queue or self.box.returned):
             raise errors.Destroyed(f"the last sender of {self.address} has gone")
 
     @property
     def address(self) -> str:
-        """The link's address."""
         return self.box.address
 
     @property
     def rendezvous(self) -> bool:
-        """Whether sender and receiver meet."""
         return self.box.capacity == 0
 
     def ring(self) -> None:
@@ -96,7 +94,6 @@ class End(Belonging, contract.End):
     # ---- sending
 
     def pack(self, message: Any) -> Parcel:
-        """The message as it travels."""
         self.take_part()
         format, head, body = self._coder.encode(message)
         self.take_part()
@@ -156,7 +153,7 @@ class End(Belonging, contract.End):
             return self.commit(format, payload, deadline)
 
     def full(self) -> errors.LiaisonError:
-        """What is to be said when something was not sent in time."""
+        """The error when something was not sent in time."""
         if self.rendezvous:
             return errors.NoReceiver(f"nobody came to receive from {self.address} in time")
         return errors.Full(f"{self.address} had no room in time")
@@ -164,18 +161,15 @@ class End(Belonging, contract.End):
     def send(
         self, message: Any, *, timeout: float | None = None, receipt: bool = False
     ) -> Receipt | None:
-        """Send one message."""
         item = self._put(message, Deadline(timeout), receipt)
         if item is None:
             raise self.full()
         return Receipt(self, item) if receipt else None
 
     def try_send(self, message: Any) -> bool:
-        """Send one message if that needs no waiting."""
         return self._put(message, Deadline(0)) is not None
 
     def send_many(self, messages: Iterable[Any], *, timeout: float | None = None) -> int:
-        """Send messages in their order."""
         deadline = Deadline(timeout)
         if self.over or self._observing:  # sending nothing to a link that is gone is no mistake
             self.take_part()
@@ -189,7 +183,6 @@ class End(Belonging, contract.End):
         return count
 
     def loan(self, size: int, *, timeout: float | None = None) -> Loan:
-        """Memory to write a message into."""
         if size < 0:
             raise ValueError(f"a loan has 0 or more bytes, not {size}")
         deadline = Deadline(timeout)
@@ -204,7 +197,6 @@ class End(Belonging, contract.End):
     # ---- sending in steps
 
     def post(self, parcel: Parcel, receipt: bool = False, final: bool = False) -> Any:
-        """Send what was packed, if there is room."""
         format, payload = parcel
         with self.locked() as box:
             receipt = receipt or self.rendezvous
@@ -225,12 +217,10 @@ class End(Belonging, contract.End):
             return self._news.descriptor
 
     def offer(self, loan: Loan) -> Receipt | None:
-        """Have what was written taken, at a rendezvous."""
         with self.locked() as box:
             return Receipt(self, box.accept(0, loan.written(), self.party))
 
     def withdraw(self, receipt: Receipt, raising: bool = False) -> None:
-        """Take an offer back, unless somebody has it."""
         with self.locked():
             if receipt.item.attempt:
                 return
@@ -240,7 +230,6 @@ class End(Belonging, contract.End):
                 raise self.full()
 
     def reached(self, receipt: Receipt, settled: bool, final: bool = False) -> Peer | None:
-        """Who received the message, or acknowledged it; None: nobody yet."""
         with self.locked():
             if receipt.reached("acknowledged" if settled else "received"):
                 return receipt.receiver
@@ -257,7 +246,7 @@ class End(Belonging, contract.End):
                 item = self._next(box, deadline)
                 if not box.max_deliveries or item.attempt <= box.max_deliveries:
                     return item
-                box.bury(item)
+                box.dead_letter(item)
 
     def _next(self, box: Box, deadline: Deadline) -> Item:
         self.may_receive()
@@ -278,8 +267,8 @@ class End(Belonging, contract.End):
         try:
             return self.decode(item)
         except errors.DecodeError:
-            if self.box.grave:
-                self.box.bury(item)
+            if self.box.dead_letters_at:
+                self.box.dead_letter(item)
             else:
                 self.box.settle(item, "acknowledged")
             raise
@@ -288,7 +277,6 @@ class End(Belonging, contract.End):
             raise
 
     def receive(self, *, timeout: float | None = None) -> Any:
-        """Receive one message."""
         deadline = Deadline(timeout)
         with self.locked() as box:
             item = self.lease_item(deadline)
@@ -297,21 +285,18 @@ class End(Belonging, contract.End):
             return message
 
     def try_receive(self, default: Any = None) -> Any:
-        """Receive one message if there is one, else `default`."""
         try:
             return self.receive(timeout=0)
         except (errors.Empty, errors.Busy):
             return default
 
     def take(self, default: Any, nanoseconds: int = 0) -> Any:
-        """The same, or if one comes within so short a time."""
         try:
             return self.receive(timeout=nanoseconds / 1e9)
         except (errors.Empty, errors.Busy):
             return default
 
     def receive_many(self, max: int, *, timeout: float | None = None) -> list[Any]:
-        """Wait for one message, and take what is there besides."""
         if max < 1:
             raise ValueError(f"max is 1 or more, not {max}")
         deadline = Deadline(timeout)
@@ -334,7 +319,6 @@ class End(Belonging, contract.End):
             return messages
 
     def lease(self, *, timeout: float | None = None) -> Delivery:
-        """Receive one message, and keep it until it is settled."""
         return Delivery(self, self.lease_item(Deadline(timeout)))
 
     # ---- seeing
@@ -345,7 +329,6 @@ class End(Belonging, contract.End):
             return len(box.queue) + len(box.returned)
 
     def peek(self, max: int = 10) -> list[Any]:
-        """Copies of what waits."""
         if max < 0:
             raise ValueError(f"max is 0 or more, not {max}")
         with self.locked() as box:
@@ -359,7 +342,6 @@ class End(Belonging, contract.End):
             return messages
 
     def statistics(self) -> Statistics:
-        """A snapshot of the counts."""
         with self.locked() as box:
             self.check()
             return Statistics(
@@ -379,7 +361,6 @@ class End(Belonging, contract.End):
 
     @property
     def link(self) -> Link:
-        """What the link is, and who is on it."""
         with self.locked() as box:
             self.present()
             if self.over:
@@ -402,14 +383,13 @@ class End(Belonging, contract.End):
                 access=box.access,
                 memory=box.memory or None,
                 max_deliveries=box.max_deliveries or None,
-                dead_letters=box.grave or None,
+                dead_letters=box.dead_letters_at or None,
                 creator=box.creator.peer,
                 bytes=sum(len(item.payload) for item in [*box.queue, *box.returned, *box.leased]),
                 lifetime=box.lifetime,
             )
 
     def fileno(self) -> int:
-        """A descriptor that is readable when there may be a message."""
         with self.locked():
             self.is_receiver()
             return self.descriptor()
@@ -423,34 +403,32 @@ class End(Belonging, contract.End):
     # ---- ending
 
     def close(self) -> None:
-        """Give up this end."""
         if self.over:
             return
-        for told in closing:
-            told(self)
+        for notify in closing:
+            notify(self)
         with self.locked() as box:
             self.over = True
             self.ring()
             if self in box.ends:
                 box.forget(self.is_)
             box.arrange()
-        for told in closed:
-            told(self)
+        for notify in closed:
+            notify(self)
 
     def __del__(self) -> None:
         if not self.over and self.party.alive:
             self.close()
 
     def destroy(self, *, force: bool = False) -> None:
-        """Destroy the link for everybody."""
         with self.locked() as box:
             self.check()
             if not force and box.creator.alive and box.creator is not self.party:
                 raise errors.NotOwner(f"{self.address} was created by another process, which lives")
-            left = [*box.returned, *box.queue] if box.kind == "port" and box.grave else []
+            left = [*box.returned, *box.queue] if box.kind == "port" and box.dead_letters_at else []
             box.destroy()
             for item in left:
-                box.send_to_grave(item)
+                box.send_to_dead_letters(item)
 
 
 class LinkEnd(End):

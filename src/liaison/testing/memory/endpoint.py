@@ -108,7 +108,6 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
             party.called = self.name
 
     def check(self) -> None:
-        """Raise what is to be said when this end is of no use any more."""
         self.present()
         if self.over:
             raise errors.Closed(f"{self.box.where} was closed here")
@@ -119,36 +118,31 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
 
     @property
     def name(self) -> str:
-        """What it is called now."""
         return self.box.where.name
 
     @property
     def address(self) -> str:
-        """Its address now."""
         return str(self.box.where)
 
     @property
     def aliases(self) -> list[str]:
-        """The other names by which it is reached."""
         with self.locked() as desk:
             self.check()
-            names = {Address.parse(address).name for address in desk.names}
-            return sorted(names - {self.name})
+            return desk.aliases
 
     def rename(self, new: str) -> None:
-        """Be called `new` from now on."""
         check_name(new)
         with self.locked() as desk:
             self.check()
             where = desk.where.called(new)
             if desk.world.links.setdefault(str(where), desk) is not desk:
                 raise errors.NameTaken(f"{where} exists")
+            if new != self.name:
+                self.party.called = new
             desk.names.add(str(where))
             desk.where = where
-            self.party.called = new
 
     def retire(self, old: str) -> None:
-        """Be no longer reached by a name that it had."""
         check_name(old)
         with self.locked() as desk:
             self.check()
@@ -191,7 +185,6 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
     # ---- sending
 
     def way_to(self, to: Correspondent) -> LettersEnd:
-        """The end by which `to` is sent to."""
         with self.locked():
             self.check()
             desk = self._desk_of(to)
@@ -208,7 +201,6 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
             return self._sending[desk]
 
     def is_over(self, to: Correspondent) -> bool:
-        """Whether `to` was destroyed."""
         with self.locked():
             return self._desk_of(to) is None
 
@@ -220,13 +212,11 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
         timeout: float | None = None,
         receipt: bool = False,
     ) -> Receipt | None:
-        """Send one message to the endpoint called `to`."""
         deadline = Deadline(timeout)
         with self.locked():
             return self.way_to(to).send(message, timeout=deadline.remaining(), receipt=receipt)
 
     def try_send(self, to: Correspondent, message: Any) -> bool:
-        """Send one message if that needs no waiting."""
         try:
             self.send(to, message, timeout=0)
         except errors.Full:
@@ -243,18 +233,16 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
 
     @property
     def news(self) -> News:
-        """What tells of new senders."""
         return self._news
 
     def hear(self) -> None:
         """There is a new sender."""
         self._news.told = True
         self._news.ring()
-        for told in arriving:
-            told(self._news)
+        for notify in arriving:
+            notify(self._news)
 
     def way_from(self, source: Correspondent) -> LettersEnd | None:
-        """The end by which is received what `source` sends."""
         with self.locked() as desk:
             self.check()
             self._news.told = False
@@ -278,7 +266,6 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
             return item
 
     def receive(self, source: Correspondent | None = None, *, timeout: float | None = None) -> Any:
-        """Receive one message, from `source` or from anyone."""
         deadline = Deadline(timeout)
         with self.locked():
             item = self._take(source, deadline)
@@ -288,7 +275,6 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
             return message
 
     def try_receive(self, source: Correspondent | None = None, default: Any = None) -> Any:
-        """Receive one message if there is one, else `default`."""
         try:
             return self.receive(source, timeout=0)
         except errors.Empty:
@@ -297,7 +283,6 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
     def lease(
         self, source: Correspondent | None = None, *, timeout: float | None = None
     ) -> Delivery:
-        """Receive one message, and keep it until it is settled."""
         deadline = Deadline(timeout)
         with self.locked():
             item = self._take(source, deadline)
@@ -307,7 +292,6 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
     # ---- seeing
 
     def fileno(self) -> int:
-        """A descriptor that is readable when there may be a message from anyone."""
         with self.locked():
             self.check()
             return self.descriptor()
@@ -327,26 +311,22 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
             return sum(map(len, self._seen()))
 
     def peek(self, max: int = 10) -> list[Any]:
-        """Copies of what waits."""
         if max < 0:
             raise ValueError(f"max is 0 or more, not {max}")
         with self.locked():
             return [message for end in self._seen() for message in end.peek(max)][:max]
 
     def statistics(self) -> Statistics:
-        """The counts of all links to it together."""
         with self.locked():
             return Statistics.together([end.statistics() for end in self._seen()])
 
     @property
     def link(self) -> Link:
-        """What the endpoint is, and who has it or sends to it."""
         with self.locked() as desk:
             self.check()
             return link_of(desk)
 
     def links(self) -> list[Link]:
-        """Its links, one for each endpoint that it has sent to or received from."""
         with self.locked() as desk:
             self.check()
             pairs: dict[Desk, list[Box]] = {}  # the other desk: the boxes between the two
@@ -369,27 +349,24 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
     # ---- ending
 
     def close(self) -> None:
-        """Give the name up."""
         if self.over:
             return
-        for told in closing:
-            told(self)
-            told(self._news)
+        for notify in closing:
+            notify(self)
+            notify(self._news)
         with self.locked() as desk:
             self.over = True
             self.ring()
-            if self.party.called == self.name:
-                self.party.called = None
+            self.party.called = None
             for end in [*self._sending.values(), *self._taking.values()]:
                 end.close()
             desk.forget(self.is_)
             desk.arrange()
             self._news.ring()
-        for told in closed:
-            told(self)
+        for notify in closed:
+            notify(self)
 
     def destroy(self, *, force: bool = False) -> None:
-        """Destroy the endpoint."""
         with self.locked() as desk:
             self.check()
             desk.destroy()
@@ -415,11 +392,9 @@ class News(Belonging, CarrierEnd):
         return self.told or self.closed
 
     def ready(self) -> bool:
-        """The same."""
         return self.has_something()
 
     def fileno(self) -> int:
-        """A descriptor that is readable then."""
         with self.locked():
             return self.descriptor()
 

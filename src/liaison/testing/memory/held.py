@@ -11,7 +11,6 @@ from liaison.closing import Closing
 from liaison.deadline import Deadline, nanoseconds
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     from liaison.carriers.contract import State
@@ -47,7 +46,6 @@ class Delivery(contract.Delivery):
 
     @property
     def message(self) -> Any:
-        """What was sent."""
         if self._decoded is None:
             self._mine()
             self._decoded = (self._end.decode(self._item),)
@@ -55,7 +53,6 @@ class Delivery(contract.Delivery):
 
     @property
     def view(self) -> memoryview:
-        """Its bytes."""
         self._mine()
         if self._window is None:
             self._window = memoryview(self._item.payload)
@@ -63,12 +60,10 @@ class Delivery(contract.Delivery):
 
     @property
     def sender(self) -> Peer:
-        """Who sent it."""
         return self._sender
 
     @property
     def attempt(self) -> int:
-        """How many times it was delivered."""
         return self._attempt
 
     def __len__(self) -> int:
@@ -84,7 +79,6 @@ class Delivery(contract.Delivery):
         self._settled = True
 
     def acknowledge(self) -> None:
-        """Be done with it."""
         with self._end.locked() as box:
             self._settle()
             if box.destroyed:
@@ -98,19 +92,14 @@ class Delivery(contract.Delivery):
             if box.destroyed:
                 raise errors.Destroyed(f"{self._end.address} was destroyed")
             if box.max_deliveries and self.attempt >= box.max_deliveries:
-                box.bury(self._item)
+                box.dead_letter(self._item)
             else:
                 box.give_back(self._item)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._settled:
             return
         if kind is None:
@@ -142,7 +131,6 @@ class Loan(Closing, contract.Loan):
 
     @property
     def view(self) -> memoryview:
-        """The memory, writable."""
         self._mine()
         if self._window is None:
             self._window = memoryview(self._memory)
@@ -175,14 +163,12 @@ class Loan(Closing, contract.Loan):
         return self._memory
 
     def send(self, *, timeout: float | None = None) -> None:
-        """Send what was written; `timeout` is for a rendezvous."""
         nanoseconds(timeout)
         with self.end.locked():
             if self.end.commit(0, self.written(), Deadline(timeout)) is None:
                 raise self.end.full()
 
     def discard(self) -> None:
-        """Give the memory back; idempotent."""
         if self._settled:
             return
         with self.end.locked() as box:
@@ -210,7 +196,6 @@ class Receipt(contract.Receipt):
 
     @property
     def state(self) -> State:
-        """What became of it."""
         return self.item.state
 
     def reached(self, state: State) -> bool:
@@ -234,11 +219,9 @@ class Receipt(contract.Receipt):
         return self.item.receiver.peer
 
     def wait_received(self, timeout: float | None = None) -> Peer:
-        """Wait until somebody has received it; who."""
         return self._wait("received", timeout)
 
     def wait_acknowledged(self, timeout: float | None = None) -> Peer:
-        """Wait until it was settled; by whom."""
         return self._wait("acknowledged", timeout)
 
     def __del__(self) -> None:

@@ -17,7 +17,7 @@ __all__ = ["ObservedEndpoint"]
 
 
 class ObservedEndpoint(contract.ObservedEndpoint):
-    """An endpoint for who looks; see `liaison.carriers.contract.ObservedEndpoint`."""
+    """An endpoint, observed; see `liaison.carriers.contract.ObservedEndpoint`."""
 
     _closed = False
 
@@ -40,15 +40,12 @@ class ObservedEndpoint(contract.ObservedEndpoint):
 
     @property
     def address(self) -> str:
-        """Its address now."""
         return str(self._desk.where)
 
     @property
     def aliases(self) -> list[str]:
-        """The other names by which it is reached."""
         with self._changed:
-            names = {Address.parse(address).name for address in self._desk.names}
-            return sorted(names - {self._desk.where.name})
+            return self._desk.aliases
 
     def known_as(self) -> dict[str, list[Peer]]:
         """The living processes that have sent to it, by the one name that is known of."""
@@ -58,33 +55,27 @@ class ObservedEndpoint(contract.ObservedEndpoint):
 
     @property
     def link(self) -> Link:
-        """What it is, and who has it or sends to it."""
         with self._changed:
             return link_of(self._desk)
 
     def peek(self, max: int = 10) -> list[Any]:
-        """Copies of what waits."""
         with self._changed:
             return [message for end in self._seen() for message in end.peek(max)][:max]
 
     def statistics(self) -> Statistics:
-        """The counts of all its links together."""
         with self._changed:
             each = [end.statistics() for end in self._seen()]
             room = min((one.free for one in each), default=self._desk.capacity)
             return Statistics.together(each).but(free=room)
 
     def close(self) -> None:
-        """Look no longer."""
         self._closed = True
 
     @property
     def closed(self) -> bool:
-        """Whether nobody looks any more."""
         return self._closed
 
     def destroy(self, *, force: bool = False) -> None:
-        """Destroy it."""
         with self._changed:
             if self._desk.holder is not None and not force:
                 raise errors.NotOwner(f"{self.address} is the name of a living process")
@@ -96,7 +87,7 @@ class ObservedEndpoint(contract.ObservedEndpoint):
 
 
 class Watcher(End):
-    """An end of who only looks at a box."""
+    """An observer's end of a box."""
 
     _observing = True
     over = False

@@ -1,4 +1,4 @@
-"""Who takes part: parties, which play processes, and the world of all that they have."""
+"""Parties, which play processes, and the world of all that they have."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
             ...
 
         def forget(self, gone: Callable[[Belonging], bool]) -> None:
-            """Do without what belongs to who has `gone`."""
+            """Do without what belongs to parties that have `gone`."""
             ...
 
 
@@ -45,7 +45,7 @@ class Killed(BaseException):
 
 
 class Party:
-    """Who plays a process."""
+    """One that plays a process."""
 
     def __init__(self, world: World, pid: int) -> None:
         self.world = world
@@ -84,7 +84,7 @@ class World:
         worlds[name] = self
 
     def close(self) -> None:
-        """Be no world any more: who says its name finds another."""
+        """Be no world any more: its name leads to another from now on."""
         worlds.pop(self.name, None)
 
     def party(self) -> Party:

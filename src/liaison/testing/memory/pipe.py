@@ -123,7 +123,6 @@ class PipeEnd(End, contract.PipeEnd):
         return bool(self._rest) or super().has_something() or self.box.is_over(self.party)
 
     def fileno(self) -> int:
-        """A descriptor that is readable when there may be a message."""
         with self.locked():
             self._only(reads=True)
             return self.descriptor()
@@ -132,7 +131,6 @@ class PipeEnd(End, contract.PipeEnd):
 
     @property
     def largest_message(self) -> int:
-        """The bytes of the largest message."""
         return self.box.largest
 
     def _take_rest(self) -> bytes:
@@ -154,7 +152,6 @@ class PipeEnd(End, contract.PipeEnd):
         return super().receive_many(max, timeout=timeout)
 
     def chunk(self, *, timeout: float | None = None) -> tuple[bytes, int]:
-        """The rest of a message, or else the bytes of the next."""
         deadline = Deadline(timeout)
         with self.locked() as box:
             self._only(reads=True)
@@ -169,13 +166,11 @@ class PipeEnd(End, contract.PipeEnd):
             return item.payload, 0
 
     def put_back(self, rest: bytes, at: int) -> None:
-        """Have this, from `at` on, for the next who reads."""
         with self.locked():
             self._rest = rest[at:] + self._rest
             self.ring()
 
     def write(self, data: Any, most: int) -> int:
-        """Send bytes."""
         with memoryview(data) as view, view.cast("B") as source:
             self._only(reads=False)
             for at in range(0, len(source), step := min(most, self.largest_message)):
@@ -213,7 +208,7 @@ class Pair:
         return self.sides.index(party)
 
     def observed(self, reading: Reading) -> NamedPipeEnd:
-        """An end for who only looks at the first way."""
+        """An observer's end of the first way."""
         return NamedPipeEnd(player(self.world), self.ways[0], reading, None)
 
     def look(self) -> None:
@@ -235,7 +230,6 @@ class NamedPipeEnd(PipeEnd):
 
     @property
     def link(self) -> Link:
-        """What the pipe is, and who is on it."""
         with self.locked() as way:
             seen = super().link
             assert way.pair is not None

@@ -25,7 +25,6 @@ class WorldEnd(SpaceEnd):
 
     @property
     def path(self) -> str:
-        """Nowhere."""
         return ""
 
     def __init__(self, where: Address, *, create: bool) -> None:
@@ -36,36 +35,30 @@ class WorldEnd(SpaceEnd):
 
     @property
     def gone(self) -> bool:
-        """Whether it was removed."""
         return worlds.get(self._where.space) is not self._world
 
     def names(self) -> list[str]:
-        """The names of its links."""
         with self._world.changed:
             return sorted(address.rpartition("/")[2] for address in self._world.links)
 
     def listed(self, *, counts: bool) -> list[Listed | tuple[str, errors.LiaisonError]]:
-        """Its links, by name."""
         found: list[Listed | tuple[str, errors.LiaisonError]] = []
         with self._world.changed:
             for place in sorted(set(self._world.links.values()), key=lambda place: place.address):
                 where = self._where.called(place.address.rpartition("/")[2])
+                names: tuple[list[str], dict[str, list[Peer]]] = ([], {})
                 if isinstance(place, Desk):
-                    desk = ObservedEndpoint(where)
-                    known = (desk.aliases, desk.known_as())
-                    found.append(Listed(*_facts(desk, counts), *known))
+                    end = ObservedEndpoint(where)
+                    names = end.aliases, end.known_as()
                 elif isinstance(place, Pair):
                     end = place.observed(Reading.of(None, None))
-                    found.append(
-                        Listed(str(where), end.link, end.statistics() if counts else None, [], {})
-                    )
-                elif isinstance(place, Box):
+                else:
                     end = LinkEnd(where, "observe", Policy(), Reading.of(None, None))
-                    found.append(Listed(*_facts(end, counts), [], {}))
+                counted = end.statistics() if counts else None
+                found.append(Listed(end.address, end.link, counted, *names))
         return found
 
     def members(self) -> list[Peer]:
-        """The parties that live."""
         return [party.peer for party in self._world.parties if party.alive]
 
     def clean(self, *, links: bool) -> Cleaned:
@@ -81,7 +74,3 @@ class WorldEnd(SpaceEnd):
     def unlink(self, name: str) -> None:
         """Nothing is ever damaged here."""
         raise errors.NotFound(f"{self._where.called(name)} is not damaged, if it is there")
-
-
-def _facts(end: LinkEnd | ObservedEndpoint, counts: bool):
-    return end.address, end.link, end.statistics() if counts else None
