@@ -137,11 +137,17 @@ def test_growth_without_room_raises_and_hurts_nothing(small):
         assert box.receive() == "before"
         box.send(bytes(10_000))
         assert len(box.receive()) == 10_000
+        box.destroy()
+
+
+def test_growth_goes_on_when_there_is_room_again(small):
+    """After NoSpace a large message can be sent as soon as the file system has room."""
+    with Mailbox("box", capacity=4) as box:
         fill(small.root, leave=8192)
         with pytest.raises(NoSpace):
             box.send(bytes(300_000))
         (small.root / "filler").unlink()
-        box.send(bytes(300_000))  # as soon as the file system has room
+        box.send(bytes(300_000))
         assert box.receive() == bytes(300_000)
         box.destroy()
 
