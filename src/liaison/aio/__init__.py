@@ -1,8 +1,9 @@
-"""The same links, awaited: on asyncio and on trio.
+"""The same links for tasks, on asyncio and on trio.
 
-The names are those of `liaison`, and what waits is awaited: ``await box.send(…)``,
-``async for message in box``. What never waits (``try_receive``, ``peek``, ``close``) is called as
-before. No thread waits for a task, and cancelling one loses nothing; see `liaison.aio.end`.
+The names are those of `liaison`, and every method that can wait is awaited: ``await box.send(…)``,
+``async for message in box``. Methods that never wait (``try_receive``, ``peek``, ``close``) are
+called as before. No thread waits on behalf of a task, and cancelling a task loses no message; see
+`liaison.aio.end`.
 
 >>> import anyio
 >>> from liaison import aio

@@ -1,4 +1,4 @@
-"""Operations of several steps, by tasks; see `liaison.carriers.steps`."""
+"""Drive operations of several steps in tasks; see `liaison.carriers.steps`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Result = TypeVar("_Result")
 
 
 async def drive(steps: Steps[_Result], timeout: float | None) -> _Result:
-    """Do all that is to be done, within `timeout` seconds; it can be cancelled at every wait."""
+    """Do all steps, within `timeout` seconds. Raises `TimeoutError`; can be cancelled at a wait."""
     deadline = Deadline(timeout)
     await checkpoint()
     go_on: Any = steps.send
@@ -31,7 +31,7 @@ async def drive(steps: Steps[_Result], timeout: float | None) -> _Result:
         except StopIteration as done:
             return done.value
         finally:
-            given = None  # an error would keep this frame, and the frame the error
+            given = None  # an error's traceback keeps this frame, which must not keep the error
         try:
             with anyio.fail_after(deadline.remaining()):
                 go_on, given = steps.send, await _await(step)

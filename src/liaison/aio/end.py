@@ -1,12 +1,12 @@
-"""What the links with a name have in common, for tasks.
+"""What the named links have in common, for tasks.
 
-Every operation that can wait is: try; and if that was in vain, wait in a line for the descriptor
-that tells when to try again (`liaison.aio.line`). Trying is one call of the engine, which nothing
-can cancel in the middle; waiting has taken nothing that could be lost.
+Every operation that can wait tries first. If the attempt fails, the task waits in a line for the
+descriptor that shows when to try again (`liaison.aio.line`). An attempt is one call of the engine,
+which cannot be cancelled in the middle; a task that waits has taken nothing that could be lost.
 
-An operation lets other tasks run before it tries, and can be cancelled there; never after it has
-succeeded. So who is told that it was cancelled knows that nothing was received or sent, with two
-exceptions, of which the second cannot be helped: `send_many` may have sent the first of its
+An operation lets other tasks run before its first attempt, and can be cancelled there, but never
+after an attempt has succeeded. So a task that is cancelled has received and sent nothing, with two
+exceptions, of which the second cannot be avoided: `send_many` may have sent a first part of its
 messages, and at a rendezvous a receiver may have taken the message at that very moment.
 """
 
@@ -55,18 +55,18 @@ __all__ = [
 _Default = TypeVar("_Default")
 _Thing = TypeVar("_Thing", bound="Delivery | Loan")
 
-_PRESENT = 0.05  # seconds: how long a waiting receiver may take to come, as in the engine
-_SOON = 5000  # nanoseconds: who rings is about to send, see wait.h in the engine
-_MANY = 64  # messages sent without letting others run
+_PRESENT = 0.05  # seconds that a waiting receiver may take to receive, as in the engine
+_SOON = 5000  # nanoseconds: a sender that rings is about to send, see wait.h in the engine
+_MANY = 64  # messages that are sent before other tasks may run
 
 
 class Held:
-    """What whoever has an end of any link, for the tasks of an event loop, may ask of it."""
+    """An end of a link of any kind, for the tasks of an event loop."""
 
     __slots__ = ()
 
-    _held: Any  # what has the end, for who does without tasks
-    _end: Any  # its carrier's end
+    _held: Any  # the object that has the end, for callers that block
+    _end: Any  # the carrier's end
 
     @classmethod
     def _around(cls, held: Any) -> Self:
@@ -85,7 +85,7 @@ class Held:
 
     @property
     def link(self) -> Link:
-        """What this link is, and who is on it at this moment."""
+        """The properties of the link, and the processes that are on it at this moment."""
         return self._end.link
 
     @property
@@ -109,7 +109,7 @@ class Held:
         self._end.destroy(force=force)
 
     async def __aenter__(self) -> Self:
-        """Give this end; the block closes it."""
+        """Return this end, which is closed at the end of the block."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -117,17 +117,17 @@ class Held:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel by address, as to a spawned process; opened there anew."""
+        """Pickle the object for callers that block; unpickling makes this one anew from it."""
         return type(self)._around, (self._held,)
 
     def __repr__(self) -> str:
-        """Show where it is."""
+        """Show the address."""
         state = " (closed)" if self.closed else ""
         return f"<aio.{type(self).__name__} {self.address}{state}>"
 
 
 class Sending(Generic[Message]):
-    """How tasks send."""
+    """How tasks send messages."""
 
     __slots__ = ()
 
@@ -151,13 +151,13 @@ class Sending(Generic[Message]):
     async def send(
         self, message: Message, *, timeout: float | None = None, receipt: bool = False
     ) -> Receipt[Message] | None:
-        """Send one message; on a rendezvous link, once a receiver has it.
+        """Send one message; on a rendezvous link, wait until a receiver has it.
 
-        It is encoded before this waits, but for the bytes of a buffer, which must stay as they are
-        until this returns. With ``receipt=True`` gives a `Receipt`.
+        The message is encoded before this waits, except that the bytes of a buffer must not change
+        until this returns. With ``receipt=True`` returns a `Receipt`.
 
-        Raises `Full` when there was no room within `timeout` seconds, `NoReceiver` when nobody came
-        to a rendezvous, `TooLarge`, `EncodeError`, `NoSpace`, `Destroyed`, `Closed`.
+        Raises `Full` when there was no room within `timeout` seconds, `NoReceiver` when no receiver
+        came to a rendezvous, `TooLarge`, `EncodeError`, `NoSpace`, `Destroyed`, `Closed`.
         """
         end = self._end
         parcel = end.pack(message)
@@ -175,8 +175,8 @@ class Sending(Generic[Message]):
     def try_send(self, message: Message) -> bool:
         """Send one message if that needs no waiting; return whether it was sent.
 
-        At a rendezvous this holds the event loop up for at most 50 ms, while a receiver that was
-        seen waiting comes.
+        At a rendezvous this blocks the event loop for at most 50 ms, until a receiver that waits
+        has taken the message.
         """
         return self._end.try_send(message)
 
@@ -185,8 +185,8 @@ class Sending(Generic[Message]):
     ) -> int:
         """Send messages in their order; return how many were accepted within `timeout` seconds.
 
-        Raises `Full` when not even the first was, otherwise as `send` does. If it is cancelled, the
-        first of the messages may have been sent.
+        Raises `Full` when not even the first was accepted, otherwise as `send` does. If this is
+        cancelled, a first part of the messages may have been sent.
         """
         deadline = Deadline(timeout)
         count = 0
@@ -224,8 +224,8 @@ class Sending(Generic[Message]):
     def loan(self, size: int, *, timeout: float | None = None) -> Coming[Loan[Message]]:
         """Borrow memory of the link for a message of `size` bytes, to be sent without a copy.
 
-        ``async with box.loan(size) as loan`` discards it at the end of the block, unless it was
-        sent; ``loan = await box.loan(size)`` does not. Raises as `liaison.Mailbox.loan` does.
+        ``async with box.loan(size) as loan`` discards the loan at the end of the block, unless it
+        was sent; ``loan = await box.loan(size)`` does not. Raises as `liaison.Mailbox.loan` does.
 
         >>> import anyio
         >>> from liaison import aio
@@ -258,13 +258,13 @@ class Sending(Generic[Message]):
     async def _meet(
         self, offer: Callable[[], Any], last: Callable[[], Any], timeout: float | None
     ) -> contract.Receipt:
-        """Offer a message, and wait for who takes it; take it back if nobody does."""
+        """Offer a message, and wait until a receiver takes it; withdraw it if none does."""
         end = self._end
         deadline = Deadline(timeout)
         if timeout == 0:
             await checkpoint()
             if not end.statistics().receivers_waiting:
-                receipt = last()  # says what else is wrong
+                receipt = last()  # raises, if anything else is wrong
                 end.withdraw(receipt, True)
                 return receipt
             deadline = Deadline(_PRESENT)
@@ -282,12 +282,12 @@ class Sending(Generic[Message]):
         except BaseException:
             end.withdraw(receipt)
             raise
-        end.withdraw(receipt, True)  # or somebody has it by now
+        end.withdraw(receipt, True)  # raises `NoReceiver`, unless a receiver has it by now
         return receipt
 
 
 class Receiving(Generic[Message]):
-    """How tasks receive."""
+    """How tasks receive messages."""
 
     __slots__ = ()
 
@@ -321,7 +321,7 @@ class Receiving(Generic[Message]):
         return self._end.try_receive(default)
 
     async def receive_many(self, max: int, *, timeout: float | None = None) -> list[Message]:
-        """Wait for one message, then take what is there besides: at most `max` in all.
+        """Wait for one message, then take those that follow it: at most `max` in all.
 
         Raises as `receive` does.
         """
@@ -330,9 +330,9 @@ class Receiving(Generic[Message]):
     def lease(self, *, timeout: float | None = None) -> Coming[Delivery[Message]]:
         """Receive one message, and keep it until it is acknowledged.
 
-        ``async with box.lease() as delivery`` acknowledges it at the end of the block; leaving the
-        block by an exception, or by being cancelled, gives the message to the next receiver.
-        ``delivery = await box.lease()`` leaves both to you. Raises as `receive` does.
+        ``async with box.lease() as delivery`` acknowledges it at the end of the block. An exception
+        that leaves the block, also a cancellation, releases the message to the next receiver.
+        ``delivery = await box.lease()`` leaves both to the caller. Raises as `receive` does.
 
         >>> import anyio
         >>> from liaison import aio
@@ -357,7 +357,7 @@ class Receiving(Generic[Message]):
         return await patiently(receivers(self._end), attempt, receive, timeout)
 
     def __aiter__(self) -> Self:
-        """Receive messages until the link is destroyed, or, of a pipe, has ended."""
+        """Receive messages until the link is destroyed or, if it is a pipe, has ended."""
         return self
 
     async def __anext__(self) -> Message:
@@ -367,7 +367,7 @@ class Receiving(Generic[Message]):
             raise StopAsyncIteration from None
 
     def peek(self, max: int = 10) -> list[Message | bytes]:
-        """Copies of at most `max` waiting messages, oldest first; takes nothing."""
+        """Return copies of at most `max` waiting messages, oldest first; receive none."""
         return self._end.peek(max)
 
     def fileno(self) -> int:
@@ -375,20 +375,21 @@ class Receiving(Generic[Message]):
         return self._end.fileno()
 
     def __len__(self) -> int:
-        """Count the messages that wait."""
+        """Count the waiting messages."""
         return len(self._end)
 
 
 class End(Sending[Message], Receiving[Message], Held):
-    """An end of a link with a name, for the tasks of an event loop.
+    """An end of a named link, for the tasks of an event loop.
 
-    Any number of tasks may wait on one: they are served in the order in which they came. An end
-    belongs to the event loop that waits on it: other threads open one of their own.
+    Any number of tasks may wait on one end; they are served in the order in which they began to
+    wait. An end belongs to the event loop whose tasks wait on it; a thread with another event loop
+    opens an end of its own.
     """
 
     __slots__ = ("__weakref__", "_end", "_held")
 
-    _link: ClassVar[type[LinkEnd]]  # what it is an end of, as it is without tasks
+    _link: ClassVar[type[LinkEnd]]  # the class for callers that block
 
     @classmethod
     def open(
@@ -409,26 +410,26 @@ class End(Sending[Message], Receiving[Message], Held):
         type: type[Message] | object = None,
         codec: Codec | CodecName | None = None,
     ) -> Self:
-        """Open a link that exists without taking part in it. Raises as `open` does."""
+        """Open a link that exists, as an observer. Raises as `open` does."""
         return cls._around(cls._link.observe(address, type=type, codec=codec))
 
 
 class Loan(Lent, Generic[Message]):
-    """Memory of the mailbox, to write a message into and send without copying it.
+    """Memory of the link, for a message that is sent without a copy.
 
-    As `liaison.Loan`, but that ``send`` is awaited, and ``async with`` discards it.
+    It is like `liaison.Loan`, except that ``send`` is awaited, and that ``async with`` discards it.
     """
 
     __slots__ = ("_end",)
 
     def __init__(self, loan: contract.Loan, end: Any) -> None:
         super().__init__(loan)
-        self._end = end  # its mailbox's
+        self._end = end  # the end that lends the memory
 
     async def send(self, *, timeout: float | None = None) -> None:
-        """Send what was written. `timeout` matters on a rendezvous link only.
+        """Send the message that was written; `timeout` matters only on a rendezvous link.
 
-        Raises `NoReceiver`, `Destroyed`, `Closed`; `LeaseLost` when it was sent already.
+        Raises `NoReceiver`, `Destroyed`, `Closed`, and `LeaseLost` when it was sent already.
         """
         await checkpoint()
         end = self._end
@@ -443,7 +444,10 @@ class Loan(Lent, Generic[Message]):
         def last() -> Any:
             receipt = end.offer(self.loan)
             if receipt is None:
-                raise NoReceiver(f"nobody came to receive from {end.address} in time")
+                raise NoReceiver(
+                    f"no receiver came to {end.address} in time; it is a rendezvous (capacity=0): "
+                    "start a receiver or wait longer with timeout="
+                )
             return receipt
 
         box = End._around(end)  # pyright: ignore[reportPrivateUsage]
@@ -451,7 +455,7 @@ class Loan(Lent, Generic[Message]):
 
 
 class Receipt(Generic[Message_co]):
-    """Tells a sender what became of its message; as `liaison.Receipt`, but awaited.
+    """Reports to a sender what became of its message; like `liaison.Receipt`, but awaited.
 
     >>> import anyio
     >>> from liaison import aio
@@ -479,11 +483,17 @@ class Receipt(Generic[Message_co]):
         return self._receipt.state
 
     async def wait_received(self, timeout: float | None = None) -> Peer:
-        """Wait until somebody has received it; who. Raises `Empty`, `Destroyed`, `Closed`."""
+        """Wait until a receiver has the message; return that process.
+
+        Raises `Empty` when `timeout` seconds have passed, `Destroyed`, `Closed`.
+        """
         return await self._wait(False, timeout)
 
     async def wait_acknowledged(self, timeout: float | None = None) -> Peer:
-        """Wait until it was acknowledged or dead-lettered; by whom. Raises as `wait_received`."""
+        """Wait until the message is acknowledged or dead-lettered; return the process that did so.
+
+        Raises as `wait_received` does.
+        """
         return await self._wait(True, timeout)
 
     async def _wait(self, settled: bool, timeout: float | None) -> Peer:
@@ -503,7 +513,7 @@ class Receipt(Generic[Message_co]):
 
 
 class Coming(Generic[_Thing]):
-    """What an operation will give: to be awaited, or entered, when its block settles it."""
+    """An operation that is awaited, or entered with ``async with``, whose block settles it."""
 
     __slots__ = ("_begin", "_thing")
 
@@ -523,17 +533,17 @@ class Coming(Generic[_Thing]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Awaits nothing: a cancelled task could not.
+        # This awaits nothing, since a cancelled task could not.
         self._thing.__exit__(kind, error, trace)
 
 
 def receivers(end: Any) -> Line:
-    """The tasks that wait to receive."""
+    """The line of the tasks that wait to receive."""
     return line_of(end, "fileno", silenced_by="looking")
 
 
 def senders(end: Any) -> Line:
-    """The tasks that wait for room, or to be told what became of a message."""
+    """The line of the tasks that wait for room, or for news of a receipt."""
     return line_of(end, "room", silenced_by="arming")
 
 
@@ -546,7 +556,7 @@ async def patiently(
     queue: bool = True,
     again: Callable[[], Any] | None = None,
 ) -> Any:
-    """Try, and wait in line; when the time is over, the last try says what is wrong."""
+    """Try, then wait in line; after `timeout` seconds call `last`, which raises or succeeds."""
     now = nanoseconds(timeout) == 0
     await checkpoint()
     if now:
@@ -562,5 +572,5 @@ async def patiently(
     return last()
 
 
-# Tasks that wait on what is given up are told before it is.
+# Tasks that wait on an end are woken before it is closed.
 closing.append(lines.closing)

@@ -1,8 +1,8 @@
 """Endpoints for tasks: direct communication, awaited.
 
-What goes from one endpoint to another lies in a link of these two, so sending to one, and receiving
-from one, is what tasks do with any link. Receiving from anyone waits for a descriptor that watches
-all the links there are, and the word of new ones.
+The messages from one endpoint to another are in a link of these two. So a task sends to one
+endpoint, and receives from one, as on any link. To receive from anyone, a task waits for a
+descriptor that watches all links of the endpoint, and the introductions of new senders.
 """
 
 # pyright: reportPrivateUsage=false
@@ -36,7 +36,7 @@ _Default = TypeVar("_Default")
 class Endpoint(Held, Generic[Message]):
     """This process's name, for the tasks of an event loop; see `liaison.Endpoint`.
 
-    The arguments are those of `liaison.Endpoint`, and so is what it raises.
+    The arguments and errors are those of `liaison.Endpoint`.
 
     >>> import anyio
     >>> from liaison import aio
@@ -75,12 +75,12 @@ class Endpoint(Held, Generic[Message]):
 
     @passing_to(links.Endpoint.__init__)
     def __init__(self, name: str | Address | None = None, **options: Any) -> None:
-        """Be the endpoint, which is made where it does not exist."""
+        """Take the name; the endpoint is created if it does not exist."""
         self._hold(links.Endpoint(name, **options))
 
     @staticmethod
     def observe(name: str | Address) -> links.EndpointObserver:
-        """Look at an endpoint without taking part; see `liaison.Endpoint.observe`."""
+        """Observe an endpoint; see `liaison.Endpoint.observe`."""
         return links.Endpoint.observe(name)
 
     # ---- sending ------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class Endpoint(Held, Generic[Message]):
     ) -> Receipt[Message] | None:
         """Send one message to the endpoint called `to`.
 
-        With ``receipt=True`` gives a `Receipt`. Raises as `liaison.Endpoint.send` does.
+        With ``receipt=True`` returns a `Receipt`. Raises as `liaison.Endpoint.send` does.
         """
         end = self._end
         deadline = Deadline(timeout)
@@ -134,7 +134,7 @@ class Endpoint(Held, Generic[Message]):
             return await way.send(message, timeout=timeout, receipt=receipt)
         except Destroyed:
             if end.is_over(to):
-                raise  # the endpoint, and not the link alone, which `clean` may have taken
+                raise  # the endpoint was destroyed, and not only the link, as `clean` may do
         way = _box(end.way_to(to))
         return await way.send(message, timeout=deadline.remaining(), receipt=receipt)
 
@@ -147,7 +147,7 @@ class Endpoint(Held, Generic[Message]):
     async def receive(
         self, source: Correspondent | None = None, *, timeout: float | None = None
     ) -> Message:
-        """Receive one message, from `source` or from anyone.
+        """Receive one message: from the endpoint called `source`, or else from anyone.
 
         Raises as `liaison.Endpoint.receive` does.
         """
@@ -179,8 +179,8 @@ class Endpoint(Held, Generic[Message]):
     ) -> Coming[Delivery[Message]]:
         """Receive one message, and keep it until it is acknowledged.
 
-        To be awaited, or entered with ``async with``, which settles it at the end of the block.
-        Raises as `receive` does.
+        The call is awaited, or entered with ``async with``, which settles the delivery at the end
+        of the block. Raises as `receive` does.
         """
         if source is None:
             return Coming(lambda: self._from_anyone(lambda: self._end.lease(timeout=0), timeout))
@@ -203,9 +203,10 @@ class Endpoint(Held, Generic[Message]):
         receive: Callable[[End, float | None], Awaitable[Any]],
         timeout: float | None,
     ) -> Any:
-        """Receive on the link from one endpoint: what others have sent would call in vain.
+        """Receive on the link from one endpoint, so that others' messages do not wake the task.
 
-        Until there is one, the endpoint's own link tells of new ones.
+        Until that link exists, wait on the endpoint's own link, where new senders introduce
+        themselves.
         """
         end = self._end
         deadline = Deadline(timeout)
@@ -217,7 +218,10 @@ class Endpoint(Held, Generic[Message]):
         def last() -> Any:
             found = look()
             if found is PENDING:
-                raise Empty(f"no message came to {end.address} from {source} in time")
+                raise Empty(
+                    f"no message came to {end.address} from {source} in time; "
+                    "wait longer with timeout="
+                )
             return found
 
         while True:
@@ -225,7 +229,7 @@ class Endpoint(Held, Generic[Message]):
                 news = receivers(end.news)
                 way = await patiently(news, look, last, deadline.remaining(), queue=False)
             except Closed:
-                end.check()  # says it of the endpoint
+                end.check()  # raises an error that names the endpoint
                 raise
             try:
                 return await receive(_box(way), deadline.remaining())
@@ -244,32 +248,32 @@ class Endpoint(Held, Generic[Message]):
         except Destroyed:
             raise StopAsyncIteration from None
 
-    # ---- names, and seeing ------------------------------------------------------------------
+    # ---- names and observation --------------------------------------------------------------
 
     @property
     def name(self) -> str:
-        """What it is called now."""
+        """The endpoint's current name."""
         return self._end.name
 
     @property
     def aliases(self) -> list[str]:
-        """The other names by which it is reached."""
+        """The endpoint's earlier names that it has not retired, by which it is still reached."""
         return self._end.aliases
 
     def rename(self, new: str) -> None:
-        """Be called `new` from now on; see `liaison.Endpoint.rename`."""
+        """Change the endpoint's name to `new`; see `liaison.Endpoint.rename`."""
         self._end.rename(new)
 
     def retire(self, old: str) -> None:
-        """Be no longer reached by the alias `old`; see `liaison.Endpoint.retire`."""
+        """Give up the alias `old`; see `liaison.Endpoint.retire`."""
         self._end.retire(old)
 
     def links(self) -> list[Link]:
-        """Return its links, one for each endpoint that it has sent to or received from."""
+        """Describe its links, one for each endpoint with which it has communicated."""
         return self._end.links()
 
     def peek(self, max: int = 10) -> list[Message | bytes]:
-        """Copies of at most `max` waiting messages; takes nothing."""
+        """Return copies of at most `max` waiting messages; receive none."""
         return self._end.peek(max)
 
     def fileno(self) -> int:
@@ -277,16 +281,16 @@ class Endpoint(Held, Generic[Message]):
         return self._end.fileno()
 
     def __len__(self) -> int:
-        """Count the messages that wait."""
+        """Count the waiting messages."""
         return len(self._end)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Refuse to travel: the name is this process's."""
+        """Refuse to be pickled: the name belongs to this process."""
         return self._held.__reduce__()
 
 
 async def send(target: str | Address, message: Any, *, timeout: float | None = None) -> None:
-    """Send one message to an endpoint, or into a mailbox; see `liaison.send`.
+    """Send one message to an endpoint, mailbox, queue or port; see `liaison.send`.
 
     >>> import anyio, liaison
     >>> from liaison import aio
@@ -298,7 +302,7 @@ async def send(target: str | Address, message: Any, *, timeout: float | None = N
     >>> anyio.run(main)
     dear all
     """
-    for last in (False, False, True):  # what was known of the target may be over
+    for last in (False, False, True):  # the remembered target may have ended
         link, address = links.correspondent(target)
         try:
             if isinstance(link, links.Endpoint):
@@ -312,7 +316,7 @@ async def send(target: str | Address, message: Any, *, timeout: float | None = N
 
 
 async def receive(source: str | Address | None = None, *, timeout: float | None = None) -> Any:
-    """Receive one message from an endpoint, a mailbox, or anyone; see `liaison.receive`."""
+    """Receive one message from an endpoint or a mailbox, or from anyone; see `liaison.receive`."""
     if source is None:
         return await _awaited(links.mine()).receive(timeout=timeout)
     link, address = links.correspondent(source, receiving=True)
@@ -329,5 +333,5 @@ def _box(end: Any) -> End:
     return End._around(end)
 
 
-# Tasks that wait for new senders look when somebody else was told of these.
+# Tasks that wait for a new sender are woken also when another task has taken it in.
 arriving.append(calling)

@@ -1,18 +1,19 @@
 """The tasks that wait for one descriptor.
 
-- Those in the *queue* want the same thing, of which there may be one: only the first of them looks
-  for it, and whoever leaves the queue, with what it wanted or without, calls the next.
-- Those who *watch* want something of their own each: all are called when there may be news.
+- Tasks in the *queue* want the same thing, of which there may be only one: only the first of them
+  tries to get it, and a task that leaves the queue, with or without it, wakes the next.
+- Tasks that *watch* each want something of their own: all are woken when there may be news.
 
-Nothing is awaited between an attempt that succeeds and the return of what it got. So a task that is
-cancelled was waiting, and had nothing: it leaves, and the next is called in its place.
+Nothing is awaited between an attempt that succeeds and the return of its result. So a task that is
+cancelled was waiting, and had nothing: it leaves, and the next is woken in its place.
 
-Arming the descriptor silences it, for everybody. So whoever arms it when it may have been readable
-has everybody look who must: nobody sleeps through it.
+Arming the descriptor silences it, for all tasks. So when it may have been readable before it is
+armed, all tasks that must look are woken: none misses the news.
 
-On asyncio the descriptor stays registered with the loop from one wait to the next, since to come
-and go costs more than a message; a callback arms it and calls. Elsewhere one task in the line
-*leads*: it waits for the descriptor, and calls others when it is readable, or when it leaves.
+On asyncio the descriptor stays registered with the loop from one wait to the next, since
+registering it costs more than a message; a callback arms it and wakes tasks. Elsewhere one task in
+the line *leads*: it waits for the descriptor, and wakes others when the descriptor is readable, or
+when the task itself leaves.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ __all__ = [
 ]
 
 PENDING: Final = object()
-"""What an attempt gives that found nothing yet."""
+"""What an attempt returns that has found nothing yet."""
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """The asyncio loop whose task this is; None for a task of another kind, or outside of any."""
+    """Return the asyncio loop of the calling task; None in a task of another kind, or in none."""
     asyncio = sys.modules.get("asyncio")
     try:
-        if asyncio is None or asyncio.current_task() is None:  # trio may run on top of a loop
+        if asyncio is None or asyncio.current_task() is None:  # trio may be a guest of a loop
             return None
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -65,7 +66,7 @@ def _others() -> Generator[None, Any, None]:
 
 
 async def checkpoint() -> None:
-    """Let other tasks run; the caller may be cancelled here."""
+    """Let other tasks run; the calling task can be cancelled here."""
     if running_loop() is not None:
         await _others()
     else:
@@ -73,13 +74,13 @@ async def checkpoint() -> None:
 
 
 async def readable(descriptor: int) -> None:
-    """Wait until the descriptor is readable, or is just being closed."""
+    """Wait until the descriptor is readable, or is being closed."""
     with suppress(anyio.ClosedResourceError):
         await anyio.wait_readable(descriptor)
 
 
 async def writable(source: Any) -> None:
-    """Wait until what can be sent with takes something, or is just being closed."""
+    """Wait until the descriptor has room to send, or is being closed."""
     with suppress(anyio.ClosedResourceError):
         await anyio.wait_writable(source)
 
@@ -97,16 +98,16 @@ class _Place:
             self._call.set()
 
     def called(self) -> Awaitable[object]:
-        """What to await, at once: who calls before that calls in vain."""
+        """Begin a wait, and return what to await at once; a call before this wakes no task."""
         self._call = anyio.Event()
         return self._call.wait()
 
 
 class _LoopPlace(_Place):
-    """The same on asyncio: itself what the task awaits, as asyncio allows of what is like a future.
+    """The same on asyncio, where the task awaits the place itself, which is used like a future.
 
-    A future would have its task go on in the loop's next turn, a fifth of a wake-up later. The
-    loop's own callback, which is no task's, goes on with the task at once.
+    A real future would resume its task in the loop's next turn, later by a fifth of a wake-up's
+    time. The loop's callback, which runs outside of any task, resumes the task at once.
     """
 
     __slots__ = ("_asyncio_future_blocking", "_cancelled", "_go_on", "_loop")
@@ -114,8 +115,8 @@ class _LoopPlace(_Place):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._go_on: tuple[Callable[[Any], object], Context] | None = None  # while the task waits
-        self._cancelled: tuple[Any, ...] | None = None  # what the error is made of
-        self._asyncio_future_blocking = False  # whether it was awaited, for the task
+        self._cancelled: tuple[Any, ...] | None = None  # the arguments of its `CancelledError`
+        self._asyncio_future_blocking = False  # set when it is awaited; asyncio's task reads it
 
     def called(self) -> Awaitable[object]:
         return self
@@ -125,18 +126,18 @@ class _LoopPlace(_Place):
         yield self
 
     def call(self) -> None:
-        """Have the task go on in the loop's next turn."""
+        """Resume the task in the loop's next turn."""
         if self._go_on is not None:
             (go_on, context), self._go_on = self._go_on, None
             self._loop.call_soon(go_on, self, context=context)
 
     def resume(self) -> None:
-        """Go on with the task, unless it was called already; only outside of any task."""
+        """Resume the task at once, unless it was called already; only outside of any task."""
         if self._go_on is not None:
             (go_on, context), self._go_on = self._go_on, None
             context.run(go_on, self)
 
-    # ---- what a task asks of a future
+    # ---- the methods of a future that its task calls
 
     def get_loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
@@ -157,18 +158,20 @@ class _LoopPlace(_Place):
     def result(self) -> None:
         if self._cancelled is not None:
             told, self._cancelled = self._cancelled, None
-            # Kept nowhere: what a frame of its own traceback knows is left to the collector.
+            # No variable keeps the error: its traceback refers to this frame, which would make a
+            # cycle that only the garbage collector frees.
             raise sys.modules["asyncio"].CancelledError(*told)
 
 
 class Line:
     """Tasks of one event loop that wait for one descriptor of a link.
 
-    The link's `method` gives the descriptor, which from then on becomes readable when there may be
-    news. The link is not kept alive: who waits in the line does that.
+    The link's `method` arms and returns the descriptor, which from then on becomes readable when
+    there may be news. The line does not keep the link alive; the tasks that wait in the line do.
 
-    `silenced_by` says what has the descriptor not be readable any more: ``"looking"`` in vain, and
-    `method`; ``"arming"``, `method` alone; ``"reading"`` what is there.
+    `silenced_by` names what makes the descriptor unreadable again: ``"looking"``, a look that finds
+    nothing, or a call of `method`; ``"arming"``, only a call of `method`; ``"reading"``, reading
+    all that is there.
     """
 
     __slots__ = ("__weakref__", "_led", "_link", "_method", "_queue", "_silenced_by", "_watching")
@@ -179,24 +182,24 @@ class Line:
         self._silenced_by = silenced_by
         self._queue: dict[Any, None] = {}  # places, in the order in which they were taken
         self._watching: dict[Any, None] = {}
-        self._led: int | None = None  # what the leader waits for
+        self._led: int | None = None  # the descriptor that the leader waits for
 
     def _arm(self) -> int:
         return getattr(self._link(), self._method)()
 
     @property
     def queued(self) -> bool:
-        """Whether somebody waits for what there may be one of."""
+        """Whether a task waits in the queue."""
         return bool(self._queue)
 
     def closing(self) -> None:
-        """Wake everybody: the descriptor is about to be closed."""
+        """Wake all tasks: the descriptor is about to be closed."""
         if self._led is not None:
             anyio.notify_closing(self._led)
 
     def call(self) -> None:
-        """Have all look who must, although the descriptor may be silent."""
-        self.closing()  # wakes who leads, and that one the others
+        """Wake all tasks that must look, although the descriptor may be silent."""
+        self.closing()  # wakes the leader, which wakes the others
 
     async def until(
         self,
@@ -205,9 +208,9 @@ class Line:
         queue: bool = True,
         again: Callable[[], Any] | None = None,
     ) -> Any:
-        """Wait until `attempt` gives something other than `PENDING`; give that.
+        """Wait until `attempt` returns something other than `PENDING`; return that.
 
-        `again` takes its place after the first time.
+        After the first attempt, `again` is called instead, if it is given.
         """
         place = self._place()
         line = self._queue if queue else self._watching
@@ -233,7 +236,7 @@ class Line:
         return _Place()
 
     def _prepare(self) -> int | None:
-        """Arm the descriptor, if nobody has; give it, if the caller has to wait for it itself."""
+        """Arm the descriptor, unless a task has; return it if the caller must wait for it."""
         return None if self._led is not None else self._arm()
 
     async def _lead(self, descriptor: int) -> None:
@@ -245,7 +248,7 @@ class Line:
             self._call()
 
     def _call(self) -> None:
-        """Have all look who must: the first of the queue, and without a leader all who watch."""
+        """Wake all tasks that must look: the queue's first, and without a leader all that watch."""
         for first in self._queue:
             first.call()
             break
@@ -268,19 +271,19 @@ class _LoopLine(Line):
         silenced_by: str = "reading",
     ) -> None:
         super().__init__(link, method, silenced_by=silenced_by)
-        self._loop = ref(loop)  # which knows its lines, and is forgotten with them
+        self._loop = ref(loop)  # weak: `_by_loop` forgets the loop with its lines
         self._forgetting: finalize[..., Any] | None = None
         self._heard = False
 
     def closing(self) -> None:
-        """Wake everybody, and let the loop forget the descriptor, which is about to be closed."""
+        """Wake all tasks, and unregister the descriptor, which is about to be closed."""
         if self._led is not None and self._forgetting is not None:
             self._led = None
             self._forgetting()
         self._call()
 
     def call(self) -> None:
-        """Have all look who must, although the descriptor may be silent."""
+        """Wake all tasks that must look, although the descriptor may be silent."""
         for first in self._queue:
             first.call()
             break
@@ -292,7 +295,7 @@ class _LoopLine(Line):
 
     def _running(self) -> asyncio.AbstractEventLoop:
         loop = self._loop()
-        assert loop is not None  # a task of it waits
+        assert loop is not None  # one of its tasks waits
         return loop
 
     def _prepare(self) -> None:
@@ -300,7 +303,7 @@ class _LoopLine(Line):
             self._heard = False
         if self._led is None:
             descriptor = self._arm()
-            this = ref(self)  # the loop keeps no link alive
+            this = ref(self)  # weak: the loop must not keep a link alive
 
             def rang() -> None:
                 line = this()
@@ -309,14 +312,14 @@ class _LoopLine(Line):
 
             self._running().add_reader(descriptor, rang)
             self._led = descriptor
-            # A link that nobody has any more is closed, and its descriptor's number another's.
+            # An unused link is closed; another file may then have its descriptor's number.
             self._forgetting = finalize(self._link(), _forget, self._loop, descriptor)
             self._forgetting.atexit = False
 
     def _rang(self) -> None:
         waiting = self._queue or self._watching
         if waiting and not self._heard:
-            self._heard = True  # who is called may silence it; else the loop comes here again
+            self._heard = True  # the woken task may silence it; else the loop calls this again
         elif not waiting and self._silenced_by == "reading":
             self.closing()
         else:
@@ -324,14 +327,14 @@ class _LoopLine(Line):
             link: Any = self._link()
             try:
                 known = self._arm() == self._led
-                # Nobody here wants what there is: it stays readable, for others who wait for it.
+                # No task here wants the message: the descriptor stays readable, for other waiters.
                 left = self._silenced_by == "looking" and link.ready() and not waiting
             except Exception:
                 known = left = False
-            if left or not known:  # closed, and perhaps another was made
+            if left or not known:  # unknown: it was closed, and perhaps another was made
                 self.closing()
         first = next(iter(self._queue), None)
-        watching = list(self._watching)  # before any of them goes on, and leaves
+        watching = list(self._watching)  # a copy, since a resumed task leaves the line
         if first is not None:
             first.resume()
         for place in watching:
@@ -349,15 +352,15 @@ def _forget(whose: ref[asyncio.AbstractEventLoop], descriptor: int) -> None:
         here = False
     if here or not loop.is_running():
         loop.remove_reader(descriptor)
-    else:  # memory is collected in any thread
+    else:  # garbage is collected in any thread
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(loop.remove_reader, descriptor)
 
 
 class Room:
-    """Room to send: of who has the turn to send over a connection, the wait for it.
+    """The wait for room to send, by the task that has the turn to send over a connection.
 
-    `outlet` gives the descriptor; a negative one is of who closes it just now.
+    `outlet` returns the descriptor; a negative one means that the connection is closed.
     """
 
     __slots__ = ("_outlet", "_waits")
@@ -367,7 +370,7 @@ class Room:
         self._waits: tuple[asyncio.AbstractEventLoop, int, asyncio.Future[None]] | None = None
 
     async def wait(self) -> None:
-        """Wait until something can be sent, or it is just being closed."""
+        """Wait until something can be sent, or the connection is being closed."""
         descriptor = self._outlet()
         if descriptor < 0:
             return
@@ -375,8 +378,9 @@ class Room:
         if loop is None:
             await writable(descriptor)
             return
-        # anyio's own would know who waits by the descriptor's number. When that is closed here, it
-        # may be another connection's before who waited here has left, and takes that one's along.
+        # anyio's own wait finds the task by the descriptor's number. After a close here, another
+        # connection may have that number before this task has left: leaving would then also remove
+        # the other connection's registration.
         room = loop.create_future()
         loop.add_writer(descriptor, _tell, room)
         self._waits = loop, descriptor, room
@@ -386,15 +390,15 @@ class Room:
             self._stop()
 
     def closing(self) -> None:
-        """Wake who waits: the descriptor is about to be closed."""
+        """Wake the waiting task: the descriptor is about to be closed."""
         self._stop()
         descriptor = self._outlet()
         if descriptor >= 0:
-            with suppress(RuntimeError, anyio.NoEventLoopError):  # no loop: nobody waits
+            with suppress(RuntimeError, anyio.NoEventLoopError):  # no loop: no task waits
                 anyio.notify_closing(descriptor)
 
     def _stop(self) -> None:
-        """Have who waits look again; on the event loop that it waits in."""
+        """Wake the waiting task, if its event loop runs the caller."""
         if self._waits is None:
             return
         loop, descriptor, room = self._waits
@@ -410,7 +414,7 @@ def _tell(room: asyncio.Future[None]) -> None:
         room.set_result(None)
 
 
-# By event loop: a forked child, or a second loop, finds none of the first one's tasks.
+# By event loop: a forked child, or a second loop, finds none of the first loop's tasks.
 _Lines = WeakKeyDictionary[Any, dict[str, Line]]
 _by_loop: WeakKeyDictionary[Any, _Lines] = WeakKeyDictionary()
 _by_run: anyio.lowlevel.RunVar[_Lines] = anyio.lowlevel.RunVar("liaison.aio.lines")
@@ -428,7 +432,7 @@ def _lines_of(loop: asyncio.AbstractEventLoop | None) -> _Lines:
 
 
 def line_of(link: Any, method: str, *, silenced_by: str = "reading") -> Line:
-    """The line of those tasks of this event loop that wait for what `method` of the link gives."""
+    """The line of this event loop's tasks that wait for the descriptor of the link's `method`."""
     loop = running_loop()
     known = _lines_of(loop)
     lines = known.get(link)
@@ -451,7 +455,7 @@ def closing(link: Any) -> None:
 
 
 def calling(link: Any) -> None:
-    """Have the tasks of this event loop look that wait for the link: it may be silenced already."""
+    """Wake the tasks of this event loop that wait for the link, which may be silent already."""
     for line in _lines_here(link):
         line.call()
 
@@ -459,5 +463,5 @@ def calling(link: Any) -> None:
 def _lines_here(link: Any) -> list[Line]:
     try:
         return list(_lines_of(running_loop()).get(link, {}).values())
-    except (RuntimeError, anyio.NoEventLoopError):  # no loop: nobody waits
+    except (RuntimeError, anyio.NoEventLoopError):  # no loop: no task waits
         return []

@@ -21,8 +21,9 @@ __all__ = ["Mailbox"]
 class Mailbox(End[Message]):
     """A mailbox, for the tasks of an event loop; the arguments are those of `liaison.Mailbox`.
 
-    Any number of tasks may wait on one: they are served in the order in which they came. An end
-    belongs to the event loop that waits on it: other threads open one of their own.
+    Any number of tasks may wait on one end; they are served in the order in which they began to
+    wait. An end belongs to the event loop whose tasks wait on it; a thread with another event loop
+    opens an end of its own.
 
     Raises what `liaison.Mailbox` raises.
 

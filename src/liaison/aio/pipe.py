@@ -1,9 +1,9 @@
 # pyright: reportPrivateUsage=false
 """Pipes for tasks: messages, and bytes as in a file.
 
-Reading bytes takes message after message, each in its turn in the line of receivers. What is left
-of one that was read in part lies at the end, where the next attempt finds it, whoever's it is; so
-that lines stay whole, one task at a time reads bytes, and one writes.
+Reading bytes receives one message after the other, each by a turn in the line of receivers. The
+rest of a message that was read in part stays in this end, where the next attempt of any task finds
+it. So that lines stay whole, one task at a time reads bytes, and one writes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NamedPipe", "PipeReader", "PipeWriter", "pipe"]
 
-_CHUNK = 1 << 16  # bytes that are written as one message, at most
+_CHUNK = 1 << 16  # most bytes that are written as one message
 
 
 class _Reading(Receiving[Message]):
@@ -53,7 +53,7 @@ class _Reading(Receiving[Message]):
         return await patiently(receivers(end), attempt, attempt, None)
 
     async def _gather(self, most: int, *, line: bool = False) -> bytes:
-        """At most so many bytes; all up to the end, or up to the end of the `line`."""
+        """Read up to `most` bytes (if negative, any number), at most to the end of the `line`."""
         end = self._end
         parts: list[bytes] = []
         left, ended = most, most == 0
@@ -69,25 +69,25 @@ class _Reading(Receiving[Message]):
                     parts.append(chunk[at:stop])
                     left -= stop - at
             except BaseException:
-                if parts:  # what was interrupted loses nothing
+                if parts:  # an interrupted read loses nothing
                     end.put_back(b"".join(parts), 0)
                     calling(end)
                 raise
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def read(self, n: int | None = -1, /) -> bytes:
-        """Read `n` bytes, waiting for them; fewer at the end of file, and there ``b""``.
+        """Read `n` bytes, waiting for them; fewer before the end of file, ``b""`` at the end.
 
-        Without `n`, or with a negative one, reads up to the end of file. When it is cancelled, what
-        it had read is read by the next. Raises `DecodeError` when a message comes that is not
-        bytes, `Closed`.
+        Without `n`, or with a negative one, read up to the end of file. If this is cancelled, the
+        next call reads the same bytes again. Raises `Closed`, and `DecodeError` for a message that
+        is not bytes.
         """
         if n == 0:
             await checkpoint()
         return await self._gather(-1 if n is None or n < 0 else n)
 
     async def read1(self, n: int | None = -1, /) -> bytes:
-        """Read at most `n` bytes: what is there, waiting only for the first; ``b""`` at the end.
+        """Read at most `n` bytes, waiting only for the first; ``b""`` at the end of file.
 
         Raises as `read` does.
         """
@@ -106,7 +106,7 @@ class _Reading(Receiving[Message]):
             return chunk[at:stop]
 
     async def readinto(self, buffer: Any, /) -> int:
-        """Read into a writable buffer what is there, waiting only for the first; 0 at the end.
+        """Read into a writable buffer, waiting only for the first byte; return how many bytes.
 
         Raises as `read` does.
         """
@@ -125,9 +125,9 @@ class _Reading(Receiving[Message]):
         return await self._gather(-1 if limit is None or limit < 0 else limit, line=True)
 
     async def readlines(self, hint: int | None = -1, /) -> list[bytes]:
-        """Read the lines that follow: all, or, with `hint`, until they have so many bytes.
+        """Read lines up to the end of file, or until they have `hint` bytes.
 
-        When it is cancelled, the lines it had read are read by the next.
+        If this is cancelled, the next call reads the same lines again. Raises as `read` does.
         """
         lines: list[bytes] = []
         most = hint if hint is not None and hint > 0 else None
@@ -152,13 +152,13 @@ class _Writing(Sending[Message]):
     _bytes_out: anyio.Lock  # the turn to write bytes
 
     async def write(self, data: Any, /) -> int:
-        """Write bytes, waiting until all of them have room; return how many, which is all.
+        """Write all bytes, waiting for room, and return their number.
 
-        They travel as messages of at most 64 KiB, without a sign of where one begins. When this
-        raises, or is cancelled, a first part of them may have been written.
+        They are sent as messages of at most 64 KiB. When this raises, or is cancelled, a first part
+        of them may have been written.
 
-        Raises `Disconnected` (a `BrokenPipeError`) when nobody is left who could read them,
-        `Closed`, `NoSpace`, and `TypeError` for text.
+        Raises `Disconnected` (a `BrokenPipeError`) when no reader is left, `Closed`, `NoSpace`, and
+        `TypeError` for text.
         """
         end = self._end
         with memoryview(data) as given, given.cast("B") as view:
@@ -172,7 +172,7 @@ class _Writing(Sending[Message]):
 
     async def _write(self, part: memoryview) -> None:
         end = self._end
-        parcel = end.pack(bytes(part))  # which travel as they are, whatever the codec
+        parcel = end.pack(bytes(part))  # bytes are sent as they are, with any codec
 
         def post() -> Any:
             sent = end.post(parcel)
@@ -181,7 +181,7 @@ class _Writing(Sending[Message]):
         await patiently(senders(end), post, post, None)
 
     async def writelines(self, lines: Iterable[Any] | AsyncIterable[Any], /) -> None:
-        """Write each of the lines, which have their own ends. Raises as `write` does."""
+        """Write the lines, without adding line ends. Raises as `write` does."""
         if hasattr(lines, "__aiter__"):
             async for line in lines:  # type: ignore[union-attr]
                 await self.write(line)
@@ -191,12 +191,12 @@ class _Writing(Sending[Message]):
 
 
 class _PipeEnd(Sending[Message], Receiving[Message], Held):
-    """What both ends of a pipe have; what the one is not made for it refuses."""
+    """What both ends of a pipe have in common; each refuses the operations of the other."""
 
     __slots__ = ()
 
     def __init__(self) -> None:
-        """Refuse: a pipe has two ends."""
+        """Refuse: `pipe` makes both ends together."""
         raise TypeError("pipes are made by aio.pipe()")
 
     @property
@@ -206,7 +206,7 @@ class _PipeEnd(Sending[Message], Receiving[Message], Held):
 
     @property
     def handle(self) -> str:
-        """What to tell the child, by its arguments or environment, for it to `inherit` this end."""
+        """The text with which a child can `inherit` this end, for its arguments or environment."""
         return self._held.handle
 
 
@@ -214,7 +214,7 @@ class PipeReader(_Reading[Message], _PipeEnd[Message]):
     r"""The receiving end of a pipe, for tasks; `pipe` makes it. See `liaison.PipeReader`.
 
     When everything was received, and every sending end is closed or its process has ended,
-    `receive` raises `Ended`, a loop ends, and reading bytes gives ``b""``.
+    `receive` raises `Ended`, a loop ends, and reading bytes returns ``b""``.
 
     >>> import anyio
     >>> from liaison import aio
@@ -242,7 +242,7 @@ class PipeReader(_Reading[Message], _PipeEnd[Message]):
         type: type[Message] | object = None,
         codec: Codec | CodecName | None = None,
     ) -> Self:
-        """Take over the end that this process was given; see `liaison.PipeReader.inherit`."""
+        """Open the end that a parent passed to this process; see `liaison.PipeReader.inherit`."""
         return cls._around(links.PipeReader.inherit(handle, type=type, codec=codec))
 
 
@@ -280,7 +280,7 @@ class PipeWriter(_Writing[Message], _PipeEnd[Message]):
         type: type[Message] | object = None,
         codec: Codec | CodecName | None = None,
     ) -> Self:
-        """Take over the end that this process was given; see `liaison.PipeWriter.inherit`."""
+        """Open the end that a parent passed to this process; see `liaison.PipeWriter.inherit`."""
         return cls._around(links.PipeWriter.inherit(handle, type=type, codec=codec))
 
 
@@ -298,9 +298,9 @@ if TYPE_CHECKING:
 
 @passing_to(links.pipe)
 def pipe(**options: Any) -> tuple[PipeReader, PipeWriter]:
-    """Make a pipe between this process and those it starts; the arguments are `liaison.pipe`'s.
+    """Make a one-way pipe between this process and its children.
 
-    Raises what that raises.
+    The arguments and errors are those of `liaison.pipe`.
 
     >>> import anyio
     >>> from liaison import aio
@@ -320,7 +320,7 @@ def pipe(**options: Any) -> tuple[PipeReader, PipeWriter]:
 class NamedPipe(_Reading[Message], _Writing[Message], Held):
     """A two-way pipe between two unrelated processes, for tasks; see `liaison.NamedPipe`.
 
-    The arguments are those of `liaison.NamedPipe`, and so is what it raises.
+    The arguments and errors are those of `liaison.NamedPipe`.
 
     >>> import anyio, sys
     >>> from liaison import aio
@@ -361,5 +361,5 @@ class NamedPipe(_Reading[Message], _Writing[Message], Held):
         self._bytes_in, self._bytes_out = anyio.Lock(), anyio.Lock()
 
     def statistics(self, *, outgoing: bool = False) -> Statistics:
-        """Return a snapshot of the counts of the way here, or of the `outgoing` way."""
+        """Return a snapshot of the counts of the incoming direction, or of the `outgoing` one."""
         return self._held.statistics(outgoing=outgoing)

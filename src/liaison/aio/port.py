@@ -21,7 +21,7 @@ __all__ = ["Port"]
 class Port(End[Message]):
     """A port, for the tasks of an event loop; the arguments are those of `liaison.Port`.
 
-    The process is its receiver, with any number of tasks; senders use `Port.open`. Raises what
+    The process is the receiver, with any number of tasks; senders use `Port.open`. Raises what
     `liaison.Port` raises.
 
     >>> import anyio
@@ -51,5 +51,5 @@ class Port(End[Message]):
 
     @passing_to(Link_.__init__)
     def __init__(self, address: str | Address, **options: Any) -> None:
-        """Create the port, and be its receiver."""
+        """Create the port and become its receiver."""
         self._hold(Link_(address, **options))

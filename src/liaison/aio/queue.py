@@ -21,8 +21,8 @@ __all__ = ["MessageQueue"]
 class MessageQueue(End[Message]):
     """A message queue, for the tasks of an event loop.
 
-    The arguments are those of `liaison.MessageQueue`; `put` and `get` are awaited, as those of
-    ``asyncio.Queue``. Raises what `liaison.MessageQueue` raises.
+    The arguments are those of `liaison.MessageQueue`; `put` and `get` are awaited, like those
+    of ``asyncio.Queue``. Raises what `liaison.MessageQueue` raises.
 
     >>> import anyio
     >>> from liaison import aio
@@ -72,7 +72,7 @@ class MessageQueue(End[Message]):
         await self.send(item, timeout=timeout)
 
     def put_nowait(self, item: Message) -> None:
-        """Put a message into the queue if that needs no waiting. Raises as `send` does."""
+        """Put a message into the queue without waiting. Raises as `send` does."""
         self._held.put_nowait(item)
 
     async def get(self, *, timeout: float | None = None) -> Message:
@@ -80,17 +80,17 @@ class MessageQueue(End[Message]):
         return await self.receive(timeout=timeout)
 
     def get_nowait(self) -> Message:
-        """Take the oldest message out of the queue if there is one. Raises as `receive` does."""
+        """Take the oldest message out of the queue without waiting. Raises as `receive` does."""
         return self._held.get_nowait()
 
     def qsize(self) -> int:
-        """Count the messages that wait; others may change that at any moment."""
+        """Count the waiting messages; other processes may change that at any moment."""
         return self._held.qsize()
 
     def empty(self) -> bool:
-        """Whether no message waits at this moment."""
+        """Return whether no message waits at this moment."""
         return self._held.empty()
 
     def full(self) -> bool:
-        """Whether `put_nowait` would have had no place at this moment."""
+        """Return whether `put_nowait` would find no place at this moment."""
         return self._held.full()

@@ -1,8 +1,8 @@
 # pyright: reportPrivateUsage=false
 """Connections for tasks.
 
-As with mailboxes: try, without waiting; when that was in vain, wait for the descriptor. What a
-connection sends and receives is done by the same object that threads use.
+As on a mailbox, a task tries without waiting and, if the attempt fails, waits for the descriptor.
+The carrier's end that sends and receives is the one that threads use.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ __all__ = ["Connection", "Listener", "connect", "listen"]
 
 _Default = TypeVar("_Default")
 
-_LINGER = 1.0  # seconds that leaving a block waits for what was sent to leave
+_LINGER = 1.0  # most seconds that the end of a block waits to send pending bytes
 
 
 class _Half:
-    """What the ends of a connection and a listener have in common."""
+    """What a connection's end and a listener have in common."""
 
     __slots__ = ("__weakref__", "_end")
 
@@ -60,12 +60,12 @@ class _Half:
 
     @property
     def address(self) -> str:
-        """The address that is listened on, a URL; with the real port where 0 was asked for."""
+        """The listener's address, a URL; if port 0 was asked for, with the port that was chosen."""
         return self._end.address
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed."""
+        """Whether this was closed."""
         return self._end.closed
 
     def fileno(self) -> int:
@@ -73,16 +73,16 @@ class _Half:
         return self._end.fileno()
 
     def close(self) -> None:
-        """Close it; idempotent. Tasks that wait on it get `Closed`."""
+        """Close this; idempotent. Tasks that wait on it get `Closed`."""
         closing(self)
         self._end.close()
 
     async def __aenter__(self) -> Self:
-        """Give it; the block closes it."""
+        """Return this object, which is closed at the end of the block."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close it."""
+        """Close this."""
         self.close()
 
     async def _until(self, attempt: Callable[[], Any], timeout: float | None) -> Any:
@@ -98,8 +98,8 @@ class _Half:
 class Connection(_Half, Generic[Message]):
     """One end of a connection, for tasks; `connect` and `Listener.accept` make them.
 
-    One task may send while another receives, and many may do either; they are served in turn.
-    What ends, and how that is told, is as for `liaison.Connection`.
+    One task may send while another receives; several tasks that send, or that receive, are served
+    in turn. What happens when the other end is closed is the same as for `liaison.Connection`.
 
     >>> import anyio
     >>> from liaison import aio
@@ -119,10 +119,10 @@ class Connection(_Half, Generic[Message]):
     __slots__ = ("_room", "_sending")
 
     _sending: anyio.Lock  # the turn to send
-    _room: Room  # for which who has it waits
+    _room: Room  # for which the task that has the turn waits
 
     def __init__(self) -> None:
-        """Refuse: a connection has two ends."""
+        """Refuse: `connect` and `Listener.accept` make connections."""
         raise TypeError("connections are made by aio.connect() and Listener.accept()")
 
     @classmethod
@@ -136,25 +136,25 @@ class Connection(_Half, Generic[Message]):
     def close(self) -> None:
         """Close this end; idempotent. Tasks that wait on it get `Closed`.
 
-        It waits for nothing. Where what was sent cannot leave at once, since the other end reads
-        slowly, a thread waits for that, for a second at most.
+        This does not wait. If pending bytes cannot be sent at once, because the other end reads
+        slowly, a thread waits until they are sent, for a second at most.
         """
         self._room.closing()
         closing(self)
         if not self._end.part():
             try:
                 Thread(target=self._end.linger, name=f"closing {self!r}").start()
-            except RuntimeError:  # there is none to be had, or Python is about to end
+            except RuntimeError:  # no thread can be started, or Python is exiting
                 self._end.linger()
 
     async def __aexit__(self, *_: object) -> None:
-        """Close it; before, let what is to be sent leave, for a second at most."""
+        """Send pending bytes, waiting a second at most; then close this end."""
         try:
             if self._end.outlet() >= 0 and (self.pending or not self._has_room()):
                 with anyio.move_on_after(_LINGER, shield=True), suppress(errors.LiaisonError):
                     async with self._sending:
                         await self._finish()
-                        await self._room.wait()  # to say goodbye
+                        await self._room.wait()  # for BYE, the last frame
         finally:
             self.close()
 
@@ -166,12 +166,12 @@ class Connection(_Half, Generic[Message]):
     # ---- sending
 
     async def send(self, message: Message, *, timeout: float | None = None) -> None:
-        """Send one message: returns when the system has it.
+        """Send one message; return when the system has it.
 
-        When it is cancelled, or `timeout` passes, while a large message is on its way, that counts
-        as sent: its rest goes out with what is done next here, see `pending`; else nothing of it
-        was. Raises `Full` when nothing could be sent within `timeout` seconds, `TooLarge`,
-        `EncodeError`, `Disconnected`, `Closed`.
+        A large message of which a part has been sent when this is cancelled, or `timeout` passes,
+        counts as sent: the next operation on this end sends the rest, see `pending`. Otherwise
+        nothing of the message was sent. Raises `Full` when nothing could be sent within `timeout`
+        seconds, `TooLarge`, `EncodeError`, `Disconnected`, `Closed`.
         """
         end, turn = self._end, self._sending
         now = nanoseconds(timeout) == 0
@@ -183,13 +183,13 @@ class Connection(_Half, Generic[Message]):
             raise self._full()
         with anyio.move_on_after(timeout):
             if begun:
-                turn.acquire_nowait()  # it is free, or nothing could have been sent
+                turn.acquire_nowait()  # it is free: otherwise `try_send` would have sent nothing
             else:
                 await turn.acquire()
             try:
                 while not begun:
                     await self._room.wait()
-                    await self._finish()  # of another message, that is
+                    await self._finish()  # the rest of another message
                     begun = end.try_send(message)
                 await self._finish()
                 return
@@ -200,12 +200,15 @@ class Connection(_Half, Generic[Message]):
 
     def _full(self) -> errors.Full:
         return errors.Full(
-            f"nothing could be sent over {self!r} in time: its other end reads slowly, or another "
-            "task was sending; wait longer with timeout="
+            f"nothing could be sent over {self!r} in time: what was sent before has not left yet; "
+            "receive faster at the other end, or wait longer with timeout="
         )
 
     async def flush(self, *, timeout: float | None = None) -> None:
-        """Send what is `pending`. Raises `Full` when that took longer, `Disconnected`, `Closed`."""
+        """Send the `pending` bytes.
+
+        Raises `Full` when that took longer than `timeout` seconds, `Disconnected`, `Closed`.
+        """
         now = nanoseconds(timeout) == 0
         await checkpoint()
         if not self._sending.locked():
@@ -217,10 +220,13 @@ class Connection(_Half, Generic[Message]):
                 async with self._sending:
                     await self._finish()
                     return
-        raise errors.Full(f"{self.pending} bytes are left to be sent over {self!r}")
+        raise errors.Full(
+            f"{self.pending} bytes could not be sent over {self!r} in time; "
+            "receive faster at the other end, or wait longer with timeout="
+        )
 
     async def _finish(self) -> None:
-        """What is left of a message, with the turn to send."""
+        """Send the rest of a message; the caller has the turn to send."""
         end = self._end
         if not end.pending:
             return
@@ -230,8 +236,8 @@ class Connection(_Half, Generic[Message]):
             if end.pending:
                 with suppress(errors.Full):
                     end.flush(timeout=0)
-        if end.sent < whole:  # who receives sends on, too, and gives it up when nobody is there
-            end.flush(timeout=0)  # says so
+        if end.sent < whole:  # a receive sends it too, and drops it once the other end is gone
+            end.flush(timeout=0)  # raises that
 
     def try_send(self, message: Message) -> bool:
         """Send one message if that needs no waiting; return whether it was sent."""
@@ -262,7 +268,7 @@ class Connection(_Half, Generic[Message]):
 
     @property
     def sent(self) -> int:
-        """How many messages were handed over to the system as a whole."""
+        """How many whole messages were handed over to the system."""
         return self._end.sent
 
     @property
@@ -288,7 +294,10 @@ class Connection(_Half, Generic[Message]):
         return self._end.try_receive(default)
 
     async def receive_many(self, max: int, *, timeout: float | None = None) -> list[Message]:
-        """Wait for one message, then take what is there besides: at most `max` in all."""
+        """Wait for one message, then take those that follow it: at most `max` in all.
+
+        Raises as `receive` does.
+        """
         return await self._until(lambda: self._end.receive_many(max, timeout=0), timeout)
 
     def __aiter__(self) -> Self:
@@ -307,31 +316,31 @@ class Connection(_Half, Generic[Message]):
 
     @property
     def peer_address(self) -> str | None:
-        """Where the other end is, a URL; None for the client of a Unix socket, which has none."""
+        """The other end's address, a URL; None for the client of a Unix socket, which has none."""
         return self._end.peer_address
 
     @property
     def peer(self) -> Peer | None:
-        """The process at the other end, where the system tells: on Unix sockets."""
+        """The process at the other end of a Unix socket; None for TCP and TLS."""
         return self._end.peer
 
     @property
     def encrypted(self) -> bool:
-        """Whether it is TLS."""
+        """Whether the connection uses TLS."""
         return self._end.encrypted
 
     @property
     def link(self) -> Link:
-        """What this link is, and who is on it."""
+        """The properties of the link, and the processes that are on it."""
         return self._end.link
 
     def __repr__(self) -> str:
-        """Show what it connects."""
+        """Show the other end."""
         return shown(self._end, "aio.Connection")
 
 
 class Listener(_Half, Generic[Message]):
-    """Where others connect to, for tasks; `listen` makes it. See `liaison.Listener`."""
+    """An address to which other programs connect, for tasks; see `liaison.Listener`."""
 
     __slots__ = ()
 
@@ -339,15 +348,16 @@ class Listener(_Half, Generic[Message]):
         self._end = end
 
     async def accept(self, timeout: float | None = None) -> Connection[Message]:
-        """Wait for somebody to connect and to introduce themselves as asked.
+        """Wait for a client to connect and to complete the handshake.
 
-        Raises `Empty` when nobody did within `timeout` seconds, `Closed`.
+        Raises `Empty` when none did within `timeout` seconds, `Closed`, and `OSError` when this
+        process may open no more files.
         """
         return Connection._around(await self._until(lambda: self._end.accept(timeout=0), timeout))
 
     @property
     def dropped(self) -> int:
-        """How many connections were dropped that had not introduced themselves."""
+        """How many connections were dropped during their handshake."""
         return self._end.dropped
 
     def __aiter__(self) -> Self:
@@ -361,7 +371,7 @@ class Listener(_Half, Generic[Message]):
             raise StopAsyncIteration from None
 
     def __repr__(self) -> str:
-        """Show where it listens."""
+        """Show the address."""
         return f"<aio.Listener {self.address}{' (closed)' if self.closed else ''}>"
 
 
@@ -395,10 +405,9 @@ if TYPE_CHECKING:
 
 @passing_to(links.listen)
 def listen(address: str | Address, **options: Any) -> Listener:
-    """Listen for connections; the arguments are those of `liaison.listen`, and what it raises.
+    """Listen for connections; the arguments and errors are those of `liaison.listen`.
 
-    Where the address has a host's name and not a number, the system is asked for it, which holds
-    the event loop up for that long.
+    If the address has a host name and not a number, looking it up blocks the event loop.
     """
     return Listener(links.listen(address, **options)._end)
 
@@ -414,9 +423,10 @@ async def connect(
     codec: Codec | CodecName | None = None,
     insecure: bool = False,
 ) -> Connection:
-    """Connect to where somebody listens; the arguments are those of `liaison.connect`.
+    """Connect to the address of a listener.
 
-    Raises what that raises. Cancelling it leaves no connection.
+    The arguments and errors are those of `liaison.connect`. If this is cancelled, no connection is
+    left.
     """
     terms = Terms(
         token=token, tls=tls, max_message=max_message, type=type, codec=codec, insecure=insecure

@@ -19,9 +19,10 @@ __all__ = ["wait"]
 
 
 async def wait(links: Iterable[Waited], *, timeout: float | None = None) -> list[Waited]:
-    """Wait until something can be received from any of `links`; return those, or [] in time.
+    """Wait until something can be received from any of `links`; return those, or [] after timeout.
 
-    What `liaison.wait` does, awaited; links of both kinds may be mixed. Raises what that raises.
+    This is `liaison.wait`, awaited; links of `liaison` and of `liaison.aio` may be mixed. Raises
+    what `liaison.wait` raises.
 
     >>> import anyio
     >>> from liaison import aio
@@ -35,12 +36,12 @@ async def wait(links: Iterable[Waited], *, timeout: float | None = None) -> list
     True
     """
     if hasattr(links, "fileno"):
-        raise TypeError(f"links is a list, or another iterable, of links: write [{links!r}]")
+        raise TypeError(f"links is one link; write a list of links: [{links!r}]")
     given = list(links)
     every = [getattr(link, "_end", link) for link in given]
     if not every and timeout is None:
         raise ValueError("there is nothing to wait for: links is empty, and timeout=None")
-    nanoseconds(timeout)  # says what is wrong with it
+    nanoseconds(timeout)  # raises, if it is not valid
     by_end = {id(end): link for end, link in zip(every, given, strict=True)}
     await checkpoint()
     found: list[Any] = []
