@@ -1,1 +1,1 @@
-"""The links: what users hold. They say what a link is; a carrier says how it works there."""
+"""The links that users hold. A link defines what its operations do; a carrier carries them out."""

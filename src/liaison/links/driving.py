@@ -1,4 +1,4 @@
-"""Operations of several steps, for callers that block; see `liaison.carriers.steps`."""
+"""Drive operations of several steps for callers that block; see `liaison.carriers.steps`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def drive(steps: Steps[_Result], timeout: float | None) -> _Result:
         except StopIteration as done:
             return done.value
         finally:
-            given = None  # an error would keep this frame, and the frame the error
+            given = None  # an error's traceback keeps this frame, which must not keep the error
         try:
             go_on, given = steps.send, _await(step, deadline.remaining())
         except BaseException as error:  # also Ctrl-C: the steps undo what they began
@@ -51,7 +51,7 @@ def _await(step: Aside | Pause | Readable | Writable, left: float | None) -> Any
 
 
 def _ready(descriptor: int, reading: bool, left: float | None) -> bool:
-    if not hasattr(select, "poll"):  # eventlet removes it, and has select() let others run
+    if not hasattr(select, "poll"):  # eventlet removes it; its select() lets others run
         one = [descriptor]
         return any(select.select(one if reading else (), () if reading else one, (), left))
     poll = select.poll()

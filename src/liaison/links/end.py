@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     Function = TypeVar("Function", bound=Callable[..., object])
 
     class Options(TypedDict, total=False):
-        """What can be said of a mailbox, a port and a pipe, beside the type of its messages.
+        """The options of a mailbox, a port and a pipe, besides the type of the messages.
 
-        A constructor names its options itself, so that help(), completion and the error of Python
-        for an unknown one know them, without a checker of types. What only passes options on to
-        it, such as `create` and the constructors for tasks, takes them by such a dictionary.
+        A constructor names its options itself, so that help(), completion and Python's error for an
+        unknown option know them without a type checker. A function that only passes options on to a
+        constructor, such as `create` and the constructors for tasks, takes them by this dictionary.
         """
 
         capacity: int | None
@@ -54,7 +54,7 @@ class LinkEnd(Closing, Sending[Message], Receiving[Message]):
 
     __slots__ = ("_how", "_said")
 
-    _named: ClassVar[Kind | None]  # the kind, as `Link.kind` says it; None: any
+    _named: ClassVar[Kind | None]  # the kind, as in `Link.kind`; None: any
     _said: tuple[Any, Any]  # type and codec, as given
     _how: How
 
@@ -68,7 +68,7 @@ class LinkEnd(Closing, Sending[Message], Receiving[Message]):
     ) -> Self:
         """Open a link of this kind that exists.
 
-        ``Mailbox[Order].open("orders", type=Order)`` tells a type checker what it receives.
+        ``Mailbox[Order].open("orders", type=Order)`` tells a type checker what ``receive`` returns.
 
         Raises `NotFound` when it does not exist, otherwise as the constructor does.
 
@@ -107,7 +107,7 @@ class LinkEnd(Closing, Sending[Message], Receiving[Message]):
 
     @classmethod
     def _to_create(cls) -> Self:
-        """One whose constructor is to create the link, and not to open what there is."""
+        """Make an object whose constructor must create the link, and not open an existing one."""
         made = cls.__new__(cls)
         made._how = "create"
         return made
@@ -164,7 +164,7 @@ _OF_A_QUEUE = {"capacity": "max_messages", "max_message": "message_size"}
 
 
 def _differences(where: Address, policy: Policy) -> str:
-    """How the link at `where` differs from `policy`; "" when that cannot be found out."""
+    """Say how the link at `where` differs from `policy`; "" when that cannot be found out."""
     try:
         with AnyKind.observe(where) as end:
             link = end.link
@@ -197,7 +197,7 @@ def _arrived(kind: type[LinkEnd], how: str, address: str, type: Any, codec: Any)
 
 
 def passing_to(constructor: Callable[..., object]) -> Callable[[Function], Function]:
-    """Of a function that passes its options on: help() shows what `constructor` says they are."""
+    """Have help() show the options of `constructor` for a function that passes them on to it."""
 
     def mark(function: Function) -> Function:
         function.__wrapped__ = constructor  # type: ignore[attr-defined]

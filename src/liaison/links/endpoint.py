@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from liaison.link import Link
 
     class EndpointOptions(TypedDict, total=False):
-        """What can be said of an endpoint beside the type of its messages; see `Endpoint`."""
+        """The options of an endpoint, besides the type of its messages; see `Endpoint`."""
 
         capacity: int | None
         codec: Codec | CodecName | None
@@ -53,8 +53,9 @@ class Endpoint(Closing, Corresponding[Message]):
     """This process's name, to which others send, and from which it sends and receives.
 
     Each pair of endpoints has a link of its own, set up at first use; no other process is on it.
-    One process at a time has a name. When it ends, even by a kill, the endpoint stays, and the next
-    process that takes the name finds what was sent meanwhile; `destroy` ends the endpoint.
+    One process at a time has a name. When that process ends, even by a kill, the endpoint stays,
+    and the next process that takes the name finds what was sent meanwhile; `destroy` ends the
+    endpoint.
 
     The weakness of direct communication is that renaming a process breaks every process that knows
     its name. Here `rename` keeps the old name as an alias, until it is retired.
@@ -64,7 +65,7 @@ class Endpoint(Closing, Corresponding[Message]):
 
     - ``capacity``: most messages on each link that are accepted and not yet acknowledged; by
       default 256. Between two endpoints the smaller capacity counts. 0 makes the pair a rendezvous:
-      `send` returns once the other has received.
+      `send` returns once the receiver has the message.
     - ``type``, ``codec``: as for a mailbox, for received and sent messages.
 
     Raises `Busy` while a living process has the name (also this one, by another `Endpoint`),
@@ -231,14 +232,14 @@ def _unnamed(space: Address) -> Address:
 
 
 def _close(made: weakref.ref[Endpoint]) -> None:
-    """At exit: close it, so that others need not find it dead."""
+    """Close the endpoint at exit, so that others need not find out that its process is dead."""
     endpoint = made()
     if endpoint is not None:
         endpoint.close()
 
 
 def _passing(near: Address) -> Endpoint:
-    """An endpoint without a name, for the rest of the process's life."""
+    """Make an endpoint without a name, for the rest of the process's life."""
     global _own  # noqa: PLW0603 - there is one for each process
     made = Endpoint.__new__(Endpoint)
     where = _unnamed(near)
@@ -278,10 +279,11 @@ def mine() -> Endpoint:
 def correspondent(
     target: str | Address, *, receiving: bool = False
 ) -> tuple[AnyKind | Endpoint, str]:
-    """Return the mailbox, queue or port that is the target, or else this process's endpoint.
+    """Return the link by which to reach the target, and the target's address.
 
-    And the target's address. Raises `NotFound` when nothing has this name, unless an endpoint is
-    `receiving`: then the source may come later.
+    The link is the mailbox, queue or port of that name, or else this process's endpoint. Raises
+    `NotFound` when nothing has this name, unless an endpoint is `receiving`: then the source may be
+    created later.
     """
     address = _address(target)
     endpoint = _mine()
@@ -352,7 +354,7 @@ def receive(source: str | Address | None = None, *, timeout: float | None = None
     >>> import liaison
     >>> with liaison.Endpoint("me") as me, liaison.Endpoint("you") as you:
     ...     me.send("you", "hello")
-    ...     print(liaison.receive("me"))  # you: the newest
+    ...     print(liaison.receive("me"))  # by `you`, the newest
     ...     me.destroy()
     ...     you.destroy()
     hello

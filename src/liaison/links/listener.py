@@ -17,9 +17,10 @@ class Listener(Closing, Generic[Message]):
     """An address to which other programs connect; `listen` makes it.
 
     Nothing runs in the background: handshakes happen while `accept` waits. At most 64 connections
-    can be in the handshake, for 5 seconds and with 4 KiB each; when one more comes, one of the
-    address that has most of them is dropped. So strangers do not keep out clients of other
-    addresses. A wrong token is refused after a second, and 4 a second are checked for an address.
+    can be in the handshake, for 5 seconds and with 4 KiB each; when one more comes, one of
+    the address that has the most of them is dropped. So strangers do not keep out clients of other
+    addresses. A wrong token is refused after a second, and at most 4 tokens a second are checked
+    for each address.
 
     >>> import liaison
     >>> with liaison.listen("tcp://127.0.0.1:0") as listener:
@@ -54,7 +55,7 @@ class Listener(Closing, Generic[Message]):
     def dropped(self) -> int:
         """How many connections were dropped during their handshake.
 
-        The logger ``liaison.listener`` says from which address, at most once a second.
+        The logger ``liaison.listener`` reports from which address, at most once a second.
         """
         return self._end.dropped
 

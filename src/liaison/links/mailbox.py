@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from liaison.links.end import Options
 
     class MailboxOptions(Options, total=False):
-        """What can be said of a mailbox beside the type of its messages; see `Mailbox`."""
+        """The options of a mailbox, besides the type of its messages; see `Mailbox`."""
 
         access: Access | None
         max_deliveries: int | None
@@ -43,14 +43,14 @@ class Mailbox(LinkEnd[Message]):
       messages of any size.
     - ``memory``: bytes for payloads of more than 72 bytes, all reserved at creation. None reserves
       memory when it is needed, up to 1 GiB, and places 128 at a time; a send that finds no memory
-      is then `NoSpace`.
+      then raises `NoSpace`.
     - ``access``: ``"any"`` (one of the waiting receivers gets the message, the oldest waiter
       first), ``"exclusive"`` (one process at a time may receive), ``"pair"`` (at most two processes
       on the link).
     - ``type``: the type of received messages, which are validated.
     - ``codec``: ``"pickle"``, or an object with ``encode`` and ``decode``.
-    - ``max_deliveries``: after so many deliveries without an acknowledgement a message goes to
-      ``dead_letters``, the address of a mailbox (by default ``NAME.dead``).
+    - ``max_deliveries``: a message that has been delivered so often without an acknowledgement is
+      moved to ``dead_letters``, the address of a mailbox (by default ``NAME.dead``).
 
     Raises `InvalidAddress`, `Mismatch` when it exists with other properties, `Busy` when it is a
     pair that has its two processes, `AccessDenied`, `NoSpace`, `Corrupt`, `VersionMismatch`, and
@@ -149,7 +149,7 @@ def policy_of(
     if letters == str(where):
         raise ValueError("a mailbox cannot be its own dead_letters")
     if max_deliveries and not letters:
-        default_dead_letters(where)  # raises now when the name is too long
+        default_dead_letters(where)  # raises now, if the name is too long
     return Policy(
         capacity=capacity,
         max_message=max_message,

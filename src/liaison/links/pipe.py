@@ -188,7 +188,7 @@ class _Stream:
 
 
 class _PipeEnd(Closing, Sending[Message], Receiving[Message]):
-    """What both kinds of a pipe's end have in common."""
+    """What both ends of a pipe have in common."""
 
     __slots__ = ("_said",)
 
@@ -332,7 +332,7 @@ def pipe(
 ) -> tuple[PipeReader, PipeWriter]:
     """Make a one-way pipe between this process and its children.
 
-    It has no name, so no other process can open it. A forked child has both ends; a
+    The pipe has no name, so no other process can open it. A forked child has both ends; a
     ``multiprocessing`` process gets an end as an argument; and `pass_fds` and `handle` pass one to
     a program that ``subprocess`` starts. As with any pipe, each process must close the ends that it
     does not use, or the others never see the end of file.
@@ -364,10 +364,10 @@ class NamedPipe(_Reading[Message], _Writing[Message], _Stream, Closing):
 
     The first process that opens it creates it and is one side, the second is the other side, and a
     third gets `Busy` while both live. Each side receives what the other sends, never its own
-    messages. Until the other side comes, `capacity` messages can be sent, and receivers wait.
+    messages. Until the other side opens it, `capacity` messages can be sent, and receivers wait.
 
-    When the other side has closed its end, or its process has ended, `receive` gives the messages
-    that are left and then raises `Ended`, an ``EOFError``, and a loop ends; `send` raises
+    When the other side has closed its end, or its process has ended, `receive` returns the
+    messages that are left and then raises `Ended`, an ``EOFError``, and a loop ends; `send` raises
     `Disconnected`, a ``BrokenPipeError``, at once. Then this pipe is over: open the name again to
     meet the next process that opens it. Messages that are not received when the last side ends are
     lost, as with any pipe.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from liaison.links.end import Options
 
     class PortOptions(Options, total=False):
-        """What can be said of a port beside the type of its messages; see `Port`."""
+        """The options of a port, besides the type of its messages; see `Port`."""
 
         lifetime: Lifetime
         max_deliveries: int | None
@@ -33,9 +33,9 @@ class Port(LinkEnd[Message]):
     """A mailbox with one receiver: the process that creates it. Other processes send to it.
 
     ``Port(name)`` creates the port, and its caller is the receiver; senders use
-    ``Port.open(name)`` and can only send. A port ends with its receiver, when that closes or
-    deletes this end, exits, or is killed. Then the name is free again, and senders get `Destroyed`,
-    also while they wait. A child that the receiver forks is not the receiver.
+    ``Port.open(name)`` and can only send. A port ends with its receiver, when the receiver
+    closes or deletes this end, exits, or is killed. Then the name is free again, and senders get
+    `Destroyed`, also while they wait. A child that the receiver forks is not the receiver.
 
     - ``capacity``: most messages that are accepted and not yet acknowledged, 1 or more.
     - ``lifetime``: ``"receiver"``, or ``"senders"``: the port also ends with its last sender, once

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from liaison.codec import Codec, CodecName
 
     class QueueOptions(TypedDict, total=False):
-        """What can be said of a queue beside the type of its messages; see `MessageQueue`."""
+        """The options of a queue, besides the type of its messages; see `MessageQueue`."""
 
         max_messages: int | None
         message_size: int | None
@@ -157,7 +157,7 @@ class MessageQueue(LinkEnd[Message]):
         return self.receive(timeout=0)
 
     def qsize(self) -> int:
-        """Count the waiting messages; other processes may change that. Raises `Closed`."""
+        """Count the waiting messages; other processes may change the count. Raises `Closed`."""
         return len(self)
 
     def empty(self) -> bool:

@@ -1,4 +1,4 @@
-"""`listen` and `connect`."""
+"""Listening for connections, and connecting."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from liaison.message import Expected
 
     class SocketOptions(TypedDict, total=False):
-        """What can be said of connections beside the type of their messages; see `listen`."""
+        """The options of connections, besides the type of their messages; see `listen`."""
 
         token: str | bytes | None
         tls: Any
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Listener", "connect", "listen"]
 
-carrier_named("tcp")  # now: a program can have given up its rights by its first connection
+carrier_named("tcp")  # now: before its first connection a program may give up its privileges
 
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ def listen(
 ) -> Listener:
     """Listen at ``unix:///path``, ``tcp://host:port`` or ``tls://host:port``.
 
-    - ``token``: a secret of 16 bytes or more that both ends have and prove to each other. Make it
-      by ``secrets.token_hex(32)``, so that it cannot be guessed. It also proves every message, so
-      that a relay cannot change or make one up; only TLS also keeps messages secret.
+    - ``token``: a secret of 16 bytes or more, by which both ends authenticate each other. Make it
+      by ``secrets.token_hex(32)``, so that it cannot be guessed. It also authenticates every
+      message, so that a relay cannot change or forge one; only TLS also keeps messages secret.
     - ``tls``: ``(certificate, key)``, paths of PEM files, or an `ssl.SSLContext`.
     - ``max_message``: bytes of the largest message that this end accepts; by default 64 MiB.
     - ``type``, ``codec``: as for mailboxes.

@@ -1,16 +1,16 @@
 """Waiting for several links at once, of any kinds.
 
-If their carrier can wait for several of its links, as shared memory can for mailboxes of one space,
-it does, without descriptors: see `_memory`. All others are waited for by epoll.
+A carrier that can wait for several of its links, as shared memory can for mailboxes of one space,
+waits for them without descriptors: see `_memory`. All other links are waited for by epoll.
 
 Each list of links has one epoll set, which is kept from one call to the next, so a call makes as
 many system calls for 1,000 links as for one. These rules keep a set valid:
 
-- It has weak references to its links. When the first of them dies the set is discarded, before
-  another object can have the same identity.
+- It has weak references to its links. When the first of them is deleted, the set is discarded,
+  before another object can have the same identity.
 - A closed descriptor leaves the set only if no forked child has a copy of it. So the set is made
-  anew when one of its links is closed (`closed` tells, and wakes waiters), and when the `fileno()`
-  of an object that is not a link has changed.
+  anew when one of its links is closed (`closed` reports that, and wakes waiters), and when the
+  `fileno()` of an object that is not a link has changed.
 - A forked child shares its parent's sets; it forgets them, and makes its own. So does a process
   that has closed all its descriptors, as daemons do: see `Poll`.
 - One thread at a time uses a set: it is taken out of the cache, and put back afterwards.
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from liaison.carriers.contract import Several
 
     class HasDescriptor(Protocol):
-        """Anything that can be waited for."""
+        """An object that can be waited for."""
 
         def fileno(self) -> int:
-            """Give a descriptor that is readable when there may be something to receive."""
+            """Return a descriptor that is readable when there may be something to receive."""
             ...
 
     Waited = TypeVar("Waited", bound=HasDescriptor)
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["Watch", "wait"]
 
 _KEPT = 8  # sets: each costs two descriptors
-_GONE = (Closed, Destroyed, Corrupt)  # what a receive would raise, at once
+_GONE = (Closed, Destroyed, Corrupt)  # errors that a receive would raise at once
 
 
 def wait(links: Iterable[Waited], *, timeout: float | None = None) -> list[Waited]:
@@ -193,7 +193,7 @@ class Watch:
                 _kept.pop(next(iter(_kept)))._dispose()
 
     def fileno(self) -> int:
-        """Give a descriptor that is readable when `look` may find something."""
+        """Return a descriptor that is readable when `look` may find something."""
         assert self._set is not None
         return self._set.fileno()
 
@@ -207,7 +207,7 @@ class Watch:
         ready = set(self._always)
         for index, _ in self._foreign:
             if (asks := _asks(links[index])) is not None and asks():
-                ready.add(index)  # it has a message that its descriptor does not show
+                ready.add(index)  # the link has a message that its descriptor does not show
         assert self._set is not None
         for descriptor in self._set.poll(0 if ready else timeout, len(links)):
             for index in self._by_descriptor.get(descriptor, ()):
@@ -273,14 +273,14 @@ class Watch:
             self._stale = True
 
     def _disturb(self) -> None:
-        """With the lock held: a link of it was closed."""
+        """Make the set stale, since one of its links was closed; the caller holds the lock."""
         self._stale = True
         if self._set is not None:
             self._set.ring()
 
 
 def _asks(link: Any) -> Callable[[], bool] | None:
-    """The function that says whether a link has something to receive; None for other objects."""
+    """The function that tells whether a link has something to receive; None for other objects."""
     end = end_of(link)
     if isinstance(end, CarrierEnd):
         return end.ready  # type: ignore[attr-defined]
@@ -318,7 +318,7 @@ def _closed(link: object) -> None:
 
 
 def _forked() -> None:
-    """In a child: close its copies of the sets, which leaves the parent's alone."""
+    """Close a forked child's copies of the sets, which does not change the parent's sets."""
     global _lock  # noqa: PLW0603 - a thread of the parent may have held the old one
     _lock = threading.RLock()
     for watch in [*_kept.values(), *_used]:
