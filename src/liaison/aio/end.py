@@ -513,7 +513,7 @@ class Receipt(Generic[Message_co]):
 
 
 class Coming(Generic[_Thing]):
-    """An operation that is awaited, or entered with ``async with``, whose block settles it."""
+    """An operation to be awaited, or entered with ``async with``; the block settles its result."""
 
     __slots__ = ("_begin", "_thing")
 
