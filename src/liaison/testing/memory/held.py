@@ -90,7 +90,7 @@ class Delivery(contract.Delivery):
         with self._end.locked() as box:
             self._settle()
             if box.destroyed:
-                raise errors.Destroyed(f"{self._end.address} was destroyed")
+                return  # with its messages
             if box.max_deliveries and self.attempt >= box.max_deliveries:
                 box.dead_letter(self._item)
             else:
