@@ -19,7 +19,7 @@ import liaison
 from liaison import AccessDenied, CallTimeout, Closed, Disconnected, Ended, Full, NotFound, aio
 from liaison.carriers.stream import place as places
 from tests.aio.progress import until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.faults import seccomp
 
 CALLS = {"x86_64": (44, 45), "aarch64": (206, 207)}  # sendto, recvfrom

@@ -11,7 +11,7 @@ environment has every test run in tasks on every carrier, on asyncio and on trio
 import pytest
 
 from liaison.testing import PATIENCE
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.conformance.kinds import Stage
 
 

@@ -18,7 +18,7 @@ import pytest
 
 import liaison
 from liaison.links.observer import observed
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.conformance.carriers import CARRIERS, IN_TASKS
 from tests.conformance.ends import Far, correspondent
 

@@ -8,8 +8,8 @@ import pytest
 
 from liaison import Empty, TooLarge
 from liaison.testing import until
+from tests.beside import Beside
 from tests.conformance import carriers, kinds
-from tests.conformance.beside import Beside
 from tests.conformance.carriers import CARRIERS
 from tests.conformance.kinds import KINDS, used
 from tests.links.actor import Actor

@@ -131,13 +131,23 @@ def test_a_settled_message_cannot_be_looked_at(stage):
 
 
 @on("lease", "buffered", "destroy")
-def test_a_lease_of_a_destroyed_link_cannot_be_settled(stage):
-    """What is leased when the link is destroyed can be read, and settling it is Destroyed."""
+def test_a_lease_of_a_destroyed_link_cannot_be_acknowledged(stage):
+    """What is leased when the link is destroyed can be read, and acknowledging it is Destroyed."""
     receiver, delivery = lease(stage)
     receiver.destroy(force=True)
     assert delivery.message == "job"
     with pytest.raises(Destroyed):
         delivery.acknowledge()
+
+
+@on("destroy", "lease", "buffered")
+def test_a_lease_of_a_destroyed_link_can_be_given_up(stage):
+    """Releasing it raises nothing: nobody lost anything by it that the link has not taken along."""
+    receiver, delivery = lease(stage)
+    receiver.destroy(force=True)
+    delivery.release()
+    with pytest.raises(LeaseLost):
+        delivery.release()
 
 
 @on("lease", "loan", "buffered", "local")

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from liaison import DecodeError, EncodeError, TooLarge
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.conformance.kinds import on
 
 

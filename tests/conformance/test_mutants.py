@@ -19,8 +19,9 @@ import pytest
 from liaison.carriers import registry
 from liaison.deadline import Deadline
 from liaison.testing import memory, until
-from tests.conformance import beside, carriers
-from tests.conformance.beside import Beside
+from tests import beside
+from tests.beside import Beside
+from tests.conformance import carriers
 from tests.conformance.carriers import Memory
 from tests.conformance.kinds import KINDS, Stage
 

@@ -10,7 +10,7 @@ import pytest
 
 from liaison import Empty, Full, NoReceiver
 from liaison.testing import until
-from tests.conformance.beside import asleep
+from tests.beside import asleep
 from tests.conformance.kinds import on
 
 FILLED = {"capacity": 1}

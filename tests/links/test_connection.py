@@ -22,7 +22,7 @@ from liaison import (
 )
 from liaison._native.link import end_of
 from liaison.testing import Process, point, until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 
 MIB = 1 << 20
 

@@ -13,7 +13,7 @@ from liaison import Corrupt, DecodeError, Disconnected, Empty, Ended, TooLarge, 
 from liaison._native.link import end_of
 from liaison.carriers.stream.handshake import HELLO
 from liaison.testing import until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.links.test_connection_listener import TOKEN
 from tests.links.test_connection_relay import TAG, Between, dial, exactly
 

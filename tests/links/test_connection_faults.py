@@ -14,7 +14,7 @@ from liaison import Closed, Empty, Ended, NotFound, connect, listen
 from liaison._native.link import end_of
 from liaison.carriers.stream.listener import Listening
 from liaison.testing import Process, point, until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.links.test_connection_listener import TOKEN, looked
 from tests.links.test_connection_relay import dial
 

@@ -29,7 +29,7 @@ from liaison.carriers.stream import newcomers
 from liaison.carriers.stream.greeting import Greeting
 from liaison.carriers.stream.handshake import Handshake
 from liaison.testing import Process, point, until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.links.test_connection import Interruption
 from tests.links.test_connection_relay import dial
 

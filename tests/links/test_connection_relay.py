@@ -10,7 +10,7 @@ import pytest
 
 from liaison import Corrupt, Disconnected, Empty, Ended, connect, listen
 from liaison.carriers.stream.handshake import HELLO, PROOF
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 
 TOKEN = "a secret of both ends, not of those in between"
 TAG = 16

@@ -11,7 +11,7 @@ from liaison import AccessDenied, Closed, Empty, Endpoint, Mailbox, NotFound
 from liaison._native.link import end_of
 from liaison.address import Address
 from liaison.testing import until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.links.actor import Actor
 
 pytestmark = pytest.mark.usefixtures("endpoints")

@@ -12,7 +12,7 @@ from liaison.carriers.shm import endpoint as shm_endpoint
 from liaison.carriers.shm import pairs as shm_pairs
 from liaison.carriers.shm.endpoint import EndpointEnd
 from liaison.testing import until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytest
 
 from liaison import Busy, Empty, Mailbox, NoReceiver
 from liaison.testing import until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.links.actor import Actor
 
 # ---- exclusive

@@ -7,7 +7,7 @@ import pytest
 
 from liaison import Closed, Full, LeaseLost, Mailbox, NoReceiver
 from liaison.testing import until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 
 
 def test_an_iterable_may_close_the_end_that_sends_it(mailbox):

@@ -7,7 +7,7 @@ import pytest
 
 from liaison import Destroyed, Full, Mailbox, TooLarge
 from liaison.testing import Process, point, until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.links.actor import Actor
 
 KIB, MIB = 1 << 10, 1 << 20

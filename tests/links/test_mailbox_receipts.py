@@ -6,7 +6,7 @@ import pytest
 
 from liaison import Mailbox
 from liaison.testing import until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.links.actor import Actor
 
 

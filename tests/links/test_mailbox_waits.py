@@ -8,7 +8,7 @@ import pytest
 
 from liaison import Closed, Destroyed, Mailbox
 from liaison.testing import Process, point, until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.links.actor import Actor
 
 OPEN = "box = Mailbox('box')"

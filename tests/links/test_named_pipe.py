@@ -20,7 +20,7 @@ from liaison import (
 )
 from liaison.links.end import AnyKind
 from liaison.testing import until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.links.actor import Actor
 
 OPEN = "talk = NamedPipe('talk')"

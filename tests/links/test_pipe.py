@@ -13,7 +13,7 @@ import pytest
 import liaison
 from liaison import Disconnected, Empty, Ended, Mismatch, NotFound
 from liaison.testing import until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.descriptors import descriptors
 from tests.links.actor import Actor
 

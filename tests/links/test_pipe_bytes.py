@@ -14,7 +14,7 @@ import pytest
 import liaison
 from liaison import DecodeError, Disconnected
 from liaison.testing import until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from liaison import AccessDenied, Busy, Destroyed, Empty, NotFound, Port
 from liaison.testing import until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.links.actor import Actor
 
 OPEN = "port = Port.open('port')"

@@ -12,7 +12,7 @@ import liaison
 from liaison import AccessDenied, Closed, Destroyed
 from liaison.links import wait as module
 from liaison.testing import until
-from tests.conformance.beside import Beside
+from tests.beside import Beside
 from tests.descriptors import descriptors
 from tests.links.actor import Actor
 

@@ -58,7 +58,7 @@ class Delivery(Held, Generic[Message_co]):
 
     @abstractmethod
     def release(self) -> None:
-        """Give it to the next receiver, ahead of the rest."""
+        """Give it to the next receiver, ahead of the rest; of a destroyed link, to nobody."""
 
 
 class Loan(Held, Generic[Message]):
