@@ -106,9 +106,10 @@ int main(int argc, char **argv)
 {
     stepper_required();
     bool all = argc > 1 && strcmp(argv[1], "--all") == 0;
+    const char *only = argc > 1 + all ? argv[1 + all] : "";
     liaison_space *space = test_space();
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
-        if (argc > 1 && !all && !strstr(scenarios[i].name, argv[1]))
+        if (!strstr(scenarios[i].name, only))
             continue;
         unsigned long k = all ? 0 : (unsigned long)getpid() % NEXT(0);
         explore(space, &scenarios[i], &k, all);

@@ -462,7 +462,7 @@ int main(int argc, char **argv)
 {
     stepper_required();
     bool all = argc > 1 && strcmp(argv[1], "--all") == 0;
-    const char *only = argc > 1 && !all ? argv[1] : "";
+    const char *only = argc > 1 + all ? argv[1 + all] : "";
     liaison_space_close(test_space());
     finding = shared_memory(200);
     snprintf(directory, sizeof directory, "%s/here", getenv("LIAISON_ROOT"));

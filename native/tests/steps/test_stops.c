@@ -147,10 +147,11 @@ int main(int argc, char **argv)
 {
     stepper_required();
     bool all = argc > 1 && strcmp(argv[1], "--all") == 0;
+    const char *only = argc > 1 + all ? argv[1 + all] : "";
     liaison_space *space = test_space();
     volatile unsigned long *progress = shared_memory(sizeof *progress);
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
-        if (argc > 1 && !all && !strstr(scenarios[i].name, argv[1]))
+        if (!strstr(scenarios[i].name, only))
             continue;
         struct world w;
         world_build(&w, space, &scenarios[i]);
