@@ -92,7 +92,7 @@ class Place:
     @asynccontextmanager
     async def pair(self):
         """Both ends of a connection that takes little at once."""
-        async with self.listen() as listener:
+        async with await self.listen() as listener:
             client, server = await self.connected(listener.address, listener)
         client._end.transport.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
         server._end.transport.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
@@ -215,7 +215,7 @@ def test_a_cancelled_receive_leaves_the_message(loop, place, name, size, how, tm
     """
 
     async def main(native):
-        async with place.listen() as listener:
+        async with await place.listen() as listener:
             with Between(place, listener, tmp_path) as between:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(between.connect)
@@ -520,7 +520,7 @@ def test_a_cancelled_accept_loses_nobody(loop, place, name, nudged, how):
     """
 
     async def main(native):
-        async with place.listen() as listener:
+        async with await place.listen() as listener:
             before = descriptors()
             comer, got = None, []
 
@@ -617,7 +617,7 @@ def test_a_cancelled_connect_leaves_no_connection(loop, place, how):
     """At whatever await connect is cancelled, it leaves no descriptor, and the server goes on."""
 
     async def main(native):
-        async with place.listen() as listener:
+        async with await place.listen() as listener:
             assert await serves(place, listener)
             served = Served(listener)
             before = descriptors()
@@ -653,10 +653,11 @@ def test_a_cancelled_connect_leaves_no_connection(loop, place, how):
     loop(main)
 
 
-@pytest.mark.parametrize("ends", ["cancelled", "timeout"])
-def test_connect_may_end_while_a_name_is_resolved(loop, places, monkeypatch, ends):
+@pytest.mark.parametrize("ends", ["cancelled", "listen cancelled", "timeout"])
+def test_a_wait_may_end_while_a_name_is_resolved(loop, places, monkeypatch, ends):
     """Neither cancelling nor a timeout waits for the resolver, and nothing is left of either."""
-    resolved, done, release = place_of_names.resolved, threading.Event(), threading.Event()
+    waits = aio.listen if ends == "listen cancelled" else aio.connect
+    resolved, done, release = place_of_names._resolved, threading.Event(), threading.Event()
     begun = threading.Event()
 
     def slow(*arguments, **options):
@@ -669,23 +670,23 @@ def test_connect_may_end_while_a_name_is_resolved(loop, places, monkeypatch, end
 
     async def main(native):
         place = places("tcp")
-        async with place.listen() as listener:
+        async with await place.listen() as listener:
             address = listener.address.replace("127.0.0.1", "localhost")
             before = descriptors()
-            monkeypatch.setattr(place_of_names, "resolved", slow)
+            monkeypatch.setattr(place_of_names, "_resolved", slow)
             if ends == "timeout":
                 while not begun.is_set():  # the time may have passed before
                     with pytest.raises(CallTimeout):
                         await aio.connect(address, timeout=0.01)
             elif native is True:
-                task = asyncio.ensure_future(aio.connect(address))
+                task = asyncio.ensure_future(waits(address))
                 await until(begun.is_set)
                 task.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await task
             else:
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(aio.connect, address)
+                    tasks.start_soon(waits, address)
                     await until(begun.is_set)
                     tasks.cancel_scope.cancel()
             assert not done.is_set()
@@ -719,7 +720,7 @@ def test_a_cancelled_wait_takes_nothing(loop, space, places, ready, how):
                     "queue": aio.MessageQueue.open("queue"),
                     "port": aio.Port("port"),
                     "connection": server,
-                    "listener": place.listen(),
+                    "listener": await place.listen(),
                     "pipe": reader,
                 }
                 comers = []
@@ -795,7 +796,7 @@ def test_what_comes_as_the_time_passes_is_got_or_left(loop, places, name, how):
 
     async def main(native):
         place = places("unix")
-        async with place.pair() as (client, server), place.listen() as listener:
+        async with place.pair() as (client, server), await place.listen() as listener:
             comer = Comer(place, listener.address)
             took = []
 

@@ -29,7 +29,7 @@ LARGE = 5_000_000  # bytes: more than a socket takes at once
 @asynccontextmanager
 async def pair(address):
     """Both ends of a connection that takes little at once."""
-    async with aio.listen(address) as listener:
+    async with await aio.listen(address) as listener:
         client = await aio.connect(listener.address)
         server = await listener.accept()
     client._end.transport.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
@@ -404,7 +404,7 @@ def test_connecting_to_a_number_needs_no_thread(run, address):
 
     async def main():
         threads = threading.active_count()
-        async with aio.listen(address) as listener, await aio.connect(listener.address):
+        async with await aio.listen(address) as listener, await aio.connect(listener.address):
             assert threading.active_count() == threads
 
     run(main)
@@ -414,13 +414,14 @@ def test_a_name_is_resolved_beside_the_event_loop(run):
     """A host may be given by its name; one that is not known is NotFound."""
 
     async def main():
-        async with aio.listen("tcp://127.0.0.1:0") as listener:
+        async with await aio.listen("tcp://localhost:0") as listener:
             address = listener.address.replace("127.0.0.1", "localhost")
             async with await aio.connect(address) as client, await listener.accept() as server:
                 await client.send("hello")
                 assert await server.receive() == "hello"
-        with pytest.raises(NotFound, match="is not known"):
-            await aio.connect("tcp://there-is-no.invalid:1", timeout=30)
+        for unknown in aio.connect, aio.listen:
+            with pytest.raises(NotFound, match="is not known"):
+                await unknown("tcp://there-is-no.invalid:1")
 
     run(main)
 

@@ -54,7 +54,7 @@ def test_a_connection_carries_messages_both_ways(run, address):
 
     async def main():
         large = bytes(5_000_000)
-        async with aio.listen(address) as listener, anyio.create_task_group() as tasks:
+        async with await aio.listen(address) as listener, anyio.create_task_group() as tasks:
 
             async def serve():
                 async with await listener.accept() as server:
@@ -127,7 +127,7 @@ def test_closing_a_listener_ends_accepting(run, address):
     """Closing a listener ends the loop of a task over it, and a later accept."""
 
     async def main():
-        listener = aio.listen(address)
+        listener = await aio.listen(address)
         with pytest.raises(Empty):
             await listener.accept(timeout=0.01)
 
@@ -153,7 +153,7 @@ def test_connecting_tells_errors_apart(run, tmp_path):
             await aio.connect(f"unix://{tmp_path}/nowhere")
         with pytest.raises(NotFound):
             await aio.connect("tcp://127.0.0.1:1")
-        async with aio.listen(f"unix://{tmp_path}/listens", token=b"x" * 32) as listener:
+        async with await aio.listen(f"unix://{tmp_path}/listens", token=b"x" * 32) as listener:
             with pytest.raises(CallTimeout):
                 await aio.connect(listener.address, token=b"x" * 32, timeout=0.05)
             async with anyio.create_task_group() as tasks:

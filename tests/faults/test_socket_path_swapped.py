@@ -10,7 +10,7 @@ import socket
 import pytest
 
 from liaison import LiaisonError, listen
-from liaison.carriers.stream import place
+from liaison.carriers.stream import binding
 
 BY_NAME = {"link", "lstat", "open", "stat", "unlink"}
 
@@ -53,7 +53,7 @@ def ground(tmp_path, monkeypatch):
         way.unlink()
         way.symlink_to(here)
         swapping = Swapping(swap, n)
-        monkeypatch.setattr(place, "os", swapping)
+        monkeypatch.setattr(binding, "os", swapping)
         return swapping
 
     return here, elsewhere, f"unix://{way}/it", at

@@ -88,6 +88,6 @@ async def tasks(box: aio.Mailbox[int], end: aio.Endpoint[int]) -> None:
     aio.Endpoint("x", codec="json")  # wrong
     aio.NamedPipe("x", max_deliveries=3)  # wrong
     aio.pipe(codec="json")  # wrong
-    aio.listen("unix:///x", timeout=3)  # wrong
+    await aio.listen("unix:///x", timeout=3)  # wrong
     await aio.connect("unix:///x", capcity=3)  # wrong
     await aio.wait([1, 2])  # wrong

@@ -341,8 +341,8 @@ async def awaited_others(
 
 
 async def awaited_connections(listener: aio.Listener[Order], order: Order) -> None:
-    assert_type(aio.listen("unix:///x", token=""), aio.Listener[Any])
-    assert_type(aio.listen("unix:///x", type=Order), aio.Listener[Order])
+    assert_type(await aio.listen("unix:///x", token=""), aio.Listener[Any])
+    assert_type(await aio.listen("unix:///x", type=Order), aio.Listener[Order])
     assert_type(await aio.connect("unix:///x", insecure=True), aio.Connection[Any])
     assert_type(await aio.connect("unix:///x", type=Order, timeout=1), aio.Connection[Order])
     connection = await listener.accept()

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from liaison.address import Address
     from liaison.carriers.contract import ListenerEnd
-    from liaison.codec import Codec, CodecName
     from liaison.link import Link, Peer
     from liaison.links.socket import SocketOptions
     from liaison.message import Expected
@@ -104,7 +103,7 @@ class Connection(_Half, Generic[Message]):
     >>> import anyio
     >>> from liaison import aio
     >>> async def main():
-    ...     async with aio.listen("tcp://127.0.0.1:0") as listener:
+    ...     async with await aio.listen("tcp://127.0.0.1:0") as listener:
     ...         async with await aio.connect(listener.address) as client:
     ...             server = await listener.accept()
     ...             await client.send({"item": "tea"})
@@ -378,11 +377,11 @@ class Listener(_Half, Generic[Message]):
 if TYPE_CHECKING:
 
     @overload
-    def listen(
+    async def listen(
         address: str | Address, *, type: type[Expected], **options: Unpack[SocketOptions]
     ) -> Listener[Expected]: ...
     @overload
-    def listen(
+    async def listen(
         address: str | Address, *, type: object = None, **options: Unpack[SocketOptions]
     ) -> Listener: ...
     @overload
@@ -404,32 +403,20 @@ if TYPE_CHECKING:
 
 
 @passing_to(links.listen)
-def listen(address: str | Address, **options: Any) -> Listener:
-    """Listen for connections; the arguments and errors are those of `liaison.listen`.
-
-    If the address has a host name and not a number, looking it up blocks the event loop.
-    """
-    return Listener(links.listen(address, **options)._end)
+async def listen(address: str | Address, **options: Any) -> Listener:
+    """Listen for connections; the arguments and errors are those of `liaison.listen`."""
+    terms, where = Terms.of("listen", options), parsed(address)
+    return Listener(await drive(carrier_of(where).listening(where, terms), None))
 
 
+@passing_to(links.connect)
 async def connect(
-    address: str | Address,
-    *,
-    token: str | bytes | None = None,
-    tls: Any = None,
-    timeout: float | None = None,
-    max_message: int = Terms.LARGEST,
-    type: object = None,
-    codec: Codec | CodecName | None = None,
-    insecure: bool = False,
+    address: str | Address, *, timeout: float | None = None, **options: Any
 ) -> Connection:
     """Connect to the address of a listener.
 
     The arguments and errors are those of `liaison.connect`. If this is cancelled, no connection is
     left.
     """
-    terms = Terms(
-        token=token, tls=tls, max_message=max_message, type=type, codec=codec, insecure=insecure
-    )
-    where = parsed(address)
+    terms, where = Terms.of("connect", options), parsed(address)
     return Connection._around(await drive(carrier_of(where).connecting(where, terms), timeout))

@@ -96,7 +96,7 @@ def listen(
         token=token, tls=tls, max_message=max_message, type=type, codec=codec, insecure=insecure
     )
     where = parsed(address)
-    return Listener(carrier_of(where).listen(where, terms))
+    return Listener(drive(carrier_of(where).listening(where, terms), None))
 
 
 def connect(

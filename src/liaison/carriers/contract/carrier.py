@@ -145,8 +145,8 @@ class Carrier(ABC):
         """Remove the space at `where`, if nothing keeps it; see `liaison.Space.remove`."""
         raise self.unable("space", where)
 
-    def listen(self, where: Address, terms: Terms) -> ListenerEnd:
-        """Listen at `where`."""
+    def listening(self, where: Address, terms: Terms) -> Steps[ListenerEnd]:
+        """Listen at `where`; the last step returns the `ListenerEnd`."""
         raise self.no_socket(where)
 
     def connecting(self, where: Address, terms: Terms) -> Steps[CarrierEnd]:

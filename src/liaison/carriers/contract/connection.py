@@ -43,6 +43,14 @@ class Terms:
         self.codec: Codec | CodecName | None = codec
         self.insecure = insecure
 
+    @classmethod
+    def of(cls, function: str, options: dict[str, Any]) -> Terms:
+        """Make them of the options that a function of this name was given."""
+        try:
+            return cls(**options)
+        except TypeError as error:
+            raise TypeError(str(error).replace("Terms.__init__", function)) from None
+
 
 class ConnectionEnd(ExchangingEnd):
     """One end of a connection; what its methods raise stands at `liaison.Connection`.

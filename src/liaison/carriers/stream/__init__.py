@@ -3,7 +3,8 @@
 From the bottom: `handshake` is how two ends find out who the other is, without any input or output;
 `tls` adds encryption to it, `place` knows which sockets an address means and who may use it,
 `greeting` brings a new connection to where messages may flow, `trust` says what it takes,
-`newcomers` who may stay until then. `connection` is an end, `listener` and `dialing` make some.
+`newcomers` who may stay until then. `connection` is an end; `binding` and `listener` make some for
+those who listen, `dialing` one for who connects.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from liaison.carriers.contract import Carrier
+from liaison.carriers.stream.binding import bind
 from liaison.carriers.stream.dialing import dial
 from liaison.carriers.stream.listener import Listening
 from liaison.carriers.stream.trust import Trust
@@ -40,8 +42,11 @@ class Sockets(Carrier):
             "liaison.connect); use a bare name or shm://"
         )
 
-    def listen(self, where: Address, terms: Terms) -> Listening:
-        return Listening(where, Trust(where, terms, server=True))
+    def listening(self, where: Address, terms: Terms) -> Steps[Listening]:
+        trust = Trust(where, terms, server=True)
+        return Listening(
+            (yield from bind(where, open_to_all=trust.open_to_all)), where.scheme, trust
+        )
 
     def connecting(self, where: Address, terms: Terms) -> Steps[Conversation]:
         return dial(where, Trust(where, terms, server=False))

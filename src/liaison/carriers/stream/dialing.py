@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import socket
 from contextlib import suppress
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
-from liaison.carriers.steps import Aside, Pause, Readable, Writable
+from liaison.carriers.steps import Pause, Readable, Writable
 from liaison.carriers.stream import place
 from liaison.carriers.stream.connection import Conversation
 from liaison.carriers.stream.greeting import Greeting
@@ -32,7 +31,7 @@ def dial(where: Address, trust: Trust) -> Steps[Conversation]:
     """
     connection = None
     try:
-        places = yield from _places(where, trust)
+        places = yield from place.places(where, open_to_all=trust.open_to_all)
         while True:
             family, target = places.pop(0)
             connection = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -74,23 +73,6 @@ def dial(where: Address, trust: Trust) -> Steps[Conversation]:
         if connection is not None:
             connection.close()
         raise
-
-
-def _places(where: Address, trust: Trust) -> Steps[list[tuple[int, Any]]]:
-    if where.scheme == "unix":
-        return [(socket.AF_UNIX, where.path)]
-    host, port = where.hosts[0]
-
-    def resolve() -> list[tuple[int, Any]]:
-        return place.resolved(host, port, open_to_all=trust.open_to_all)
-
-    with suppress(ValueError):
-        ip_address(host.partition("%")[0])  # nobody has to be asked for this one
-        return resolve()
-    try:
-        return (yield Aside(resolve))
-    except TimeoutError:
-        raise CallTimeout(f"the system did not find the host {host!r} in time") from None
 
 
 def _reach(connection: socket.socket, target: Any, where: str) -> Steps[None]:

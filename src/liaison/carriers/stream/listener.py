@@ -24,7 +24,7 @@ from liaison.deadline import Deadline
 from liaison.errors import AccessDenied, Closed, Empty, LiaisonError
 
 if TYPE_CHECKING:
-    from liaison.address import Address
+    from liaison.carriers.stream.binding import SocketFile
     from liaison.carriers.stream.trust import Trust
 
 __all__ = ["Listening"]
@@ -91,14 +91,16 @@ class Listening(ListenerEnd):
         "_wound",
     )
 
-    def __init__(self, where: Address, trust: Trust) -> None:
-        """Listen."""
+    def __init__(
+        self, bound: tuple[socket.socket, str, SocketFile | None], scheme: str, trust: Trust
+    ) -> None:
+        """Take over what `bind` has made."""
         self._trust = trust
-        self._scheme = where.scheme
+        self._scheme = scheme
         self._closed = True
         self._lock = Lock()
         self._accepting = 0  # the thread that does
-        self._socket, self._address, self._file = place.seat(where, open_to_all=trust.open_to_all)
+        self._socket, self._address, self._file = bound
         self._socket.setblocking(False)
         self._descriptor = Descriptor(self._socket.fileno())
         self._pid = os.getpid()
