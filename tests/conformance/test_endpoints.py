@@ -134,6 +134,33 @@ def test_one_process_at_a_time_has_a_name(stage):
 
 
 @on_endpoints
+def test_a_process_is_called_as_its_endpoint_that_took_a_name_last(stage):
+    """Of several endpoints of a process: when that is closed, as the one before; in the end not."""
+    sender, receiver = stage.ends()
+    names, make = stage.carrier.names, stage.carrier.names["Endpoint"]
+    clerk, cook = make("clerk"), make("cook")
+
+    with names["Mailbox"]("desk") as desk:
+
+        def called():
+            desk.send("who?")
+            with desk.lease(timeout=60) as delivery:
+                return delivery.sender.name
+
+        assert called() == "cook"
+        clerk.rename("chef")
+        assert called() == "chef"
+        cook.destroy()
+        assert called() == "chef"
+        clerk.destroy()
+        assert called() in {sender.name, receiver.name}
+        sender.close()
+        receiver.close()
+        assert called() is None
+        desk.destroy()
+
+
+@on_endpoints
 def test_a_killed_processs_lease_comes_to_its_successor(stage):
     """What a killed process had leased comes first to who takes its name, flagged."""
     sender, there = stage.other_receives()

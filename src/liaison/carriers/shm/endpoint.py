@@ -112,8 +112,7 @@ class EndpointEnd(native.EndpointEnd):
         self._registered: dict[Way, int] = {}
         self._many = _FEW
         self.useless = False
-        _here.add(self)
-        native.introduce(self._space, self.name)
+        self._introduce(self.name)
         # Whether nobody can have sent to it, or been sent something by it, but those here and those
         # whose introductions wait: then nothing is to be looked for among all links of the space.
         self._complete = first
@@ -175,7 +174,7 @@ class EndpointEnd(native.EndpointEnd):
                 fresh = not leads(self._space, new, self._id)
                 alias(self.own, new)  # a death after this leaves one more alias
                 try:
-                    native.introduce(self._space, new)
+                    self._introduce(new)
                 except BaseException:
                     with suppress(errors.LiaisonError, OSError):
                         if fresh:
@@ -194,6 +193,21 @@ class EndpointEnd(native.EndpointEnd):
                 retire(self.own, old)
             except errors.NotFound:
                 raise errors.NotFound(f"{old} is none of the names of {self.address}") from None
+
+    def _introduce(self, name: str) -> None:
+        """Have this process called so in the space, until another of its endpoints takes a name."""
+        with _here.lock:
+            native.introduce(self._space, name)
+            _here.spaces.pop(self, None)
+            _here.spaces[self] = self._space.path
+
+    def _leave(self) -> None:
+        """Have this process called as the one of its other endpoints that took a name last."""
+        with _here.lock:
+            path = _here.spaces.pop(self)
+            others = [other for other, space in _here.spaces.items() if space == path]
+            with suppress(errors.LiaisonError, OSError):
+                native.introduce(self._space, others[-1].name if others else "")
 
     # ---- whom a name means --------------------------------------------------------------------
 
@@ -500,11 +514,8 @@ class EndpointEnd(native.EndpointEnd):
             if self._passing:
                 with suppress(errors.LiaisonError, OSError):  # else it ends as after a death
                     self._remove()
-            else:
-                with suppress(errors.LiaisonError, OSError):
-                    native.introduce(self._space, "")
+            self._leave()
             self._put_down()
-        _here.discard(self)
 
     def _put_down(self) -> None:
         for end in (self, self.own, *self.ways, *(way for way, _ in self._outgoing.values())):
@@ -571,16 +582,23 @@ def _pair(endpoint: EndpointEnd, back: Way | None, there: Way | None) -> Link:
 
 contract.EndpointEnd.register(EndpointEnd)
 
-# A forked child is another process: the names are its parent's.
-_here: weakref.WeakSet[EndpointEnd] = weakref.WeakSet()
+class _Here:
+    """This process's endpoints with their spaces, in the order in which they took their names.
+
+    A forked child is another process: the names are its parent's.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.spaces: weakref.WeakKeyDictionary[EndpointEnd, str] = weakref.WeakKeyDictionary()
+
+    def forked(self) -> None:
+        for endpoint in self.spaces:
+            endpoint.useless = True
+            endpoint.inherited()
+            endpoint._lock = threading.RLock()  # pyright: ignore[reportPrivateUsage]
+        self.__init__()
 
 
-def _forked() -> None:
-    for endpoint in _here:
-        endpoint.useless = True
-        endpoint.inherited()
-        endpoint._lock = threading.RLock()  # pyright: ignore[reportPrivateUsage]
-    _here.clear()
-
-
-os.register_at_fork(after_in_child=_forked)
+_here = _Here()
+os.register_at_fork(after_in_child=_here.forked)

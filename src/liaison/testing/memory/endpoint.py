@@ -105,7 +105,7 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
             desk.holder = self
             self.over = False
             self._news = News(self)
-            party.called = self.name
+            party.endpoints.append(self)
 
     def check(self) -> None:
         self.present()
@@ -138,7 +138,8 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
             if desk.world.links.setdefault(str(where), desk) is not desk:
                 raise errors.NameTaken(f"{where} exists")
             if new != self.name:
-                self.party.called = new
+                self.party.endpoints.remove(self)
+                self.party.endpoints.append(self)
             desk.names.add(str(where))
             desk.where = where
 
@@ -357,7 +358,7 @@ class EndpointEnd(Belonging, contract.EndpointEnd):
         with self.locked() as desk:
             self.over = True
             self.ring()
-            self.party.called = None
+            self.party.endpoints.remove(self)
             for end in [*self._sending.values(), *self._taking.values()]:
                 end.close()
             desk.forget(self.is_)

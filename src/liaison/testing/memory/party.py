@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from liaison.address import Address
     from liaison.testing.memory.belonging import Belonging
+    from liaison.testing.memory.endpoint import EndpointEnd
 
     class Place(Protocol):
         """What an address can lead to: a box, or what holds several."""
@@ -51,14 +52,14 @@ class Party:
         self.world = world
         self.pid = pid
         self.alive = True
-        self.called: str | None = None  # its endpoint's name: the one said last
+        self.endpoints: list[EndpointEnd] = []  # in the order in which they took their names
         command = " ".join(sys.argv)[:127]
         self._facts = Peer(None, pid, platform.node(), time.time(), command)
 
     @property
     def peer(self) -> Peer:
         """What others are told of it."""
-        return self._facts.but(name=self.called)
+        return self._facts.but(name=self.endpoints[-1].name if self.endpoints else None)
 
     def kill(self) -> None:
         """Die at once: what it held goes back, what it waited for is given up."""
