@@ -111,6 +111,13 @@ def test_the_space_can_be_chosen_before_and_after_the_command(cli):
     assert cli("ls", "--json").json == []
 
 
+def test_a_bad_space_is_the_options_fault_or_the_variables(cli, monkeypatch):
+    """The error names the variable only where that was used."""
+    assert "LIAISON_SPACE" not in cli("-s", "a/b", "ls", code=2).err
+    monkeypatch.setenv("LIAISON_SPACE", "a/b")
+    assert "LIAISON_SPACE" in cli("ls", code=2).err
+
+
 def test_the_chosen_space_ends_with_the_command(cli, monkeypatch):
     """A command leaves the caller's environment as it was."""
     monkeypatch.setenv("LIAISON_SPACE", "blue")

@@ -105,6 +105,7 @@ def test_another_geometry_is_a_mismatch(stage):
     with pytest.raises(Mismatch) as raised:
         make("geometry", **{capacity: 4})
     assert isinstance(raised.value, ValueError)
+    assert f"exists, and its {capacity} is 3, not 4" in str(raised.value)
     with make("geometry", **{capacity: 3}) as same:
         assert same.link.capacity == 3
     with make("geometry") as same:  # what is left out is not compared
@@ -123,7 +124,7 @@ def test_another_policy_is_a_mismatch(stage):
 
 @on("named")
 def test_another_kind_is_a_mismatch(stage):
-    """Opening a link as another kind of link is Mismatch."""
+    """Opening a link as another kind of link is Mismatch, which names both kinds."""
     if stage.kind.connect is None:
         stage.make()
     else:
@@ -133,8 +134,9 @@ def test_another_kind_is_a_mismatch(stage):
             continue
         other = stage.carrier.names[name]
         for use in (other, other.open, other.observe) if hasattr(other, "open") else (other,):
-            with pytest.raises(Mismatch):
+            with pytest.raises(Mismatch) as raised:
                 use(stage.address)
+            assert use == getattr(other, "observe", None) or "exists, and is a" in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,8 @@ def test_an_observer_of_one_direction_destroys_both(space):
 
 def test_another_capacity_is_a_mismatch(space):
     """A capacity other than that of the named pipe is a Mismatch for its second side."""
-    with NamedPipe("talk", capacity=7), Actor() as other, pytest.raises(Mismatch):
+    different = pytest.raises(Mismatch, match="its capacity is 7, not 8")
+    with NamedPipe("talk", capacity=7), Actor() as other, different:
         other.do("NamedPipe('talk', capacity=8)")
 
 

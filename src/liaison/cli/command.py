@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from liaison.address import Address
 from liaison.cli.parameters import CHOSEN_SPACE, SPACE
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _choose_space(ctx: click.Context, _: click.Parameter, name: str | None) -> N
     # for a caller that continues afterwards.
     if name is None:
         return
+    Address.parse_space(name)  # here an error is one of the option's, and not of the variable's
     ctx.meta[CHOSEN_SPACE] = name
     before = os.environ.get(_VARIABLE)
     os.environ[_VARIABLE] = name

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from liaison.carriers.contract import How
     from liaison.codec import Codec, CodecName
-    from liaison.link import Kind
+    from liaison.link import Kind, Link
 
     Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         codec: Codec | CodecName | None
 
 
-__all__ = ["AnyKind", "LinkEnd", "parsed", "passing_to", "size"]
+__all__ = ["AnyKind", "LinkEnd", "mismatch", "parsed", "passing_to", "size"]
 
 _ANY = Policy()
 
@@ -130,10 +130,10 @@ class LinkEnd(Closing, Sending[Message], Receiving[Message]):
         policy = _of_kind(self._named) if policy is _ANY else policy.but(kind=self._named)
         try:
             end = carrier_of(where).open(where, how, policy, Reading.of(type, codec))
-        except Mismatch:
-            if how != "observe" and (different := _differences(where, policy)):
-                raise Mismatch(f"{where} exists, and {different}") from None
-            raise
+        except Mismatch as error:
+            if how == "observe":
+                raise
+            raise mismatch(error, where, policy) from None
         attach(self, end)
         self._how = "observe" if how == "observe" else "open"
         self._said = (type, codec)
@@ -159,19 +159,22 @@ class AnyKind(LinkEnd[Message]):
 
 
 _POLICY = ("capacity", "max_message", "memory", "access", "max_deliveries", "dead_letters")
-_ARTICLES = {"endpoint": "an"}
 _OF_A_QUEUE = {"capacity": "max_messages", "max_message": "message_size"}
 
 
-def _differences(where: Address, policy: Policy) -> str:
-    """Say how the link at `where` differs from `policy`; "" when that cannot be found out."""
+def mismatch(error: Mismatch, where: Address, policy: Policy) -> Mismatch:
+    """The carrier's error, or one that says how the link at `where` differs from `policy`."""
     try:
         with AnyKind.observe(where) as end:
-            link = end.link
+            different = _differences(end.link, policy)
     except LiaisonError:
-        return ""
+        return error
+    return Mismatch(f"{where} exists, and {different}") if different else error
+
+
+def _differences(link: Link, policy: Policy) -> str:
     if policy.kind not in (None, link.kind):
-        return f"is {_ARTICLES.get(link.kind, 'a')} {link.kind}, not a {policy.kind}"
+        return f"is {_with_article(link.kind)}, not {_with_article(policy.kind)}"
     names = _OF_A_QUEUE if link.kind == "queue" else {}
     found = [
         f"its {names.get(name, name)} is {getattr(link, name)!r}, not {asked!r}"
@@ -179,6 +182,10 @@ def _differences(where: Address, policy: Policy) -> str:
         if (asked := getattr(policy, name)) not in (None, getattr(link, name))
     ]
     return "; ".join(found) + ": leave out the arguments that do not matter" if found else ""
+
+
+def _with_article(kind: str) -> str:
+    return f"an {kind}" if kind == "endpoint" else f"a {kind}"
 
 
 def parsed(address: str | Address) -> Address:

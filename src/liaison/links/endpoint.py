@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from liaison._native.link import Corresponding, attach, end_of
 from liaison.address import Address
-from liaison.carriers.contract import Reading
+from liaison.carriers.contract import Policy, Reading
 from liaison.carriers.registry import carrier_of, local_carrier
 from liaison.closing import Closing
 from liaison.errors import Closed, Destroyed, Mismatch, NotFound
-from liaison.links.end import AnyKind, parsed, size
+from liaison.links.end import AnyKind, mismatch, parsed, size
 from liaison.links.observer import EndpointObserver
 from liaison.message import Message
 
@@ -114,7 +114,11 @@ class Endpoint(Closing, Corresponding[Message]):
         where = _unnamed(Address.current_space()) if name is None else parsed(name)
         checked = size("capacity", capacity, 0, _LARGEST_CAPACITY)
         reading = Reading.of(type, codec)
-        end = carrier_of(where).endpoint(where, checked, reading, passing=name is None)
+        try:
+            end = carrier_of(where).endpoint(where, checked, reading, passing=name is None)
+        except Mismatch as error:
+            policy = Policy(kind="endpoint", capacity=checked)
+            raise mismatch(error, where, policy) from None
         attach(self, end)
         _made.append(weakref.ref(self))
         if name is None:

@@ -10,8 +10,8 @@ from liaison.address import Address
 from liaison.carriers.contract import Policy, Reading
 from liaison.carriers.registry import carrier_named, carrier_of, local_carrier, pipes_carrier
 from liaison.closing import Closing
-from liaison.errors import Ended, InvalidAddress
-from liaison.links.end import parsed, size
+from liaison.errors import Ended, InvalidAddress, Mismatch
+from liaison.links.end import mismatch, parsed, size
 from liaison.message import Message
 
 if TYPE_CHECKING:
@@ -420,7 +420,12 @@ class NamedPipe(_Reading[Message], _Writing[Message], _Stream, Closing):
         """Open the pipe, or create it."""
         where = parsed(address)
         policy = _policy(capacity, max_message, memory)
-        attach(self, carrier_of(where).named_pipe(where, policy, Reading.of(type, codec)))
+        reading = Reading.of(type, codec)
+        try:
+            end = carrier_of(where).named_pipe(where, policy, reading)
+        except Mismatch as error:
+            raise mismatch(error, where, policy.but(kind="named pipe")) from None
+        attach(self, end)
         self._said = (type, codec)
 
     def statistics(self, *, outgoing: bool = False) -> Statistics:

@@ -582,6 +582,7 @@ def _pair(endpoint: EndpointEnd, back: Way | None, there: Way | None) -> Link:
 
 contract.EndpointEnd.register(EndpointEnd)
 
+
 class _Here:
     """This process's endpoints with their spaces, in the order in which they took their names.
 
