@@ -8,8 +8,12 @@ not start the clock anew with each of them.
 from __future__ import annotations
 
 import math
-import numbers
+import sys
 from time import monotonic
+
+TYPE_CHECKING = False  # see facts.py
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Deadline", "nanoseconds"]
 
@@ -44,11 +48,12 @@ def nanoseconds(timeout: float | None) -> int:
     return _LONGEST if count >= _LONGEST else int(count) or 1
 
 
-def _real(timeout: object) -> float:
+def _real(timeout: Any) -> float:
+    numbers = sys.modules.get("numbers")  # who made a class of numbers has imported it
     if type(timeout) is not bool:
-        if isinstance(timeout, numbers.Integral):
+        if isinstance(timeout, numbers.Integral if numbers else int):
             return int(timeout)
-        if isinstance(timeout, numbers.Real):
+        if isinstance(timeout, numbers.Real if numbers else float):
             return float(timeout)
     hint = ": use its total_seconds()" if hasattr(timeout, "total_seconds") else ""
     raise TypeError(

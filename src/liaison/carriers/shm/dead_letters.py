@@ -6,7 +6,6 @@ both places rather than in neither.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
 from time import monotonic, sleep
 
 from liaison._native.orphan import Orphan
@@ -60,14 +59,16 @@ def _dead_letters_of(link: str, dead_letters: str) -> MailboxEnd:
 
 def dead_letter(end: MailboxEnd, format: int, payload: memoryview, attempt: int) -> None:
     """Send a message that was delivered too often to its link's dead letters."""
-    with closing(_dead_letters_of(end.address, end.dead_letters)) as dead:
-        try:
-            dead.forward(format, payload)
-        except Full:
-            raise Full(
-                f"a message of {end.address} was delivered {attempt} times and belongs to its dead "
-                f"letters, but {dead.address} is full; receive from that first"
-            ) from None
+    dead = _dead_letters_of(end.address, end.dead_letters)
+    try:
+        dead.forward(format, payload)
+    except Full:
+        raise Full(
+            f"a message of {end.address} was delivered {attempt} times and belongs to its dead "
+            f"letters, but {dead.address} is full; receive from that first"
+        ) from None
+    finally:
+        dead.close()
 
 
 def empty_orphan(space: SpaceHandle, address: str) -> bool:
@@ -87,20 +88,23 @@ def empty_orphan(space: SpaceHandle, address: str) -> bool:
             if monotonic() > end:
                 raise
             sleep(0.001)
-    with closing(orphan), ExitStack() as opened:
-        dead: Any = None
+    dead: MailboxEnd | None = None
 
-        def forward(format: int, payload: memoryview) -> None:
-            nonlocal dead
-            if dead is None:  # made when it is needed, not before
-                dead = opened.enter_context(closing(_dead_letters_of(address, orphan.dead_letters)))
-            dead.forward(format, payload)
+    def forward(format: int, payload: memoryview) -> None:
+        nonlocal dead
+        if dead is None:  # made when it is needed, not before
+            dead = _dead_letters_of(address, orphan.dead_letters)
+        dead.forward(format, payload)
 
-        try:
-            orphan.move(forward)
-        except Full:
-            raise Full(
-                f"the receiver of {address} has ended, and what it did not receive belongs to its "
-                f"dead letters, but {orphan.dead_letters} is full; receive from that first"
-            ) from None
+    try:
+        orphan.move(forward)
+    except Full:
+        raise Full(
+            f"the receiver of {address} has ended, and what it did not receive belongs to its "
+            f"dead letters, but {orphan.dead_letters} is full; receive from that first"
+        ) from None
+    finally:
+        if dead is not None:
+            dead.close()
+        orphan.close()
     return True

@@ -17,7 +17,7 @@ from liaison.address import Address, is_name
 from liaison.carriers.contract import Listed
 from liaison.carriers.shm.end import link_of
 from liaison.carriers.shm.pairs import WAY, observed, space_of
-from liaison.carriers.shm.space import directory
+from liaison.carriers.shm.space import Directory
 from liaison.link import Peer, Statistics
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def listed(
 ) -> list[Listed | tuple[str, errors.LiaisonError]]:
     """The links of a space; see `liaison.carriers.contract.SpaceEnd.listed`."""
     try:
-        with space, directory(space, "names") as names:
+        with space, Directory(space, "names") as names:
             return list(_Listing(where, space, names, counts))
     except errors.NotFound:
         return []

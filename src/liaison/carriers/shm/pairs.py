@@ -24,7 +24,7 @@ from liaison._native.names import label_of, noted_names_of
 from liaison.address import Address, is_name
 from liaison.carriers.contract import Reading
 from liaison.carriers.shm.end import MailboxEnd
-from liaison.carriers.shm.space import all_names, directory, open_space
+from liaison.carriers.shm.space import Directory, all_names, open_space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -127,7 +127,7 @@ def _no_orphan(*_: object) -> bool:
 
 def _number(space: SpaceHandle, part: str, name: str) -> int | None:
     """Which file it is; None: there is none."""
-    with suppress(FileNotFoundError), directory(space, part) as names:
+    with suppress(FileNotFoundError), Directory(space, part) as names:
         return os.stat(name, dir_fd=names, follow_symlinks=False).st_ino
     return None
 
@@ -138,7 +138,7 @@ def names_of(space: SpaceHandle, id: str) -> list[str]:
     if noted is not None:
         return sorted(set(filter(is_name, noted)))
     number = _number(space, "links", id)
-    with directory(space, "names") as names, os.scandir(names) as entries:
+    with Directory(space, "names") as names, os.scandir(names) as entries:
         return sorted(e.name for e in entries if e.inode() == number and is_name(e.name))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-from contextlib import contextmanager
 
 from liaison import errors
 from liaison._native import space as native_space
@@ -14,15 +13,15 @@ from liaison.owner import own_name
 
 TYPE_CHECKING = False  # see facts.py
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from typing import TypeVar
 
     _Made = TypeVar("_Made")
     Place = tuple[int, str, str]  # of a space: its owner, its name, and the directory it is in
 
 __all__ = [
+    "Directory",
     "all_names",
-    "directory",
     "in_space",
     "link_names",
     "open_space",
@@ -125,23 +124,26 @@ def _entries(root: str, owner: int) -> list[str]:
         os.close(descriptor)
 
 
-@contextmanager
-def directory(space: SpaceHandle, part: str) -> Generator[int]:
-    """A descriptor of one of the space's directories, ``"links"`` or ``"names"``.
+class Directory:
+    """A descriptor of one of the space's directories, ``"links"`` or ``"names"``, for a block.
 
     In a shared space a path may lead elsewhere by the time it is used.
     """
-    descriptor = space.directory(part)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+
+    def __init__(self, space: SpaceHandle, part: str) -> None:
+        self._descriptor = space.directory(part)
+
+    def __enter__(self) -> int:
+        return self._descriptor
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
 
 
 def all_names(space: SpaceHandle) -> list[str]:
     """The names of the space's links, those that are part of another link too."""
     try:
-        with directory(space, "names") as names:
+        with Directory(space, "names") as names:
             return os.listdir(names)
     except errors.NotFound:
         return []

@@ -10,7 +10,7 @@ from liaison.carriers.contract import Cleaned, Policy, Reading, SpaceEnd
 from liaison.carriers.shm.dead_letters import empty_orphan, open_link
 from liaison.carriers.shm.listing import listed
 from liaison.carriers.shm.pairs import clean_pairs
-from liaison.carriers.shm.space import directory, link_names, open_space
+from liaison.carriers.shm.space import Directory, link_names, open_space
 from liaison.errors import Busy, LiaisonError, NotFound
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class SharedSpace(SpaceEnd):
         """Remove a segment that the engine will not open; whoever has it notices at once."""
         where = self._where.called(name)
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with directory(self._handle, "names") as names, directory(self._handle, "links") as links:
+        with Directory(self._handle, "names") as names, Directory(self._handle, "links") as links:
             file = os.open(name, flags, dir_fd=names)
             try:
                 # As whoever takes a name away: see naming.h.
