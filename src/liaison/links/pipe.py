@@ -98,13 +98,21 @@ class _Reading(Receiving[Message]):
         """Read lines up to the end of file, or until they have `hint` bytes. Raises as `read`."""
         lines: list[bytes] = []
         left = hint if hint is not None and hint > 0 else None
-        while line := self.readline():
-            lines.append(line)
-            if left is not None:
-                left -= len(line)
-                if left <= 0:
-                    break
+        try:
+            while line := self.readline():
+                lines.append(line)
+                if left is not None:
+                    left -= len(line)
+                    if left <= 0:
+                        break
+        except BaseException:
+            if lines:
+                end_of(self).put_back(b"".join(lines), 0)
+            raise
         return lines
+
+    # This stands in `liaison.aio.pipe` too. As steps that both drive, a line would take 1.2 us and
+    # not 0.7: a generator costs as much as all the rest.
 
     def _gather(self, most: int, *, line: bool = False) -> bytes:
         source = end_of(self)
