@@ -186,7 +186,7 @@ def test_a_port_that_is_taken_leads_to_open(space):
 def test_an_endpoint_names_what_stands_in_its_way(space):
     """The error says whether that is another kind of link, a living process or a taken name."""
     with Mailbox("box") as box, Endpoint("me") as me:
-        assert "is not an endpoint" in error_text(Mismatch, lambda: Endpoint("box"))
+        assert "is a mailbox, not an endpoint" in error_text(Mismatch, lambda: Endpoint("box"))
         assert "is not an endpoint" in error_text(Mismatch, lambda: me.send("box", 1))
         assert "is an endpoint, not a mailbox" in error_text(Mismatch, lambda: Mailbox("me"))
         assert "use that endpoint" in error_text(Busy, lambda: Endpoint("me"))
