@@ -135,7 +135,7 @@ def test_one_process_at_a_time_has_a_name(stage):
 
 @on_endpoints
 def test_a_process_is_called_as_its_endpoint_that_took_a_name_last(stage):
-    """Of several endpoints of a process: when that is closed, as the one before; in the end not."""
+    """When that endpoint is closed, the one before it gives the name; after the last, none does."""
     sender, receiver = stage.ends()
     names, make = stage.carrier.names, stage.carrier.names["Endpoint"]
     clerk, cook = make("clerk"), make("cook")

@@ -130,12 +130,14 @@ class _Reading(Receiving[Message]):
         If this is cancelled, the next call reads the same lines again. Raises as `read` does.
         """
         lines: list[bytes] = []
-        most = hint if hint is not None and hint > 0 else None
+        left = hint if hint is not None and hint > 0 else None
         try:
             while line := await self.readline():
                 lines.append(line)
-                if most is not None and sum(map(len, lines)) >= most:
-                    break
+                if left is not None:
+                    left -= len(line)
+                    if left <= 0:
+                        break
         except BaseException:
             if lines:
                 self._end.put_back(b"".join(lines), 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import select
@@ -111,8 +112,8 @@ class EndpointEnd(native.EndpointEnd):
         self._set: Poll | None = None
         self._registered: dict[Way, int] = {}
         self._many = _FEW
-        self.useless = False
         self._introduce(self.name)
+        self.useless = False
         # Whether nobody can have sent to it, or been sent something by it, but those here and those
         # whose introductions wait: then nothing is to be looked for among all links of the space.
         self._complete = first
@@ -198,16 +199,16 @@ class EndpointEnd(native.EndpointEnd):
         """Have this process called so in the space, until another of its endpoints takes a name."""
         with _here.lock:
             native.introduce(self._space, name)
-            _here.spaces.pop(self, None)
-            _here.spaces[self] = self._space.path
+            _here.turns[self] = next(_here.turn)
 
     def _leave(self) -> None:
         """Have this process called as the one of its other endpoints that took a name last."""
         with _here.lock:
-            path = _here.spaces.pop(self)
-            others = [other for other, space in _here.spaces.items() if space == path]
+            del _here.turns[self]
+            here = [one for one in _here.turns if one._space.path == self._space.path]
+            last = max(here, key=_here.turns.__getitem__, default=None)
             with suppress(errors.LiaisonError, OSError):
-                native.introduce(self._space, others[-1].name if others else "")
+                native.introduce(self._space, last.name if last is not None else "")
 
     # ---- whom a name means --------------------------------------------------------------------
 
@@ -584,17 +585,18 @@ contract.EndpointEnd.register(EndpointEnd)
 
 
 class _Here:
-    """This process's endpoints with their spaces, in the order in which they took their names.
+    """This process's endpoints, and when each took its name: the greater number is the later one.
 
     A forked child is another process: the names are its parent's.
     """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.spaces: weakref.WeakKeyDictionary[EndpointEnd, str] = weakref.WeakKeyDictionary()
+        self.turn = itertools.count()
+        self.turns: weakref.WeakKeyDictionary[EndpointEnd, int] = weakref.WeakKeyDictionary()
 
     def forked(self) -> None:
-        for endpoint in self.spaces:
+        for endpoint in self.turns:
             endpoint.useless = True
             endpoint.inherited()
             endpoint._lock = threading.RLock()  # pyright: ignore[reportPrivateUsage]
